@@ -1,0 +1,1 @@
+"""What is true in Sluice: facts, formulas, rules and verdicts."""

@@ -1,0 +1,1 @@
+"""How outside systems are spoken to; nothing else in sluice imports these."""

@@ -1,0 +1,1 @@
+"""Which choices a service makes: typed, closed, read from YAML."""

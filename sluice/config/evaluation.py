@@ -1,0 +1,49 @@
+"""When a candidate is good enough, and no worse than the champion."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from sluice.config.section import Section
+
+
+class Slices(Section):
+    """Parts of the held-out rows in which the candidate may not fall."""
+
+    columns: tuple[str, ...] = ()
+    """Each value of each of these columns is a slice."""
+    minimum: int = Field(200, ge=20)
+    """Fewest rows of a slice that is judged; a smaller one is listed."""
+    margin: float = Field(0.05, gt=0.0)
+    """How far the primary metric may fall in a slice, in its own unit."""
+
+
+class Calibration(Section):
+    """How far probabilities may be from frequencies (binary problems)."""
+
+    gap: float = Field(0.03, gt=0.0, lt=1.0)
+    """Largest difference of mean prediction and observed share, either way."""
+    slope: tuple[float, float] = (0.8, 1.25)
+    """Range of the calibration slope: 1 is right, below 1 overconfident (Cox 1958)."""
+
+
+class EvaluationConfig(Section):
+    """The evaluation gate's limits."""
+
+    primary: str
+    """The one metric that decides against the champion."""
+    margin: float = Field(0.01, gt=0.0)
+    """How much worse than the champion still counts as no worse, in the primary metric's unit."""
+    floors: dict[str, float] = {}
+    """What each metric must reach (a ceiling for metrics where less is better)."""
+    slices: Slices = Slices()
+    calibration: Calibration | None = None
+    """Limits on calibration; without them it is shown and not judged."""
+    draws: int = Field(2000, ge=200, le=100_000)
+    """Bootstrap draws behind each interval."""
+    seed: int = Field(0, ge=0)
+    """Seed of the bootstrap."""
+    group: str = ""
+    """Column whose rows are drawn together; empty: each row alone."""
+    on_insufficient: Literal["halt"] = "halt"
+    """What happens when the rows cannot tell."""

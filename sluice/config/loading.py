@@ -1,0 +1,164 @@
+"""Reading a service's YAML, with errors that name file, line, key and what is allowed."""
+
+import difflib
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from sluice.config.service import ServiceConfig
+from sluice.errors import ConfigInvalid, ServiceUnknown
+from sluice.home import CONFIGS
+
+OVERLAYS = ("development", "production")
+Location = tuple[int | str, ...]
+
+
+def list_services(folder: Path = CONFIGS) -> list[str]:
+    """Name the services that the folder configures, sorted."""
+    return sorted(path.stem for path in folder.glob("*.yaml") if path.stem not in OVERLAYS)
+
+
+def load_service(service: str, environment: str, folder: Path = CONFIGS) -> ServiceConfig:
+    """Read a service's configuration under an environment's overlay.
+
+    The overlay (`development.yaml`, `production.yaml`) is laid over the service's own file.
+
+    Raises:
+        ServiceUnknown: no file carries the name.
+        ConfigInvalid: a file is not YAML, a key is unknown, a value is not allowed.
+    """
+    path = folder / f"{service}.yaml"
+    if service not in list_services(folder):
+        known = ", ".join(list_services(folder)) or "none yet"
+        raise ServiceUnknown(f"no service '{service}' in {folder}; known: {known}")
+    if environment not in OVERLAYS:
+        raise ConfigInvalid(f"environment '{environment}' is unknown; allowed: {', '.join(OVERLAYS)}")
+    values = _read_mapping(path)
+    overlay = folder / f"{environment}.yaml"
+    over = _read_mapping(overlay) if overlay.exists() else {}
+    try:
+        config = ServiceConfig.model_validate(_lay_over(values, over))
+    except ValidationError as error:
+        raise ConfigInvalid(_explain(error, path, overlay)) from error
+    if config.service != service:
+        raise ConfigInvalid(f"{path}: service is '{config.service}', the file says '{service}'")
+    return config
+
+
+def dump_service(config: ServiceConfig) -> str:
+    """Write the resolved configuration as YAML, defaults included."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigInvalid(f"{path}: not readable as YAML: {error}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigInvalid(f"{path}: expected keys and values, found {type(values).__name__}")
+    return cast(dict[str, Any], values)
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key '{key.value}' is given twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _lay_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _lay_over(merged[key], value) if both else value
+    return merged
+
+
+def _explain(error: ValidationError, path: Path, overlay: Path) -> str:
+    lines = []
+    for detail in error.errors():
+        found = _find_line(path, detail["loc"])
+        file = path
+        if overlay.exists() and (line := _find_line(overlay, detail["loc"])) and line[1]:
+            found, file = line, overlay
+        key = ".".join(str(part) for part in _plain(detail["loc"])) or "the file"
+        lines.append(f"{file}:{found[0]}: {key}: {_say(detail)}")
+    return "\n".join(lines)
+
+
+def _plain(location: Location) -> Location:
+    """Drop the discriminator's tag, which stands in no file."""
+    kinds = {"linear", "random_forest", "hist_gradient_boosting"}
+    return tuple(part for part in location if part not in kinds)
+
+
+def _say(detail: ErrorDetails) -> str:
+    if detail["type"] == "extra_forbidden":
+        allowed = _allowed_keys(_plain(detail["loc"])[:-1], cast(str, _tag(detail["loc"])))
+        close = difflib.get_close_matches(str(detail["loc"][-1]), allowed, 1)
+        hint = f" (did you mean `{close[0]}`?)" if close else ""
+        return f"unknown key{hint}; allowed: {', '.join(allowed)}"
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] in ("missing", "value_error"):
+        return message
+    return f"{message}; found {detail['input']!r}"
+
+
+def _tag(location: Location) -> str:
+    return next((str(part) for part in location if part not in _plain(location)), "")
+
+
+def _allowed_keys(location: Location, tag: str) -> list[str]:
+    model: type[BaseModel] = ServiceConfig
+    for part in location:
+        field = model.model_fields.get(str(part))
+        options = _models_in(field.annotation) if field else []
+        tagged = [option for option in options if tag and tag in str(option.model_fields.get("kind"))]
+        if not options:
+            return []
+        model = (tagged or options)[0]
+    return sorted(model.model_fields)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    inner = getattr(annotation, "__args__", ())
+    return [model for part in inner for model in _models_in(part)]
+
+
+def _find_line(path: Path, location: Location) -> tuple[int, bool]:
+    """Give the line of the deepest key of the location that the file has, and whether it has all."""
+    node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    line, parts = 1, _plain(location)
+    for index, part in enumerate(parts):
+        found = _step(node, part)
+        if found is None:
+            return line, False
+        line, node = found
+        if index == len(parts) - 1:
+            return line, True
+    return line, False
+
+
+def _step(node: yaml.Node | None, part: int | str) -> tuple[int, yaml.Node] | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(part):
+                return key.start_mark.line + 1, value
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part].start_mark.line + 1, node.value[part]
+    return None

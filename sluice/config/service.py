@@ -1,0 +1,52 @@
+"""One service: what a caller names, with everything that decides its releases."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from sluice.config.bias import BiasConfig
+from sluice.config.data import DataConfig
+from sluice.config.evaluation import EvaluationConfig
+from sluice.config.model import ModelConfig, Problem
+from sluice.config.section import Section
+from sluice.config.split import SplitConfig
+
+
+class CodeConfig(Section):
+    """What the code must be like for a release."""
+
+    uncommitted: Literal["allow", "refuse"] = "allow"
+    """Whether a release may run from a tree with uncommitted changes."""
+
+
+class ServiceConfig(Section):
+    """Everything that decides a service's releases."""
+
+    service: str = Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")
+    """Lower-case name; the file carries the same one."""
+    description: str
+    """One sentence: what it predicts, for whom."""
+    problem: Problem
+    data: DataConfig
+    split: SplitConfig = SplitConfig()
+    model: ModelConfig
+    evaluation: EvaluationConfig
+    bias: BiasConfig
+    code: CodeConfig = CodeConfig()
+
+    @model_validator(mode="after")
+    def _named_columns_exist(self) -> "ServiceConfig":
+        named = {
+            "split.group": [self.split.group],
+            "evaluation.group": [self.evaluation.group],
+            "evaluation.slices.columns": list(self.evaluation.slices.columns),
+            "bias.sensitive": list(self.bias.columns),
+        }
+        for key, columns in named.items():
+            for column in filter(None, columns):
+                if column not in self.data.columns:
+                    allowed = ", ".join(self.data.columns)
+                    raise ValueError(f"{key} names column '{column}'; allowed: {allowed}")
+        if self.split.by == "time" and not self.data.time:
+            raise ValueError("split.by is `time`, but data.time names no column")
+        return self

@@ -1,0 +1,1 @@
+"""What data is: its versions, schema, split, and what may leak."""

@@ -1,0 +1,101 @@
+"""Everything Sluice raises, as one tree.
+
+SluiceError
+├── GateFailed
+│   ├── DataRejected
+│   ├── CandidateWorse
+│   ├── BiasFound
+│   └── EvidenceInsufficient
+├── Refused
+│   ├── ConfigInvalid
+│   ├── ServiceUnknown
+│   ├── DataInvalid
+│   ├── DataMissing
+│   ├── TrainingImpossible
+│   ├── ModelUntrusted
+│   ├── PromotionRefused
+│   └── StorageFull
+└── Fault
+    ├── DataUnavailable
+    ├── RegistryUnavailable
+    └── ServerUnavailable
+
+A gate's finding is final, a refusal needs another input, a fault of the world may pass: only faults
+are retried. Each error is built from one message, which holds no personal data.
+"""
+
+
+class SluiceError(Exception):
+    """Anything that Sluice raises on purpose."""
+
+
+class GateFailed(SluiceError):
+    """A gate judged the evidence and the release may not go on."""
+
+
+class DataRejected(GateFailed):
+    """The data gate found rows, columns or distributions that break the service's rules."""
+
+
+class CandidateWorse(GateFailed):
+    """The candidate misses a floor, loses to the champion, or falls in a slice."""
+
+
+class BiasFound(GateFailed):
+    """A group is treated worse than the limits allow."""
+
+
+class EvidenceInsufficient(GateFailed):
+    """A gate could not tell: evidence is missing, too small, or could not be measured."""
+
+
+class Refused(SluiceError):
+    """The input is wrong; the same call fails again until the input is changed."""
+
+
+class ConfigInvalid(Refused):
+    """A configuration file has an unknown key, a wrong type or a value that is not allowed."""
+
+
+class ServiceUnknown(Refused):
+    """No configuration carries this service's name."""
+
+
+class DataInvalid(Refused):
+    """A file cannot be read as data, or its schema is not the service's."""
+
+
+class DataMissing(Refused):
+    """The service, or the version asked for, has no data."""
+
+
+class TrainingImpossible(Refused):
+    """The training rows cannot teach a model: too few, one class, or not finite."""
+
+
+class ModelUntrusted(Refused):
+    """A stored model holds a type that nobody reviewed."""
+
+
+class PromotionRefused(Refused):
+    """There is no candidate, or its gates were not all passed."""
+
+
+class StorageFull(Refused):
+    """The disk, or a limit on file sizes, leaves no room for what must be written."""
+
+
+class Fault(SluiceError):
+    """Something outside failed and may work in a moment; effects retry it."""
+
+
+class DataUnavailable(Fault):
+    """The data table or a file cannot be reached right now."""
+
+
+class RegistryUnavailable(Fault):
+    """The model registry or its database cannot be reached right now."""
+
+
+class ServerUnavailable(Fault):
+    """The orchestration server does not answer."""

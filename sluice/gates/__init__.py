@@ -1,0 +1,1 @@
+"""Frozen limits with one pure judgement each."""

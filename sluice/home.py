@@ -1,0 +1,66 @@
+"""Where everything lives: the project's files, and the one folder that holds all state."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+CONFIGS = PROJECT / "configs"
+SUITES = PROJECT / "gx"
+SAMPLES = PROJECT / "data"
+LOCK = PROJECT / "requirements.lock"
+
+
+@dataclass(frozen=True)
+class Home:
+    """The state folder: absolute paths, made in this one place. Nothing is created by asking."""
+
+    root: Path
+
+    @property
+    def prefect(self) -> Path:
+        """The orchestrator's own home: database, settings, results."""
+        return self.root / "prefect"
+
+    @property
+    def mlflow(self) -> Path:
+        """The registry's folder."""
+        return self.root / "mlflow"
+
+    @property
+    def tracking_uri(self) -> str:
+        """The registry's database, as a URL; `MLFLOW_TRACKING_URI` overrides it."""
+        return os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{self.mlflow / 'mlflow.db'}")
+
+    @property
+    def model_artifacts(self) -> Path:
+        """Where the registry keeps models, plots and verdicts."""
+        return self.mlflow / "artifacts"
+
+    @property
+    def data_docs(self) -> Path:
+        """The pages that show each validation."""
+        return self.root / "data_docs"
+
+    @property
+    def logs(self) -> Path:
+        """What background processes print."""
+        return self.root / "logs"
+
+    def table(self, service: str) -> Path:
+        """The service's data: one Delta table."""
+        return self.root / "data" / service / "table"
+
+    def quarantine(self, service: str) -> Path:
+        """Batches that the data gate refused, each in a folder with its verdict."""
+        return self.root / "data" / service / "quarantine"
+
+    def workspace(self, release: str) -> Path:
+        """One release's scratch folder; it goes when the release ends."""
+        return self.root / "work" / release
+
+
+def find_home() -> Home:
+    """Give the state folder: `SLUICE_HOME`, else `.sluice` in the project."""
+    root = os.environ.get("SLUICE_HOME", "")
+    return Home(Path(root).resolve() if root else PROJECT / ".sluice")

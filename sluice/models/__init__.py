@@ -1,0 +1,1 @@
+"""The estimators that a service can train."""

@@ -1,0 +1,1 @@
+"""Figures that a person wants to see before trusting a model."""

@@ -1,0 +1,92 @@
+"""What a gate concluded, in words and numbers that outlive the run."""
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Outcome(StrEnum):
+    """How a check or a whole gate ended; `listed` is shown and decides nothing."""
+
+    PASS = "pass"  # noqa: S105
+    FAIL = "fail"
+    INSUFFICIENT = "insufficient"
+    LISTED = "listed"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One figure held against one limit.
+
+    `measured` is the point estimate, `interval` its (lower, upper) bounds, `limit` the number it is
+    held against by `relation` (`>=`, `<=`, `>`, `within`), `n` the rows behind it. `note` says what
+    the numbers cannot. A figure that could not be measured is None.
+    """
+
+    name: str
+    outcome: Outcome
+    measured: float | None = None
+    interval: tuple[float, float] | None = None
+    limit: float | None = None
+    relation: str = ""
+    unit: str = ""
+    n: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A gate's conclusion: its outcome, every check, the reason first, and what to do next."""
+
+    gate: str
+    outcome: Outcome
+    checks: tuple[Check, ...]
+    reason: str
+    next_step: str
+    notices: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether the release may go on."""
+        return self.outcome is Outcome.PASS
+
+    @property
+    def message(self) -> str:
+        """One line for a run's state: the fact first, then what to do."""
+        return f"{self.reason}; next: {self.next_step}" if self.next_step else self.reason
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the verdict as JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Verdict":
+        """Rebuild a verdict from what `to_dict` gave.
+
+        Raises:
+            KeyError: a field is missing.
+        """
+        checks = tuple(_read_check(item) for item in values["checks"])
+        return cls(
+            gate=values["gate"],
+            outcome=Outcome(values["outcome"]),
+            checks=checks,
+            reason=values["reason"],
+            next_step=values["next_step"],
+            notices=tuple(values.get("notices", ())),
+        )
+
+
+def _read_check(values: dict[str, Any]) -> Check:
+    interval = values.get("interval")
+    fields = {**values, "outcome": Outcome(values["outcome"])}
+    fields["interval"] = (interval[0], interval[1]) if interval else None
+    return Check(**fields)
+
+
+def decide_outcome(checks: tuple[Check, ...]) -> Outcome:
+    """Give the gate's outcome: any failure fails it, else anything untold leaves it insufficient."""
+    outcomes = {check.outcome for check in checks}
+    if Outcome.FAIL in outcomes:
+        return Outcome.FAIL
+    return Outcome.INSUFFICIENT if Outcome.INSUFFICIENT in outcomes else Outcome.PASS
