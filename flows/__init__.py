@@ -1,1 +1,1 @@
-"""flows"""
+"""In which order things happen; one file a flow."""

@@ -1,1 +1,1 @@
-"""tasks"""
+"""What touches the world: load, fit, log, publish, raise."""

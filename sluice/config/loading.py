@@ -35,7 +35,9 @@ def load_service(service: str, environment: str, folder: Path = CONFIGS) -> Serv
         known = ", ".join(list_services(folder)) or "none yet"
         raise ServiceUnknown(f"no service '{service}' in {folder}; known: {known}")
     if environment not in OVERLAYS:
-        raise ConfigInvalid(f"environment '{environment}' is unknown; allowed: {', '.join(OVERLAYS)}")
+        raise ConfigInvalid(
+            f"environment '{environment}' is unknown; allowed: {', '.join(OVERLAYS)}"
+        )
     values = _read_mapping(path)
     overlay = folder / f"{environment}.yaml"
     over = _read_mapping(overlay) if overlay.exists() else {}
@@ -126,7 +128,9 @@ def _allowed_keys(location: Location, tag: str) -> list[str]:
     for part in location:
         field = model.model_fields.get(str(part))
         options = _models_in(field.annotation) if field else []
-        tagged = [option for option in options if tag and tag in str(option.model_fields.get("kind"))]
+        tagged = [
+            option for option in options if tag and tag in str(option.model_fields.get("kind"))
+        ]
         if not options:
             return []
         model = (tagged or options)[0]

@@ -1,0 +1,56 @@
+# One command each; everything that is needed is installed into .venv first.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$p && break; done)
+FAULT ?=
+KEEP ?=
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export DO_NOT_TRACK := 1
+
+.PHONY: help install demo test test-fast check lock bench-release bench-outcomes clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+install: $(VENV)/.installed ## make .venv with exactly what requirements.lock names
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Sluice needs Python 3.11 or newer; none was found. Set PYTHON=..."; exit 1; }
+	@echo "Installing into $(VENV) (once; about a minute) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[^ ]+' requirements.lock)"
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+demo: install ## release a model on real data; FAULT=data|leakage|bias|worse lets a gate stop it; KEEP=1 keeps the UI up
+	@$(BIN)/sluice demo $(if $(FAULT),--fault $(FAULT)) $(if $(KEEP),--keep)
+
+test: check ## the whole suite, lint, types, import contracts, docs
+	@$(BIN)/python -m pytest
+
+test-fast: install ## the suite without real servers and whole releases
+	@$(BIN)/python -m pytest -m "not slow"
+
+check: install ## lint, format, types, import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+lock: install ## resolve requirements.lock anew
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--upgrade --group dev pyproject.toml --output-file requirements.lock
+
+bench-release: install ## the warm release beside the same library calls in a plain script
+	@$(BIN)/python -m benchmarks.release
+
+bench-outcomes: install ## the clean release and each fault on ten seeds
+	@$(BIN)/python -m benchmarks.outcomes
+
+clean: ## remove the environment (never your data: that is in .sluice)
+	rm -rf $(VENV)

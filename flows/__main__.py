@@ -1,0 +1,107 @@
+"""What a person types: the console script `sluice`."""
+
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+
+from flows.terminal import exit_code, say
+from sluice.errors import SluiceError
+
+app = typer.Typer(
+    help="Release models and prompts through gates that halt.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Service = Annotated[str, typer.Argument(help="Name of a service: a file in configs/.")]
+
+
+@app.command()
+def demo(
+    fault: Annotated[
+        str, typer.Option(help="Plant a fault for a gate to find: data, leakage, bias or worse.")
+    ] = "",
+    keep: Annotated[bool, typer.Option(help="Keep the UI up at the end, until Ctrl-C.")] = False,
+) -> None:
+    """Release the default service on real data, from files to a registered champion."""
+    arguments = [*(["--fault", fault] if fault else []), *(["--keep"] if keep else [])]
+    command = [sys.executable, "-m", "demo", *arguments]
+    raise typer.Exit(subprocess.call(command))  # noqa: S603
+
+
+@app.command()
+def ingest(service: Service, file: Annotated[str, typer.Argument(help="Parquet or CSV.")]) -> None:
+    """Append a file as a new version of a service's data, through the data gate."""
+    from flows.running import open_terminal, run_ingest
+
+    with open_terminal():
+        raise typer.Exit(run_ingest(service, file).code)
+
+
+@app.command()
+def release(
+    service: Service,
+    data_version: Annotated[int, typer.Option(help="Version of the data; -1: latest.")] = -1,
+    seed: Annotated[int, typer.Option(help="Training seed; -1: as configured.")] = -1,
+    split_seed: Annotated[int, typer.Option(help="Seed of the split; -1: as configured.")] = -1,
+    mitigation: Annotated[str, typer.Option(help="none or reweigh.")] = "as configured",
+    cause: Annotated[str, typer.Option(help="Why, as the run's name says.")] = "by hand",
+) -> None:
+    """Take a service's data through every gate to a registered model."""
+    from flows.running import open_terminal, run_release
+    from sluice.config.overrides import read_overrides
+
+    values = {"seed": seed, "split_seed": split_seed, "mitigation": mitigation}
+    overrides = read_overrides(values)
+    with open_terminal():
+        raise typer.Exit(run_release(service, data_version, overrides, cause).code)
+
+
+@app.command()
+def promote(service: Service) -> None:
+    """Make the candidate the champion (its gates passed; no live traffic is asked)."""
+    from flows.running import open_terminal, run_promote
+
+    with open_terminal():
+        raise typer.Exit(run_promote(service).code)
+
+
+@app.command()
+def show(
+    service: Annotated[str, typer.Argument(help="Name of a service; all if left out.")] = "",
+) -> None:
+    """Show champion, candidate and previous version, and the verdicts behind them."""
+    from flows.overview import show_services
+
+    show_services(service)
+
+
+@app.command()
+def doctor() -> None:
+    """Examine Python, ports, disk and versions, and say what to do about each."""
+    from flows.overview import show_findings
+
+    raise typer.Exit(show_findings())
+
+
+@app.command()
+def ui() -> None:
+    """Serve the Prefect and MLflow pages until Ctrl-C."""
+    from flows.overview import serve_pages
+
+    serve_pages()
+
+
+def main() -> None:
+    """Run a command; one of our errors ends it with its message and its exit code."""
+    try:
+        app()
+    except SluiceError as error:
+        say(f"{type(error).__name__}: {error}")
+        sys.exit(exit_code(type(error).__name__))
+
+
+if __name__ == "__main__":
+    main()

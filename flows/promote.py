@@ -1,0 +1,25 @@
+"""Make a service's candidate its champion."""
+
+from prefect import flow
+
+from sluice.config.loading import load_service
+from tasks.outcome import state_failure
+from tasks.registration import Registered, promote_candidate
+from tasks.settings import environment_name
+
+
+@flow(
+    name="promote",
+    flow_run_name="{service}",
+    persist_result=False,
+    result_serializer="json",
+)
+@state_failure
+def promote(service: str) -> Registered:
+    """Move the champion alias to the candidate that passed every gate, without asking traffic.
+
+    Args:
+        service: The service whose candidate is promoted.
+    """
+    load_service(service, environment_name())
+    return promote_candidate(service)

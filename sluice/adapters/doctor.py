@@ -1,0 +1,102 @@
+"""Examining this machine: versions, ports, disk, git, and the folder that holds all state."""
+
+import importlib.metadata
+import platform
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from sluice.adapters.port_user import name_user
+from sluice.adapters.server_process import is_alive, is_free, read_record
+from sluice.doctor import (
+    Finding,
+    judge_disk,
+    judge_git,
+    judge_home,
+    judge_lock,
+    judge_package,
+    judge_port,
+    judge_python,
+    normalise_name,
+    read_lock,
+)
+from sluice.home import LOCK, Home
+
+PROJECT = "sluice"
+PINNED = ("prefect", "fastapi", "sqlalchemy", "mlflow", "protobuf", "great-expectations")
+PORTS = {4200: "the Prefect server", 5000: "MLflow's pages"}
+GIT_SECONDS = 5.0
+
+
+def examine(home: Home) -> list[Finding]:
+    """Examine the machine for a release; nothing is started, and nothing heavy imported."""
+    installed = _read_installed()
+    pins = _read_pins()
+    wanted = importlib.metadata.metadata(PROJECT)["Requires-Python"] or ""
+    return [
+        judge_python(platform.python_version(), wanted),
+        judge_git(_read_git_version()),
+        judge_home(str(home.root), _try_writing(home.root)),
+        judge_disk(shutil.disk_usage(_nearest_folder(home.root)).free),
+        *(judge_port(port, purpose, _find_user(home, port)) for port, purpose in PORTS.items()),
+        *(judge_package(name, installed.get(name, ""), pins.get(name, "")) for name in PINNED),
+        judge_lock(read_lock(_read_text(LOCK)), installed),
+    ]
+
+
+def _read_installed() -> dict[str, str]:
+    found = importlib.metadata.distributions()
+    named = [item for item in found if item.metadata["Name"]]
+    return {normalise_name(item.metadata["Name"]): item.version for item in named}
+
+
+def _read_pins() -> dict[str, str]:
+    """The project's own requirements, as it was installed with: the one place of the pins."""
+    asked = [Requirement(line) for line in importlib.metadata.requires(PROJECT) or []]
+    return {normalise_name(item.name): str(item.specifier) for item in asked if not item.extras}
+
+
+def _read_git_version() -> str:
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    try:
+        done = subprocess.run(  # noqa: S603
+            [git, "--version"], capture_output=True, text=True, timeout=GIT_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip().removeprefix("git version ")
+
+
+def _try_writing(folder: Path) -> str:
+    """Give what stands in the way of writing; the folder is made only if it is there already."""
+    place = _nearest_folder(folder)
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            return ""
+    except OSError as error:
+        return f"{place}: {error.strerror}"
+
+
+def _nearest_folder(folder: Path) -> Path:
+    return next(place for place in (folder, *folder.parents) if place.is_dir())
+
+
+def _find_user(home: Home, port: int) -> str:
+    if is_free(port):
+        return ""
+    record = read_record(home)
+    if record and record.port == port and is_alive(home):
+        return "this home's own server"
+    return name_user(port) or "another program"
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""

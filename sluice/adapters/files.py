@@ -1,0 +1,147 @@
+"""Reading a batch from a file, with every refusal naming file, line, column and what is allowed."""
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv, parquet
+
+from sluice.config.data import DataConfig
+from sluice.data.schema import ARROW_TYPES, check_columns, check_schema, find_misfit
+from sluice.errors import DataInvalid, DataUnavailable
+
+EXTENSIONS = (".parquet", ".csv")
+
+
+def read_batch(path: Path, config: DataConfig) -> pa.Table:
+    """Read a Parquet or CSV file as rows of the service's schema.
+
+    CSV is UTF-8, with commas and a header; an unquoted empty cell is null.
+
+    Raises:
+        DataInvalid: the file is missing, empty, truncated or of another format; a column is
+            missing, unknown or of another kind; a cell does not fit; an id is given twice.
+        DataUnavailable: the file is there and cannot be read now.
+    """
+    check_file(path)
+    try:
+        table = read_csv(path, config) if path.suffix == ".csv" else read_parquet(path)
+    except pa.ArrowInvalid as error:
+        raise DataInvalid(
+            f"{path}: not readable as {path.suffix[1:]}: {_shorten(error)}"
+        ) from error
+    except OSError as error:
+        raise _sort_error(path, error) from error
+    return check_schema(table, config, str(path))
+
+
+def check_file(path: Path) -> None:
+    """Refuse a path that is no readable data file.
+
+    Raises:
+        DataInvalid: it is missing, a folder, empty, or has another extension.
+        DataUnavailable: it cannot be looked at.
+    """
+    if path.suffix not in EXTENSIONS:
+        found = f"extension '{path.suffix}'" if path.suffix else "no extension"
+        raise DataInvalid(f"{path}: found {found}, allowed: {', '.join(EXTENSIONS)}")
+    try:
+        exists, regular = path.exists(), path.is_file()
+        size = path.stat().st_size if regular else 0
+    except OSError as error:
+        raise DataUnavailable(f"{path}: cannot be read: {os.strerror(error.errno or 0)}") from error
+    if not exists:
+        raise DataInvalid(f"{path}: no such file")
+    if not regular:
+        raise DataInvalid(f"{path}: found a folder, allowed: one file")
+    if size == 0:
+        raise DataInvalid(f"{path}: the file is empty")
+
+
+def read_parquet(path: Path) -> pa.Table:
+    """Read one Parquet file as it stands."""
+    with path.open("rb") as file:
+        return parquet.read_table(file)
+
+
+def read_csv(path: Path, config: DataConfig) -> pa.Table:
+    """Read one CSV file, each column parsed as its kind.
+
+    Raises:
+        DataInvalid: the header is not the service's, a line has too many or too few cells, or a
+            cell cannot be parsed.
+    """
+    broken: list[csv.InvalidRow] = []
+
+    def stop_at(row: csv.InvalidRow) -> str:
+        broken.append(row)
+        return "error"
+
+    with path.open("rb") as file:
+        header = file.readline().decode("utf-8-sig", "replace").strip()
+    names = [name.strip().strip('"') for name in header.split(",")]
+    check_columns(names, config, str(path))
+    try:
+        table = csv.read_csv(
+            path,
+            read_options=csv.ReadOptions(use_threads=False, column_names=names, skip_rows=1),
+            parse_options=csv.ParseOptions(invalid_row_handler=stop_at),
+            convert_options=csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        if not broken:
+            raise
+        row = broken[0]
+        raise DataInvalid(
+            f"{path}: line {row.number}: found {row.actual_columns} cells, "
+            f"allowed: {row.expected_columns}"
+        ) from error
+    columns = {name: _parse_column(table[name], name, config, path) for name in names}
+    return pa.table(columns)
+
+
+def _parse_column(
+    column: pa.ChunkedArray, name: str, config: DataConfig, path: Path
+) -> pa.ChunkedArray:
+    kind = config.columns[name]
+    if kind == "text":
+        return column
+    column = pc.utf8_trim_whitespace(column)
+    if kind == "boolean":
+        column = pc.utf8_lower(column)
+    steps = [pa.float64()] if kind in ("integer", "number") else [ARROW_TYPES[kind]]
+    try:
+        return column.cast(ARROW_TYPES[kind])
+    except pa.ArrowInvalid:
+        pass
+    try:
+        return column.cast(steps[0])
+    except pa.ArrowInvalid as error:
+        row = find_misfit(column, steps[0])
+        raise DataInvalid(
+            f"{path}: line {_find_line(path, row)}: column '{name}': "
+            f"found text {str(column[row])[:40]!r}, allowed: {kind}"
+        ) from error
+
+
+def _find_line(path: Path, row: int) -> int:
+    """Give the line, counted from 1, of a row counted from 0; empty lines hold no row."""
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        filled = [number for number, line in enumerate(lines, 1) if line.strip("\r\n")]
+    return filled[row + 1]
+
+
+def _sort_error(path: Path, error: OSError) -> DataInvalid | DataUnavailable:
+    if error.errno is None:  # Arrow's word for bytes that make no sense
+        return DataInvalid(f"{path}: not readable as {path.suffix[1:]}: {_shorten(error)}")
+    return DataUnavailable(f"{path}: cannot be read: {os.strerror(error.errno)}")
+
+
+def _shorten(error: Exception) -> str:
+    return str(error).splitlines()[0][:200]

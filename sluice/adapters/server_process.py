@@ -1,0 +1,147 @@
+"""The Prefect server as a process of its own: starting, recording and ending it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sluice.adapters.file_lock import try_lock
+from sluice.errors import ServerUnavailable
+from sluice.home import Home
+
+HOST = "127.0.0.1"
+POLL_SECONDS = 0.1
+STOP_SECONDS = 10.0
+# A shell's background job ignores SIGINT, and so would the server: it is set back before it starts.
+LAUNCH = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, "-m", "prefect", "server", "start", *sys.argv[1:]])
+"""
+_children: list["subprocess.Popen[bytes]"] = []
+
+
+@dataclass(frozen=True)
+class ServerRecord:
+    """The server that a home started: its process (and process group) and its port."""
+
+    pid: int
+    port: int
+
+    @property
+    def api(self) -> str:
+        """The API's address; the pages are at the same one without `/api`."""
+        return f"http://{HOST}:{self.port}/api"
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on the port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
+def read_record(home: Home) -> ServerRecord | None:
+    """Give what the home recorded of its server, dead or alive; None where it never had one."""
+    try:
+        values = json.loads(_record_file(home).read_text(encoding="utf-8"))
+        return ServerRecord(pid=int(values["pid"]), port=int(values["port"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def is_alive(home: Home) -> bool:
+    """Whether the home's server process lives.
+
+    It holds a lock from its first moment to its last, whoever started it; a process id could
+    belong to somebody else by now.
+    """
+    try:
+        with _alive_file(home).open("a") as file:
+            return not try_lock(file, shared=True)
+    except OSError:
+        return False
+
+
+def start_process(home: Home, port: int, environment: Mapping[str, str], log: Path) -> ServerRecord:
+    """Start the server, in a process group of its own, and record it; it is not yet healthy.
+
+    Raises:
+        ServerUnavailable: a server of this home is running already.
+        OSError: a file cannot be written.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with _alive_file(home).open("a") as alive, log.open("ab") as output:
+        deadline = time.monotonic() + 2.0
+        while not try_lock(alive):
+            if time.monotonic() > deadline:
+                raise ServerUnavailable(
+                    f"a Prefect server of {home.root} runs without a record; end it, then try again"
+                )
+            time.sleep(POLL_SECONDS)
+        command = [sys.executable, "-S", "-c", LAUNCH, "--host", HOST, "--port", str(port)]
+        process = subprocess.Popen(  # noqa: S603
+            command,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=(alive.fileno(),),
+            start_new_session=True,
+        )
+    _children.append(process)
+    record = ServerRecord(pid=process.pid, port=port)
+    draft = _record_file(home).with_suffix(".draft")
+    draft.write_text(json.dumps(asdict(record)), encoding="utf-8")
+    draft.replace(_record_file(home))
+    return record
+
+
+def stop_process(home: Home, record: ServerRecord) -> None:
+    """End the home's server and its whole process group: asked first, killed after 10 s."""
+    try:
+        if is_alive(home):
+            _signal_group(record.pid, signal.SIGTERM)
+            _await_end(home, STOP_SECONDS)
+    finally:
+        if is_alive(home):
+            _signal_group(record.pid, signal.SIGKILL)
+            _await_end(home, STOP_SECONDS)
+        _reap(record.pid)
+
+
+def _await_end(home: Home, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while is_alive(home) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+
+
+def _signal_group(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _reap(pid: int) -> None:
+    for process in [child for child in _children if child.pid == pid]:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=STOP_SECONDS)
+            _children.remove(process)
+
+
+def _record_file(home: Home) -> Path:
+    return home.root / "server.json"
+
+
+def _alive_file(home: Home) -> Path:
+    return home.root / "server.alive"

@@ -1,0 +1,54 @@
+"""What a person may change for one release without touching the configuration."""
+
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from sluice.config.section import Section
+from sluice.config.service import ServiceConfig
+from sluice.errors import ConfigInvalid
+
+AS_CONFIGURED = -1
+
+
+class Overrides(Section):
+    """Changes for one release; they are part of its identity, like the configuration itself."""
+
+    seed: int = Field(
+        AS_CONFIGURED, ge=AS_CONFIGURED, description="Training seed; -1: as configured."
+    )
+    split_seed: int = Field(
+        AS_CONFIGURED, ge=AS_CONFIGURED, description="Seed of the split; -1: as configured."
+    )
+    mitigation: Literal["as configured", "none", "reweigh"] = Field(
+        "as configured", description="Bias mitigation in training."
+    )
+
+
+def apply_overrides(config: ServiceConfig, overrides: Overrides) -> ServiceConfig:
+    """Give the configuration with the overrides in it; untouched fields stay as configured."""
+    changed = config
+    if overrides.seed != AS_CONFIGURED:
+        model = config.model.model_copy(update={"seed": overrides.seed})
+        changed = changed.model_copy(update={"model": model})
+    if overrides.split_seed != AS_CONFIGURED:
+        split = config.split.model_copy(update={"seed": overrides.split_seed})
+        changed = changed.model_copy(update={"split": split})
+    if overrides.mitigation != "as configured":
+        bias = config.bias.model_copy(update={"mitigation": overrides.mitigation})
+        changed = changed.model_copy(update={"bias": bias})
+    return changed
+
+
+def read_overrides(values: dict[str, object]) -> Overrides:
+    """Read overrides as they come from a command line.
+
+    Raises:
+        ConfigInvalid: a value is not allowed; the message names it and what is.
+    """
+    try:
+        return Overrides.model_validate(values)
+    except ValidationError as error:
+        found = error.errors()[0]
+        key = ".".join(str(part) for part in found["loc"])
+        raise ConfigInvalid(f"override {key}: {found['msg']}; found {found['input']!r}") from error

@@ -1,0 +1,180 @@
+"""Whether a column is distributed as it was: a test and an effect floor, both of which must speak.
+
+With 30 columns and no change at all, "any p below .05" alarms in four of five comparisons; with
+many rows it alarms at differences that nobody would act on. Hence both conditions.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CATEGORICAL_BELOW = 20
+"""A numeric column with fewer distinct values is compared level by level."""
+LEAST_EXPECTED = 10
+"""Levels expected less often than this in either sample are pooled."""
+
+
+@dataclass(frozen=True)
+class AlarmLimits:
+    """When a difference counts: p below `alpha` / tests, and an effect above its floor.
+
+    `distance` is the floor of the Kolmogorov-Smirnov distance (numeric), `psi` of the population
+    stability index (categorical), `nulls` of the difference in null shares; `minimum_rows` are
+    needed on each side.
+    """
+
+    alpha: float = 0.01
+    distance: float = 0.05
+    psi: float = 0.02
+    nulls: float = 0.02
+    minimum_rows: int = 500
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How far one figure of a column moved: `effect` against its `floor`, with the test's `p`.
+
+    `n` is the smaller sample. `dropped` names levels too rare to be tested at all.
+    """
+
+    measure: Literal["KS distance", "PSI", "null share"]
+    effect: float
+    floor: float
+    p: float
+    n: int
+    dropped: tuple[str, ...] = ()
+
+    def alarms(self, level: float) -> bool:
+        """Tell whether the change is both sure (p below `level`) and large enough to matter."""
+        return self.p < level and self.effect > self.floor
+
+
+def compare_column(
+    previous: "pd.Series[Any]", current: "pd.Series[Any]", limits: AlarmLimits
+) -> tuple[Comparison, ...]:
+    """Compare a column's values, and its null shares where there are nulls, with what they were.
+
+    Nothing is given where either side has fewer than `limits.minimum_rows` values.
+    """
+    before, now = previous.dropna(), current.dropna()
+    found = []
+    n = min(len(before), len(now))
+    if n >= limits.minimum_rows:
+        if _is_numeric(before, now):
+            d, p = measure_distance(_to_numbers(before), _to_numbers(now))
+            found.append(Comparison("KS distance", d, limits.distance, p, n))
+        else:
+            levels, counts = count_levels(before, now)
+            p, dropped = compare_levels(counts)
+            psi = measure_stability(counts)
+            names = tuple(str(levels[index]) for index in dropped)
+            found.append(Comparison("PSI", psi, limits.psi, p, n, names))
+    rows = min(len(previous), len(current))
+    if rows >= limits.minimum_rows and has_nulls(previous, current):
+        effect, p = compare_shares(
+            (len(previous) - len(before), len(previous)), (len(current) - len(now), len(current))
+        )
+        found.append(Comparison("null share", effect, limits.nulls, p, rows))
+    return tuple(found)
+
+
+def has_nulls(previous: "pd.Series[Any]", current: "pd.Series[Any]") -> bool:
+    """Tell whether the null shares are one more test of the column."""
+    return bool(previous.hasnans or current.hasnans)
+
+
+def measure_distance(
+    previous: NDArray[np.float64], current: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Give the two-sample Kolmogorov-Smirnov distance (0 to 1) and its asymptotic p.
+
+    p = Q(D sqrt(n m / (n + m))), Q the Kolmogorov distribution; too large, never too small, where
+    values are tied (Conover 1972).
+    """
+    from scipy.special import kolmogorov
+
+    before, now = np.sort(previous), np.sort(current)
+    points = np.concatenate([before, now])
+    share_before = np.searchsorted(before, points, side="right") / len(before)
+    share_now = np.searchsorted(now, points, side="right") / len(now)
+    distance = float(np.abs(share_before - share_now).max())
+    scale = np.sqrt(len(before) * len(now) / (len(before) + len(now)))
+    return distance, float(kolmogorov(distance * scale))
+
+
+def count_levels(
+    previous: "pd.Series[Any]", current: "pd.Series[Any]"
+) -> tuple[list[Any], NDArray[np.float64]]:
+    """Give the levels of both samples and their counts, shape (2, levels)."""
+    before, now = previous.value_counts(), current.value_counts()
+    levels = sorted(set(before.index) | set(now.index), key=str)
+    counts = [[float(part.get(level, 0)) for level in levels] for part in (before, now)]
+    return levels, np.array(counts)
+
+
+def compare_levels(counts: NDArray[np.float64]) -> tuple[float, tuple[int, ...]]:
+    """Give the p of the two-sample chi-square test, and the indices of levels left out of it.
+
+    `counts` has shape (2, levels). Levels expected fewer than ten times in either sample are pooled
+    into one; where the pool is still too rare, it is dropped.
+    """
+    from scipy.special import chdtrc
+
+    rare = _expect_counts(counts).min(axis=0) < LEAST_EXPECTED
+    pool = counts[:, rare].sum(axis=1, keepdims=True)
+    kept = np.hstack([counts[:, ~rare], pool]) if rare.any() else counts
+    dropped: tuple[int, ...] = ()
+    if rare.any() and _expect_counts(kept)[:, -1].min() < LEAST_EXPECTED:
+        kept, dropped = counts[:, ~rare], tuple(int(index) for index in np.flatnonzero(rare))
+    if kept.shape[1] < 2:
+        return 1.0, dropped
+    expected = _expect_counts(kept)
+    statistic = float(((kept - expected) ** 2 / expected).sum())
+    return float(chdtrc(kept.shape[1] - 1, statistic)), dropped
+
+
+def measure_stability(counts: NDArray[np.float64]) -> float:
+    """Give the population stability index of `counts`, shape (2, levels); 0 is the same.
+
+    PSI = sum (q - p) ln(q / p) over the levels' shares, .5 added to each count; .1 is usually
+    called moderate, .25 significant (Siddiqi 2006).
+    """
+    shares = (counts + 0.5) / (counts + 0.5).sum(axis=1, keepdims=True)
+    return float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())
+
+
+def compare_shares(previous: tuple[int, int], current: tuple[int, int]) -> tuple[float, float]:
+    """Give how far two shares, each (count, rows), differ, and the pooled two-sided z-test's p."""
+    from scipy.special import ndtr
+
+    difference = current[0] / current[1] - previous[0] / previous[1]
+    pooled = (previous[0] + current[0]) / (previous[1] + current[1])
+    variance = pooled * (1 - pooled) * (1 / previous[1] + 1 / current[1])
+    if variance == 0.0:
+        return abs(difference), 1.0
+    return abs(difference), float(2 * ndtr(-abs(difference) / np.sqrt(variance)))
+
+
+def _expect_counts(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the counts to expect were both samples alike, same shape as `counts`."""
+    expected: NDArray[np.float64] = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0)
+    expected /= counts.sum()
+    return expected
+
+
+def _is_numeric(previous: "pd.Series[Any]", current: "pd.Series[Any]") -> bool:
+    kind = previous.dtype.kind
+    if kind not in "iufM":
+        return False
+    distinct = set(previous.unique()) | set(current.unique())
+    return len(distinct) >= CATEGORICAL_BELOW
+
+
+def _to_numbers(series: "pd.Series[Any]") -> NDArray[np.float64]:
+    plain = series.astype("int64") if series.dtype.kind == "M" else series
+    return np.asarray(plain, dtype=np.float64)

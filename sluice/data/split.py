@@ -1,0 +1,160 @@
+"""Which rows teach and which judge: a division that stays the same for ever."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from sluice.config.data import ColumnKind, DataConfig
+from sluice.config.split import SplitConfig
+from sluice.errors import DataInvalid, TrainingImpossible
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HASH_RANGE = 2**64
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows divided in two: `holdout` has shape (n,), true where a row judges.
+
+    `asked` is the configured share of held-out rows; `boundary` names the first time value that is
+    held out, where time decides.
+    """
+
+    holdout: NDArray[np.bool_]
+    by: str
+    asked: float
+    boundary: str = ""
+
+    @property
+    def training(self) -> NDArray[np.bool_]:
+        """The rows that teach, shape (n,)."""
+        return ~self.holdout
+
+    @property
+    def training_rows(self) -> int:
+        """How many rows teach."""
+        return int(self.training.sum())
+
+    @property
+    def holdout_rows(self) -> int:
+        """How many rows judge."""
+        return int(self.holdout.sum())
+
+    @property
+    def share(self) -> float:
+        """The realised share of held-out rows, 0 to 1."""
+        return self.holdout_rows / len(self.holdout)
+
+
+def split_rows(frame: "pd.DataFrame", data: DataConfig, split: SplitConfig) -> Split:
+    """Divide rows into those that teach and those that judge.
+
+    `hash`: a row is held out when the seeded hash of its id (or group) falls below the share, so
+    its side hangs on nothing else and never changes when rows come. `time`: the newest time values
+    are held out; a time value is never divided, so the realised share may differ from the asked
+    one, and a group goes whole to the side of its newest row.
+
+    Raises:
+        DataInvalid: a needed column is absent or has nulls.
+        TrainingImpossible: there are no rows, or one side would have none.
+    """
+    if frame.empty:
+        raise TrainingImpossible("there are no rows to split; ingest data first")
+    if split.by == "time":
+        return _split_by_time(frame, data, split)
+    return _split_by_hash(frame, data, split)
+
+
+def comparison_mask(
+    split: Split, ids: NDArray[Any], champion_training_ids: NDArray[Any] | None
+) -> NDArray[np.bool_]:
+    """Mark the rows that may compare: held out, and the champion never trained on them.
+
+    `ids` has shape (n,), aligned with the split; without a champion every held-out row compares.
+
+    Raises:
+        DataInvalid: the two sets of ids are of different kinds, so that none could ever match.
+    """
+    if champion_training_ids is None or len(champion_training_ids) == 0:
+        return split.holdout.copy()
+    import pandas as pd
+
+    here, there = pd.Series(ids), pd.Series(champion_training_ids)
+    kinds = [_describe_kind(values) for values in (here, there)]
+    if kinds[0] != kinds[1]:
+        raise DataInvalid(
+            f"ids are {kinds[0]} here and {kinds[1]} in the champion's training rows: nobody can "
+            "tell which rows it has seen; ingest both with the same type of id"
+        )
+    return split.holdout & ~here.isin(there).to_numpy()
+
+
+def _split_by_hash(frame: "pd.DataFrame", data: DataConfig, split: SplitConfig) -> Split:
+    column = split.group or data.id
+    values = _read_column(frame, column)
+    keys = _encode_values(values, data.columns[column])
+    limit = int(split.holdout * HASH_RANGE)
+    draws = (xxhash.xxh3_64_intdigest(key, seed=split.seed) < limit for key in keys)
+    holdout = np.fromiter(draws, dtype=np.bool_, count=len(keys))
+    if holdout.all() or not holdout.any():
+        side = "teach" if holdout.all() else "judge"
+        raise TrainingImpossible(
+            f"the split by '{column}' leaves no row to {side}: {values.nunique():,} distinct "
+            f"values in {len(values):,} rows at a share of {split.holdout}; bring more rows"
+        )
+    return Split(holdout, "hash", split.holdout)
+
+
+def _split_by_time(frame: "pd.DataFrame", data: DataConfig, split: SplitConfig) -> Split:
+    times = _read_column(frame, data.time)
+    if split.group:
+        times = times.groupby(_read_column(frame, split.group).to_numpy()).transform("max")
+    sizes = times.value_counts().sort_index(ascending=False)
+    if len(sizes) < 2:
+        raise TrainingImpossible(
+            f"split.by is `time`, but '{data.time}' has one value only ({sizes.index[0]}); "
+            "ingest another period, or set split.by to `hash`"
+        )
+    shares = sizes.cumsum().to_numpy()[:-1] / len(times)
+    boundary = sizes.index[int(np.abs(shares - split.holdout).argmin())]
+    holdout = (times >= boundary).to_numpy(dtype=np.bool_)
+    return Split(holdout, "time", split.holdout, str(boundary))
+
+
+def _read_column(frame: "pd.DataFrame", column: str) -> "pd.Series[Any]":
+    if column not in frame.columns:
+        raise DataInvalid(f"the split needs column '{column}', which the rows do not have")
+    values = frame[column]
+    empty = int(values.isna().sum())
+    if empty:
+        raise DataInvalid(
+            f"the split needs column '{column}', which is null in {empty:,} of {len(values):,} "
+            "rows: a row without it belongs to no side; fill it or drop those rows"
+        )
+    return values
+
+
+def _encode_values(values: "pd.Series[Any]", kind: ColumnKind) -> list[bytes]:
+    """Give each value's canonical bytes, tagged by kind: the same for every storage type."""
+    if kind == "integer":
+        return [b"i%d" % int(value) for value in values.tolist()]
+    if kind == "number":
+        return [b"n" + float(value).hex().encode() for value in values.tolist()]
+    if kind == "boolean":
+        return [b"b%d" % bool(value) for value in values.tolist()]
+    if kind == "timestamp":
+        moments = values.to_numpy(dtype="datetime64[ns]").astype(np.int64)
+        return [b"d%d" % moment for moment in moments.tolist()]
+    return [b"t" + str(value).encode() for value in values.tolist()]
+
+
+def _describe_kind(values: "pd.Series[Any]") -> str:
+    import pandas as pd
+
+    found = pd.api.types.infer_dtype(values, skipna=True)
+    return "number" if found in ("integer", "floating", "mixed-integer-float") else found

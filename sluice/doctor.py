@@ -1,0 +1,112 @@
+"""Whether a machine is fit for a release, judged on facts that somebody else read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from packaging.markers import Marker
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+LEAST_DISK = 2 * 1024**3
+"""Bytes that the state folder of a few dozen releases needs."""
+NAMED_AT_MOST = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing examined: what was found, what is wanted, and what to do where it is not ok."""
+
+    name: str
+    ok: bool
+    found: str
+    wanted: str
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class LockedPackage:
+    """One line of the lock: a package, its exact version, and where it applies."""
+
+    name: str
+    version: str
+    marker: str = ""
+
+    @property
+    def applies(self) -> bool:
+        """Whether the lock means this Python and this platform."""
+        return not self.marker or Marker(self.marker).evaluate()
+
+
+def judge_python(version: str, wanted: str) -> Finding:
+    """Judge the interpreter's version against a specifier such as `>=3.11`."""
+    return Finding(
+        "Python", Version(version) in SpecifierSet(wanted), version, wanted, "run `make install`"
+    )
+
+
+def judge_disk(free: int) -> Finding:
+    """Judge the free bytes of the disk that holds the state folder."""
+    wanted = f"{LEAST_DISK / 1024**3:.0f} GiB"
+    advice = "free some, or point SLUICE_HOME at another disk"
+    return Finding("free disk", free >= LEAST_DISK, f"{free / 1024**3:.1f} GiB", wanted, advice)
+
+
+def judge_port(port: int, purpose: str, user: str) -> Finding:
+    """Tell who uses a port, `user` empty for nobody; a taken one is passed over, so it is ok."""
+    advice = "nothing: the next free port is taken instead" if user else ""
+    return Finding(f"port {port}", True, user or "free", f"free, for {purpose}", advice)
+
+
+def judge_package(name: str, installed: str, wanted: str) -> Finding:
+    """Judge an installed version, empty if there is none, against a specifier; empty: any."""
+    ok = bool(installed) and SpecifierSet(wanted).contains(installed, prereleases=True)
+    advice = "run `make install`; other versions are known to break"
+    return Finding(name, ok, installed or "not installed", wanted or "any", advice)
+
+
+def judge_git(version: str) -> Finding:
+    """Judge git's presence; without it no release can name its code."""
+    advice = "install git: without it a release cannot name the code that made it"
+    return Finding("git", bool(version), version or "not found", "any", advice)
+
+
+def judge_home(folder: str, problem: str) -> Finding:
+    """Judge whether the state folder can be written; `problem` is empty if it can."""
+    advice = "give yourself the right to write there, or set SLUICE_HOME"
+    return Finding("state folder", not problem, problem or folder, "writable", advice)
+
+
+def judge_lock(locked: tuple[LockedPackage, ...], installed: Mapping[str, str]) -> Finding:
+    """Judge whether what is installed is what the lock names, by normalised package name."""
+    asked = [package for package in locked if package.applies]
+    wrong = [
+        f"{package.name} {installed.get(package.name, 'missing')} for {package.version}"
+        for package in asked
+        if installed.get(package.name) != package.version
+    ]
+    named = ", ".join(wrong[:NAMED_AT_MOST])
+    more = f" and {len(wrong) - NAMED_AT_MOST} more" if len(wrong) > NAMED_AT_MOST else ""
+    found = f"{named}{more}" if wrong else f"{len(asked)} packages as locked"
+    if not asked:
+        found = "no lock was read"
+    ok = bool(asked) and not wrong
+    return Finding("installed packages", ok, found, "requirements.lock", "run `make install`")
+
+
+def read_lock(text: str) -> tuple[LockedPackage, ...]:
+    """Read a lock's `name==version ; marker` lines; hashes and comments are passed over."""
+    packages = []
+    for line in text.splitlines():
+        entry = line.rstrip("\\ ").strip()
+        if "==" not in entry or line[:1].isspace() or entry.startswith(("#", "-")):
+            continue
+        requirement, _, marker = entry.partition(";")
+        name, _, version = requirement.partition("==")
+        packages.append(LockedPackage(normalise_name(name), version.strip(), marker.strip()))
+    return tuple(packages)
+
+
+def normalise_name(name: str) -> str:
+    """Give a package's name as indexes compare it (PEP 503), without extras."""
+    plain = name.partition("[")[0].strip().lower()
+    return "-".join(part for part in plain.replace("_", "-").replace(".", "-").split("-") if part)

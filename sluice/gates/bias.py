@@ -1,0 +1,152 @@
+"""The bias gate: no group of people may be treated worse than the limits allow."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sluice.config.bias import BiasConfig
+from sluice.gates.finding import (
+    Finding,
+    conclude,
+    format_figure,
+    format_interval,
+    report_missing,
+)
+from sluice.stats.bootstrap import Estimate
+from sluice.stats.fairness import FairnessFigure, FairnessKind
+from sluice.stats.holdout import Holdout
+from sluice.stats.treatment import BiasEvidence, measure_bias
+from sluice.verdict import Check, Outcome, Verdict
+
+__all__ = ["BiasEvidence", "BiasGate", "Holdout", "measure_bias"]
+
+_GATE = "bias"
+_WORDS: dict[FairnessKind, str] = {
+    "true_positive_difference": "true-positive difference",
+    "selection_ratio": "selection ratio",
+    "false_positive_difference": "false-positive difference",
+    "loss_ratio": "error ratio",
+}
+_UNITS: dict[FairnessKind, str] = {
+    "true_positive_difference": "positives",
+    "selection_ratio": "rows",
+    "false_positive_difference": "negatives",
+    "loss_ratio": "rows",
+}
+_REPAIR = (
+    "find why the group's rows or labels differ (its data, a feature that stands for it), "
+    "or set bias.mitigation: reweigh, and train again"
+)
+_MORE = "hold out more rows of the group: add data, or raise split.holdout"
+_COLUMN = "bring the column with the data, or say `sensitive: none` with a reason"
+
+
+@dataclass(frozen=True)
+class BiasGate:
+    """Holds each group's treatment, beside everyone else's, against the limits."""
+
+    limits: BiasConfig
+
+    def judge(self, evidence: BiasEvidence) -> Verdict:
+        """Judge the evidence: it fails where an interval lies wholly beyond its limit."""
+        if not self.limits.columns:
+            notice = f"no sensitive column: {self.limits.reason}"
+            check = Check("sensitive columns", Outcome.LISTED, n=evidence.n, note=notice)
+            return conclude(_GATE, [Finding(check, notice)], notice, [notice])
+        unmeasured = [column for column in self.limits.columns if column not in evidence.columns]
+        texts = [f"sensitive column '{column}' was not measured" for column in unmeasured]
+        texts += evidence.missing
+        missing = [report_missing("evidence", text, _COLUMN) for text in texts]
+        figures = sorted(evidence.figures, key=lambda figure: figure.pair)
+        judged = [self._judge_figure(figure) for figure in figures if figure.judged]
+        left = [_list_figure(figure) for figure in figures if not figure.judged]
+        if not judged and not missing:
+            text = f"no group of the {evidence.n:,} held-out rows is large enough to judge"
+            missing = [report_missing("evidence", text, "hold out more rows: add data")]
+        notices = _notice(judged, left)
+        return conclude(_GATE, [*missing, *judged, *left], _say_passed(judged, left), notices)
+
+    def _judge_figure(self, figure: FairnessFigure) -> Finding:
+        low, high = self._find_range(figure.kind)
+        estimate = figure.estimate
+        outcome = _place(estimate, low, high)
+        proved = outcome is not Outcome.INSUFFICIENT
+        if not proved and self.limits.on_unproved == "list":
+            outcome = Outcome.LISTED
+        relation = (
+            "within" if low is not None and high is not None else ">=" if high is None else "<="
+        )
+        limit = high if low is None or (high is not None and (estimate.value or 0.0) > 0.0) else low
+        name = f"{_WORDS[figure.kind]} of {figure.group}"
+        sentence = (
+            f"{name} {format_figure(estimate.value)} {format_interval(estimate)}, "
+            f"limit {format_figure(limit)}, n {estimate.n:,}{_say_labels(figure)}"
+        )
+        check = Check(
+            name,
+            outcome,
+            measured=estimate.value,
+            interval=estimate.interval,
+            limit=limit,
+            relation=relation,
+            unit=_UNITS[figure.kind],
+            n=estimate.n,
+            note=("" if proved else "not proved; ") + _say_rates(figure),
+        )
+        return Finding(check, sentence, _REPAIR if proved else _MORE)
+
+    def _find_range(self, kind: FairnessKind) -> tuple[float | None, float | None]:
+        """Give the lowest and the highest allowed figure; None: no such end."""
+        within = self.limits.false_positive_difference
+        ranges: dict[FairnessKind, tuple[float | None, float | None]] = {
+            "true_positive_difference": (self.limits.true_positive_difference, None),
+            "selection_ratio": (self.limits.selection_ratio, None),
+            "false_positive_difference": (-within, within),
+            "loss_ratio": (None, self.limits.loss_ratio),
+        }
+        return ranges[kind]
+
+
+def _place(estimate: Estimate, low: float | None, high: float | None) -> Outcome:
+    """Place an interval in the range (pass), wholly beyond it (fail), or neither (insufficient)."""
+    if estimate.low is None or estimate.high is None:
+        return Outcome.INSUFFICIENT
+    if (low is not None and estimate.high < low) or (high is not None and estimate.low > high):
+        return Outcome.FAIL
+    proved = (low is None or estimate.low >= low) and (high is None or estimate.high <= high)
+    return Outcome.PASS if proved else Outcome.INSUFFICIENT
+
+
+def _list_figure(figure: FairnessFigure) -> Finding:
+    name = f"{_WORDS[figure.kind]} of {figure.group}"
+    note = f"not judged: {figure.note}"
+    estimate = figure.estimate
+    unit = _UNITS[figure.kind]
+    return Finding(
+        Check(name, Outcome.LISTED, unit=unit, n=estimate.n, note=note), f"{name} {note}"
+    )
+
+
+def _say_rates(figure: FairnessFigure) -> str:
+    rates = f"group {format_figure(figure.group_rate)}, rest {format_figure(figure.rest_rate)}"
+    return rates + _say_labels(figure)
+
+
+def _say_labels(figure: FairnessFigure) -> str:
+    return f", labels alone {format_figure(figure.label_ratio)}" if figure.label_ratio else ""
+
+
+def _is_unproved(finding: Finding) -> bool:
+    return finding.check.note.startswith("not proved")
+
+
+def _say_passed(judged: Sequence[Finding], left: Sequence[Finding]) -> str:
+    unproved = sum(_is_unproved(finding) for finding in judged)
+    proved = len(judged) - unproved
+    said = f"no group treated beyond the limits: {proved:,} checks proved, {unproved:,} not proved"
+    return f"{said}, {len(left):,} too small to judge" if left else said
+
+
+def _notice(judged: Sequence[Finding], left: Sequence[Finding]) -> list[str]:
+    """Say aloud what was not proved, and which groups were too small to judge."""
+    notices = [f"not proved: {finding.sentence}" for finding in judged if _is_unproved(finding)]
+    return [*notices, *(finding.sentence for finding in left)]

@@ -1,0 +1,259 @@
+"""The evaluation gate: good enough by its floors, and no worse than the champion."""
+
+from dataclasses import dataclass
+
+from sluice.config.evaluation import EvaluationConfig
+from sluice.gates.calibration import judge_calibration
+from sluice.gates.finding import (
+    Finding,
+    conclude,
+    format_figure,
+    format_interval,
+    report_missing,
+)
+from sluice.stats.bootstrap import Estimate, count_needed_rows
+from sluice.stats.comparison import EvaluationEvidence, MetricFigure, measure_evaluation
+from sluice.stats.holdout import Holdout
+from sluice.stats.slicing import SliceFigure
+from sluice.verdict import Check, Outcome, Verdict
+
+__all__ = ["EvaluationEvidence", "EvaluationGate", "Holdout", "measure_evaluation"]
+
+MINIMUM_ROWS = 100
+"""Fewest held-out rows whose bootstrap bounds are believed at all."""
+MINIMUM_GROUPS = 30
+"""The same for groups that are drawn whole."""
+_LISTED_SLICES = 20
+_GATE = "evaluation"
+_REPAIR = "see that the held-out rows and both models' answers are complete, then release again"
+_KEEP = "keep the champion; look at the slices and plots for what was lost, then train again"
+
+
+@dataclass(frozen=True)
+class EvaluationGate:
+    """Holds a candidate against its floors, the champion, its slices and its calibration."""
+
+    limits: EvaluationConfig
+
+    def judge(self, evidence: EvaluationEvidence) -> Verdict:
+        """Judge the evidence; what could not be measured never passes."""
+        missing = [report_missing("evidence", text, _REPAIR) for text in evidence.missing]
+        if missing:
+            return conclude(_GATE, missing, "")
+        findings = [
+            *self._judge_size(evidence),
+            *self._judge_primary(evidence),
+            *self._judge_floors(evidence),
+            *judge_calibration(self.limits.calibration, evidence.gap, evidence.slope),
+            *self._judge_slices(evidence),
+            *self._list_others(evidence),
+        ]
+        return conclude(_GATE, findings, _say_primary(evidence, self.limits), _notice(evidence))
+
+    def _judge_size(self, evidence: EvaluationEvidence) -> list[Finding]:
+        grouped = bool(self.limits.group)
+        least, noun = (MINIMUM_GROUPS, "groups") if grouped else (MINIMUM_ROWS, "rows")
+        if evidence.units >= least:
+            return []
+        name = f"held-out {noun}"
+        sentence = f"{evidence.units:,} {name}, {least:,} needed"
+        check = Check(
+            name,
+            Outcome.INSUFFICIENT,
+            measured=evidence.units,
+            limit=least,
+            relation=">=",
+            n=evidence.n,
+            note="bootstrap bounds of fewer are not believed",
+        )
+        return [Finding(check, sentence, f"hold out at least {least:,} {noun}: add data")]
+
+    def _judge_primary(self, evidence: EvaluationEvidence) -> list[Finding]:
+        figure = evidence.find_metric(self.limits.primary)
+        name = f"{self.limits.primary} against champion"
+        if figure is None or figure.candidate.interval is None:
+            return [_report_unmeasured(name, self.limits.primary, evidence.n)]
+        if not evidence.has_champion:
+            return [_list_metric(figure, "no champion to compare with")]
+        if figure.difference is None or figure.difference.interval is None:
+            return [_report_unmeasured(name, self.limits.primary, evidence.n)]
+        difference = figure.difference
+        outcome = _place(difference, -self.limits.margin)
+        needed = self._say_needed(difference) if outcome is Outcome.INSUFFICIENT else ""
+        check = Check(
+            name,
+            outcome,
+            measured=difference.value,
+            interval=difference.interval,
+            limit=-self.limits.margin,
+            relation=">",
+            n=difference.n,
+            note=needed or _say_values(figure),
+        )
+        sentence = _say_primary(evidence, self.limits)
+        return [Finding(check, sentence, needed or _KEEP)]
+
+    def _say_needed(self, difference: Estimate) -> str:
+        spread = difference.spread or 0.0
+        needed = count_needed_rows(spread, self.limits.margin)
+        if needed > difference.n:
+            return (
+                f"hold out about {needed:,} rows (now {difference.n:,}): "
+                "add data, or raise split.holdout"
+            )
+        return _say_near(spread, (difference.value or 0.0) + self.limits.margin, difference.n)
+
+    def _judge_floors(self, evidence: EvaluationEvidence) -> list[Finding]:
+        findings = []
+        for name, limit in self.limits.floors.items():
+            figure = evidence.find_metric(name)
+            if figure is None or figure.candidate.interval is None:
+                findings.append(_report_unmeasured(f"{name} floor", name, evidence.n))
+            else:
+                findings.append(_judge_floor(figure, limit))
+        return sorted(findings, key=lambda finding: finding.outcome is not Outcome.FAIL)
+
+    def _judge_slices(self, evidence: EvaluationEvidence) -> list[Finding]:
+        limit = -self.limits.slices.margin
+        seen = {figure.column for figure in evidence.slices}
+        unseen = [column for column in self.limits.slices.columns if column not in seen]
+        unseen = unseen if evidence.has_champion else []
+        missing = [
+            report_missing(f"slices of {column}", f"slices of {column} were not measured", _REPAIR)
+            for column in unseen
+        ]
+        judged = [
+            _judge_slice(figure, self.limits.primary, limit)
+            for figure in evidence.slices
+            if figure.difference
+        ]
+        listed = [figure for figure in evidence.slices if not figure.difference]
+        shown = [_list_slice(f, self.limits.slices.minimum) for f in listed[:_LISTED_SLICES]]
+        if more := listed[_LISTED_SLICES:]:
+            note = f"{len(more):,} more slices are too small to judge"
+            rows = sum(figure.n for figure in more)
+            shown.append(Finding(Check("small slices", Outcome.LISTED, n=rows, note=note), note))
+        return [*missing, *judged, *shown]
+
+    def _list_others(self, evidence: EvaluationEvidence) -> list[Finding]:
+        decided = {self.limits.primary, *self.limits.floors}
+        return [_list_metric(figure) for figure in evidence.metrics if figure.name not in decided]
+
+
+def _place(estimate: Estimate, limit: float) -> Outcome:
+    """Place an interval above (pass), below (fail) or across (insufficient) a lower limit."""
+    if estimate.low is None or estimate.high is None:
+        return Outcome.INSUFFICIENT
+    if estimate.low > limit:
+        return Outcome.PASS
+    return Outcome.FAIL if estimate.high < limit else Outcome.INSUFFICIENT
+
+
+def _judge_floor(figure: MetricFigure, limit: float) -> Finding:
+    ours = figure.candidate
+    sign = 1.0 if figure.greater_is_better else -1.0
+    ends = sorted(sign * (end or 0.0) for end in (ours.low, ours.high))
+    kind, relation = ("floor", ">=") if sign > 0 else ("ceiling", "<=")
+    if ends[0] >= sign * limit:
+        outcome = Outcome.PASS
+    else:
+        outcome = Outcome.FAIL if ends[1] < sign * limit else Outcome.INSUFFICIENT
+    sentence = (
+        f"{figure.name} {format_figure(ours.value)} {format_interval(ours)}, "
+        f"{kind} {format_figure(limit)}, n {ours.n:,}"
+    )
+    advice = f"train a model whose {figure.name} reaches {format_figure(limit)}"
+    if outcome is Outcome.INSUFFICIENT:
+        advice = _say_near(ours.spread or 0.0, (ours.value or 0.0) - limit, ours.n)
+    check = Check(
+        f"{figure.name} {kind}",
+        outcome,
+        measured=ours.value,
+        interval=ours.interval,
+        limit=limit,
+        relation=relation,
+        n=ours.n,
+        note=advice if outcome is Outcome.INSUFFICIENT else "",
+    )
+    return Finding(check, sentence, advice)
+
+
+def _judge_slice(figure: SliceFigure, primary: str, limit: float) -> Finding:
+    difference = figure.difference or Estimate(None, None, None, figure.n)
+    fell = difference.high is not None and difference.high < limit
+    values = f"{format_figure(figure.candidate)} against champion {format_figure(figure.champion)}"
+    check = Check(
+        f"{primary} in {figure.name}",
+        Outcome.FAIL if fell else Outcome.PASS,
+        measured=difference.value,
+        interval=difference.interval,
+        limit=limit,
+        relation=">=",
+        n=figure.n,
+        note=f"{values}; bounds at level {1 - (figure.level or 0.0):.4f} (Holm)",
+    )
+    sentence = (
+        f"{primary} in {figure.name} {values}, difference {format_interval(difference)}, "
+        f"limit {format_figure(limit)}, n {figure.n:,}"
+    )
+    return Finding(check, sentence, f"keep the champion; find what {figure.name} lost in training")
+
+
+def _list_slice(figure: SliceFigure, minimum: int) -> Finding:
+    small = figure.n < minimum
+    note = f"not judged: fewer than {minimum:,} rows" if small else "not judged: not measurable"
+    return Finding(Check(figure.name, Outcome.LISTED, n=figure.n, note=note), note)
+
+
+def _list_metric(figure: MetricFigure, note: str = "shown, no limit") -> Finding:
+    ours = figure.candidate
+    if figure.champion:
+        note += f"; champion {format_figure(figure.champion.value)}"
+    check = Check(
+        figure.name,
+        Outcome.LISTED,
+        measured=ours.value,
+        interval=ours.interval,
+        n=ours.n,
+        note=note,
+    )
+    return Finding(check, note)
+
+
+def _report_unmeasured(name: str, metric: str, n: int) -> Finding:
+    return report_missing(
+        name, f"{metric} cannot be measured on {n:,} held-out rows", "hold out rows of every class"
+    )
+
+
+def _say_values(figure: MetricFigure) -> str:
+    theirs = figure.champion.value if figure.champion else None
+    return f"{format_figure(figure.candidate.value)} against champion {format_figure(theirs)}"
+
+
+def _say_near(spread: float, distance: float, n: int) -> str:
+    """Say how many rows decide a figure that lies near its limit, should it stay where it is."""
+    if abs(distance) < 1e-9 or (needed := count_needed_rows(spread, distance)) > 10_000_000:
+        return (
+            f"the figure lies on its limit: more rows (now {n:,}) hardly help; train a better model"
+        )
+    return f"hold out about {needed:,} rows (now {n:,}), or train a better model"
+
+
+def _say_primary(evidence: EvaluationEvidence, limits: EvaluationConfig) -> str:
+    figure = evidence.find_metric(limits.primary)
+    if figure is None:
+        return f"{limits.primary} was not measured"
+    said = f"{limits.primary} {format_figure(figure.candidate.value)}"
+    if figure.difference is None:
+        return f"{said} {format_interval(figure.candidate)}, no champion yet, n {evidence.n:,}"
+    return (
+        f"{limits.primary} {_say_values(figure)}, difference {format_interval(figure.difference)}, "
+        f"limit {format_figure(-limits.margin)}, n {evidence.n:,}"
+    )
+
+
+def _notice(evidence: EvaluationEvidence) -> list[str]:
+    if evidence.has_champion:
+        return []
+    return ["no champion yet: nothing to compare with; only the floors and calibration were judged"]

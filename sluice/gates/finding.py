@@ -1,0 +1,72 @@
+"""A check with the sentence that tells it, and how findings make a verdict."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sluice.stats.bootstrap import Estimate
+from sluice.verdict import Check, Outcome, Verdict, decide_outcome
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check, in a sentence with its numbers, and what to do should it stop the release."""
+
+    check: Check
+    sentence: str
+    advice: str = ""
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the check ended."""
+        return self.check.outcome
+
+
+def format_figure(value: float | None) -> str:
+    """Write a number as a person reads it: `.812`, `-.010`, `1.250`, `12,345`; None: `unknown`."""
+    if value is None:
+        return "unknown"
+    size = abs(value)
+    if size >= 1000:
+        return f"{value:,.0f}"
+    if size >= 10:
+        return f"{value:.1f}"
+    if size >= 0.9995:
+        return f"{value:.3f}"
+    if 0.0 < size < 0.0005:
+        return f"{value:.1g}".replace("0.", ".", 1)
+    return f"{value + 0.0:.3f}".replace("0.", ".", 1)
+
+
+def format_interval(estimate: Estimate) -> str:
+    """Write bounds as `[-.031, -.014]`; `unknown` where they could not be measured."""
+    if estimate.interval is None:
+        return "unknown"
+    return f"[{format_figure(estimate.low)}, {format_figure(estimate.high)}]"
+
+
+def report_missing(name: str, sentence: str, advice: str) -> Finding:
+    """Make the finding of something that could not be had: insufficient, whatever else holds."""
+    return Finding(Check(name, Outcome.INSUFFICIENT, note=sentence), sentence, advice)
+
+
+def conclude(
+    gate: str, findings: Sequence[Finding], passing: str, notices: Sequence[str] = ()
+) -> Verdict:
+    """Make the verdict: the first finding of the deciding outcome speaks, the others are counted.
+
+    Findings come in order of weight. `passing` is the reason of a verdict that passes.
+    """
+    checks = tuple(finding.check for finding in findings)
+    outcome = decide_outcome(checks)
+    if outcome is Outcome.PASS:
+        return Verdict(gate, outcome, checks, passing, "", tuple(notices))
+    deciding = [finding for finding in findings if finding.outcome is outcome]
+    reason = deciding[0].sentence + _count_others(len(deciding) - 1, outcome)
+    return Verdict(gate, outcome, checks, reason, deciding[0].advice, tuple(notices))
+
+
+def _count_others(others: int, outcome: Outcome) -> str:
+    if not others:
+        return ""
+    said = "failed" if outcome is Outcome.FAIL else "could not be told"
+    return f"; {others} more {'check' if others == 1 else 'checks'} {said}"

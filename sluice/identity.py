@@ -1,0 +1,72 @@
+"""What a release was made of, as one identity and as the tags that carry it."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from sluice.data.version import DataVersion
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class CodeVersion:
+    """The commit that ran, `unknown` outside a checkout, and whether the tree differed from it."""
+
+    commit: str
+    dirty: bool
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What the code ran in.
+
+    `lock_hash` is the hexadecimal sha256 of the lock file, `image` the container's tag, empty
+    where there is none.
+    """
+
+    lock_hash: str
+    python: str
+    platform: str
+    image: str
+
+
+@dataclass(frozen=True)
+class ReleaseIdentity:
+    """Everything that decides a release's result; `config_hash` is a hexadecimal sha256."""
+
+    service: str
+    data: DataVersion
+    code: CodeVersion
+    config_hash: str
+    environment: Environment
+
+    @property
+    def id(self) -> str:
+        """The first 12 hexadecimal digits of the sha256 of the identity's canonical JSON.
+
+        Where the data lies is left out: the same data in another folder gives the same release.
+        """
+        facts = asdict(self)
+        del facts["data"]["uri"]
+        canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    def tags(self) -> dict[str, str]:
+        """Give the identity as registry tags; every key begins with `sluice.`."""
+        return {
+            "sluice.release": self.id,
+            "sluice.service": self.service,
+            "sluice.data.uri": self.data.uri,
+            "sluice.data.version": str(self.data.version),
+            "sluice.data.rows": str(self.data.rows),
+            "sluice.data.schema_hash": self.data.schema_hash,
+            "sluice.data.content_hash": self.data.content_hash,
+            "sluice.code.commit": self.code.commit,
+            "sluice.code.dirty": str(self.code.dirty).lower(),
+            "sluice.config.hash": self.config_hash,
+            "sluice.environment.lock_hash": self.environment.lock_hash,
+            "sluice.environment.python": self.environment.python,
+            "sluice.environment.platform": self.environment.platform,
+            "sluice.environment.image": self.environment.image,
+        }

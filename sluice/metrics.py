@@ -1,0 +1,267 @@
+"""The metrics a service can be judged by: one function and one entry in `METRICS` each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sluice.config.model import Problem
+from sluice.config.service import ServiceConfig
+from sluice.errors import ConfigInvalid
+from sluice.stats.predictions import Predictions
+from sluice.stats.ranking import (
+    Floats,
+    Statistic,
+    divide,
+    prepare_auc,
+    prepare_average_precision,
+)
+
+Target = NDArray[Any]
+Prepare = Callable[[Target, Predictions], Statistic]
+"""Takes the target, shape (n,), and the answers for the same rows; gives a weighted statistic."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of merit for one or more kinds of problem.
+
+    `prepare` sorts and counts once, so that thousands of weightings are cheap. For a binary
+    problem the target and the labels are 1 and 0. What the rows cannot define is NaN.
+    """
+
+    name: str
+    prepare: dict[Problem, Prepare]
+    greater_is_better: bool = True
+
+    @property
+    def sign(self) -> float:
+        """1 where more is better, -1 where less is: `sign * difference > 0` is an improvement."""
+        return 1.0 if self.greater_is_better else -1.0
+
+    def compute(self, problem: Problem, y: Target, predictions: Predictions) -> float:
+        """Give the metric over all rows, each counted once; NaN where it is undefined."""
+        if len(y) == 0:
+            return float("nan")
+        return float(self.prepare[problem](y, predictions)(np.ones((1, len(y))))[0])
+
+
+def list_metrics(problem: Problem) -> tuple[str, ...]:
+    """Name the metrics that serve a problem, in the order of `METRICS`."""
+    return tuple(name for name, metric in METRICS.items() if problem in metric.prepare)
+
+
+def check_metrics(config: ServiceConfig) -> None:
+    """Refuse a configuration whose limits its problem cannot be held against.
+
+    Raises:
+        ConfigInvalid: `evaluation.primary` or a key of `evaluation.floors` is not a metric of the
+            problem; calibration has limits though there is no one probability; a multiclass
+            service with sensitive columns names no favourable class.
+    """
+    allowed = list_metrics(config.problem)
+    named = {"evaluation.primary": config.evaluation.primary}
+    named |= {f"evaluation.floors.{name}": name for name in config.evaluation.floors}
+    for key, name in named.items():
+        if name not in allowed:
+            raise ConfigInvalid(
+                f"service '{config.service}': {key}: '{name}' is not a metric of {config.problem} "
+                f"problems; allowed: {', '.join(allowed)}"
+            )
+    if config.evaluation.calibration and config.problem != "binary":
+        raise ConfigInvalid(
+            f"service '{config.service}': evaluation.calibration: only binary problems have it, "
+            f"problem is {config.problem}; remove the section"
+        )
+    if config.problem == "multiclass" and config.bias.columns and config.bias.favourable is None:
+        raise ConfigInvalid(
+            f"service '{config.service}': bias.favourable: name the class of "
+            f"'{config.data.target}' that is good for a person"
+        )
+
+
+def prepare_mean(losses: Floats) -> Statistic:
+    """Prepare the weighted mean of one value a row, shape (n,)."""
+    return lambda weights: divide(weights @ losses, weights.sum(axis=1))
+
+
+def _scores(predictions: Predictions) -> Floats:
+    if predictions.scores is None:
+        return np.full(len(predictions.labels), np.nan)
+    return np.asarray(predictions.scores, dtype=np.float64)
+
+
+def _accuracy(y: Target, predictions: Predictions) -> Statistic:
+    return prepare_mean(np.asarray(predictions.labels == y, dtype=np.float64))
+
+
+def _auc(y: Target, predictions: Predictions) -> Statistic:
+    return prepare_auc(y == 1, _scores(predictions))
+
+
+def _average_precision(y: Target, predictions: Predictions) -> Statistic:
+    return prepare_average_precision(y == 1, _scores(predictions))
+
+
+def _log_loss(y: Target, predictions: Predictions) -> Statistic:
+    scores = _scores(predictions)
+    return prepare_mean(_surprise(np.where(y == 1, scores, 1.0 - scores)))
+
+
+def _surprise(likelihood: Floats) -> Floats:
+    smallest = np.finfo(np.float64).eps
+    return np.asarray(-np.log(np.clip(likelihood, smallest, 1.0 - smallest)))
+
+
+def _brier(y: Target, predictions: Predictions) -> Statistic:
+    return prepare_mean((_scores(predictions) - (y == 1)) ** 2)
+
+
+def _confusion(y: Target, labels: Target) -> Floats:
+    """Give indicators of hit, false alarm, miss and correct rejection, shape (n, 4)."""
+    actual, said = y == 1, labels == 1
+    cells = (actual & said, ~actual & said, actual & ~said, ~actual & ~said)
+    return np.column_stack(cells).astype(np.float64)
+
+
+def _from_confusion(formula: Callable[[Floats, Floats, Floats, Floats], Floats]) -> Prepare:
+    def prepare(y: Target, predictions: Predictions) -> Statistic:
+        cells = _confusion(y, predictions.labels)
+
+        def statistic(weights: Floats) -> Floats:
+            hit, alarm, miss, rest = (weights @ cells).T
+            return np.where(hit + miss > 0, formula(hit, alarm, miss, rest), np.nan)
+
+        return statistic
+
+    return prepare
+
+
+def _precision(hit: Floats, alarm: Floats, _miss: Floats, _rest: Floats) -> Floats:
+    return divide(hit, hit + alarm, otherwise=0.0)  # nobody found: 0, as scikit-learn says
+
+
+def _recall(hit: Floats, _alarm: Floats, miss: Floats, _rest: Floats) -> Floats:
+    return divide(hit, hit + miss)
+
+
+def _f1(hit: Floats, alarm: Floats, miss: Floats, _rest: Floats) -> Floats:
+    return divide(2 * hit, 2 * hit + alarm + miss)
+
+
+def _balanced_accuracy(hit: Floats, alarm: Floats, miss: Floats, rest: Floats) -> Floats:
+    return (divide(hit, hit + miss) + divide(rest, rest + alarm)) / 2
+
+
+def _encode(values: Target, classes: list[Any]) -> NDArray[np.int64]:
+    places = {value: place for place, value in enumerate(classes)}
+    return np.array([places.get(value, -1) for value in values.tolist()], dtype=np.int64)
+
+
+def _list_classes(*values: Target) -> list[Any]:
+    return list(dict.fromkeys(value for part in values for value in part.tolist()))
+
+
+def _one_hot(values: Target, classes: list[Any]) -> Floats:
+    return np.equal.outer(_encode(values, classes), np.arange(len(classes))).astype(np.float64)
+
+
+def _mean_over_classes(figures: Floats) -> Floats:
+    """Average over axis 1 without NaN; NaN where nothing is left."""
+    known = ~np.isnan(figures)
+    return divide(np.where(known, figures, 0.0).sum(axis=1), known.sum(axis=1).astype(np.float64))
+
+
+def _class_recall(y: Target, predictions: Predictions) -> Statistic:
+    actual = _one_hot(y, _list_classes(y))
+    right = actual * (predictions.labels == y)[:, None]
+
+    def statistic(weights: Floats) -> Floats:
+        recalls = divide(weights @ right, weights @ actual)
+        several = (~np.isnan(recalls)).sum(axis=1) > 1
+        return np.where(several, _mean_over_classes(recalls), np.nan)
+
+    return statistic
+
+
+def _macro_f1(y: Target, predictions: Predictions) -> Statistic:
+    classes = _list_classes(y, predictions.labels)
+    actual, said = _one_hot(y, classes), _one_hot(predictions.labels, classes)
+    right = actual * said
+
+    def statistic(weights: Floats) -> Floats:
+        return _mean_over_classes(divide(2 * (weights @ right), weights @ (actual + said)))
+
+    return statistic
+
+
+def _class_scores(predictions: Predictions, value: Any) -> Floats:
+    """Give the class's probability a row; a class that the model never saw has 0."""
+    known = list(predictions.classes)
+    scores = _scores(predictions)
+    if value not in known or scores.ndim != 2:
+        return np.zeros(len(predictions.labels))
+    return scores[:, known.index(value)]
+
+
+def _class_log_loss(y: Target, predictions: Predictions) -> Statistic:
+    classes = _list_classes(y)
+    columns = np.column_stack([_class_scores(predictions, value) for value in classes])
+    return prepare_mean(_surprise(columns[np.arange(len(y)), _encode(y, classes)]))
+
+
+def _auc_ovr(y: Target, predictions: Predictions) -> Statistic:
+    areas = [prepare_auc(y == one, _class_scores(predictions, one)) for one in _list_classes(y)]
+    return lambda weights: _mean_over_classes(np.column_stack([area(weights) for area in areas]))
+
+
+def _errors(y: Target, predictions: Predictions) -> Floats:
+    return np.asarray(predictions.labels, dtype=np.float64) - np.asarray(y, dtype=np.float64)
+
+
+def _mae(y: Target, predictions: Predictions) -> Statistic:
+    return prepare_mean(np.abs(_errors(y, predictions)))
+
+
+def _rmse(y: Target, predictions: Predictions) -> Statistic:
+    mean = prepare_mean(_errors(y, predictions) ** 2)
+    return lambda weights: np.sqrt(mean(weights))
+
+
+def _mape(y: Target, predictions: Predictions) -> Statistic:
+    size = np.maximum(np.abs(np.asarray(y, dtype=np.float64)), np.finfo(np.float64).eps)
+    return prepare_mean(np.abs(_errors(y, predictions)) / size)
+
+
+def _r2(y: Target, predictions: Predictions) -> Statistic:
+    centred = np.asarray(y, dtype=np.float64) - np.mean(np.asarray(y, dtype=np.float64))
+    lost, mean = prepare_mean(_errors(y, predictions) ** 2), prepare_mean(centred)
+    square = prepare_mean(centred**2)
+    return lambda weights: 1.0 - divide(lost(weights), square(weights) - mean(weights) ** 2)
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("auc", {"binary": _auc}),
+        Metric("average_precision", {"binary": _average_precision}),
+        Metric("accuracy", {"binary": _accuracy, "multiclass": _accuracy}),
+        Metric(
+            "balanced_accuracy",
+            {"binary": _from_confusion(_balanced_accuracy), "multiclass": _class_recall},
+        ),
+        Metric("precision", {"binary": _from_confusion(_precision)}),
+        Metric("recall", {"binary": _from_confusion(_recall)}),
+        Metric("f1", {"binary": _from_confusion(_f1)}),
+        Metric("macro_f1", {"multiclass": _macro_f1}),
+        Metric("auc_ovr", {"multiclass": _auc_ovr}),
+        Metric("log_loss", {"binary": _log_loss, "multiclass": _class_log_loss}, False),
+        Metric("brier", {"binary": _brier}, False),
+        Metric("mae", {"regression": _mae}, False),
+        Metric("rmse", {"regression": _rmse}, False),
+        Metric("r2", {"regression": _r2}),
+        Metric("mape", {"regression": _mape}, False),
+    )
+}

@@ -1,0 +1,33 @@
+"""Random forests."""
+
+from typing import Any
+
+from sluice.config.data import DataConfig
+from sluice.config.model import Problem, RandomForest
+from sluice.models.features import build_tree_features
+from sluice.models.kind import Parts
+
+
+def build_forest(problem: Problem, model: RandomForest, data: DataConfig) -> Parts:
+    """Build the features and the estimator of a random forest, unfitted.
+
+    One thread only: several add the trees' votes up in whatever order they finish, and the last
+    digits of the probabilities would change from run to run.
+    """
+    return Parts(build_tree_features(data), _build_estimator(problem, model), "n_estimators")
+
+
+def _build_estimator(problem: Problem, model: RandomForest) -> Any:
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+    shared = {
+        "n_estimators": model.trees,
+        "max_depth": model.max_depth or None,
+        "min_samples_leaf": model.min_leaf,
+        "random_state": model.seed,
+        "n_jobs": 1,
+    }
+    if problem == "regression":
+        return RandomForestRegressor(**shared)
+    weight = None if model.class_weight == "none" else model.class_weight
+    return RandomForestClassifier(**shared, class_weight=weight)

@@ -1,0 +1,133 @@
+"""One fit: an estimator on prepared rows, with calibration and the choice of a threshold."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sluice.config.model import ModelConfig
+from sluice.errors import TrainingImpossible
+from sluice.models.threads import limit_threads
+
+FOLDS = 5
+"""Folds of the training rows on which probabilities are calibrated and a threshold is chosen."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """Everything that one fit needs.
+
+    `X` has shape (n, columns) and is prepared, `y` and `weights` have shape (n,). `stages` names
+    the estimator's parameter that counts its iterations.
+    """
+
+    model: ModelConfig
+    estimator: Any
+    stages: str
+    X: Any
+    y: NDArray[Any]
+    weights: NDArray[np.float64] | None
+    progress: Callable[[str], None]
+
+
+def fit_estimator(fit: Fit) -> Any:
+    """Fit the estimator, calibrated if the configuration says so; give it without its reporter."""
+    fits = 1 if fit.model.calibration == "none" else FOLDS + 1
+    learner = _build_learner(fit, fits, routed=False)
+    _run(fit, learner)
+    return _strip_reporter(fit, learner)
+
+
+def fit_with_threshold(fit: Fit, positive: Any) -> tuple[Any, float]:
+    """Fit the estimator, and choose the threshold that is best by the configured figure.
+
+    The figure is averaged over folds of the rows, each judged by a model that never saw it.
+
+    Raises:
+        TrainingImpossible: every row gets the same score, so that no threshold divides them.
+    """
+    import sklearn
+    from sklearn.model_selection import TunedThresholdClassifierCV
+
+    fits = (FOLDS + 1) * (1 if fit.model.calibration == "none" else FOLDS + 1)
+    with sklearn.config_context(enable_metadata_routing=True):  # else weights never reach the folds
+        tuned = TunedThresholdClassifierCV(
+            _build_learner(fit, fits, routed=True),
+            scoring=_build_scorer(str(fit.model.threshold), positive),
+            response_method="predict_proba",
+            cv=_build_folds(fit.model),
+        )
+        try:
+            _run(fit, tuned)
+        except ValueError as error:
+            if "constant predictions" not in str(error):
+                raise
+            raise TrainingImpossible(
+                "the features tell nothing about the target: every row gets the same score, so no "
+                "threshold can be chosen; add features or rows"
+            ) from error
+    threshold = float(tuned.best_threshold_)
+    fit.progress(f"threshold {threshold:.3f} gives the best {fit.model.threshold} on {FOLDS} folds")
+    return _strip_reporter(fit, tuned.estimator_), threshold
+
+
+def _build_learner(fit: Fit, fits: int, routed: bool) -> Any:
+    from sklearn.calibration import CalibratedClassifierCV
+
+    from sluice.models.reporting import ReportedEstimator, Reporter
+
+    learner = ReportedEstimator(fit.estimator, Reporter(fit.progress, fits), fit.stages)
+    if routed:
+        learner.set_fit_request(sample_weight=True)
+    if fit.model.calibration == "none":
+        return learner
+    calibrated = CalibratedClassifierCV(
+        learner, method=fit.model.calibration, ensemble=False, cv=_build_folds(fit.model)
+    )
+    return calibrated.set_fit_request(sample_weight=True) if routed else calibrated
+
+
+def _build_folds(model: ModelConfig) -> Any:
+    from sklearn.model_selection import StratifiedKFold
+
+    return StratifiedKFold(FOLDS, shuffle=True, random_state=model.seed)
+
+
+def _build_scorer(figure: str, positive: Any) -> Any:
+    from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, make_scorer
+
+    figures = {
+        "accuracy": make_scorer(accuracy_score),
+        "balanced_accuracy": make_scorer(balanced_accuracy_score),
+        "f1": make_scorer(f1_score, pos_label=positive, zero_division=0.0),
+    }
+    return figures[figure].set_score_request(sample_weight=False)
+
+
+def _run(fit: Fit, learner: Any) -> None:
+    from sklearn.exceptions import ConvergenceWarning
+
+    weights = {} if fit.weights is None else {"sample_weight": fit.weights}
+    with limit_threads(len(fit.y)), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # told in words below
+        learner.fit(fit.X, fit.y, **weights)
+
+
+def _strip_reporter(fit: Fit, learner: Any) -> Any:
+    """Give what was fitted as scikit-learn's own types, and tell when it did not converge."""
+    if fit.model.calibration == "none":
+        estimator = learner.estimator_
+    else:
+        pair = learner.calibrated_classifiers_[0]
+        estimator = pair.estimator = pair.estimator.estimator_
+        learner.set_params(estimator=fit.estimator, cv=FOLDS)
+        vars(learner).pop("_metadata_request", None)  # of use in this fit only
+    steps, allowed = getattr(estimator, "n_iter_", None), getattr(estimator, "max_iter", None)
+    if fit.model.kind == "linear" and steps is not None and np.max(steps) >= allowed:
+        fit.progress(
+            f"note: the fit did not converge in {allowed:,} iterations; raise model.max_iterations"
+        )
+    return estimator if fit.model.calibration == "none" else learner

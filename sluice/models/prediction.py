@@ -1,0 +1,53 @@
+"""Asking a fitted pipeline."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sluice.config.data import DataConfig
+from sluice.config.model import Problem
+from sluice.errors import DataInvalid
+from sluice.models.rows import find_positive, select_features
+from sluice.models.threads import limit_threads
+from sluice.stats.predictions import Predictions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def predict(
+    pipeline: Any,
+    frame: "pd.DataFrame",
+    data: DataConfig,
+    problem: Problem,
+    positive: Any = None,
+) -> Predictions:
+    """Give a pipeline's answers for raw rows; only the feature columns are looked at.
+
+    Scores of a binary problem are the probabilities of `positive`, by default the configuration's.
+
+    Raises:
+        DataInvalid: a feature column is absent or infinite, or the model knows no such class.
+    """
+    X = select_features(frame, data)
+    if problem == "regression":
+        with limit_threads(len(X)):
+            values = pipeline.predict(X) if len(X) else np.empty(0)
+        return Predictions(np.asarray(values, dtype=np.float64))
+    classes = pipeline.classes_
+    if len(X):
+        with limit_threads(len(X)):
+            labels, scores = pipeline.predict(X), pipeline.predict_proba(X)
+    else:
+        labels, scores = classes[:0], np.empty((0, len(classes)))
+    if problem == "binary":
+        scores = scores[:, _find_column(classes, data.positive if positive is None else positive)]
+    return Predictions(labels, np.asarray(scores, dtype=np.float64), tuple(classes.tolist()))
+
+
+def _find_column(classes: Any, positive: Any) -> int:
+    found = find_positive(classes, positive)
+    if found is None:
+        known = ", ".join(repr(value) for value in classes.tolist())
+        raise DataInvalid(f"the model knows no class {positive!r}; it was trained on: {known}")
+    return int(classes.tolist().index(found))

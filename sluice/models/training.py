@@ -1,0 +1,91 @@
+"""Fitting a service's model: features, estimator, calibration, decision threshold."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sluice.config.data import DataConfig
+from sluice.config.model import ModelConfig, Problem
+from sluice.models.learner import FOLDS, Fit, fit_estimator, fit_with_threshold
+from sluice.models.registry import build_parts
+from sluice.models.rows import check_training_rows, find_positive, select_features
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def stay_silent(line: str) -> None:
+    """Tell nobody."""
+
+
+def fit_model(  # noqa: PLR0913 - what one fit is made of; every caller has all of it
+    problem: Problem,
+    model: ModelConfig,
+    data: DataConfig,
+    frame: "pd.DataFrame",
+    y: "pd.Series[Any]",
+    sample_weight: NDArray[np.float64] | None = None,
+    *,
+    progress: Callable[[str], None] = stay_silent,
+) -> Any:
+    """Fit the configured model on raw columns and give it as one scikit-learn pipeline.
+
+    The pipeline's `predict` applies the decision threshold by itself. `sample_weight` has shape
+    (n,). Calibration and the choice of a threshold see folds of these rows only. The same rows in
+    the same order and the same seed give the same answers.
+
+    Raises:
+        ConfigInvalid: an option is set that the problem has no use for.
+        DataInvalid: a feature column is absent.
+        TrainingImpossible: no rows, one class, too few rows of a class, numbers that are not
+            finite, or features that tell nothing.
+    """
+    from sklearn.pipeline import Pipeline
+
+    parts = build_parts(problem, model, data)
+    target = check_training_rows(problem, data, frame, y, count_needed(problem, model))
+    progress(f"preparing {len(data.features)} features of {len(frame):,} rows")
+    X = parts.features.fit_transform(select_features(frame, data))
+    fit = Fit(model, parts.estimator, parts.stages, X, target, sample_weight, progress)
+    positive = find_positive(np.unique(target), data.positive)
+    fitted = _fit_binary(fit, positive) if problem == "binary" else fit_estimator(fit)
+    return Pipeline([("features", parts.features), ("model", fitted)])
+
+
+def count_needed(problem: Problem, model: ModelConfig) -> int:
+    """Count the rows that each class needs: two, and one a fold wherever folds are made.
+
+    A threshold chosen for calibrated probabilities takes folds of folds.
+    """
+    chosen = problem == "binary" and isinstance(model.threshold, str)
+    calibrated = model.calibration != "none"
+    return {0: 2, 1: FOLDS, 2: 2 * FOLDS}[chosen + calibrated]
+
+
+def find_threshold(pipeline: Any) -> float | None:
+    """Give the least probability of the positive class that a fitted pipeline answers with it.
+
+    None for problems without a threshold.
+    """
+    threshold = getattr(pipeline[-1], "threshold", None)
+    return None if threshold is None else float(threshold)
+
+
+def _fit_binary(fit: Fit, positive: Any) -> Any:
+    """Fit a classifier whose answers hang on an explicit threshold."""
+    from sklearn.frozen import FrozenEstimator
+    from sklearn.model_selection import FixedThresholdClassifier
+
+    if isinstance(fit.model.threshold, str):
+        fitted, threshold = fit_with_threshold(fit, positive)
+    else:
+        fitted, threshold = fit_estimator(fit), fit.model.threshold
+    classifier = FixedThresholdClassifier(
+        FrozenEstimator(fitted),
+        threshold=threshold,
+        pos_label=positive,
+        response_method="predict_proba",
+    )
+    return classifier.fit(fit.X, fit.y)

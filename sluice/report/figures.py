@@ -1,0 +1,38 @@
+"""A gate's evidence as named numbers, the way a registry keeps and plots them."""
+
+import re
+
+from sluice.stats.bootstrap import Estimate
+from sluice.stats.comparison import EvaluationEvidence
+from sluice.stats.treatment import BiasEvidence
+
+_FORBIDDEN = re.compile(r"[^A-Za-z0-9_\-. /]+")
+
+
+def name_evaluation_figures(evidence: EvaluationEvidence) -> dict[str, float]:
+    """Give candidate, champion and difference of each metric, and the calibration, by name."""
+    named: dict[str, Estimate | None] = {"calibration/gap": evidence.gap}
+    named["calibration/slope"] = evidence.slope
+    for figure in evidence.metrics:
+        named[f"candidate/{figure.name}"] = figure.candidate
+        named[f"champion/{figure.name}"] = figure.champion
+        named[f"difference/{figure.name}"] = figure.difference
+    figures = {key: found.value for key, found in named.items() if found is not None}
+    figures["compared rows"] = float(evidence.n)
+    return _keep_known(figures)
+
+
+def name_bias_figures(evidence: BiasEvidence) -> dict[str, float]:
+    """Give each judged comparison of groups, and fairlearn's summaries, by name."""
+    figures = {
+        f"fairness/{item.kind}/{item.group}": item.estimate.value
+        for item in evidence.figures
+        if item.judged
+    }
+    figures |= {f"fairlearn/{item.name}/{item.column}": item.value for item in evidence.summaries}
+    return _keep_known(figures)
+
+
+def _keep_known(figures: dict[str, float | None]) -> dict[str, float]:
+    named = {_FORBIDDEN.sub("-", name): value for name, value in figures.items()}
+    return {name: value for name, value in named.items() if value is not None}

@@ -1,0 +1,107 @@
+"""Verdicts as tables that a person reads: on a run's page and in the terminal."""
+
+import math
+from collections.abc import Sequence
+
+from sluice.verdict import Check, Outcome, Verdict
+
+ORDER = (Outcome.FAIL, Outcome.INSUFFICIENT, Outcome.LISTED, Outcome.PASS)
+SMALLEST = 0.0005
+"""Below it three decimals would say nothing."""
+DECIMALS = ((1000.0, 0), (100.0, 1), (10.0, 2))
+"""Least size, and the decimals that a number of this size has; smaller ones have three."""
+
+
+def verdict_rows(verdict: Verdict) -> list[dict[str, str]]:
+    """Give one row a check, what stopped the gate first; every value is text."""
+    ranked = sorted(verdict.checks, key=lambda check: ORDER.index(check.outcome))
+    return [_describe_check(check) for check in ranked]
+
+
+def summary_rows(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
+    """Give one row a gate, in the order given: its outcome, its checks counted, its reason."""
+    return [
+        {
+            "gate": verdict.gate,
+            "outcome": verdict.outcome.value,
+            "checks": count_outcomes(verdict),
+            "reason": verdict.reason,
+        }
+        for verdict in verdicts
+    ]
+
+
+def count_outcomes(verdict: Verdict) -> str:
+    """Count the checks by outcome, such as `1 fail, 3 listed, 28 pass`."""
+    counts = {outcome: 0 for outcome in ORDER}
+    for check in verdict.checks:
+        counts[check.outcome] += 1
+    named = [f"{count:,} {outcome.value}" for outcome, count in counts.items() if count]
+    return ", ".join(named) or "none"
+
+
+def format_number(value: float | None, whole: bool = True, tiny: bool = True) -> str:
+    """Write a number as a person reads it: 12,345; 0.812; 104.3; 1.2e-05. None: empty.
+
+    `whole`: a number without a fraction is a count and has no decimals. `tiny`: a number that three
+    decimals would round to nothing is written with an exponent.
+    """
+    if value is None:
+        return ""
+    if not math.isfinite(value):
+        return str(value)
+    if whole and value == int(value):
+        return f"{int(value):,}"
+    size = abs(value)
+    if tiny and 0 < size < SMALLEST:
+        return f"{value:.1e}"
+    decimals = next((places for least, places in DECIMALS if size >= least), 3)
+    return f"{round(value, decimals) + 0.0:,.{decimals}f}"  # -0.0 loses its sign
+
+
+def format_interval(interval: tuple[float, float] | None) -> str:
+    """Write bounds as `[-0.031, -0.014]`. None: empty."""
+    if interval is None:
+        return ""
+    tiny = all(abs(bound) < SMALLEST for bound in interval)
+    low, high = (format_number(bound, whole=False, tiny=tiny) for bound in interval)
+    return f"[{low}, {high}]"
+
+
+def format_limit(check: Check) -> str:
+    """Write a check's limit with its relation, such as `>= -0.010`. None: empty."""
+    return f"{check.relation} {format_number(check.limit, _is_count(check))}".strip()
+
+
+def format_measured(check: Check) -> str:
+    """Write what a check measured, with its unit where that is what was measured. None: empty."""
+    text = format_number(check.measured, _is_count(check))
+    if not text or check.interval is not None:
+        return text
+    separator = "" if check.unit == "%" else " "
+    return f"{text}{separator}{check.unit}".strip()
+
+
+def format_size(check: Check) -> str:
+    """Write the rows behind a check; beside an interval the unit says which rows. None: empty."""
+    text = format_number(check.n)
+    return f"{text} {check.unit}".strip() if text and check.interval is not None else text
+
+
+def _describe_check(check: Check) -> dict[str, str]:
+    return {
+        "check": check.name,
+        "outcome": check.outcome.value,
+        "measured": format_measured(check),
+        "interval": format_interval(check.interval),
+        "limit": format_limit(check) if check.limit is not None else "",
+        "n": format_size(check),
+        "note": check.note,
+    }
+
+
+def _is_count(check: Check) -> bool:
+    """Tell whether a check counts: no interval, and no fraction in what it holds."""
+    numbers = [number for number in (check.measured, check.limit) if number is not None]
+    finite = all(math.isfinite(number) for number in numbers)
+    return check.interval is None and finite and all(number == int(number) for number in numbers)

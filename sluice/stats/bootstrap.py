@@ -1,0 +1,134 @@
+"""Resampling of rows or groups, and what its draws say about a figure."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sluice.stats.ranking import Floats, Statistic
+
+_CELLS = 1_000_000  # weights held at a time: bounds memory, and keeps a chunk in the cache
+_DEFINED = 0.99
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its bounds and the rows behind it; None: not measurable.
+
+    `error` is the standard error, in the figure's unit (on the log scale for a ratio).
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    error: float | None = None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The bounds, where both are known."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+    @property
+    def spread(self) -> float | None:
+        """The standard deviation that one row contributes: the error times the root of n."""
+        return None if self.error is None else self.error * math.sqrt(self.n)
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Seeded draws with replacement: the same fields give the same draws for ever.
+
+    `groups`, shape (rows,), numbers the group of each row from 0; groups are then drawn whole.
+    """
+
+    rows: int
+    draws: int
+    seed: int
+    groups: NDArray[np.int64] | None = None
+
+    @property
+    def units(self) -> int:
+        """How many things are drawn: groups, or rows."""
+        return self.rows if self.groups is None else int(self.groups.max()) + 1
+
+    def draw_weights(self) -> Iterator[Floats]:
+        """Give how often each draw holds each row, in chunks of shape (some draws, rows)."""
+        units = self.units
+        generator = np.random.default_rng(self.seed)
+        chunk = max(1, _CELLS // max(self.rows, 1))
+        for start in range(0, self.draws, chunk):
+            size = min(chunk, self.draws - start)
+            drawn = generator.integers(0, units, size=(size, units))
+            # One draw a column: sorting rows then copies whole lines of memory.
+            places = drawn * size + np.arange(size)[:, None]
+            counts = np.bincount(places.ravel(), minlength=units * size).reshape(units, size)
+            weights = counts.astype(np.float64)
+            yield (weights if self.groups is None else weights[self.groups]).T
+
+    def apply(self, statistics: Sequence[Statistic]) -> Floats:
+        """Compute every statistic on the same draws; shape (statistics, draws)."""
+        parts = [
+            np.vstack([statistic(weights) for statistic in statistics])
+            for weights in self.draw_weights()
+        ]
+        return np.concatenate(parts, axis=1)
+
+
+def number_groups(values: Iterable[Any]) -> NDArray[np.int64]:
+    """Number equal values alike, from 0, in the order in which they first come."""
+    numbers: dict[Any, int] = {}
+    return np.array([numbers.setdefault(value, len(numbers)) for value in values], dtype=np.int64)
+
+
+def bound_draws(value: float, draws: Floats, n: int, alpha: float = 0.05) -> Estimate:
+    """Give percentile bounds, each one-sided at level 1 - `alpha` (Efron 1979).
+
+    Not measurable when the value, or more than one draw in a hundred, is undefined.
+    """
+    defined = draws[np.isfinite(draws)]
+    if not math.isfinite(value):
+        return Estimate(None, None, None, n)
+    if len(defined) < _DEFINED * len(draws):
+        return Estimate(value, None, None, n)
+    low, high = np.quantile(defined, [alpha, 1.0 - alpha])
+    return Estimate(value, float(low), float(high), n, float(defined.std(ddof=1)))
+
+
+def count_needed_rows(spread: float, margin: float) -> int:
+    """Give the rows that show two equal models to be equal: one-sided 5 %, power .8.
+
+    n = (z_.95 + z_.8)^2 s^2 / margin^2, with `spread` the standard deviation s of the paired
+    difference a row.
+    """
+    normal = NormalDist()
+    return math.ceil(((normal.inv_cdf(0.95) + normal.inv_cdf(0.8)) * spread / margin) ** 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Stepdown:
+    """Holm's step-down test: which hypotheses fall, and the level each was held against."""
+
+    rejected: NDArray[np.bool_]
+    levels: Floats
+
+
+def step_down(p_values: Sequence[float], alpha: float = 0.05) -> Stepdown:
+    """Test many hypotheses at family-wise level `alpha` (Holm 1979).
+
+    The first that stands keeps all the weaker ones standing, at its own level.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    if len(p) == 0:
+        return Stepdown(np.empty(0, dtype=np.bool_), np.empty(0))
+    order = np.argsort(p, kind="stable")
+    steps = alpha / np.arange(len(p), 0, -1)
+    stands = p[order] > steps
+    fallen = int(np.argmax(stands)) if stands.any() else len(p)
+    ranks = np.empty(len(p), dtype=np.int64)
+    ranks[order] = np.arange(len(p))
+    return Stepdown(ranks < fallen, steps[np.minimum(ranks, min(fallen, len(p) - 1))])

@@ -1,0 +1,244 @@
+"""What the held-out rows say of a candidate, alone and beside the champion."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sluice.config.evaluation import EvaluationConfig
+from sluice.config.model import Problem
+from sluice.metrics import METRICS, Metric, list_metrics
+from sluice.stats.bootstrap import Estimate, Resampling, bound_draws, number_groups
+from sluice.stats.calibration import ReliabilityBin, bin_reliability, measure_gap, measure_slope
+from sluice.stats.holdout import (
+    Holdout,
+    find_gaps,
+    find_score_gaps,
+    mark_class,
+    mark_predictions,
+    name_values,
+)
+from sluice.stats.predictions import Predictions
+from sluice.stats.slicing import Slice, SliceFigure, compare_slices, find_slices
+
+
+@dataclass(frozen=True)
+class MetricFigure:
+    """One metric over all held-out rows.
+
+    `difference` is candidate less champion on the same draws, turned so that positive is better.
+    """
+
+    name: str
+    greater_is_better: bool
+    candidate: Estimate
+    champion: Estimate | None = None
+    difference: Estimate | None = None
+
+
+@dataclass(frozen=True)
+class EvaluationEvidence:
+    """Everything the evaluation gate judges by, with the rows behind each figure.
+
+    `missing` names, in sentences, what could not be had; then there are no figures. `units` is the
+    number of groups that were drawn whole, or of rows. `threshold` is where labels were decided.
+    """
+
+    problem: Problem
+    primary: str
+    n: int
+    units: int
+    has_champion: bool
+    missing: tuple[str, ...] = ()
+    metrics: tuple[MetricFigure, ...] = ()
+    slices: tuple[SliceFigure, ...] = ()
+    gap: Estimate | None = None
+    slope: Estimate | None = None
+    reliability: tuple[ReliabilityBin, ...] = ()
+    threshold: float | None = None
+
+    def find_metric(self, name: str) -> MetricFigure | None:
+        """Give the metric's figures; None where it was not measured."""
+        return next((figure for figure in self.metrics if figure.name == name), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the evidence as JSON-ready values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class _Contest:
+    """The rows and the answers in the form that metrics take."""
+
+    problem: Problem
+    y: NDArray[Any]
+    candidate: Predictions
+    champion: Predictions | None
+
+    @property
+    def models(self) -> tuple[Predictions, ...]:
+        return (self.candidate,) if self.champion is None else (self.candidate, self.champion)
+
+
+def measure_evaluation(  # noqa: PLR0913
+    config: EvaluationConfig,
+    problem: Problem,
+    positive: Any,
+    holdout: Holdout,
+    candidate: Predictions,
+    champion: Predictions | None,
+    *,
+    threshold: float | None = None,
+) -> EvaluationEvidence:
+    """Measure every metric of the problem, its differences, slices and calibration.
+
+    All intervals come from the same seeded draws over rows, or over the groups of `config.group`.
+    `positive` is the target's value that counts as 1 (binary problems).
+    """
+    n = len(holdout.y)
+    missing = _find_missing(config, problem, holdout, candidate, champion)
+    if problem == "binary" and not missing:
+        missing = _find_one_class(holdout, positive)
+    if missing:
+        return EvaluationEvidence(
+            problem, config.primary, n, n, champion is not None, tuple(missing), threshold=threshold
+        )
+    contest = _prepare_contest(problem, positive, holdout, candidate, champion)
+    groups = number_groups(name_values(holdout.frame, config.group)) if config.group else None
+    resampling = Resampling(n, config.draws, config.seed, groups)
+    slices = find_slices(config.slices, holdout.frame) if champion else ()
+    metrics, compared = _resample(config, contest, resampling, slices)
+    gap, slope, bins = _measure_calibration(contest, groups)
+    return EvaluationEvidence(
+        problem=problem,
+        primary=config.primary,
+        n=n,
+        units=resampling.units,
+        has_champion=champion is not None,
+        metrics=metrics,
+        slices=compared,
+        gap=gap,
+        slope=slope,
+        reliability=bins,
+        threshold=threshold,
+    )
+
+
+def _find_missing(
+    config: EvaluationConfig,
+    problem: Problem,
+    holdout: Holdout,
+    candidate: Predictions,
+    champion: Predictions | None,
+) -> list[str]:
+    models = [("candidate", candidate), *([("champion", champion)] if champion else [])]
+    found = []
+    for who, answers in models:
+        gaps = find_gaps(holdout, answers, who)
+        found += gaps or find_score_gaps(problem, answers, who)
+    named = {
+        "evaluation.group": [config.group] if config.group else [],
+        "evaluation.slices.columns": config.slices.columns if champion else (),
+    }
+    for key, columns in named.items():
+        absent = [column for column in columns if column not in holdout.frame.columns]
+        found += [f"{key}: the held-out rows have no column '{column}'" for column in absent]
+    if config.primary not in list_metrics(problem):
+        found.append(
+            f"evaluation.primary: '{config.primary}' is not a metric of {problem} problems"
+        )
+    return list(dict.fromkeys(found))
+
+
+def _find_one_class(holdout: Holdout, positive: Any) -> list[str]:
+    share = float(mark_class(holdout.y, positive).mean())
+    if 0.0 < share < 1.0:
+        return []
+    held = "only" if share else "no"
+    found = ", ".join(repr(value) for value in sorted(set(map(str, holdout.y.tolist())))[:5])
+    return [
+        f"the {len(holdout.y):,} held-out rows hold {held} positives: "
+        f"data.positive is {positive!r}, found: {found}"
+    ]
+
+
+def _prepare_contest(
+    problem: Problem,
+    positive: Any,
+    holdout: Holdout,
+    candidate: Predictions,
+    champion: Predictions | None,
+) -> _Contest:
+    if problem != "binary":
+        return _Contest(problem, holdout.y, candidate, champion)
+    return _Contest(
+        problem,
+        mark_class(holdout.y, positive),
+        mark_predictions(candidate, positive),
+        mark_predictions(champion, positive) if champion else None,
+    )
+
+
+def _resample(
+    config: EvaluationConfig,
+    contest: _Contest,
+    resampling: Resampling,
+    slices: Sequence[Slice],
+) -> tuple[tuple[MetricFigure, ...], tuple[SliceFigure, ...]]:
+    """Draw once for everything: each metric and each slice, for each model."""
+    metrics = [METRICS[name] for name in list_metrics(contest.problem)]
+    prepared = [
+        metric.prepare[contest.problem](contest.y, answers)
+        for metric in metrics
+        for answers in contest.models
+    ]
+    judged = [part for part in slices if part.judged]
+    primary = METRICS[config.primary]
+    for part in judged:
+        prepared += [
+            part.restrict(primary, contest.problem, contest.y, answers)
+            for answers in contest.models
+        ]
+    values = [float(statistic(np.ones((1, resampling.rows)))[0]) for statistic in prepared]
+    draws = resampling.apply(prepared)
+    step = len(contest.models)
+    figures = tuple(
+        _compare(metric, values[at : at + step], draws[at : at + step], resampling.rows)
+        for metric, at in zip(metrics, range(0, len(prepared), step), strict=False)
+    )
+    rest = len(metrics) * step
+    compared = compare_slices(
+        slices, primary, np.array(values[rest:]), draws[rest:], config.slices.margin
+    )
+    return figures, compared
+
+
+def _compare(
+    metric: Metric, values: Sequence[float], draws: NDArray[np.float64], n: int
+) -> MetricFigure:
+    ours = bound_draws(values[0], draws[0], n)
+    if len(values) == 1:
+        return MetricFigure(metric.name, metric.greater_is_better, ours)
+    better = metric.sign * (values[0] - values[1])
+    return MetricFigure(
+        metric.name,
+        metric.greater_is_better,
+        ours,
+        bound_draws(values[1], draws[1], n),
+        bound_draws(better, metric.sign * (draws[0] - draws[1]), n),
+    )
+
+
+def _measure_calibration(
+    contest: _Contest, groups: NDArray[np.int64] | None
+) -> tuple[Estimate | None, Estimate | None, tuple[ReliabilityBin, ...]]:
+    scores = contest.candidate.scores
+    if contest.problem != "binary" or scores is None:
+        return None, None, ()
+    return (
+        measure_gap(contest.y, scores, groups),
+        measure_slope(contest.y, scores, groups),
+        bin_reliability(contest.y, scores),
+    )

@@ -1,0 +1,157 @@
+"""What the held-out rows say of how groups of people are treated."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sluice.config.bias import BiasConfig
+from sluice.config.model import Problem
+from sluice.stats.fairness import FairnessFigure, measure_classification, measure_regression
+from sluice.stats.groups import Group, form_groups
+from sluice.stats.holdout import Holdout, find_gaps, mark_class, name_values
+from sluice.stats.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class GroupSize:
+    """A group's rows; `members` are the small groups that a pool holds, with their rows."""
+
+    name: str
+    n: int
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FairnessSummary:
+    """One of fairlearn's own figures over all values of a column, however small; not judged."""
+
+    column: str
+    name: str
+    value: float | None
+
+
+@dataclass(frozen=True)
+class BiasEvidence:
+    """Everything the bias gate judges by, with the rows behind each figure.
+
+    `missing` names, in sentences, what could not be had, above all sensitive columns. `reason` is
+    the configuration's, where it says that there is no sensitive column.
+    """
+
+    problem: Problem
+    n: int
+    columns: tuple[str, ...]
+    reason: str = ""
+    missing: tuple[str, ...] = ()
+    groups: tuple[GroupSize, ...] = ()
+    figures: tuple[FairnessFigure, ...] = ()
+    summaries: tuple[FairnessSummary, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the evidence as JSON-ready values."""
+        return asdict(self)
+
+
+def measure_bias(
+    config: BiasConfig,
+    problem: Problem,
+    favourable: Any,
+    holdout: Holdout,
+    predictions: Predictions,
+) -> BiasEvidence:
+    """Compare each group with the rest, and record fairlearn's summaries.
+
+    `favourable` is the class that is good for a person: the positive one for binary problems,
+    `config.favourable` for multiclass; regression needs none.
+    """
+    n = len(holdout.y)
+    if not config.columns:
+        return BiasEvidence(problem, n, (), config.reason)
+    missing = find_gaps(holdout, predictions, "candidate")
+    if not missing and problem != "regression":
+        missing = _find_class_gaps(favourable, holdout)
+    if missing:
+        return BiasEvidence(problem, n, config.columns, missing=tuple(missing))
+    absent = _find_absent(config.columns, holdout)
+    present = [column for column in config.columns if column not in absent]
+    groups = form_groups(holdout.frame, present, config.pairs, config.minimum_group)
+    named = {column: name_values(holdout.frame, column) for column in present}
+    summaries: tuple[FairnessSummary, ...] = ()
+    if problem == "regression":
+        errors = np.abs(np.asarray(predictions.labels - holdout.y, dtype=np.float64))
+        figures = measure_regression(config, groups, errors)
+    else:
+        actual = mark_class(holdout.y, favourable)
+        selected = mark_class(predictions.labels, favourable)
+        figures, summaries = _measure_labels(config, groups, named, actual, selected)
+    return BiasEvidence(
+        problem,
+        n,
+        config.columns,
+        missing=tuple(absent.values()),
+        groups=tuple(GroupSize(group.name, group.n, group.members) for group in groups),
+        figures=figures,
+        summaries=summaries,
+    )
+
+
+def _find_class_gaps(favourable: Any, holdout: Holdout) -> list[str]:
+    if favourable is None:
+        return ["bias.favourable names no class: which answer is good for a person is unknown"]
+    share = float(mark_class(holdout.y, favourable).mean())
+    if 0.0 < share < 1.0:
+        return []
+    held = "only" if share else "no"
+    return [
+        f"the {len(holdout.y):,} held-out rows hold {held} {favourable!r}, the favourable class"
+    ]
+
+
+def _find_absent(columns: Sequence[str], holdout: Holdout) -> dict[str, str]:
+    found = {}
+    for column in columns:
+        if column not in holdout.frame.columns:
+            found[column] = f"sensitive column '{column}' is not in the held-out rows"
+        elif holdout.frame[column].isna().all():
+            found[column] = f"sensitive column '{column}' is null in all {len(holdout.y):,} rows"
+    return found
+
+
+def _measure_labels(
+    config: BiasConfig,
+    groups: Sequence[Group],
+    named: dict[str, NDArray[Any]],
+    actual: NDArray[np.int64],
+    selected: NDArray[np.int64],
+) -> tuple[tuple[FairnessFigure, ...], tuple[FairnessSummary, ...]]:
+    figures = measure_classification(config, groups, actual, selected)
+    summaries = [
+        summary
+        for column, values in named.items()
+        for summary in _summarize(column, values, actual, selected)
+    ]
+    return figures, tuple(summaries)
+
+
+def _summarize(
+    column: str, values: NDArray[Any], actual: NDArray[np.int64], selected: NDArray[np.int64]
+) -> list[FairnessSummary]:
+    """Record fairlearn's summaries: the largest gaps between any two values of the column."""
+    from fairlearn import metrics
+
+    summaries = []
+    for name in (
+        "demographic_parity_ratio",
+        "demographic_parity_difference",
+        "equalized_odds_ratio",
+        "equalized_odds_difference",
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # groups without a positive or a negative: NaN
+            value = float(getattr(metrics, name)(actual, selected, sensitive_features=values))
+        summaries.append(FairnessSummary(column, name, value if np.isfinite(value) else None))
+    return summaries

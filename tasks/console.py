@@ -1,0 +1,43 @@
+"""Progress that a person can follow in the terminal: the run's own log, without engine chatter."""
+
+import logging
+import sys
+import time
+
+CHATTER = (
+    "Beginning flow run",
+    "Beginning subflow run",
+    "Created task run",
+    "Created subflow run",
+    "Encountered exception during execution",
+    "Finished in state",
+    "Process for flow run",
+    "Task run failed with exception: {gate}",
+    "View at",
+)
+COLOURS = {logging.WARNING: "\033[33m", logging.ERROR: "\033[31m"}
+
+
+class ProgressFilter(logging.Filter):
+    """Keeps what tasks say; drops what the engine says about itself."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a person wants to read the line."""
+        message = record.getMessage()
+        if message.startswith(CHATTER) or "Retries are exhausted" in message:
+            return False
+        if record.name.startswith(("prefect.flow_runs", "prefect.task_runs")):
+            record.exc_info = None
+            return True
+        return record.levelno >= logging.WARNING
+
+
+class ProgressFormatter(logging.Formatter):
+    """One line a message: clock time and text; warnings and errors coloured on a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Give the line."""
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        text = f"{clock}  {record.getMessage()}"
+        colour = COLOURS.get(record.levelno) if sys.stdout.isatty() else None
+        return f"{colour}{text}\033[0m" if colour else text

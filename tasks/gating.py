@@ -1,0 +1,65 @@
+"""Where a verdict stops a release: published first, then raised."""
+
+from prefect import get_run_logger
+from prefect.artifacts import create_table_artifact
+from prefect.events import emit_event
+
+from sluice.errors import (
+    BiasFound,
+    CandidateWorse,
+    DataRejected,
+    EvidenceInsufficient,
+    GateFailed,
+)
+from sluice.report.verdict_table import verdict_rows
+from sluice.verdict import Outcome, Verdict
+from tasks.decorators import gate
+
+FINDINGS: dict[str, type[GateFailed]] = {
+    "data": DataRejected,
+    "evaluation": CandidateWorse,
+    "bias": BiasFound,
+}
+
+
+@gate
+def pass_gate(verdict: Verdict, service: str, link: str = "") -> Verdict:
+    """Publish a verdict as a table and an event, then let the release on or halt it.
+
+    Raises:
+        GateFailed: the subclass named by the finding, or `EvidenceInsufficient`.
+    """
+    log = get_run_logger()
+    create_table_artifact(
+        key=f"{service}-verdict-{verdict.gate}",
+        table=verdict_rows(verdict),
+        description=describe_verdict(verdict, link),
+    )
+    emit_verdict(verdict, service)
+    for notice in verdict.notices:
+        log.warning("%s gate: note: %s", verdict.gate, notice)
+    if verdict.passed:
+        log.info("%s gate: pass: %s", verdict.gate, verdict.reason)
+        return verdict
+    finding = FINDINGS.get(verdict.gate, GateFailed)
+    if verdict.outcome is Outcome.INSUFFICIENT:
+        finding = EvidenceInsufficient
+    raise finding(verdict.message)
+
+
+def describe_verdict(verdict: Verdict, link: str) -> str:
+    """Give the verdict's headline as Markdown, with its notices and where to look."""
+    lines = [f"**{verdict.gate} gate: {verdict.outcome.value}.** {verdict.reason}"]
+    lines += [f"Next: {verdict.next_step}"] if verdict.next_step and not verdict.passed else []
+    lines += [f"- {notice}" for notice in verdict.notices]
+    lines += [f"[MLflow run]({link})"] if link else []
+    return "\n\n".join(lines)
+
+
+def emit_verdict(verdict: Verdict, service: str) -> None:
+    """Tell the world: `gate.passed` or `gate.failed`, on the service's one resource id."""
+    emit_event(
+        event="gate.passed" if verdict.passed else "gate.failed",
+        resource={"prefect.resource.id": f"sluice.service.{service}", "prefect.resource.name": service},
+        payload={"gate": verdict.gate, "outcome": verdict.outcome.value, "reason": verdict.reason},
+    )

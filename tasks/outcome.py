@@ -1,0 +1,49 @@
+"""How a run ends: an error of ours becomes a failed state whose message starts with the fact."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar, cast
+
+from prefect import get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.states import Failed
+
+from sluice.errors import SluiceError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def state_failure(function: Callable[P, R]) -> Callable[P, R]:
+    """End a flow that raised one of our errors as Failed, with `ErrorClass: fact` as its message.
+
+    Stands under `@flow`. The state keeps its default name, since automations listen for it, and
+    carries no exception object, so that nothing of it is written to a result store.
+    """
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except SluiceError as error:
+            message = f"{type(error).__name__}: {error}"
+            get_run_logger().error(message)
+            return cast(R, Failed(message=message))
+
+    return run
+
+
+def read_failure(state: State[Any]) -> tuple[str, str]:
+    """Split a failed state's message into the error's class name and the fact.
+
+    The class is empty where the run ended on something that is not ours.
+    """
+    message = state.message or state.name or ""
+    name, _, fact = message.partition(": ")
+    known = {"SluiceError"}
+    classes = [SluiceError]
+    while classes:
+        found = classes.pop().__subclasses__()
+        known |= {item.__name__ for item in found}
+        classes += found
+    return (name, fact) if name in known else ("", message)

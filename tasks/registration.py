@@ -1,0 +1,102 @@
+"""Putting a model that passed every gate on record, and moving the alias that serves."""
+
+from dataclasses import dataclass
+
+from prefect import get_run_logger
+from prefect.artifacts import create_link_artifact
+from prefect.events import emit_event
+from prefect.runtime import flow_run
+
+from sluice.adapters.model_file import load_model
+from sluice.adapters.registry import open_registry
+from sluice.config.service import ServiceConfig
+from sluice.home import find_home
+from sluice.models.prediction import predict
+from sluice.report.card import write_card
+from sluice.verdict import Verdict
+from tasks.decorators import effect
+from tasks.release import Release, link_run
+from tasks.rows import Parts, read_part
+from tasks.training import TrainedModel
+
+EXAMPLE_ROWS = 5
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A registered model version and the alias that it carries."""
+
+    service: str
+    version: int
+    alias: str
+    release: str
+    run_id: str
+
+
+@effect
+def register_candidate(
+    config: ServiceConfig,
+    release: Release,
+    parts: Parts,
+    model: TrainedModel,
+    verdicts: tuple[Verdict, ...],
+) -> Registered:
+    """Register the model with its identity, card and verdicts as `candidate`.
+
+    It becomes `champion` where the service has none.
+
+    Raises:
+        Fault: the table or the registry cannot be reached; trying again never registers twice.
+    """
+    registry = open_registry(find_home())
+    frame = read_part(config, release, parts, "training")
+    example = frame[list(config.data.features)].head(EXAMPLE_ROWS)
+    pipeline = load_model(model.file)
+    card = write_card(config, release.identity, verdicts, parts.training, parts.compared)
+    registry.log_text(release.run_id, "model_card.md", card)
+    tags = {
+        **release.identity.tags(),
+        **{f"sluice.verdict.{item.gate}": item.outcome.value for item in verdicts},
+        "sluice.split": config.split.model_dump_json(),
+        "prefect.flow_run_id": str(flow_run.id),
+        "prefect.flow_run_url": str(flow_run.ui_url),
+    }
+    answers = predict(pipeline, example, config.data, config.problem)
+    version = registry.register_model(
+        release.run_id, config.service, pipeline, example, answers.labels, tags, card
+    )
+    alias = "champion" if release.champion is None else "candidate"
+    create_link_artifact(
+        key=f"{config.service}-mlflow-run",
+        link=link_run(release.run_id),
+        link_text=f"{config.service} v{version.version} in MLflow",
+        description="Model, model card, verdicts, plots and configuration of this release",
+    )
+    emit_event(
+        event="candidate.registered",
+        resource={
+            "prefect.resource.id": f"sluice.service.{config.service}",
+            "prefect.resource.name": config.service,
+        },
+        payload={"version": version.version, "alias": alias, "release": release.identity.id},
+    )
+    get_run_logger().info("registered %s v%d as %s", config.service, version.version, alias)
+    return Registered(config.service, version.version, alias, release.identity.id, release.run_id)
+
+
+@effect
+def promote_candidate(service: str) -> Registered:
+    """Make the candidate the champion, and the champion the previous one.
+
+    Raises:
+        PromotionRefused: there is no candidate, or not every gate passed it.
+        Fault: the registry cannot be reached.
+    """
+    old, new = open_registry(find_home()).promote(service)
+    get_run_logger().warning(
+        "%s v%d is champion%s; no live traffic was asked",
+        service,
+        new.version,
+        f", v{old.version} is previous" if old else "",
+    )
+    return Registered(service, new.version, "champion", new.tags["sluice.release"], new.run_id)

@@ -1,0 +1,62 @@
+"""Fitting the candidate on the rows that teach."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import get_run_logger
+
+from sluice.adapters.model_file import save_model
+from sluice.adapters.registry import open_registry
+from sluice.config.service import ServiceConfig
+from sluice.home import find_home
+from sluice.models.training import fit_model
+from sluice.models.weights import reweigh
+from tasks.decorators import effect
+from tasks.release import Release
+from tasks.rows import Parts, read_part
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A fitted pipeline's file and what fitting it took."""
+
+    path: str
+    rows: int
+    seconds: float
+
+    @property
+    def file(self) -> Path:
+        """The model file."""
+        return Path(self.path)
+
+
+@effect
+def train_candidate(config: ServiceConfig, release: Release, parts: Parts) -> TrainedModel:
+    """Fit the configured pipeline and keep it in the release's scratch folder.
+
+    Raises:
+        TrainingImpossible: the rows cannot teach a model.
+        Fault: the table or the registry cannot be reached.
+    """
+    log = get_run_logger()
+    frame = read_part(config, release, parts, "training")
+    target = frame[config.data.target]
+    weights = None
+    if config.bias.mitigation == "reweigh":
+        weights = reweigh(frame[list(config.bias.columns)], target)
+    log.info("training %s on %s rows", config.model.kind, f"{len(frame):,}")
+    started = time.perf_counter()
+    pipeline = fit_model(
+        config.problem, config.model, config.data, frame, target, weights, progress=log.info
+    )
+    seconds = time.perf_counter() - started
+    path = release.folder / "model.skops"
+    save_model(pipeline, path)
+    open_registry(find_home()).log_facts(
+        release.run_id,
+        params={f"model.{key}": str(value) for key, value in config.model.model_dump().items()},
+        metrics={"training.rows": len(frame), "training.seconds": seconds},
+    )
+    log.info("trained in %.1f s", seconds)
+    return TrainedModel(str(path), len(frame), seconds)

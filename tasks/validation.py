@@ -1,0 +1,39 @@
+"""The data gate's evidence: the expectation suite and leakage, on the version to be released."""
+
+from prefect import get_run_logger
+
+from sluice.adapters.delta import read_version
+from sluice.adapters.expectations import measure_data
+from sluice.config.service import ServiceConfig
+from sluice.gates.data import DataGate
+from sluice.home import find_home
+from sluice.verdict import Verdict
+from tasks.decorators import effect
+from tasks.recording import record_page, record_verdict
+from tasks.release import Release
+
+
+@effect
+def weigh_data(config: ServiceConfig, release: Release) -> Verdict:
+    """Judge the data version and record the verdict.
+
+    Raises:
+        ConfigInvalid: the service's expectation suite is missing or unreadable.
+        Fault: the table or the registry cannot be reached.
+    """
+    uri = find_home().table(config.service)
+    table, _ = read_version(uri, config.service, release.data.version, config.data.id)
+    baseline = None
+    if release.baseline is not None:
+        baseline, _ = read_version(uri, config.service, release.baseline, config.data.id)
+    get_run_logger().info(
+        "validating %s rows against the suite '%s'%s",
+        f"{table.num_rows:,}",
+        config.data.suite,
+        f", new rows against version {release.baseline}" if baseline is not None else "",
+    )
+    evidence = measure_data(config, table, baseline, release.run_id)
+    verdict = DataGate(config.data).judge(evidence)
+    record_verdict(release, verdict)
+    record_page(release, evidence.page)
+    return verdict

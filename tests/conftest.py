@@ -1,0 +1,57 @@
+"""Real parts for the tests: one orchestration server, one home and one registry a session."""
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+def find_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+# Prefect and MLflow read their settings when they are imported, so the home comes first.
+SESSION_HOME = Path(tempfile.mkdtemp(prefix="sluice-tests-"))
+SERVER_PORT = find_free_port()
+os.environ["SLUICE_HOME"] = str(SESSION_HOME)
+for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", "SLUICE_ENV"):
+    os.environ.pop(name, None)
+
+from sluice.adapters.server import server_environment  # noqa: E402
+from sluice.home import Home  # noqa: E402
+
+SERVER_HOME = Home(SESSION_HOME)
+os.environ.update(server_environment(SERVER_HOME))
+os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{SERVER_PORT}/api"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _session_home() -> Iterator[None]:
+    import shutil
+
+    yield
+    shutil.rmtree(SESSION_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def api() -> Iterator[str]:
+    """A real Prefect server on loopback; give its API's address."""
+    from sluice.adapters.server import run_server
+
+    url = os.environ.pop("PREFECT_API_URL")
+    with run_server(SERVER_HOME, port=SERVER_PORT, report=lambda _: None) as address:
+        os.environ["PREFECT_API_URL"] = url
+        assert address == url
+        yield address
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A fresh state folder that flows and tasks use."""
+    monkeypatch.setenv("SLUICE_HOME", str(tmp_path / "home"))
+    return Home(tmp_path / "home")

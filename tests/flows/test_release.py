@@ -1,0 +1,144 @@
+"""The clean release, from files to a candidate that somebody promotes."""
+
+import base64
+import json
+import pickletools
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sluice.adapters.registry import open_registry
+from sluice.home import Home
+from support import artifacts_of, gate_runs_of, ingest_year, session_root
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def candidate(stocked: Home) -> Any:
+    """The state of a release with 2017, against the champion of 2015-16."""
+    from flows.release import release
+
+    assert ingest_year(2017).is_completed()
+    return release("employment", cause="data 2017", return_state=True)
+
+
+def test_first_release_becomes_champion(stocked: Home) -> None:
+    champion = open_registry(stocked).find_alias("employment", "champion")
+    assert champion is not None
+    assert champion.version == 1
+    assert champion.data_version == 1
+
+
+def test_release_registers_a_candidate_beside_the_champion(stocked: Home, candidate: Any) -> None:
+    assert candidate.is_completed(), candidate.message
+    registry = open_registry(stocked)
+    found, champion = (registry.find_alias("employment", name) for name in ("candidate", "champion"))
+    assert found is not None
+    assert champion is not None
+    assert (champion.version, found.version) == (1, 2)
+
+
+def test_identity_hangs_on_the_version(stocked: Home, candidate: Any) -> None:
+    found = open_registry(stocked).find_alias("employment", "candidate")
+    assert found is not None
+    assert found.tags["sluice.data.rows"] == "36000"
+    assert found.tags["sluice.release"] == candidate.result().release
+    assert {"data", "evaluation", "bias"} == {
+        key.rsplit(".", 1)[1] for key in found.tags if key.startswith("sluice.verdict.")
+    }
+    for key in ("sluice.code.commit", "sluice.config.hash", "sluice.environment.lock_hash"):
+        assert found.tags[key]
+
+
+def test_run_keeps_what_a_person_wants_to_see(stocked: Home, candidate: Any) -> None:
+    folder = next((stocked.model_artifacts / "employment").glob(candidate.result().run_id))
+    kept = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    wanted = {"config.yaml", "model_card.md", "data_docs/validation.html"}
+    wanted |= {f"verdicts/{gate}.json" for gate in ("data", "evaluation", "bias")}
+    plots = ("roc", "precision_recall", "calibration", "confusion", "slices", "importance")
+    wanted |= {f"artifacts/plots/{name}.png" for name in (*plots, "fairness")}
+    missing = {name for name in wanted if not any(path.endswith(name) for path in kept)}
+    assert not missing, kept
+
+
+def test_each_gate_published_its_verdict(candidate: Any) -> None:
+    artifacts = artifacts_of(candidate)
+    for gate in ("data", "evaluation", "bias"):
+        table = json.loads(artifacts[f"employment-verdict-{gate}"].data)
+        assert {"check", "outcome", "measured", "limit", "n"} <= set(table[0])
+    assert "data:image/png;base64," in artifacts["employment-evaluation"].data
+    assert "data:image/png;base64," in artifacts["employment-fairness"].data
+
+
+def test_each_gate_ran_once(candidate: Any) -> None:
+    counts = {name: run.run_count for name, run in gate_runs_of(candidate).items()}
+    assert counts == {"data": 1, "evaluation": 1, "bias": 1}
+
+
+def test_promote_moves_the_aliases(stocked: Home, candidate: Any) -> None:
+    from flows.promote import promote
+
+    assert promote("employment", return_state=True).is_completed()
+    registry = open_registry(stocked)
+    champion, previous = (registry.find_alias("employment", name) for name in ("champion", "previous"))
+    assert champion is not None
+    assert previous is not None
+    assert (champion.version, previous.version) == (2, 1)
+
+
+def test_promote_without_a_candidate_is_refused(stocked: Home, candidate: Any) -> None:
+    from flows.promote import promote
+
+    open_registry(stocked)
+    promote("employment", return_state=True)
+    state = promote("employment", return_state=True)
+    assert state.message.startswith("PromotionRefused: ")
+
+
+def test_scratch_is_gone(stocked: Home, candidate: Any) -> None:
+    assert not list((stocked.root / "work").glob("*"))
+
+
+def is_pickle(content: bytes) -> bool:
+    """Whether bytes, or the base64 text that they are, run through as a pickle."""
+    candidates = [content]
+    try:
+        candidates.append(base64.b64decode(content, validate=True))
+    except ValueError:
+        pass
+    for item in candidates:
+        try:
+            operations = [name.name for name, _, _ in pickletools.genops(item)]
+        except Exception:  # noqa: S112  most files end here: not a pickle
+            continue
+        if operations[0] == "PROTO":
+            return True
+    return False
+
+
+def test_pickle_is_recognised() -> None:
+    import pickle
+
+    assert is_pickle(pickle.dumps({"a": 1}))
+    assert is_pickle(base64.b64encode(pickle.dumps([1])))
+    assert not is_pickle(b'{"a": 1}')
+
+
+def test_nothing_that_was_written_is_a_pickle(stocked: Home, candidate: Any) -> None:
+    found = []
+    for root in (stocked.root, session_root()):
+        for path in (item for item in root.rglob("*") if item.is_file()):
+            found += [str(path) for content in read_members(path) if is_pickle(content)]
+    assert not found
+
+
+def read_members(path: Path) -> list[bytes]:
+    """Give a file's bytes; for an archive also those of its members."""
+    contents = [path.read_bytes()]
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            contents += [archive.read(name) for name in archive.namelist()]
+    return contents

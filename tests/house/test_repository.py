@@ -1,0 +1,44 @@
+"""What the repository promises about itself."""
+
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+import tomllib
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_lock_names_no_host() -> None:
+    assert "://" not in (ROOT / "requirements.lock").read_text()
+
+
+def test_lock_has_a_hash_for_every_package() -> None:
+    text = (ROOT / "requirements.lock").read_text()
+    blocks = re.split(r"\n(?=[a-z0-9])", text)
+    assert [block.split("\n")[0] for block in blocks if "--hash=sha256:" not in block] == []
+
+
+def test_pins_that_were_found_the_hard_way_hold() -> None:
+    assert version("prefect") == "3.8.8"
+    assert version("mlflow") == "3.17.2"
+    assert tuple(map(int, version("fastapi").split(".")[:2])) < (0, 151)
+    assert tuple(map(int, version("sqlalchemy").split(".")[:2])) < (2, 1)
+    assert int(version("protobuf").split(".")[0]) < 7
+
+
+def test_it_is_never_published() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert "Private :: Do Not Upload" in project["classifiers"]
+
+
+def test_every_make_target_of_the_readme_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    used = set(re.findall(r"`?make ([a-z][a-z-]+)", (ROOT / "README.md").read_text()))
+    assert used
+    assert used <= targets
+
+
+def test_changelog_has_the_current_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"## [{project['version']}]" in (ROOT / "CHANGELOG.md").read_text()

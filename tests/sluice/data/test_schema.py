@@ -1,0 +1,103 @@
+"""A table is brought to the service's schema exactly, or refused with the reason."""
+
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from sluice.config.data import DataConfig
+from sluice.data.schema import arrow_schema, check_schema, find_misfit
+from sluice.errors import DataInvalid
+
+CONFIG = DataConfig(
+    id="key",
+    target="label",
+    columns={
+        "key": "integer",
+        "size": "number",
+        "name": "text",
+        "flag": "boolean",
+        "seen": "timestamp",
+        "label": "integer",
+    },
+    features=("size", "name"),
+    suite="none",
+)
+
+
+def make_table(**changes: Any) -> pa.Table:
+    columns: dict[str, Any] = {
+        "key": pa.array([1, 2, 3], pa.int32()),
+        "size": pa.array([1.5, None, 3.0]),
+        "name": pa.array(["a", "b", "a"]).dictionary_encode(),
+        "flag": pa.array([True, False, None]),
+        "seen": pa.array([date(2020, 1, 1)] * 3),
+        "label": pa.array([0.0, 1.0, 1.0]),
+    }
+    return pa.table({**columns, **changes})
+
+
+def test_lossless_differences_of_type_are_taken_in() -> None:
+    table = check_schema(make_table(), CONFIG, "x")
+    assert table.schema.equals(arrow_schema(CONFIG))
+    assert table["label"].to_pylist() == [0, 1, 1]
+    assert table["name"].to_pylist() == ["a", "b", "a"]
+
+
+def test_columns_are_put_in_the_order_of_the_config() -> None:
+    reordered = make_table().select(["label", "seen", "flag", "name", "size", "key"])
+    assert check_schema(reordered, CONFIG, "x").column_names == list(CONFIG.columns)
+
+
+def test_not_a_number_becomes_null() -> None:
+    table = check_schema(make_table(size=pa.array([1.0, float("nan"), 2.0])), CONFIG, "x")
+    assert table["size"].to_pylist() == [1.0, None, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"size": ["1", "2", "3"]}, "x: column 'size': found text (such as '1'), allowed: number"),
+        ({"name": [1, 2, 3]}, "column 'name': found int64 (such as '1'), allowed: text"),
+        ({"flag": [1, 0, 1]}, "column 'flag': found int64"),
+        ({"label": [True, False, True]}, "column 'label': found bool"),
+        ({"label": [0.0, 0.5, 1.0]}, "row 2: column 'label': found 0.5, allowed: integer"),
+        ({"size": [1.0, 2.0, float("inf")]}, "row 3: column 'size': found inf"),
+        ({"size": [1, 2**53 + 1, 3]}, "row 2: column 'size': found 9007199254740993"),
+        ({"key": [1, 7, 7]}, "column 'key': 1 ids are given more than once (first: 7)"),
+        ({"key": [1, None, 2]}, "column 'key': 1 rows have no id"),
+        ({"sise": [1.0, 2.0, 3.0]}, "column 'sise' is unknown"),
+    ],
+)
+def test_a_lossy_or_wrong_column_is_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(DataInvalid) as caught:
+        check_schema(make_table(**changes), CONFIG, "x")
+    assert words in str(caught.value)
+
+
+def test_a_misspelt_column_is_recognised() -> None:
+    table = make_table().rename_columns(["key", "sise", "name", "flag", "seen", "label"])
+    with pytest.raises(DataInvalid, match=r"'size' is missing \(did you mean 'sise'"):
+        check_schema(table, CONFIG, "x")
+
+
+def test_a_column_given_twice_is_refused() -> None:
+    table = make_table().append_column("name", pa.array(["a", "b", "c"]))
+    with pytest.raises(DataInvalid, match="'name' is given 2 times"):
+        check_schema(table, CONFIG, "x")
+
+
+def test_a_table_without_rows_is_refused() -> None:
+    with pytest.raises(DataInvalid, match="no rows"):
+        check_schema(make_table()[:0], CONFIG, "x")
+
+
+def test_the_first_misfit_is_found_among_several() -> None:
+    column = pa.chunked_array([["1", "2"], ["x", "3", "y"]])
+    assert find_misfit(column, pa.int64()) == 2
+
+
+def test_a_column_without_misfit_has_none_to_find() -> None:
+    with pytest.raises(ValueError, match="can be cast"):
+        find_misfit(pa.chunked_array([["1", "2"]]), pa.int64())

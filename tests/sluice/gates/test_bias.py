@@ -1,0 +1,230 @@
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sluice.config.bias import BiasConfig
+from sluice.gates.bias import BiasGate, Holdout, measure_bias
+from sluice.stats.predictions import Predictions
+from sluice.verdict import Check, Outcome, Verdict
+
+N = 6_000
+
+
+def make_rows(n: int = N, tilt: float = 0.0, seed: int = 0) -> tuple[Holdout, Predictions]:
+    """Half positives, 90 % found and 10 % false alarms; `tilt` of women's hits are taken away."""
+    random = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "sex": random.choice(["female", "male"], n),
+            "race": random.choice(["white", "black", "tiny"], n, p=[0.7, 0.295, 0.005]),
+        }
+    )
+    y = random.integers(0, 2, n)
+    lost = tilt * (frame["sex"] == "female").to_numpy() * y
+    chosen = random.random(n) < np.where(y == 1, 0.9, 0.1) - lost
+    return Holdout(y, frame), Predictions(chosen.astype(int), chosen * 0.8 + 0.1)
+
+
+def judge(
+    holdout: Holdout, answers: Predictions, problem: Any = "binary", good: Any = 1, **limits: Any
+) -> Verdict:
+    config = BiasConfig(**{"sensitive": ("sex", "race"), "draws": 400, **limits})
+    return BiasGate(config).judge(measure_bias(config, problem, good, holdout, answers))
+
+
+def find(verdict: Verdict, name: str) -> Check:
+    return next(check for check in verdict.checks if check.name == name)
+
+
+def test_gate_passes_a_model_that_treats_groups_alike() -> None:
+    verdict = judge(*make_rows())
+    assert verdict.passed, verdict.message
+    assert "checks proved" in verdict.reason
+
+
+def test_gate_stops_a_model_that_overlooks_a_group() -> None:
+    verdict = judge(*make_rows(tilt=0.3))
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.reason.startswith("true-positive difference of sex=female -.3")
+    assert "more checks failed" in verdict.reason
+
+
+def test_reason_shows_group_figure_interval_limit_and_rows() -> None:
+    check = find(judge(*make_rows(tilt=0.3)), "true-positive difference of sex=female")
+    verdict = judge(*make_rows(tilt=0.3))
+    assert "limit -.100" in verdict.reason
+    assert f"n {check.n:,}" in verdict.reason
+    assert check.interval is not None
+    assert check.interval[1] < -0.1
+    assert "reweigh" in verdict.next_step
+
+
+def test_gate_stops_false_alarms_either_way() -> None:
+    holdout, answers = make_rows()
+    labels = answers.labels.copy()
+    labels[(holdout.frame["sex"] == "male").to_numpy() & (np.arange(N) % 3 == 0)] = 1
+    verdict = judge(holdout, Predictions(labels, answers.scores))
+    checks = [find(verdict, f"false-positive difference of sex={s}") for s in ("female", "male")]
+    assert [check.outcome for check in checks] == [Outcome.FAIL, Outcome.FAIL]
+    assert [check.limit for check in checks] == [-0.15, 0.15]
+
+
+def test_gate_stops_a_group_that_is_never_selected() -> None:
+    holdout, answers = make_rows()
+    labels = np.where(holdout.frame["sex"] == "female", 0, answers.labels)
+    check = find(judge(holdout, Predictions(labels)), "selection ratio of sex=female")
+    assert check.outcome is Outcome.FAIL
+
+
+def test_bias_needs_labels_only() -> None:
+    holdout, answers = make_rows()
+    assert judge(holdout, Predictions(answers.labels)).passed
+
+
+def test_group_of_a_pair_alone_is_found() -> None:
+    holdout, answers = make_rows(12_000)
+    frame = holdout.frame
+    hit = ((frame["sex"] == "female") & (frame["race"] == "black")).to_numpy()
+    labels = np.where(hit & (np.arange(12_000) % 3 == 0), 0, answers.labels)
+    verdict = judge(holdout, Predictions(labels))
+    assert find(verdict, "true-positive difference of sex=female, race=black").outcome == "fail"
+
+
+def test_small_group_is_listed_and_named_in_a_notice() -> None:
+    verdict = judge(*make_rows())
+    check = find(verdict, "selection ratio of race=tiny")
+    assert check.outcome is Outcome.LISTED
+    assert any("race=tiny not judged" in notice for notice in verdict.notices)
+
+
+def unproved() -> tuple[Holdout, Predictions]:
+    return make_rows(1_000, tilt=0.08)
+
+
+def test_unproved_checks_are_listed_loudly() -> None:
+    verdict = judge(*unproved())
+    assert verdict.passed
+    assert any(notice.startswith("not proved: ") for notice in verdict.notices)
+
+
+def test_unproved_checks_halt_by_choice() -> None:
+    verdict = judge(*unproved(), on_unproved="halt")
+    assert verdict.outcome is Outcome.INSUFFICIENT
+    assert verdict.next_step.startswith("hold out more rows of the group")
+
+
+def test_no_sensitive_column_passes_with_its_reason() -> None:
+    verdict = judge(*make_rows(300), sensitive="none", reason="machines have no gender")
+    assert verdict.passed
+    assert verdict.notices == ("no sensitive column: machines have no gender",)
+
+
+def test_missing_sensitive_column_halts_by_name() -> None:
+    holdout, answers = make_rows()
+    bare = Holdout(holdout.y, holdout.frame.drop(columns="race"))
+    verdict = judge(bare, answers)
+    assert verdict.outcome is Outcome.INSUFFICIENT
+    assert verdict.reason.startswith("sensitive column 'race' is not in the held-out rows")
+
+
+def test_wholly_null_sensitive_column_halts_by_name() -> None:
+    holdout, answers = make_rows()
+    holdout.frame["race"] = None
+    verdict = judge(holdout, answers)
+    assert verdict.outcome is Outcome.INSUFFICIENT
+    assert "'race' is null in all 6,000 rows" in verdict.reason
+
+
+def test_missing_column_does_not_hide_bias_in_another() -> None:
+    holdout, answers = make_rows(tilt=0.3)
+    verdict = judge(Holdout(holdout.y, holdout.frame.drop(columns="race")), answers)
+    assert verdict.outcome is Outcome.FAIL
+
+
+def test_column_that_was_not_measured_halts() -> None:
+    holdout, answers = make_rows()
+    config = BiasConfig(sensitive=("sex",), draws=400)
+    evidence = measure_bias(config, "binary", 1, holdout, answers)
+    verdict = BiasGate(BiasConfig(sensitive=("sex", "race"))).judge(evidence)
+    assert verdict.outcome is Outcome.INSUFFICIENT
+
+
+def test_null_values_form_a_group() -> None:
+    holdout, answers = make_rows()
+    holdout.frame.loc[:500, "sex"] = None
+    assert find(judge(holdout, answers), "selection ratio of sex=(missing)").n == 501
+
+
+def test_empty_holdout_is_insufficient() -> None:
+    holdout = Holdout(np.empty(0), pd.DataFrame({"sex": [], "race": []}))
+    verdict = judge(holdout, Predictions(np.empty(0)))
+    assert (verdict.outcome, verdict.reason) == (Outcome.INSUFFICIENT, "no held-out rows")
+
+
+def test_no_group_large_enough_is_insufficient() -> None:
+    verdict = judge(*make_rows(80))
+    assert verdict.outcome is Outcome.INSUFFICIENT
+    assert "large enough to judge" in verdict.reason
+
+
+def test_one_class_is_insufficient() -> None:
+    holdout, answers = make_rows()
+    verdict = judge(Holdout(np.zeros(N, dtype=int), holdout.frame), answers)
+    assert verdict.outcome is Outcome.INSUFFICIENT
+    assert "the favourable class" in verdict.reason
+
+
+def test_multiclass_without_a_favourable_class_is_insufficient() -> None:
+    verdict = judge(*make_rows(), problem="multiclass", good=None)
+    assert verdict.outcome is Outcome.INSUFFICIENT
+    assert verdict.reason.startswith("bias.favourable names no class")
+
+
+def test_multiclass_is_judged_by_the_favourable_class_against_the_rest() -> None:
+    holdout, answers = make_rows(tilt=0.3)
+    words = np.array(["no", "grant"], dtype=object)
+    y = words[holdout.y]
+    y[::10] = "later"
+    spoken = Predictions(words[answers.labels])
+    verdict = judge(Holdout(y, holdout.frame), spoken, problem="multiclass", good="grant")
+    assert find(verdict, "selection ratio of sex=female").outcome is Outcome.FAIL
+
+
+def make_regression(factor: float) -> tuple[Holdout, Predictions]:
+    holdout, _ = make_rows(2_000)
+    random = np.random.default_rng(3)
+    y = random.normal(50, 10, 2_000)
+    scale = np.where(holdout.frame["sex"] == "female", factor, 1.0)
+    return Holdout(y, holdout.frame), Predictions(y + scale * random.normal(size=2_000))
+
+
+def test_regression_with_equal_errors_passes() -> None:
+    assert judge(*make_regression(1.0), problem="regression").passed
+
+
+def test_regression_with_larger_errors_for_a_group_is_stopped() -> None:
+    verdict = judge(*make_regression(2.0), problem="regression")
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.reason.startswith("error ratio of sex=female ")
+    assert "limit 1.250" in verdict.reason
+
+
+def test_evidence_records_the_summaries_of_fairlearn() -> None:
+    from fairlearn.metrics import demographic_parity_ratio
+
+    holdout, answers = make_rows()
+    config = BiasConfig(sensitive=("sex",), draws=400)
+    evidence = measure_bias(config, "binary", 1, holdout, answers)
+    found = {summary.name: summary.value for summary in evidence.summaries}
+    assert found["demographic_parity_ratio"] == pytest.approx(
+        demographic_parity_ratio(holdout.y, answers.labels, sensitive_features=holdout.frame["sex"])
+    )
+    json.dumps(evidence.to_dict(), allow_nan=False)
+
+
+def test_verdict_survives_json() -> None:
+    verdict = judge(*make_rows())
+    assert Verdict.from_dict(json.loads(json.dumps(verdict.to_dict()))) == verdict
