@@ -42,7 +42,9 @@ def main() -> None:
         for (fault, outcome), count in sorted(found.items())
     ]
     rows.append(Row("all of it", time.perf_counter() - started, "s"))
-    report("outcomes", rows, {"expected": {key or "clean": value for key, value in EXPECTED.items()}})
+    report(
+        "outcomes", rows, {"expected": {key or "clean": value for key, value in EXPECTED.items()}}
+    )
 
 
 def play_one(fault: str, seed: int) -> str:

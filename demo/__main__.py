@@ -18,7 +18,8 @@ def main() -> int:
     parser.add_argument("--fault", choices=KNOWN, default="")
     parser.add_argument("--keep", action="store_true", help="keep the UI up until Ctrl-C")
     arguments = parser.parse_args()
-    say(f"Sluice: {f'the fault `{arguments.fault}` meets' if arguments.fault else 'data meets'} the gates")
+    met = f"the fault `{arguments.fault}` meets" if arguments.fault else "data meets"
+    say(f"Sluice: {met} the gates")
     from flows.running import open_terminal
 
     try:

@@ -1,10 +1,9 @@
-"""The story that `make demo` plays: files arrive, releases run, and with a fault a gate halts one."""
+"""The story that `make demo` plays: files arrive, releases run, a gate halts the faulty one."""
 
 import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from demo.faults import FAULTS
 from flows.running import Ending, run_ingest, run_release
@@ -16,9 +15,6 @@ from sluice.config.loading import load_service
 from sluice.config.overrides import Overrides, apply_overrides
 from sluice.config.service import ServiceConfig
 from sluice.home import SAMPLES, Home, find_home
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SERVICE = "employment"
 START, ARRIVAL = (2015, 2016), 2017
@@ -74,7 +70,7 @@ def _deliver(year: int, fault: str, config: ServiceConfig, folder: Path) -> Path
         return clean
     import pandas as pd
 
-    frame: pd.DataFrame = pd.read_parquet(clean)
+    frame = pd.read_parquet(clean)
     path = folder / clean.name
     FAULTS[fault](frame, config, SEED + year).to_parquet(path, index=False)
     return path

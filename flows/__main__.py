@@ -28,7 +28,7 @@ def demo(
     """Release the default service on real data, from files to a registered champion."""
     arguments = [*(["--fault", fault] if fault else []), *(["--keep"] if keep else [])]
     command = [sys.executable, "-m", "demo", *arguments]
-    raise typer.Exit(subprocess.call(command))  # noqa: S603
+    sys.exit(subprocess.call(command))  # noqa: S603
 
 
 @app.command()
@@ -36,8 +36,8 @@ def ingest(service: Service, file: Annotated[str, typer.Argument(help="Parquet o
     """Append a file as a new version of a service's data, through the data gate."""
     from flows.running import open_terminal, run_ingest
 
-    with open_terminal():
-        raise typer.Exit(run_ingest(service, file).code)
+    with open_terminal(service):
+        sys.exit(run_ingest(service, file).code)
 
 
 @app.command()
@@ -55,8 +55,8 @@ def release(
 
     values = {"seed": seed, "split_seed": split_seed, "mitigation": mitigation}
     overrides = read_overrides(values)
-    with open_terminal():
-        raise typer.Exit(run_release(service, data_version, overrides, cause).code)
+    with open_terminal(service):
+        sys.exit(run_release(service, data_version, overrides, cause).code)
 
 
 @app.command()
@@ -64,8 +64,8 @@ def promote(service: Service) -> None:
     """Make the candidate the champion (its gates passed; no live traffic is asked)."""
     from flows.running import open_terminal, run_promote
 
-    with open_terminal():
-        raise typer.Exit(run_promote(service).code)
+    with open_terminal(service):
+        sys.exit(run_promote(service).code)
 
 
 @app.command()
@@ -83,7 +83,7 @@ def doctor() -> None:
     """Examine Python, ports, disk and versions, and say what to do about each."""
     from flows.overview import show_findings
 
-    raise typer.Exit(show_findings())
+    sys.exit(show_findings())
 
 
 @app.command()

@@ -42,7 +42,9 @@ def show_services(service: str) -> None:
                 code = tags["sluice.code.commit"][:8]
                 dirty = "+" if tags["sluice.code.dirty"] == "true" else ""
                 data = f"v{tags['sluice.data.version']}, {int(tags['sluice.data.rows']):,} rows"
-                table.add_row(alias, f"v{version.version}", data, code + dirty, tags["sluice.release"])
+                table.add_row(
+                    alias, f"v{version.version}", data, code + dirty, tags["sluice.release"]
+                )
         Console().print(table)
         for alias in ("champion", "candidate"):
             version = found[alias]

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flows.terminal import exit_code, say, show_verdicts
+from sluice.config.loading import load_service
 from sluice.config.overrides import Overrides
 from sluice.home import find_home
+from sluice.metrics import check_metrics
+from tasks.settings import environment_name
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -25,13 +28,19 @@ class Ending:
 
 
 @contextmanager
-def open_terminal() -> Iterator[str]:
-    """Start or join the server for this process; what runs still have to tell it is sent at the end.
+def open_terminal(service: str = "") -> Iterator[str]:
+    """Start or join the server for this process; what runs still owe it is sent at the end.
+
+    A service that is not configured, or not well, is refused before anything starts.
 
     Raises:
+        ServiceUnknown: no configuration carries the name.
+        ConfigInvalid: the service's configuration is not right.
         ServerUnavailable: the server does not answer.
         Fault: the registry cannot be made ready.
     """
+    if service:
+        check_metrics(load_service(service, environment_name()))
     from sluice.adapters.session import open_session
 
     with open_session(find_home(), say) as api:
@@ -96,7 +105,6 @@ def say_addresses(flow_run: str, link: str) -> None:
     say(f"run in Prefect   {PREFECT_UI_URL.value()}/runs/flow-run/{flow_run}")
     if link:
         say(f"run in MLflow    {link}")
-
 
 
 def _send_rest() -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -10,6 +11,12 @@ from sluice.report.verdict_table import summary_rows, verdict_rows
 from sluice.verdict import Outcome, Verdict
 
 EXIT_GATE, EXIT_REFUSED, EXIT_FAULT = 1, 2, 3
+MOST = 8
+"""How many checks are printed; the run's page has all."""
+PIPE_WIDTH = 120
+"""Columns of a table that does not go to a terminal."""
+FIGURES = ("check", "outcome", "measured", "interval", "limit", "n")
+UNWRAPPED = {"gate", "outcome", "measured", "interval", "limit", "n"}
 STYLES = {"pass": "green", "fail": "red", "insufficient": "yellow", "listed": "dim"}
 
 
@@ -25,7 +32,9 @@ def show_verdicts(title: str, verdicts: list[Verdict]) -> None:
         if verdict.passed:
             continue
         deciding = [
-            check for check in verdict.checks if check.outcome in (Outcome.FAIL, Outcome.INSUFFICIENT)
+            check
+            for check in verdict.checks
+            if check.outcome in (Outcome.FAIL, Outcome.INSUFFICIENT)
         ]
         show_checks(verdict, deciding)
 
@@ -35,7 +44,9 @@ def show_checks(verdict: Verdict, checks: list[Any]) -> None:
     chosen = {check.name for check in checks}
     rows = [row for row in verdict_rows(verdict) if row["check"] in chosen]
     if rows:
-        _print_table(f"{verdict.gate} gate: what stopped it", rows)
+        _print_table(f"{verdict.gate} gate: what stopped it", rows[:MOST], FIGURES)
+    if len(rows) > MOST:
+        say(f"  and {len(rows) - MOST} more; the run's page has the whole table")
 
 
 def exit_code(error_class: str) -> int:
@@ -48,15 +59,16 @@ def exit_code(error_class: str) -> int:
     return EXIT_FAULT
 
 
-def _print_table(title: str, rows: list[dict[str, str]]) -> None:
-    table = Table(title=title, title_justify="left", title_style="bold", show_edge=False)
-    for column in rows[0] if rows else ():
-        table.add_column(column, overflow="fold")
+def _print_table(title: str, rows: list[dict[str, str]], columns: tuple[str, ...] = ()) -> None:
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    chosen = columns or tuple(rows[0] if rows else ())
+    for column in chosen:
+        table.add_column(column, overflow="fold", no_wrap=column in UNWRAPPED)
     for row in rows:
-        style = STYLES.get(row.get("outcome", ""))
-        cells = [
-            f"[{style}]{value}[/]" if style and column == "outcome" else value.replace("[", "\\[")
-            for column, value in row.items()
-        ]
+        cells = [row[column].replace("[", "\\[") for column in chosen]
+        if "outcome" in chosen:
+            place = chosen.index("outcome")
+            cells[place] = f"[{STYLES.get(cells[place], 'default')}]{cells[place]}[/]"
         table.add_row(*cells)
-    Console().print(table)
+    console = Console()
+    Console(width=console.width if console.is_terminal else PIPE_WIDTH).print(table)

@@ -29,7 +29,7 @@ class SluiceError(Exception):
     """Anything that Sluice raises on purpose."""
 
 
-class GateFailed(SluiceError):
+class GateFailed(SluiceError):  # noqa: N818
     """A gate judged the evidence and the release may not go on."""
 
 
@@ -49,7 +49,7 @@ class EvidenceInsufficient(GateFailed):
     """A gate could not tell: evidence is missing, too small, or could not be measured."""
 
 
-class Refused(SluiceError):
+class Refused(SluiceError):  # noqa: N818
     """The input is wrong; the same call fails again until the input is changed."""
 
 
@@ -85,7 +85,7 @@ class StorageFull(Refused):
     """The disk, or a limit on file sizes, leaves no room for what must be written."""
 
 
-class Fault(SluiceError):
+class Fault(SluiceError):  # noqa: N818
     """Something outside failed and may work in a moment; effects retry it."""
 
 

@@ -85,7 +85,7 @@ def _read_check(values: dict[str, Any]) -> Check:
 
 
 def decide_outcome(checks: tuple[Check, ...]) -> Outcome:
-    """Give the gate's outcome: any failure fails it, else anything untold leaves it insufficient."""
+    """Give the gate's outcome: any failure fails it, else anything untold is insufficient."""
     outcomes = {check.outcome for check in checks}
     if Outcome.FAIL in outcomes:
         return Outcome.FAIL

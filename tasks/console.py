@@ -12,7 +12,6 @@ CHATTER = (
     "Encountered exception during execution",
     "Finished in state",
     "Process for flow run",
-    "Task run failed with exception: {gate}",
     "View at",
 )
 COLOURS = {logging.WARNING: "\033[33m", logging.ERROR: "\033[31m"}
@@ -24,7 +23,8 @@ class ProgressFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether a person wants to read the line."""
         message = record.getMessage()
-        if message.startswith(CHATTER) or "Retries are exhausted" in message:
+        ended = message.startswith("Task run failed") and "will start" not in message
+        if ended or message.startswith(CHATTER):
             return False
         if record.name.startswith(("prefect.flow_runs", "prefect.task_runs")):
             record.exc_info = None

@@ -33,8 +33,7 @@ def effect(function: Callable[P, R]) -> Task[P, R]:
         _report_rescue()
         return result
 
-    return task(
-        attempt,
+    make = task(
         name=_readable(function),
         retries=RETRIES,
         retry_delay_seconds=exponential_backoff(FIRST_DELAY),
@@ -43,18 +42,19 @@ def effect(function: Callable[P, R]) -> Task[P, R]:
         cache_policy=NO_CACHE,
         persist_result=False,
     )
+    return make(attempt)
 
 
 def gate(function: Callable[P, R]) -> Task[P, R]:
     """Make a task of a function that raises a verdict: it runs once, whatever it says."""
-    return task(
-        function,
+    make = task(
         name=_readable(function),
         task_run_name=_name_gate_run,
         retries=0,
         cache_policy=NO_CACHE,
         persist_result=False,
     )
+    return make(function)
 
 
 def _readable(function: Callable[..., Any]) -> str:

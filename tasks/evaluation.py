@@ -11,6 +11,7 @@ from sluice.gates.evaluation import EvaluationGate, Holdout, measure_evaluation
 from sluice.home import find_home
 from sluice.models.importance import measure_importance
 from sluice.models.prediction import predict
+from sluice.models.training import find_threshold
 from sluice.plots.evaluation import draw_evaluation
 from sluice.report.figures import name_evaluation_figures
 from sluice.verdict import Verdict
@@ -46,7 +47,13 @@ def weigh_candidate(
     champion = score_champion(config, release, frame)
     log.info("comparing with the champion, %s bootstrap draws", f"{config.evaluation.draws:,}")
     evidence = measure_evaluation(
-        config.evaluation, config.problem, config.data.positive, holdout, candidate, champion
+        config.evaluation,
+        config.problem,
+        config.data.positive,
+        holdout,
+        candidate,
+        champion,
+        threshold=find_threshold(pipeline),
     )
     verdict = EvaluationGate(config.evaluation).judge(evidence)
     record_verdict(release, verdict)

@@ -21,6 +21,9 @@ FINDINGS: dict[str, type[GateFailed]] = {
     "bias": BiasFound,
 }
 
+SHOWN = 3
+"""How many notes of a verdict stand in the log; its table has all of them."""
+
 
 @gate
 def pass_gate(verdict: Verdict, service: str, link: str = "") -> Verdict:
@@ -36,8 +39,11 @@ def pass_gate(verdict: Verdict, service: str, link: str = "") -> Verdict:
         description=describe_verdict(verdict, link),
     )
     emit_verdict(verdict, service)
-    for notice in verdict.notices:
+    for notice in verdict.notices[:SHOWN]:
         log.warning("%s gate: note: %s", verdict.gate, notice)
+    if len(verdict.notices) > SHOWN:
+        rest = len(verdict.notices) - SHOWN
+        log.warning("%s gate: and %d notes more, all in its verdict table", verdict.gate, rest)
     if verdict.passed:
         log.info("%s gate: pass: %s", verdict.gate, verdict.reason)
         return verdict
@@ -60,6 +66,9 @@ def emit_verdict(verdict: Verdict, service: str) -> None:
     """Tell the world: `gate.passed` or `gate.failed`, on the service's one resource id."""
     emit_event(
         event="gate.passed" if verdict.passed else "gate.failed",
-        resource={"prefect.resource.id": f"sluice.service.{service}", "prefect.resource.name": service},
+        resource={
+            "prefect.resource.id": f"sluice.service.{service}",
+            "prefect.resource.name": service,
+        },
         payload={"gate": verdict.gate, "outcome": verdict.outcome.value, "reason": verdict.reason},
     )

@@ -17,6 +17,8 @@ def show_pictures(key: str, title: str, pictures: Mapping[str, bytes], link: str
     for name, picture in pictures.items():
         encoded = base64.b64encode(picture).decode()
         room -= len(encoded)
-        image = f"![{name}](data:image/png;base64,{encoded})" if room > 0 else "too large; in MLflow"
+        image = (
+            f"![{name}](data:image/png;base64,{encoded})" if room > 0 else "too large; in MLflow"
+        )
         parts += [f"## {name.replace('_', ' ')}", image]
     create_markdown_artifact(key=key, markdown="\n\n".join(parts), description=title)

@@ -11,6 +11,7 @@ from sluice.verdict import Verdict
 from tasks.release import Release, link_run
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from matplotlib.figure import Figure
 
 
@@ -22,7 +23,9 @@ def record_verdict(release: Release, verdict: Verdict) -> None:
     """
     registry = open_registry(find_home())
     registry.log_json(release.run_id, f"verdicts/{verdict.gate}.json", verdict.to_dict())
-    registry.log_facts(release.run_id, tags={f"sluice.verdict.{verdict.gate}": verdict.outcome.value})
+    registry.log_facts(
+        release.run_id, tags={f"sluice.verdict.{verdict.gate}": verdict.outcome.value}
+    )
 
 
 def record_figures(release: Release, figures: Mapping[str, "Figure"]) -> dict[str, bytes]:
@@ -49,6 +52,17 @@ def record_page(release: Release, page: Path | None) -> None:
     if page is not None:
         registry = open_registry(find_home())
         registry.log_bytes(release.run_id, "data_docs/validation.html", page.read_bytes())
+
+
+def record_bad_rows(release: Release, rows: "pa.Table") -> None:
+    """Keep the rows that broke a rule with the registry run, as CSV; nothing where there are none.
+
+    Raises:
+        Fault: the registry cannot be reached.
+    """
+    if rows.num_rows:
+        registry = open_registry(find_home())
+        registry.log_text(release.run_id, "bad_rows.csv", rows.to_pandas().to_csv(index=False))
 
 
 def find_verdicts(service: str, flow_run_id: str) -> tuple[list[Verdict], str]:

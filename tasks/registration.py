@@ -12,6 +12,7 @@ from sluice.adapters.registry import open_registry
 from sluice.config.service import ServiceConfig
 from sluice.home import find_home
 from sluice.models.prediction import predict
+from sluice.models.training import find_threshold
 from sluice.report.card import write_card
 from sluice.verdict import Verdict
 from tasks.decorators import effect
@@ -52,7 +53,14 @@ def register_candidate(
     frame = read_part(config, release, parts, "training")
     example = frame[list(config.data.features)].head(EXAMPLE_ROWS)
     pipeline = load_model(model.file)
-    card = write_card(config, release.identity, verdicts, parts.training, parts.compared)
+    card = write_card(
+        config,
+        release.identity,
+        verdicts,
+        parts.training,
+        parts.compared,
+        threshold=find_threshold(pipeline),
+    )
     registry.log_text(release.run_id, "model_card.md", card)
     tags = {
         **release.identity.tags(),

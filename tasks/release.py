@@ -68,7 +68,9 @@ def open_release(config: ServiceConfig, data_version: int, cause: str) -> Releas
     home = find_home()
     code = read_code_version(PROJECT)
     if code.dirty and config.code.uncommitted == "refuse":
-        raise Refused("the code has uncommitted changes and code.uncommitted is `refuse`: commit first")
+        raise Refused(
+            "the code has uncommitted changes and code.uncommitted is `refuse`: commit first"
+        )
     uri = home.table(config.service)
     version = latest_version(uri, config.service) if data_version == LATEST else data_version
     _, data = read_version(uri, config.service, version)

@@ -83,7 +83,8 @@ def read_rows(config: ServiceConfig, version: int) -> "pd.DataFrame":
     """
     uri = find_home().table(config.service)
     table, _ = read_version(uri, config.service, version, config.data.id)
-    return table.to_pandas()
+    rows: pd.DataFrame = table.to_pandas()
+    return rows
 
 
 def read_champion_rows(config: ServiceConfig, champion: ModelVersionRef) -> "NDArray[Any]":
@@ -103,7 +104,9 @@ def read_champion_rows(config: ServiceConfig, champion: ModelVersionRef) -> "NDA
         )
     frame = table.to_pandas()
     then = SplitConfig.model_validate_json(champion.tags["sluice.split"])
-    return frame[config.data.id].to_numpy()[~split_rows(frame, config.data, then).holdout]
+    trained = split_rows(frame, config.data, then).training
+    ids: NDArray[Any] = frame.loc[trained, config.data.id].to_numpy()
+    return ids
 
 
 def read_part(config: ServiceConfig, release: Release, parts: Parts, part: str) -> "pd.DataFrame":

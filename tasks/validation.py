@@ -9,7 +9,7 @@ from sluice.gates.data import DataGate
 from sluice.home import find_home
 from sluice.verdict import Verdict
 from tasks.decorators import effect
-from tasks.recording import record_page, record_verdict
+from tasks.recording import record_bad_rows, record_page, record_verdict
 from tasks.release import Release
 
 
@@ -36,4 +36,5 @@ def weigh_data(config: ServiceConfig, release: Release) -> Verdict:
     verdict = DataGate(config.data).judge(evidence)
     record_verdict(release, verdict)
     record_page(release, evidence.page)
+    record_bad_rows(release, evidence.bad_rows)
     return verdict

@@ -48,6 +48,16 @@ def api() -> Iterator[str]:
         os.environ["PREFECT_API_URL"] = url
         assert address == url
         yield address
+        flush_client()
+
+
+def flush_client() -> None:
+    """Send what is still on its way to the server, which is about to end."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    APILogWorker.drain_all(timeout=10)
+    EventsWorker.drain_all(timeout=10)
 
 
 @pytest.fixture

@@ -150,6 +150,7 @@ def _start(home: Home, port: int, report: Callable[[str], None]) -> ServerRecord
         except BaseException:
             stop_process(home, record)
             raise
+        stop_process(home, record)  # it ended by itself: only collected
         if is_free(candidate):
             raise ServerUnavailable(f"the Prefect server ended while starting: {_last_line(log)}")
         # Somebody took the port between our look and the server's own.

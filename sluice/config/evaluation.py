@@ -34,7 +34,7 @@ class EvaluationConfig(Section):
     """The one metric that decides against the champion."""
     margin: float = Field(0.01, gt=0.0)
     """How much worse than the champion still counts as no worse, in the primary metric's unit."""
-    floors: dict[str, float] = {}
+    floors: dict[str, float] = Field(default_factory=dict)
     """What each metric must reach (a ceiling for metrics where less is better)."""
     slices: Slices = Slices()
     calibration: Calibration | None = None

@@ -109,7 +109,7 @@ def _plain(location: Location) -> Location:
 
 def _say(detail: ErrorDetails) -> str:
     if detail["type"] == "extra_forbidden":
-        allowed = _allowed_keys(_plain(detail["loc"])[:-1], cast(str, _tag(detail["loc"])))
+        allowed = _allowed_keys(_plain(detail["loc"])[:-1], _tag(detail["loc"]))
         close = difflib.get_close_matches(str(detail["loc"][-1]), allowed, 1)
         hint = f" (did you mean `{close[0]}`?)" if close else ""
         return f"unknown key{hint}; allowed: {', '.join(allowed)}"
@@ -145,7 +145,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _find_line(path: Path, location: Location) -> tuple[int, bool]:
-    """Give the line of the deepest key of the location that the file has, and whether it has all."""
+    """Give the line of the location's deepest key in the file, and whether it has all of it."""
     node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     line, parts = 1, _plain(location)
     for index, part in enumerate(parts):

@@ -8,7 +8,6 @@ import numpy as np
 
 from sluice.config.data import DataConfig
 from sluice.config.model import Problem
-from sluice.models.prediction import predict
 from sluice.models.rows import find_positive, select_features
 from sluice.models.threads import limit_threads
 
@@ -83,7 +82,9 @@ def _choose_figure(pipeline: Any, data: DataConfig) -> tuple[str, Callable[[Any,
         return "accuracy", lambda model, X, y: float(accuracy_score(y, model.predict(X)))
     positive = find_positive(pipeline.classes_, data.positive)
 
+    column = pipeline.classes_.tolist().index(positive)
+
     def measure_auc(model: Any, X: Any, y: Any) -> float:
-        return float(roc_auc_score(y == positive, predict(model, X, data, "binary").scores))
+        return float(roc_auc_score(y == positive, model.predict_proba(X)[:, column]))
 
     return "AUC", measure_auc

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHOWN = 5
+FILLED = 10
+"""Fewest training rows that a feature must be filled in, so that no fold is without it."""
 
 
 def select_features(frame: "pd.DataFrame", data: DataConfig) -> "pd.DataFrame":
@@ -48,7 +50,8 @@ def check_training_rows(
     Raises:
         DataInvalid: a feature column is absent.
         TrainingImpossible: no rows, a target that is null or not finite, one class or value,
-            classes that do not fit the problem, too few rows of a class, infinite features.
+            classes that do not fit the problem, too few rows of a class, features that are
+            infinite or all but empty.
     """
     if len(frame) == 0:
         raise TrainingImpossible("there are no training rows; ingest data or lower split.holdout")
@@ -65,6 +68,7 @@ def check_training_rows(
         if "infinite" in str(error):
             raise TrainingImpossible(str(error)) from error
         raise
+    _check_filled(data, frame)
     return target
 
 
@@ -86,6 +90,17 @@ def _read_target(data: DataConfig, y: "pd.Series[Any]") -> NDArray[Any]:
     if data.columns[data.target] == "text":
         return values.to_numpy(dtype=object)
     return np.asarray(values.to_numpy())
+
+
+def _check_filled(data: DataConfig, frame: "pd.DataFrame") -> None:
+    least = min(FILLED, len(frame))
+    for name in data.features:
+        known = int(frame[name].notna().sum())
+        if known < least:
+            raise TrainingImpossible(
+                f"feature '{name}' is filled in {known:,} of {len(frame):,} training rows, "
+                f"{least} needed: mend its source, or take it out of data.features"
+            )
 
 
 def _check_values(data: DataConfig, target: NDArray[Any]) -> None:

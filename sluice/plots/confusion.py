@@ -55,7 +55,7 @@ def _draw_matrix(
     dress_axes(axes, name, "answered", "true").grid(False)
     axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
     named = [str(value)[:14] for value in classes]
-    turned = 45 if max(map(len, named)) > 4 else 0
+    turned = 45 if max(map(len, named)) > 7 else 0
     axes.set_xticks(range(len(named)), named, rotation=turned, ha="right" if turned else "center")
     axes.set_yticks(range(len(named)), named)
     if len(classes) > NAMED:

@@ -33,9 +33,9 @@ def draw_slices(slices: Sequence[SliceFigure], primary: MetricFigure, margin: fl
     label_rows(axes, rows)
     explain_colours(figure)
     axes.axvline(0.0, color=QUIET, linewidth=1, linestyle=":")
-    left = len(slices) - len(kept)
-    if left:
-        note = f"{left:,} more: too small to judge, or better than these"
+    notes = {"too small to judge": len(slices) - len(judged), "better": len(judged) - len(kept)}
+    note = ", ".join(f"{count:,} more {why}" for why, count in notes.items() if count)
+    if note:
         figure.text(0.99, 0.99, note, ha="right", va="top", fontsize=8, color=QUIET)
     return figure
 

@@ -26,7 +26,9 @@ def test_every_fault_has_its_ending() -> None:
 
 
 @pytest.fixture(scope="module", params=sorted(ENDINGS))
-def story(request: pytest.FixtureRequest, api: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def story(
+    request: pytest.FixtureRequest, api: str, tmp_path_factory: pytest.TempPathFactory
+) -> Any:
     """Play one fault; give its name, how it ended and the halted run's state."""
     from demo.scenario import play
     from sluice.config.overrides import Overrides

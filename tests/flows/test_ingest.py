@@ -54,7 +54,9 @@ def test_csv_is_read_like_parquet(home: Home, survey: pd.DataFrame, tmp_path: Pa
     assert list_versions(home.table("employment"), "employment")[0].rows == 12_000
 
 
-def test_bad_batch_goes_to_quarantine_whole(begun: Home, survey: pd.DataFrame, tmp_path: Path) -> None:
+def test_bad_batch_goes_to_quarantine_whole(
+    begun: Home, survey: pd.DataFrame, tmp_path: Path
+) -> None:
     broken = survey.copy()
     broken.loc[broken.index[:40], "education"] = "nursery"
     path = tmp_path / "broken.parquet"
@@ -84,7 +86,9 @@ BAD = {
         "age",
     ),
     "infinite": (
-        lambda frame, path: write(frame.assign(age=frame["age"].astype(float) + float("inf")), path),
+        lambda frame, path: write(
+            frame.assign(age=frame["age"].astype(float) + float("inf")), path
+        ),
         "age",
     ),
     "duplicate ids": (

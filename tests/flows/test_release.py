@@ -4,6 +4,7 @@ import base64
 import json
 import pickletools
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,9 @@ def test_first_release_becomes_champion(stocked: Home) -> None:
 def test_release_registers_a_candidate_beside_the_champion(stocked: Home, candidate: Any) -> None:
     assert candidate.is_completed(), candidate.message
     registry = open_registry(stocked)
-    found, champion = (registry.find_alias("employment", name) for name in ("candidate", "champion"))
+    found, champion = (
+        registry.find_alias("employment", name) for name in ("candidate", "champion")
+    )
     assert found is not None
     assert champion is not None
     assert (champion.version, found.version) == (1, 2)
@@ -58,7 +61,7 @@ def test_run_keeps_what_a_person_wants_to_see(stocked: Home, candidate: Any) -> 
     kept = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     wanted = {"config.yaml", "model_card.md", "data_docs/validation.html"}
     wanted |= {f"verdicts/{gate}.json" for gate in ("data", "evaluation", "bias")}
-    plots = ("roc", "precision_recall", "calibration", "confusion", "slices", "importance")
+    plots = ("ranking", "calibration", "confusion", "slices", "importance")
     wanted |= {f"artifacts/plots/{name}.png" for name in (*plots, "fairness")}
     missing = {name for name in wanted if not any(path.endswith(name) for path in kept)}
     assert not missing, kept
@@ -83,7 +86,9 @@ def test_promote_moves_the_aliases(stocked: Home, candidate: Any) -> None:
 
     assert promote("employment", return_state=True).is_completed()
     registry = open_registry(stocked)
-    champion, previous = (registry.find_alias("employment", name) for name in ("champion", "previous"))
+    champion, previous = (
+        registry.find_alias("employment", name) for name in ("champion", "previous")
+    )
     assert champion is not None
     assert previous is not None
     assert (champion.version, previous.version) == (2, 1)
@@ -105,10 +110,8 @@ def test_scratch_is_gone(stocked: Home, candidate: Any) -> None:
 def is_pickle(content: bytes) -> bool:
     """Whether bytes, or the base64 text that they are, run through as a pickle."""
     candidates = [content]
-    try:
+    with suppress(ValueError):
         candidates.append(base64.b64decode(content, validate=True))
-    except ValueError:
-        pass
     for item in candidates:
         try:
             operations = [name.name for name, _, _ in pickletools.genops(item)]

@@ -1,10 +1,9 @@
 """What the repository promises about itself."""
 
 import re
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
-
-import tomllib
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -57,7 +57,5 @@ def latest_run(flow: str) -> Any:
 
     with get_client(sync_client=True) as client:
         wanted = FlowFilter(name=FlowFilterName(any_=[flow]))
-        found = client.read_flow_runs(
-            flow_filter=wanted, sort=FlowRunSort.START_TIME_DESC, limit=1
-        )
+        found = client.read_flow_runs(flow_filter=wanted, sort=FlowRunSort.START_TIME_DESC, limit=1)
     return found[0]

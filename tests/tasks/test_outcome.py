@@ -19,7 +19,7 @@ def test_failure_keeps_default_name_and_starts_with_the_finding() -> None:
     state = halted(return_state=True)
     assert state.name == "Failed"
     assert state.message == "BiasFound: sex female: selection ratio 0.42; next: look"
-    assert state.data is None
+    assert state.data.result is None
 
 
 def test_failure_is_read_back() -> None:

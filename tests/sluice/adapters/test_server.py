@@ -7,7 +7,9 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -30,8 +32,11 @@ from pathlib import Path
 from sluice.adapters.server import run_server
 from sluice.home import Home
 
-with run_server(Home(Path(sys.argv[1])), int(sys.argv[2]), report=lambda line: print(line, flush=True)):
-    print("ready", flush=True)
+def say(line):
+    print(line, flush=True)
+
+with run_server(Home(Path(sys.argv[1])), int(sys.argv[2]), report=say):
+    say("ready")
     sys.stdin.read()
 """
 
@@ -80,6 +85,8 @@ def await_line(process: "subprocess.Popen[str]", start: str) -> str:
     for line in process.stdout:
         if line.startswith(start):
             return line
+        if line.startswith("ready"):
+            break
     raise AssertionError(f"the process ended without saying '{start}'")
 
 
@@ -160,9 +167,10 @@ def test_a_port_that_somebody_listens_on_is_taken() -> None:
 
 
 def test_a_program_that_is_no_prefect_server_is_not_healthy() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.close()
-        assert not is_healthy(f"http://127.0.0.1:{server.fileno() or 9}/api")
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        assert not is_healthy(f"http://127.0.0.1:{server.server_port}/api")
+        server.shutdown()
 
 
 def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -188,7 +196,7 @@ def test_a_server_that_ends_while_starting_is_told_with_its_last_words(
     assert not is_alive(home)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def running(home: Home, port: int) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         patch.delenv("PREFECT_API_URL", raising=False)
@@ -209,7 +217,8 @@ class TestRunning:
         assert is_healthy(running)
 
     def test_its_pages_are_there(self, running: str) -> None:
-        with urllib.request.urlopen(running.removesuffix("/api"), timeout=10) as answer:
+        pages = running.removesuffix("/api")
+        with urllib.request.urlopen(pages, timeout=10) as answer:  # noqa: S310
             assert b"<html" in answer.read()
 
     def test_its_address_is_in_the_environment(self, running: str, home: Home) -> None:
