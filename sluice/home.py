@@ -1,12 +1,16 @@
-"""Where everything lives: the project's files, and the one folder that holds all state."""
+"""Where everything lives: the project's files, and the one folder that holds all state.
+
+`SLUICE_CONFIGS` and `SLUICE_SUITES` name other folders for the services' YAML and for their
+expectation suites than the project's own; both are read once, when a process starts.
+"""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
-CONFIGS = PROJECT / "configs"
-SUITES = PROJECT / "gx"
+CONFIGS = Path(os.environ.get("SLUICE_CONFIGS") or PROJECT / "configs").resolve()
+SUITES = Path(os.environ.get("SLUICE_SUITES") or PROJECT / "gx").resolve()
 SAMPLES = PROJECT / "data"
 LOCK = PROJECT / "requirements.lock"
 

@@ -19,7 +19,7 @@ class Check:
     """One figure held against one limit.
 
     `measured` is the point estimate, `interval` its (lower, upper) bounds, `limit` the number it is
-    held against by `relation` (`>=`, `<=`, `>`, `within`), `n` the rows behind it. `note` says what
+    held against by `relation` (`>=`, `<=`, `>`), `n` the rows behind it. `note` says what
     the numbers cannot. A figure that could not be measured is None.
     """
 

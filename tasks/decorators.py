@@ -35,6 +35,7 @@ def effect(function: Callable[P, R]) -> Task[P, R]:
 
     make = task(
         name=_readable(function),
+        task_run_name=_readable(function),
         retries=RETRIES,
         retry_delay_seconds=exponential_backoff(FIRST_DELAY),
         retry_jitter_factor=JITTER,

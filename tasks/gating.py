@@ -23,6 +23,8 @@ FINDINGS: dict[str, type[GateFailed]] = {
 
 SHOWN = 3
 """How many notes of a verdict stand in the log; its table has all of them."""
+DESCRIBED = 6
+"""How many stand above the table on the run's page."""
 
 
 @gate
@@ -57,7 +59,9 @@ def describe_verdict(verdict: Verdict, link: str) -> str:
     """Give the verdict's headline as Markdown, with its notices and where to look."""
     lines = [f"**{verdict.gate} gate: {verdict.outcome.value}.** {verdict.reason}"]
     lines += [f"Next: {verdict.next_step}"] if verdict.next_step and not verdict.passed else []
-    lines += [f"- {notice}" for notice in verdict.notices]
+    rest = len(verdict.notices) - DESCRIBED
+    lines += [f"- {notice}" for notice in verdict.notices[:DESCRIBED]]
+    lines += [f"- and {rest} notes more, listed in the table"] if rest > 0 else []
     lines += [f"[MLflow run]({link})"] if link else []
     return "\n\n".join(lines)
 

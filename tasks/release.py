@@ -117,6 +117,7 @@ def _open_run(registry: Registry, identity: ReleaseIdentity, name: str, cause: s
     """Open this flow run's registry run; the one that an earlier attempt opened is taken up."""
     mine = str(flow_run.id)
     tags = {**identity.tags(), "sluice.cause": cause, "prefect.flow_run_id": mine}
+    tags["prefect.flow_run_url"] = str(flow_run.ui_url)
     service = identity.service
     return registry.find_run(service, "prefect.flow_run_id", mine) or registry.start_run(
         service, name, tags

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from sluice.config.section import Section
+from sluice.config.section import KeyInvalid, Section
 
 ColumnKind = Literal["integer", "number", "text", "boolean", "timestamp"]
 
@@ -46,7 +46,10 @@ class DataConfig(Section):
         named |= {f"features.{index}": name for index, name in enumerate(self.features)}
         for key, column in named.items():
             if column not in self.columns:
-                raise ValueError(f"{key} names column '{column}', which `columns` does not list")
+                allowed = ", ".join(self.columns)
+                raise KeyInvalid(key, f"no column '{column}'; allowed: {allowed}")
         if self.target in self.features or self.id in self.features:
-            raise ValueError("the target and the id cannot be features")
+            raise KeyInvalid("features", "the target and the id cannot be features")
+        if len(set(self.features)) < len(self.features):
+            raise KeyInvalid("features", "a column is listed twice")
         return self

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from sluice.config.section import Section
+from sluice.config.section import KeyInvalid, Section
 
 
 class Slices(Section):
@@ -25,6 +25,12 @@ class Calibration(Section):
     """Largest difference of mean prediction and observed share, either way."""
     slope: tuple[float, float] = (0.8, 1.25)
     """Range of the calibration slope: 1 is right, below 1 overconfident (Cox 1958)."""
+
+    @model_validator(mode="after")
+    def _range_is_in_order(self) -> "Calibration":
+        if self.slope[0] >= self.slope[1]:
+            raise KeyInvalid("slope", f"found {list(self.slope)}, allowed: the lower one first")
+        return self
 
 
 class EvaluationConfig(Section):

@@ -1,6 +1,8 @@
 """Reading a service's YAML, with errors that name file, line, key and what is allowed."""
 
 import difflib
+import json
+import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -8,11 +10,13 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from sluice.config.section import KeyInvalid
 from sluice.config.service import ServiceConfig
 from sluice.errors import ConfigInvalid, ServiceUnknown
 from sluice.home import CONFIGS
 
 OVERLAYS = ("development", "production")
+KINDS = ("linear", "random_forest", "hist_gradient_boosting")
 Location = tuple[int | str, ...]
 
 
@@ -42,9 +46,13 @@ def load_service(service: str, environment: str, folder: Path = CONFIGS) -> Serv
     overlay = folder / f"{environment}.yaml"
     over = _read_mapping(overlay) if overlay.exists() else {}
     try:
-        config = ServiceConfig.model_validate(_lay_over(values, over))
+        # Strict JSON takes a list for a tuple, but neither `yes` nor "100" for a number.
+        text = json.dumps(_lay_over(values, over), default=str)
+        config = ServiceConfig.model_validate_json(text, strict=True)
     except ValidationError as error:
         raise ConfigInvalid(_explain(error, path, overlay)) from error
+    except ValueError as error:
+        raise ConfigInvalid(f"{path}: an alias contains itself") from error
     if config.service != service:
         raise ConfigInvalid(f"{path}: service is '{config.service}', the file says '{service}'")
     return config
@@ -58,7 +66,12 @@ def dump_service(config: ServiceConfig) -> str:
 def _read_mapping(path: Path) -> dict[str, Any]:
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigInvalid(f"{path}: cannot be read: {os.strerror(error.errno or 0)}") from error
+    except yaml.MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigInvalid(f"{path}{line}: not readable as YAML: {error.problem}") from error
+    except (yaml.YAMLError, ValueError, TypeError) as error:  # a date or a key that cannot be
         raise ConfigInvalid(f"{path}: not readable as YAML: {error}") from error
     if values is None:
         return {}
@@ -92,19 +105,28 @@ def _lay_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 def _explain(error: ValidationError, path: Path, overlay: Path) -> str:
     lines = []
     for detail in error.errors():
-        found = _find_line(path, detail["loc"])
+        location = _locate(detail)
+        found = _find_line(path, location)
         file = path
-        if overlay.exists() and (line := _find_line(overlay, detail["loc"])) and line[1]:
+        if overlay.exists() and (line := _find_line(overlay, location)) and line[1]:
             found, file = line, overlay
-        key = ".".join(str(part) for part in _plain(detail["loc"])) or "the file"
+        key = ".".join(str(part) for part in _plain(location)) or "the file"
         lines.append(f"{file}:{found[0]}: {key}: {_say(detail)}")
     return "\n".join(lines)
 
 
 def _plain(location: Location) -> Location:
     """Drop the discriminator's tag, which stands in no file."""
-    kinds = {"linear", "random_forest", "hist_gradient_boosting"}
-    return tuple(part for part in location if part not in kinds)
+    return tuple(part for part in location if part not in KINDS)
+
+
+def _locate(detail: ErrorDetails) -> Location:
+    """Give the key at fault, which may lie deeper than the section that noticed."""
+    error = detail.get("ctx", {}).get("error")
+    if isinstance(error, KeyInvalid):
+        inner = [int(part) if part.isdigit() else part for part in error.key.split(".")]
+        return (*detail["loc"], *inner)
+    return (*detail["loc"], "kind") if detail["type"].startswith("union_tag_") else detail["loc"]
 
 
 def _say(detail: ErrorDetails) -> str:
@@ -113,6 +135,10 @@ def _say(detail: ErrorDetails) -> str:
         close = difflib.get_close_matches(str(detail["loc"][-1]), allowed, 1)
         hint = f" (did you mean `{close[0]}`?)" if close else ""
         return f"unknown key{hint}; allowed: {', '.join(allowed)}"
+    if detail["type"] == "union_tag_invalid":
+        return f"found '{detail['ctx']['tag']}'; allowed: {detail['ctx']['expected_tags']}"
+    if detail["type"] == "union_tag_not_found":
+        return f"Field required; allowed: {', '.join(KINDS)}"
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] in ("missing", "value_error"):
         return message

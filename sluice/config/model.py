@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from sluice.config.section import Section
+from sluice.config.section import KeyInvalid, Section
 
 Problem = Literal["binary", "multiclass", "regression"]
 
@@ -21,6 +21,12 @@ class Training(Section):
     threshold: float | Literal["accuracy", "balanced_accuracy", "f1"] = 0.5
     """Decision threshold (binary): a number in (0, 1), or the figure that it maximises on folds of
     the training rows; held-out rows never choose it."""
+
+    @model_validator(mode="after")
+    def _threshold_is_a_probability(self) -> "Training":
+        if not isinstance(self.threshold, str) and not 0.0 < self.threshold < 1.0:
+            raise KeyInvalid("threshold", f"found {self.threshold}, allowed: above 0 and below 1")
+        return self
 
 
 class Linear(Training):

@@ -8,7 +8,7 @@ from sluice.config.bias import BiasConfig
 from sluice.config.data import DataConfig
 from sluice.config.evaluation import EvaluationConfig
 from sluice.config.model import ModelConfig, Problem
-from sluice.config.section import Section
+from sluice.config.section import KeyInvalid, Section
 from sluice.config.split import SplitConfig
 
 
@@ -46,7 +46,7 @@ class ServiceConfig(Section):
             for column in filter(None, columns):
                 if column not in self.data.columns:
                     allowed = ", ".join(self.data.columns)
-                    raise ValueError(f"{key} names column '{column}'; allowed: {allowed}")
+                    raise KeyInvalid(key, f"no column '{column}'; allowed: {allowed}")
         if self.split.by == "time" and not self.data.time:
-            raise ValueError("split.by is `time`, but data.time names no column")
+            raise KeyInvalid("split.by", "found `time`, but data.time names no column")
         return self

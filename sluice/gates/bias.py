@@ -72,10 +72,8 @@ class BiasGate:
         proved = outcome is not Outcome.INSUFFICIENT
         if not proved and self.limits.on_unproved == "list":
             outcome = Outcome.LISTED
-        relation = (
-            "within" if low is not None and high is not None else ">=" if high is None else "<="
-        )
-        limit = high if low is None or (high is not None and (estimate.value or 0.0) > 0.0) else low
+        above = low is None or (high is not None and (estimate.value or 0.0) > 0.0)
+        limit = high if above else low
         name = f"{_WORDS[figure.kind]} of {figure.group}"
         sentence = (
             f"{name} {format_figure(estimate.value)} {format_interval(estimate)}, "
@@ -87,7 +85,7 @@ class BiasGate:
             measured=estimate.value,
             interval=estimate.interval,
             limit=limit,
-            relation=relation,
+            relation="<=" if above else ">=",
             unit=_UNITS[figure.kind],
             n=estimate.n,
             note=("" if proved else "not proved; ") + _say_rates(figure),

@@ -37,14 +37,14 @@ def _judge_range(name: str, figure: Estimate | None, bounds: tuple[float, float]
         return report_missing(name, f"{name} cannot be measured", _MORE)
     outcome = place_within(figure, bounds)
     allowed = f"[{format_figure(bounds[0])}, {format_figure(bounds[1])}]"
-    middle = (bounds[0] + bounds[1]) / 2
+    below = figure.value < (bounds[0] + bounds[1]) / 2
     check = Check(
         name,
         outcome,
         measured=figure.value,
         interval=figure.interval,
-        limit=bounds[0] if figure.value < middle else bounds[1],
-        relation="within",
+        limit=bounds[0] if below else bounds[1],
+        relation=">=" if below else "<=",
         n=figure.n,
         note=f"allowed {allowed}",
     )

@@ -10,6 +10,7 @@ SMALLEST = 0.0005
 """Below it three decimals would say nothing."""
 DECIMALS = ((1000.0, 0), (100.0, 1), (10.0, 2))
 """Least size, and the decimals that a number of this size has; smaller ones have three."""
+RELATIONS = {">=": "≥", "<=": "≤", ">": "above"}
 
 
 def verdict_rows(verdict: Verdict) -> list[dict[str, str]]:
@@ -69,8 +70,12 @@ def format_interval(interval: tuple[float, float] | None) -> str:
 
 
 def format_limit(check: Check) -> str:
-    """Write a check's limit with its relation, such as `>= -0.010`. None: empty."""
-    return f"{check.relation} {format_number(check.limit, _is_count(check))}".strip()
+    """Write a check's limit with its relation, such as `≥ -0.010`. None: empty.
+
+    A cell that begins with `>` would be a quotation where tables are rendered as Markdown.
+    """
+    relation = RELATIONS.get(check.relation, check.relation)
+    return f"{relation} {format_number(check.limit, _is_count(check))}".strip()
 
 
 def format_measured(check: Check) -> str:

@@ -79,7 +79,7 @@ def test_data_is_pinned_and_counted(card: str) -> None:
 
 
 def test_figures_stand_with_interval_and_limit(card: str) -> None:
-    line = "| auc floor | pass | 0.840 | [0.830, 0.850] | >= 0.800 | 7,182 |"
+    line = "| auc floor | pass | 0.840 | [0.830, 0.850] | ≥ 0.800 | 7,182 |"
     assert line in read_section(card, "Figures")
 
 

@@ -51,13 +51,13 @@ def test_what_stopped_the_gate_comes_first() -> None:
 
 def test_a_count_has_its_unit_and_no_decimals() -> None:
     row = verdict_rows(VERDICT)[0]
-    assert (row["measured"], row["limit"], row["n"]) == ("12 rows", "<= 0", "12,000")
+    assert (row["measured"], row["limit"], row["n"]) == ("12 rows", "≤ 0", "12,000")
 
 
 def test_a_figure_has_decimals_interval_and_limit() -> None:
     row = verdict_rows(VERDICT)[-1]
     assert list(row) == ["check", "outcome", "measured", "interval", "limit", "n", "note"]
-    assert list(row.values())[2:6] == ["0.790", "[0.780, 0.800]", ">= 0.750", "2,412"]
+    assert list(row.values())[2:6] == ["0.790", "[0.780, 0.800]", "≥ 0.750", "2,412"]
 
 
 def test_beside_an_interval_the_unit_names_the_rows() -> None:
