@@ -15,7 +15,7 @@ from sluice.errors import ServerUnavailable
 from sluice.home import Home
 
 PORT, PORTS = 5000, 20
-START_SECONDS, STOP_SECONDS = 90.0, 10.0
+START_SECONDS, STOP_SECONDS = 90.0, 3.0
 
 
 @contextmanager

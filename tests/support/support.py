@@ -1,10 +1,12 @@
 """What several test files ask of a run that ended."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
-from sluice.home import SAMPLES
+from sluice.home import CONFIGS, SAMPLES, Home
 
 
 def session_root() -> Path:
@@ -59,3 +61,49 @@ def latest_run(flow: str) -> Any:
         wanted = FlowFilter(name=FlowFilterName(any_=[flow]))
         found = client.read_flow_runs(flow_filter=wanted, sort=FlowRunSort.START_TIME_DESC, limit=1)
     return found[0]
+
+
+def run_sluice(*arguments: str, home: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command line as a person would, in a process of its own, with a state folder."""
+    environment = {**os.environ, "SLUICE_HOME": str(home), **variables}
+    return subprocess.run(
+        [sys.executable, "-m", "flows", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+
+def write_service(folder: Path, name: str, *changes: tuple[str, str]) -> Path:
+    """Write the default service's file under another name, each change one text for another."""
+    text = (CONFIGS / "employment.yaml").read_text(encoding="utf-8")
+    for old, new in (("service: employment", f"service: {name}"), *changes):
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def describe_state(home: Home) -> dict[str, object]:
+    """Say what a home holds for the default service: data versions, refused batches, models."""
+    from sluice.adapters.delta import list_versions
+    from sluice.adapters.registry import open_registry
+    from sluice.errors import DataMissing
+
+    try:
+        versions = list_versions(home.table("employment"), "employment")
+    except DataMissing:
+        versions = []
+    refused = home.quarantine("employment")
+    aliases = ("champion", "candidate", "previous")
+    models = {name: open_registry(home).find_alias("employment", name) for name in aliases}
+    return {
+        "data": [(item.version, item.rows, item.content_hash) for item in versions],
+        "refused": sorted(str(path.relative_to(refused)) for path in refused.rglob("*")),
+        "models": {name: item.version for name, item in models.items() if item},
+        "scratch": sorted(str(path) for path in (home.root / "work").glob("*")),
+    }

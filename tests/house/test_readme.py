@@ -1,0 +1,54 @@
+"""What the README shows is what the command prints, figures aside."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def shape(line: str) -> str:
+    """Put one sign for every figure, time and id."""
+    return re.sub(r"\b[0-9a-f]{12}\b|-?\d*[.,:]?\d+(?:[.,:]\d+)*", "#", line.strip())
+
+
+def shown_lines() -> list[str]:
+    block = README.split("```console\n", 1)[1].split("```", 1)[0]
+    return [line for line in block.splitlines() if line and not line.startswith(("$", "..."))]
+
+
+def test_first_screen_holds_sentence_command_output_way_and_picture() -> None:
+    first = "\n".join(README.splitlines()[:25])
+    for part in ("git clone", "make demo", "BiasFound: ", "(#your-own-service)", "![A release"):
+        assert part in first
+
+
+def test_eight_to_ten_lines_are_shown() -> None:
+    assert 8 <= len(shown_lines()) <= 10
+
+
+def test_linked_files_exist() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.slow
+def test_shown_lines_are_what_the_command_prints(api: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "flows", "demo", "--fault", "bias"],
+        env={**os.environ, "SLUICE_HOME": str(tmp_path), "PREFECT_API_URL": api},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    printed = iter([shape(line) for line in done.stdout.splitlines()])
+    missing = [line for line in shown_lines() if shape(line) not in printed]
+    assert not missing, done.stdout
