@@ -171,7 +171,7 @@ def _weigh_bias(script: Script, holdout: Holdout, candidate: Any) -> Verdict:
     return verdict
 
 
-def _register(  # noqa: PLR0913, PLR0917
+def _register(
     script: Script,
     identity: ReleaseIdentity,
     verdicts: list[Verdict],

@@ -34,11 +34,19 @@ def main() -> int:
 
                 serve_pages()
             else:
-                say("`make demo KEEP=1` or `.venv/bin/sluice ui` serves these pages until Ctrl-C")
+                _say_pages(arguments.fault)
             return ending.code
     except SluiceError as error:
         say(f"{type(error).__name__}: {error}")
         return exit_code(type(error).__name__) or EXIT_REFUSED
+
+
+def _say_pages(fault: str) -> None:
+    """Say how the pages behind the addresses are served, now that the server ends."""
+    if fault:
+        say(f"`make demo FAULT={fault} KEEP=1` plays it again and serves these pages until Ctrl-C")
+    else:
+        say("`.venv/bin/sluice ui` serves these pages until Ctrl-C; so does `make demo KEEP=1`")
 
 
 if __name__ == "__main__":

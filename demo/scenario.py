@@ -27,10 +27,11 @@ def play(fault: str, overrides: Overrides) -> Ending:
     """Play the story and give how its last run ended.
 
     With a fault it plays in a fresh folder of its own, so that no corrupted row ever reaches the
-    service's table.
+    service's table, and no model of it into a shared registry.
     """
     if fault:
         os.environ["SLUICE_HOME"] = str(_prepare_stage(find_home(), fault))
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
     config = apply_overrides(load_service(SERVICE, "development"), overrides)
     with tempfile.TemporaryDirectory() as folder:
         files = {year: _deliver(year, fault, config, Path(folder)) for year in (*START, ARRIVAL)}

@@ -1,11 +1,10 @@
 """What a person asks for between runs: who serves, whether this machine is fit, the pages."""
 
 import time
+from collections.abc import Mapping
 
-from rich.console import Console
-from rich.table import Table
-
-from flows.terminal import say, show_verdicts
+from flows.terminal import say, show_rows, show_verdicts
+from sluice.adapters.registry_models import ModelVersionRef
 from sluice.config.loading import list_services
 from sluice.errors import ServiceUnknown
 from sluice.home import find_home
@@ -33,24 +32,30 @@ def show_services(service: str) -> None:
         if not any(found.values()):
             say(f"{name}: nothing registered yet; `sluice release {name}` starts")
             continue
-        table = Table(title=name, title_justify="left", title_style="bold", show_edge=False)
-        for column in ("alias", "version", "data", "code", "release"):
-            table.add_column(column)
-        for alias, version in found.items():
-            if version:
-                tags = version.tags
-                code = tags["sluice.code.commit"][:8]
-                dirty = "+" if tags["sluice.code.dirty"] == "true" else ""
-                data = f"v{tags['sluice.data.version']}, {int(tags['sluice.data.rows']):,} rows"
-                table.add_row(
-                    alias, f"v{version.version}", data, code + dirty, tags["sluice.release"]
-                )
-        Console().print(table)
+        versions = {alias: version for alias, version in found.items() if version}
+        show_rows(name, [_describe(alias, version) for alias, version in versions.items()])
         for alias in ("champion", "candidate"):
-            version = found[alias]
-            if service and version:
-                say("")
-                show_verdicts(f"Verdicts of the {alias}", read_verdicts(version.run_id))
+            if service and alias in versions:
+                verdicts = read_verdicts(versions[alias].run_id)
+                show_verdicts(f"Verdicts of the {alias}", verdicts)
+
+
+def _describe(alias: str, version: ModelVersionRef) -> dict[str, str]:
+    tags = version.tags
+    dirty = " and uncommitted changes" if tags.get("sluice.code.dirty") == "true" else ""
+    return {
+        "alias": alias,
+        "version": f"v{version.version}",
+        "data": _describe_data(tags),
+        "code": tags.get("sluice.code.commit", "unknown")[:8] + dirty,
+        "release": tags.get("sluice.release", "registered by hand"),
+    }
+
+
+def _describe_data(tags: Mapping[str, str]) -> str:
+    if "sluice.data.version" not in tags:
+        return "unknown"
+    return f"v{tags['sluice.data.version']}, {int(tags['sluice.data.rows']):,} rows"
 
 
 def show_findings() -> int:
@@ -58,13 +63,17 @@ def show_findings() -> int:
     from sluice.adapters.doctor import examine
 
     findings = examine(find_home())
-    table = Table(show_edge=False)
-    for column in ("", "what", "found", "wanted", "what to do"):
-        table.add_column(column)
-    for item in findings:
-        mark = "[green]ok[/]" if item.ok else "[red]no[/]"
-        table.add_row(mark, item.name, item.found, item.wanted, "" if item.ok else item.advice)
-    Console().print(table)
+    rows = [
+        {
+            "outcome": "ok" if item.ok else "no",
+            "what": item.name,
+            "found": item.found,
+            "wanted": item.wanted,
+            "what to do": "" if item.ok else item.advice,
+        }
+        for item in findings
+    ]
+    show_rows("This machine", rows)
     return 0 if all(item.ok for item in findings) else 1
 
 

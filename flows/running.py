@@ -102,6 +102,8 @@ def say_addresses(flow_run: str, link: str) -> None:
     """Print where the run can be looked at."""
     from prefect.settings import PREFECT_UI_URL
 
+    say("look at          the verdict tables and pictures under the run's Artifacts;")
+    say("                 model card, plots, data docs and bad rows in MLflow")
     say(f"run in Prefect   {PREFECT_UI_URL.value()}/runs/flow-run/{flow_run}")
     if link:
         say(f"run in MLflow    {link}")

@@ -17,7 +17,14 @@ PIPE_WIDTH = 120
 """Columns of a table that does not go to a terminal."""
 FIGURES = ("check", "outcome", "measured", "interval", "limit", "n")
 UNWRAPPED = {"gate", "outcome", "measured", "interval", "limit", "n"}
-STYLES = {"pass": "green", "fail": "red", "insufficient": "yellow", "listed": "dim"}
+STYLES = {
+    "ok": "green",
+    "no": "red",
+    "pass": "green",
+    "fail": "red",
+    "insufficient": "yellow",
+    "listed": "dim",
+}
 
 
 def say(message: str) -> None:
@@ -27,7 +34,7 @@ def say(message: str) -> None:
 
 def show_verdicts(title: str, verdicts: list[Verdict]) -> None:
     """Print one row a gate, and below it the checks that did not pass."""
-    _print_table(title, summary_rows(verdicts))
+    show_rows(title, summary_rows(verdicts))
     for verdict in verdicts:
         if verdict.passed:
             continue
@@ -44,7 +51,7 @@ def show_checks(verdict: Verdict, checks: list[Any]) -> None:
     chosen = {check.name for check in checks}
     rows = [row for row in verdict_rows(verdict) if row["check"] in chosen]
     if rows:
-        _print_table(f"{verdict.gate} gate: what stopped it", rows[:MOST], FIGURES)
+        show_rows(f"{verdict.gate} gate: what stopped it", rows[:MOST], FIGURES)
     if len(rows) > MOST:
         say(f"  and {len(rows) - MOST} more; the run's page has the whole table")
 
@@ -59,7 +66,8 @@ def exit_code(error_class: str) -> int:
     return EXIT_FAULT
 
 
-def _print_table(title: str, rows: list[dict[str, str]], columns: tuple[str, ...] = ()) -> None:
+def show_rows(title: str, rows: list[dict[str, str]], columns: tuple[str, ...] = ()) -> None:
+    """Print rows as a table, all columns or the chosen ones; outcomes are coloured."""
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     chosen = columns or tuple(rows[0] if rows else ())
     for column in chosen:

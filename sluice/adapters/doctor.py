@@ -74,7 +74,9 @@ def _read_git_version() -> str:
 
 def _try_writing(folder: Path) -> str:
     """Give what stands in the way of writing; the folder is made only if it is there already."""
-    place = _nearest_folder(folder)
+    place = next(place for place in (folder, *folder.parents) if place.exists())
+    if not place.is_dir():
+        return f"{place}: a file stands in the way"
     try:
         with tempfile.TemporaryFile(dir=place):
             return ""

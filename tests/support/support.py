@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +64,18 @@ def latest_run(flow: str) -> Any:
     return found[0]
 
 
-def run_sluice(*arguments: str, home: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
-    """Run the command line as a person would, in a process of its own, with a state folder."""
+def run_sluice(
+    *arguments: str, home: Path, before: Callable[[], None] | None = None, **variables: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run the command line as a person would, in a process of its own, with a state folder.
+
+    `before` is called in that process first.
+    """
     environment = {**os.environ, "SLUICE_HOME": str(home), **variables}
     return subprocess.run(
         [sys.executable, "-m", "flows", *arguments],
         env=environment,
+        preexec_fn=before,
         capture_output=True,
         text=True,
         timeout=180,
@@ -88,7 +95,7 @@ def write_service(folder: Path, name: str, *changes: tuple[str, str]) -> Path:
     return path
 
 
-def describe_state(home: Home) -> dict[str, object]:
+def describe_state(home: Home) -> dict[str, Any]:
     """Say what a home holds for the default service: data versions, refused batches, models."""
     from sluice.adapters.delta import list_versions
     from sluice.adapters.registry import open_registry
@@ -107,3 +114,25 @@ def describe_state(home: Home) -> dict[str, object]:
         "models": {name: item.version for name, item in models.items() if item},
         "scratch": sorted(str(path) for path in (home.root / "work").glob("*")),
     }
+
+
+def logs_of(state: Any) -> list[str]:
+    """Give the lines that the server keeps of a flow run, its tasks' included."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+    from prefect.logging.handlers import APILogWorker
+
+    APILogWorker.drain_all(timeout=10)
+    wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[state.state_details.flow_run_id]))
+    with get_client(sync_client=True) as client:
+        return [item.message for item in client.read_logs(log_filter=wanted, limit=200)]
+
+
+def states_of(run: Any) -> list[str]:
+    """Give the names of the states that a task run went through, in order."""
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        found = client._client.get("/task_run_states/", params={"task_run_id": str(run.id)})
+    states = sorted(found.raise_for_status().json(), key=lambda item: str(item["timestamp"]))
+    return [str(item["name"]) for item in states]

@@ -1,0 +1,74 @@
+"""No row that champion or candidate trained on is in the set that compares them."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+from prefect import flow
+
+from sluice.config.loading import load_service
+from sluice.config.overrides import Overrides, apply_overrides
+from sluice.errors import DataMissing
+from sluice.home import Home
+from tasks.release import record_release
+from tasks.rows import divide_rows, read_champion_rows, read_part
+
+pytestmark = pytest.mark.slow
+
+
+@flow(persist_result=False, result_serializer="json")
+def divide(split_seed: int) -> dict[str, Any]:
+    """Open a release, divide its rows, and give the ids of each part."""
+    config = apply_overrides(
+        load_service("employment", "development"), Overrides(split_seed=split_seed)
+    )
+    with record_release(config, -1, "division") as opened:
+        parts = divide_rows(config, opened)
+        assert opened.champion is not None
+        return {
+            "parts": parts,
+            "trained by champion": set(read_champion_rows(config, opened.champion)),
+            "training": set(read_part(config, opened, parts, "training")["person_id"]),
+            "compared": set(read_part(config, opened, parts, "compared")["person_id"]),
+        }
+
+
+@pytest.mark.parametrize("seed", [2015, 99])
+def test_compared_rows_are_new_to_both_models(stocked: Home, seed: int) -> None:
+    """With the champion's own seed and with another, under which the two splits overlap."""
+    found = divide(seed)
+    assert found["compared"]
+    assert not found["compared"] & found["training"]
+    assert not found["compared"] & found["trained by champion"]
+
+
+def test_another_split_seed_costs_rows_that_the_champion_saw(stocked: Home) -> None:
+    same, other = divide(2015)["parts"], divide(99)["parts"]
+    assert same.compared == same.held_out
+    assert other.compared < 0.5 * other.held_out
+
+
+def test_champion_of_rows_that_nobody_can_name_is_refused(stocked: Home) -> None:
+    """A champion whose data version now holds other rows cannot be compared with."""
+    from dataclasses import replace
+
+    from sluice.adapters.registry import open_registry
+
+    config = load_service("employment", "development")
+    champion = open_registry(stocked).find_alias("employment", "champion")
+    assert champion is not None
+    tags = {**champion.tags, "sluice.data.content_hash": "0" * 64}
+    with pytest.raises(DataMissing, match="nobody can tell which rows it has not seen"):
+        read_champion_rows(config, replace(champion, tags=tags))
+
+
+def test_parts_are_whole(stocked: Home) -> None:
+    found = divide(7)
+    survey = [2015, 2016]
+    from sluice.home import SAMPLES
+
+    ids = pd.concat(
+        [pd.read_parquet(SAMPLES / f"acs_employment_{y}.parquet")["person_id"] for y in survey]
+    )
+    parts = found["parts"]
+    assert parts.training + parts.held_out == len(ids)
