@@ -33,10 +33,10 @@ demo: install ## release a model on real data; FAULT=data|leakage|bias|worse let
 	@$(BIN)/sluice demo $(if $(FAULT),--fault $(FAULT)) $(if $(KEEP),--keep)
 
 test: check ## the whole suite, lint, types, import contracts, docs
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-fast: install ## the suite without real servers and whole releases
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 check: install ## lint, format, types, import contracts
 	@$(BIN)/ruff check .

@@ -14,6 +14,7 @@ from sluice.stats.predictions import Predictions
 from sluice.stats.ranking import (
     Floats,
     Statistic,
+    Totals,
     divide,
     prepare_auc,
     prepare_average_precision,
@@ -84,7 +85,8 @@ def check_metrics(config: ServiceConfig) -> None:
 
 def prepare_mean(losses: Floats) -> Statistic:
     """Prepare the weighted mean of one value a row, shape (n,)."""
-    return lambda weights: divide(weights @ losses, weights.sum(axis=1))
+    columns = np.column_stack([losses, np.ones(len(losses))])
+    return Totals(columns, lambda totals: divide(totals[:, 0], totals[:, 1]))
 
 
 def _scores(predictions: Predictions) -> Floats:
@@ -128,13 +130,11 @@ def _confusion(y: Target, labels: Target) -> Floats:
 
 def _from_confusion(formula: Callable[[Floats, Floats, Floats, Floats], Floats]) -> Prepare:
     def prepare(y: Target, predictions: Predictions) -> Statistic:
-        cells = _confusion(y, predictions.labels)
-
-        def statistic(weights: Floats) -> Floats:
-            hit, alarm, miss, rest = (weights @ cells).T
+        def finish(totals: Floats) -> Floats:
+            hit, alarm, miss, rest = totals.T
             return np.where(hit + miss > 0, formula(hit, alarm, miss, rest), np.nan)
 
-        return statistic
+        return Totals(_confusion(y, predictions.labels), finish)
 
     return prepare
 

@@ -23,6 +23,8 @@ class ProgressFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether a person wants to read the line."""
         message = record.getMessage()
+        if getattr(record, "sluice_last_word", False):
+            return False
         ended = message.startswith("Task run failed") and "will start" not in message
         if ended or message.startswith(CHATTER):
             return False

@@ -10,6 +10,9 @@ from prefect.states import Failed
 
 from sluice.errors import SluiceError
 
+LAST_WORD = {"sluice_last_word": True}
+"""Marks the log line that whoever runs a flow by hand is told at the end anyway."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -27,7 +30,7 @@ def state_failure(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except SluiceError as error:
             message = f"{type(error).__name__}: {error}"
-            get_run_logger().error(message)
+            get_run_logger().error(message, extra=LAST_WORD)
             return cast(R, Failed(message=message))
 
     return run

@@ -8,6 +8,7 @@ from prefect import get_run_logger
 
 from sluice.adapters.delta import read_version
 from sluice.adapters.registry_models import ModelVersionRef
+from sluice.adapters.snapshot import read_once
 from sluice.config.service import ServiceConfig
 from sluice.config.split import SplitConfig
 from sluice.data.split import comparison_mask, split_rows
@@ -50,10 +51,11 @@ def divide_rows(config: ServiceConfig, release: Release) -> Parts:
     """
     import pandas as pd
 
-    frame = read_rows(config, release.data.version)
+    frame = read_rows(config, release)
     split = split_rows(frame, config.data, config.split)
     ids = frame[config.data.id].to_numpy()
-    trained = read_champion_rows(config, release.champion) if release.champion else None
+    champion, folder = release.champion, release.folder
+    trained = read_champion_rows(config, champion, folder) if champion else None
     compared = comparison_mask(split, ids, trained)
     path = release.folder / PARTS
     pd.DataFrame({"id": ids, "held_out": split.holdout, "compared": compared}).to_parquet(path)
@@ -74,28 +76,37 @@ def divide_rows(config: ServiceConfig, release: Release) -> Parts:
     return parts
 
 
-def read_rows(config: ServiceConfig, version: int) -> "pd.DataFrame":
-    """Read a data version as a table of rows, sorted by id.
+def read_rows(config: ServiceConfig, release: Release) -> "pd.DataFrame":
+    """Read the release's data version as a table of rows, sorted by id.
 
     Raises:
-        DataMissing: there is no such version.
-        Fault: the table cannot be reached.
+        Fault: neither the release's own copy nor the table can be reached.
     """
     uri = find_home().table(config.service)
-    table, _ = read_version(uri, config.service, version, config.data.id)
+    version = release.data.version
+    table, _ = read_once(release.folder, uri, config.service, version, config.data.id)
     rows: pd.DataFrame = table.to_pandas()
     return rows
 
 
-def read_champion_rows(config: ServiceConfig, champion: ModelVersionRef) -> "NDArray[Any]":
+def read_champion_rows(
+    config: ServiceConfig, champion: ModelVersionRef, folder: Path | None = None
+) -> "NDArray[Any]":
     """Give the ids that the champion trained on, from its own data version and split.
+
+    `folder` is where the release keeps the versions that it read.
 
     Raises:
         DataMissing: its data version no longer holds what it was trained on.
         Fault: the table cannot be reached.
     """
     uri = find_home().table(config.service)
-    table, data = read_version(uri, config.service, champion.data_version, config.data.id)
+    version, key = champion.data_version, config.data.id
+    table, data = (
+        read_once(folder, uri, config.service, version, key)
+        if folder
+        else read_version(uri, config.service, version, key)
+    )
     if data.content_hash != champion.tags.get("sluice.data.content_hash"):
         raise DataMissing(
             f"champion v{champion.version} of {config.service} trained on data version "
@@ -117,7 +128,7 @@ def read_part(config: ServiceConfig, release: Release, parts: Parts, part: str) 
     """
     import pandas as pd
 
-    frame = read_rows(config, release.data.version)
+    frame = read_rows(config, release)
     marks = pd.read_parquet(parts.file)
     mask = ~marks["held_out"] if part == "training" else marks["compared"]
     return frame[mask.to_numpy()].reset_index(drop=True)

@@ -1,9 +1,11 @@
 """The data gate's evidence: the expectation suite and leakage, on the version to be released."""
 
+from functools import partial
+
 from prefect import get_run_logger
 
-from sluice.adapters.delta import read_version
 from sluice.adapters.expectations import measure_data
+from sluice.adapters.snapshot import read_once
 from sluice.config.service import ServiceConfig
 from sluice.gates.data import DataGate
 from sluice.home import find_home
@@ -22,10 +24,11 @@ def weigh_data(config: ServiceConfig, release: Release) -> Verdict:
         Fault: the table or the registry cannot be reached.
     """
     uri = find_home().table(config.service)
-    table, _ = read_version(uri, config.service, release.data.version, config.data.id)
+    read = partial(read_once, release.folder, uri, config.service, id_column=config.data.id)
+    table, _ = read(release.data.version)
     baseline = None
     if release.baseline is not None:
-        baseline, _ = read_version(uri, config.service, release.baseline, config.data.id)
+        baseline, _ = read(release.baseline)
     get_run_logger().info(
         "validating %s rows against the suite '%s'%s",
         f"{table.num_rows:,}",

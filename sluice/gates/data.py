@@ -147,6 +147,8 @@ class DataGate:
             )
         if first == "rows":
             return f"bring {self.limits.minimum_rows - evidence.known_rows:,} more rows"
+        if first == f"{self.limits.id} new":
+            return "leave out the rows that the table has; a row that changed needs an id of its own"
         if outcome is Outcome.INSUFFICIENT:
             return f"repair {suite}: a rule that cannot be evaluated protects nothing"
         return f"correct the data at its source, or change the rule in {suite} if the world changed"

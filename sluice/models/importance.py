@@ -51,15 +51,15 @@ def measure_importance(
     if len(sample) < 2 or len(np.unique(target)) < 2:
         return ()
     figure, score = _choose_figure(pipeline, data)
-    X = select_features(sample, data)
-    with limit_threads(len(X)):
+    with limit_threads(len(sample)):
+        model, X, names = _prepare_columns(pipeline, sample, data)
         found = permutation_importance(
-            pipeline, X, target, scoring=score, n_repeats=REPEATS, random_state=seed, n_jobs=1
+            model, X, target, scoring=score, n_repeats=REPEATS, random_state=seed, n_jobs=1
         )
     measured = [
         Importance(name, float(mean), float(deviation), figure, len(sample))
         for name, mean, deviation in zip(
-            data.features, found.importances_mean, found.importances_std, strict=True
+            names, found.importances_mean, found.importances_std, strict=True
         )
     ]
     return tuple(sorted(measured, key=lambda item: (-item.mean, item.feature)))
@@ -70,6 +70,21 @@ def find_problem(pipeline: Any) -> Problem:
     if not hasattr(pipeline[-1], "classes_"):
         return "regression"
     return "binary" if hasattr(pipeline[-1], "threshold") else "multiclass"
+
+
+def _prepare_columns(
+    pipeline: Any, sample: "pd.DataFrame", data: DataConfig
+) -> tuple[Any, Any, tuple[str, ...]]:
+    """Give what to ask, the columns to shuffle and their features' names.
+
+    Where each feature becomes one column, shuffling that is shuffling the feature, and the features
+    are prepared once instead of for every shuffle.
+    """
+    X = select_features(sample, data)
+    names = tuple(pipeline[0].get_feature_names_out())
+    if sorted(names) != sorted(data.features):
+        return pipeline, X, data.features
+    return pipeline[-1], pipeline[0].transform(X), names
 
 
 def _choose_figure(pipeline: Any, data: DataConfig) -> tuple[str, Callable[[Any, Any, Any], float]]:

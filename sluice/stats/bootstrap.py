@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice.stats.ranking import Floats, Statistic
+from sluice.models.threads import limit_threads
+from sluice.stats.ranking import Floats, Statistic, Totals
 
 _CELLS = 1_000_000  # weights held at a time: bounds memory, and keeps a chunk in the cache
 _DEFINED = 0.99
@@ -72,10 +73,20 @@ class Resampling:
 
     def apply(self, statistics: Sequence[Statistic]) -> Floats:
         """Compute every statistic on the same draws; shape (statistics, draws)."""
-        parts = [
-            np.vstack([statistic(weights) for statistic in statistics])
-            for weights in self.draw_weights()
-        ]
+        totals = [one for one in statistics if isinstance(one, Totals)]
+        columns = np.concatenate(
+            [np.empty((self.rows, 0)), *(one.columns for one in totals)], axis=1
+        )
+        ends = np.cumsum([one.columns.shape[1] for one in totals])[:-1]
+        parts = []
+        with limit_threads(self.rows):
+            for weights in self.draw_weights():
+                sums = iter(np.split(weights @ columns, ends, axis=1))
+                figures = [
+                    one.formula(next(sums)) if isinstance(one, Totals) else one(weights)
+                    for one in statistics
+                ]
+                parts.append(np.vstack(figures))
         return np.concatenate(parts, axis=1)
 
 

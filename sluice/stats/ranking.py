@@ -1,6 +1,7 @@
 """How well scores put positives before negatives, for many weightings of the rows at once."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,21 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]
 """Takes row weights of shape (draws, n), gives one figure a draw; NaN where it is undefined."""
+
+
+@dataclass(frozen=True, eq=False)
+class Totals:
+    """A statistic that hangs on weighted column totals only, so that many take one product.
+
+    `columns` has shape (n, k); `formula` takes the totals, shape (draws, k).
+    """
+
+    columns: Floats
+    formula: Statistic
+
+    def __call__(self, weights: Floats) -> Floats:
+        """Give one figure a draw."""
+        return self.formula(weights @ self.columns)
 
 
 def divide(over: Floats, under: Floats, otherwise: float = np.nan) -> Floats:
@@ -28,7 +44,7 @@ def prepare_auc(positive: NDArray[np.bool_], scores: NDArray[Any]) -> Statistic:
     positives = np.flatnonzero(positive)[np.argsort(scores[positive], kind="stable")]
     below = np.searchsorted(scores[negatives], scores[positives], "left")
     upto = np.searchsorted(scores[negatives], scores[positives], "right")
-    tied = not np.array_equal(below, upto)
+    tied = np.flatnonzero(upto > below)
 
     def area(weights: Floats) -> Floats:
         rows = weights.T
@@ -36,8 +52,9 @@ def prepare_auc(positive: NDArray[np.bool_], scores: NDArray[Any]) -> Statistic:
         np.cumsum(rows.take(negatives, axis=0), axis=0, out=running[1:])
         ours = rows.take(positives, axis=0)
         beaten = np.einsum("nd,nd->d", ours, running.take(below, axis=0))
-        if tied:
-            beaten = (beaten + np.einsum("nd,nd->d", ours, running.take(upto, axis=0))) / 2
+        if len(tied):
+            level = running.take(upto[tied], axis=0) - running.take(below[tied], axis=0)
+            beaten += np.einsum("nd,nd->d", ours.take(tied, axis=0), level) / 2
         return divide(beaten, ours.sum(axis=0) * running[-1])
 
     return area
@@ -50,14 +67,18 @@ def prepare_average_precision(positive: NDArray[np.bool_], scores: NDArray[Any])
     """
     order = np.argsort(-scores, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
-    hits = positive[order].astype(np.float64)[:, None]
+    hits = np.flatnonzero(positive[order])
+    # Only thresholds that a positive stands at gain recall; each is summed from its first one.
+    gaining, firsts = np.unique(np.searchsorted(ends, hits), return_index=True)
 
     def average(weights: Floats) -> Floats:
+        if not len(hits):
+            return np.full(len(weights), np.nan)
         rows = weights.T.take(order, axis=0)
-        selected = np.cumsum(rows, axis=0)[ends]
-        found = np.cumsum(rows * hits, axis=0)[ends]
+        gained = np.add.reduceat(rows.take(hits, axis=0), firsts, axis=0)
+        found = np.cumsum(gained, axis=0)
+        selected = np.cumsum(rows, axis=0, out=rows).take(ends[gaining], axis=0)
         precision = divide(found, selected, otherwise=0.0)
-        gained = np.diff(found, axis=0, prepend=0.0)
         return divide(np.einsum("td,td->d", precision, gained), found[-1])
 
     return average

@@ -140,9 +140,16 @@ def _measure_labels(
 def _summarize(
     column: str, values: NDArray[Any], actual: NDArray[np.int64], selected: NDArray[np.int64]
 ) -> list[FairnessSummary]:
-    """Record fairlearn's summaries: the largest gaps between any two values of the column."""
+    """Record fairlearn's summaries: the largest gaps between any two values of the column.
+
+    Rows alike in value, label and answer are one weighted row: it takes rows one at a time.
+    """
     from fairlearn import metrics
 
+    levels, places = np.unique(values.astype(str), return_inverse=True)
+    rows, weights = np.unique(
+        np.column_stack([actual, selected, places]), axis=0, return_counts=True
+    )
     summaries = []
     for name in (
         "demographic_parity_ratio",
@@ -152,6 +159,13 @@ def _summarize(
     ):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # groups without a positive or a negative: NaN
-            value = float(getattr(metrics, name)(actual, selected, sensitive_features=values))
+            value = float(
+                getattr(metrics, name)(
+                    rows[:, 0],
+                    rows[:, 1],
+                    sensitive_features=levels[rows[:, 2]],
+                    sample_weight=weights,
+                )
+            )
         summaries.append(FairnessSummary(column, name, value if np.isfinite(value) else None))
     return summaries

@@ -1,0 +1,86 @@
+"""A verdict is published as table and event before it stops a release, and only then raised."""
+
+import json
+import time
+from typing import Any
+
+import httpx
+import pytest
+from prefect import flow
+
+from sluice.verdict import Check, Outcome, Verdict
+from support import artifacts_of, gate_runs_of
+from tasks.gating import pass_gate
+from tasks.outcome import state_failure
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
+
+
+@flow(persist_result=False, result_serializer="json")
+@state_failure
+def ask(verdict: Verdict, service: str) -> str:
+    return pass_gate(verdict, service, "http://127.0.0.1:5000/#/runs/1").outcome.value
+
+
+def make_verdict(gate: str, outcome: Outcome, notices: tuple[str, ...] = ()) -> Verdict:
+    check = Check("auc floor", outcome, 0.79, (0.78, 0.795), 0.8, ">=", "", 2412)
+    return Verdict(gate, outcome, (check,), "auc .790, floor .800", "train again", notices)
+
+
+@pytest.mark.parametrize(
+    ("gate", "outcome", "error"),
+    [
+        ("data", Outcome.FAIL, "DataRejected"),
+        ("evaluation", Outcome.FAIL, "CandidateWorse"),
+        ("bias", Outcome.FAIL, "BiasFound"),
+        ("data", Outcome.INSUFFICIENT, "EvidenceInsufficient"),
+        ("evaluation", Outcome.INSUFFICIENT, "EvidenceInsufficient"),
+        ("bias", Outcome.INSUFFICIENT, "EvidenceInsufficient"),
+    ],
+)
+def test_verdict_that_does_not_pass_halts(gate: str, outcome: Outcome, error: str) -> None:
+    state = ask(make_verdict(gate, outcome), "alpha", return_state=True)
+    assert state.message == f"{error}: auc .790, floor .800; next: train again"
+    assert gate_runs_of(state)[gate].run_count == 1
+    table = json.loads(artifacts_of(state)[f"alpha-verdict-{gate}"].data)
+    assert table[0]["outcome"] == outcome.value
+
+
+def test_verdict_that_passes_goes_on_and_shows_its_notices() -> None:
+    notice = "no champion yet"
+    state = ask(make_verdict("evaluation", Outcome.PASS, (notice,)), "alpha", return_state=True)
+    assert state.is_completed()
+    artifact = artifacts_of(state)["alpha-verdict-evaluation"]
+    assert notice in artifact.description
+    assert "http://127.0.0.1:5000/#/runs/1" in artifact.description
+
+
+def test_many_notices_leave_the_table_in_sight() -> None:
+    notices = tuple(f"note {index}" for index in range(30))
+    state = ask(make_verdict("bias", Outcome.PASS, notices), "alpha", return_state=True)
+    description = artifacts_of(state)["alpha-verdict-bias"].description
+    assert "note 5" in description
+    assert "note 6" not in description
+    assert "and 24 notes more" in description
+
+
+@pytest.mark.parametrize(
+    ("outcome", "name"), [(Outcome.PASS, "gate.passed"), (Outcome.FAIL, "gate.failed")]
+)
+def test_event_is_on_the_services_one_resource(api: str, outcome: Outcome, name: str) -> None:
+    service = f"events-{outcome.value}"
+    ask(make_verdict("bias", outcome), service, return_state=True)
+    found = await_event(api, name, f"sluice.service.{service}")
+    assert found["payload"]["gate"] == "bias"
+    assert found["payload"]["outcome"] == outcome.value
+
+
+def await_event(api: str, name: str, resource: str) -> dict[str, Any]:
+    """Give the newest such event that the server has; it takes a moment to arrive."""
+    wanted = {"event": {"name": [name]}, "resource": {"id": [resource]}}
+    for _ in range(60):
+        answer = httpx.post(f"{api}/events/filter", json={"filter": wanted}).json()
+        if answer["events"]:
+            return dict(answer["events"][0])
+        time.sleep(0.5)
+    raise AssertionError(f"no event {name} of {resource}")
