@@ -15,7 +15,6 @@ from sluice.adapters.delta import latest_version, read_version
 from sluice.adapters.environment import read_code_version, read_environment
 from sluice.adapters.registry import Registry, open_registry
 from sluice.adapters.registry_models import ModelVersionRef
-from sluice.adapters.snapshot import keep_version
 from sluice.config.loading import dump_service
 from sluice.config.service import ServiceConfig
 from sluice.data.version import DataVersion
@@ -74,7 +73,7 @@ def open_release(config: ServiceConfig, data_version: int, cause: str) -> Releas
         )
     uri = home.table(config.service)
     version = latest_version(uri, config.service) if data_version == LATEST else data_version
-    table, data = read_version(uri, config.service, version, config.data.id)
+    _, data = read_version(uri, config.service, version)
     registry = open_registry(home)
     champion = registry.find_alias(config.service, "champion")
     identity = ReleaseIdentity(
@@ -89,7 +88,6 @@ def open_release(config: ServiceConfig, data_version: int, cause: str) -> Releas
     registry.log_data_input(run_id, data, "training")
     workspace = home.workspace(run_id)
     workspace.mkdir(parents=True, exist_ok=True)
-    keep_version(workspace, table, data)
     baseline = _find_baseline(version, champion)
     get_run_logger().info(
         "release %s of %s: data version %d (%s rows), champion %s",

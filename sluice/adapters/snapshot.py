@@ -5,6 +5,7 @@ Every later step reads what was checked, even where the table changes or goes aw
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -55,7 +56,8 @@ def keep_version(folder: Path, table: pa.Table, data: DataVersion) -> None:
             writer.write_table(marked)
         staging.replace(path)
     except OSError as error:
-        staging.unlink(missing_ok=True)
+        with suppress(OSError):
+            staging.unlink()
         raise explain_os_error(error, f"copy of data version {data.version}") from error
 
 

@@ -37,7 +37,8 @@ def predict(
     classes = pipeline.classes_
     if len(X):
         with limit_threads(len(X)):
-            labels, scores = pipeline.predict(X), pipeline.predict_proba(X)
+            features, model = pipeline[:-1].transform(X), pipeline[-1]
+            labels, scores = model.predict(features), model.predict_proba(features)
     else:
         labels, scores = classes[:0], np.empty((0, len(classes)))
     if problem == "binary":

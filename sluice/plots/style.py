@@ -1,7 +1,7 @@
 """How every picture looks: sizes, colours, axes, and its way to PNG."""
 
 import io
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,12 +51,8 @@ def render_png(figure: "Figure") -> bytes:
     """Render a figure as PNG, without a date, so that the same figure gives the same bytes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    FigureCanvasAgg(figure)
-    engine = figure.get_layout_engine()
-    if engine is not None:
-        # Laid out here, saving draws once; left to itself it draws all of it twice.
-        engine.execute(figure)
-        figure.set_layout_engine("none")
+    canvas: Any = FigureCanvasAgg(figure)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    # `savefig` would draw everything twice, the first time for the layout alone.
+    canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()

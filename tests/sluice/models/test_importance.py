@@ -35,3 +35,27 @@ def test_one_class_has_no_importance(case, model) -> None:
     pipeline = fit_model("binary", model("linear"), one.data, one.frame, one.y)
     assert measure_importance(pipeline, one.frame[one.y == 1], one.data, seed=5) == ()
     assert measure_importance(pipeline, one.frame.head(0), one.data, seed=5) == ()
+
+
+@pytest.mark.parametrize("kind", ["hist_gradient_boosting", "linear"])
+def test_features_are_shuffled_as_scikit_learn_shuffles_raw_columns(case, model, kind) -> None:
+    from sklearn.inspection import permutation_importance
+    from sklearn.metrics import roc_auc_score
+
+    one = case("binary")
+    pipeline = fit_model("binary", model(kind), one.data, one.frame, one.y)
+    found = measure_importance(pipeline, one.frame, one.data, seed=3, rows=len(one.frame))
+    sample = one.frame.sample(len(one.frame), random_state=3)
+    place = pipeline.classes_.tolist().index(one.data.positive)
+    raw = permutation_importance(
+        pipeline,
+        sample[list(one.data.features)],
+        sample[one.data.target],
+        scoring=lambda asked, X, y: roc_auc_score(
+            y == one.data.positive, asked.predict_proba(X)[:, place]
+        ),
+        n_repeats=5,
+        random_state=3,
+    )
+    expected = dict(zip(one.data.features, raw.importances_mean, strict=True))
+    assert {item.feature: item.mean for item in found} == pytest.approx(expected, abs=1e-12)

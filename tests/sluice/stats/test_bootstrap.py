@@ -103,3 +103,22 @@ def test_step_down_rejects_exactly_what_lies_below_its_level(p_values: list[floa
 
 def test_step_down_of_nothing_is_nothing() -> None:
     assert len(step_down([]).rejected) == 0
+
+
+def test_statistics_drawn_together_are_those_drawn_alone() -> None:
+    """Column totals are taken of many statistics in one product; each gets its own."""
+    rng = np.random.default_rng(8)
+    y, scores = rng.integers(0, 2, 300), rng.random(300).round(2)
+    answers = Predictions((scores > 0.5).astype(np.int64), scores, (0, 1))
+    prepared = [METRICS[name].prepare["binary"](y, answers) for name in list_metrics("binary")]
+    resampling = Resampling(300, 50, 1)
+    together = resampling.apply(prepared)
+    alone = np.vstack([resampling.apply([statistic]) for statistic in prepared])
+    direct = np.vstack(
+        [
+            np.concatenate([statistic(weights) for weights in resampling.draw_weights()])
+            for statistic in prepared
+        ]
+    )
+    assert together == pytest.approx(alone, abs=1e-14)
+    assert together == pytest.approx(direct, abs=1e-14)
