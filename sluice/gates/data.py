@@ -138,17 +138,11 @@ class DataGate:
         suite = f"gx/expectations/{evidence.suite}.json"
         first = _find_headline(checks, outcome).name
         if first.startswith("leakage of "):
-            feature = first.removeprefix("leakage of ")
-            if outcome is Outcome.INSUFFICIENT:
-                return f"bring labelled rows of each class, so that {feature} can be judged"
-            return (
-                f"find out when {feature} is filled in; leave it out of data.features, "
-                "or list it in data.leakage.allowed"
-            )
+            return _advise_leakage(first.removeprefix("leakage of "), outcome)
         if first == "rows":
             return f"bring {self.limits.minimum_rows - evidence.known_rows:,} more rows"
         if first == f"{self.limits.id} new":
-            return "leave out the rows that the table has; a row that changed needs an id of its own"
+            return "leave out the rows that the table has; a changed row needs an id of its own"
         if outcome is Outcome.INSUFFICIENT:
             return f"repair {suite}: a rule that cannot be evaluated protects nothing"
         return f"correct the data at its source, or change the rule in {suite} if the world changed"
@@ -182,6 +176,15 @@ def _find_headline(checks: tuple[Check, ...], outcome: Outcome) -> Check:
 
 def _name_rows(rule: RuleResult, id_column: str, shown: int) -> str:
     return f" (first: {id_column} {', '.join(rule.first[:shown])})" if rule.first else ""
+
+
+def _advise_leakage(feature: str, outcome: Outcome) -> str:
+    if outcome is Outcome.INSUFFICIENT:
+        return f"bring labelled rows of each class, so that {feature} can be judged"
+    return (
+        f"find out when {feature} is filled in; leave it out of data.features, "
+        "or list it in data.leakage.allowed"
+    )
 
 
 def _give_reason(

@@ -6,7 +6,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import normal_power_het
 
-from sluice.metrics import prepare_mean
+from sluice.metrics import METRICS, list_metrics, prepare_mean
 from sluice.stats.bootstrap import (
     Estimate,
     Resampling,
@@ -15,6 +15,7 @@ from sluice.stats.bootstrap import (
     number_groups,
     step_down,
 )
+from sluice.stats.predictions import Predictions
 
 P_VALUES = st.lists(st.floats(0, 1, allow_nan=False), min_size=1, max_size=30)
 
