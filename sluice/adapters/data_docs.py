@@ -10,7 +10,8 @@ REMOTE = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 STYLE = """<style>
-body { font: 14px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; }
+body { font: 14px/1.5 system-ui, sans-serif; }
+body { margin: 2rem auto; max-width: 70rem; padding: 0 1.5rem; }
 table { border-collapse: collapse; margin: .5rem 0 1.5rem; width: 100%; }
 td, th { border-bottom: 1px solid #ddd; padding: .3rem .6rem; text-align: left; }
 .badge { background: #eef; border-radius: .3rem; padding: 0 .3rem; }
@@ -18,7 +19,8 @@ td, th { border-bottom: 1px solid #ddd; padding: .3rem .6rem; text-align: left; 
 .fa-times::before { color: #b3261e; content: "fail"; }
 .fa-exclamation-triangle::before { color: #b3261e; content: "error"; }
 .fas { font-style: normal; }
-.modal, .ge-navbar, button { display: none; }
+.modal, .ge-navbar, .sticky, .collapse, button, a[data-toggle=collapse] { display: none; }
+a { color: inherit; text-decoration: none; }
 </style>"""
 
 
