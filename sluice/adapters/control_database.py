@@ -1,5 +1,6 @@
 """The control store's database: SQLite in WAL mode or Postgres, and its faults in our words."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,7 +61,7 @@ def translate_faults(action: str) -> Iterator[None]:
         yield
     except (IntegrityError, ProgrammingError):
         raise
-    except (DatabaseError, OSError) as error:
+    except (DatabaseError, sqlite3.Error, OSError) as error:
         reason = str(getattr(error, "orig", None) or error).strip().split("\n", maxsplit=1)[0]
         if any(words in reason for words in FULL):
             raise StorageFull(f"control store: {action}: no space left on the disk") from error

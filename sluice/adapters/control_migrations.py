@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, inspect, select, text
 
-from sluice.adapters.control_database import Database
+from sluice.adapters.control_database import Database, translate_faults
 from sluice.adapters.control_schema import STEPS
 from sluice.adapters.file_lock import hold_lock
 from sluice.errors import ControlUnavailable, ControlUnusable
@@ -125,8 +125,6 @@ def _alone(database: Database) -> Iterator[None]:
 
 def _set_wal(database: Database) -> None:
     """Set the file to write-ahead logging, which stays with it; outside any transaction."""
-    from sluice.adapters.control_database import translate_faults
-
     with translate_faults("opening its file"):
         raw = database.engine.raw_connection()
         try:
