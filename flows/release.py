@@ -1,15 +1,19 @@
 """Release a model: every gate between the data and the registry."""
 
+from typing import Any
+
 from prefect import flow
+from prefect.client.schemas.objects import State
 
 from sluice.config.loading import load_service
 from sluice.config.overrides import Overrides, apply_overrides
 from sluice.metrics import check_metrics
 from tasks.bias import weigh_bias
+from tasks.control import answer_cause, confirm_lease, hold_release
 from tasks.evaluation import weigh_candidate
 from tasks.gating import pass_gate
 from tasks.naming import name_release
-from tasks.outcome import state_failure
+from tasks.outcome import end_skipped, state_failure
 from tasks.registration import Registered, register_candidate
 from tasks.release import LATEST, link_run, record_release
 from tasks.rows import divide_rows
@@ -30,22 +34,29 @@ def release(
     data_version: int = LATEST,
     overrides: Overrides = Overrides(),  # noqa: B008
     cause: str = "by hand",
-) -> Registered:
+) -> Registered | State[Any]:
     """Validate, split, train, evaluate, audit and register; the first gate that fails halts it.
+
+    One release of a service runs at a time; another waits for it.
 
     Args:
         service: The service to release; one file in configs/ each.
         data_version: Version of the service's data; -1 takes the latest.
         overrides: Changes for this one release; they become part of its identity.
-        cause: Why it runs, as it stands in the run's name.
+        cause: Why it runs, as it stands in the run's name. `data.changed` is answered once for a
+            data version and configuration; a second such release ends as Skipped.
     """
     config = apply_overrides(load_service(service, environment_name()), overrides)
     check_metrics(config)
-    with record_release(config, data_version, cause) as opened:
-        link = link_run(opened.run_id)
-        data = pass_gate(weigh_data(config, opened), service, link)
-        parts = divide_rows(config, opened)
-        model = train_candidate(config, opened, parts)
-        evaluation = pass_gate(weigh_candidate(config, opened, parts, model), service, link)
-        bias = pass_gate(weigh_bias(config, opened, parts, model), service, link)
-        return register_candidate(config, opened, parts, model, (data, evaluation, bias))
+    with hold_release(service) as lease, answer_cause(config, lease, data_version, cause) as other:
+        if other:
+            return end_skipped(other)
+        with record_release(config, data_version, cause) as opened:
+            link = link_run(opened.run_id)
+            data = pass_gate(weigh_data(config, opened), service, link)
+            parts = divide_rows(config, opened)
+            model = train_candidate(config, opened, parts)
+            evaluation = pass_gate(weigh_candidate(config, opened, parts, model), service, link)
+            bias = pass_gate(weigh_bias(config, opened, parts, model), service, link)
+            confirm_lease(lease)
+            return register_candidate(config, opened, parts, model, (data, evaluation, bias))

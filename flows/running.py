@@ -53,6 +53,7 @@ def open_terminal(service: str = "") -> Iterator[str]:
 def run_release(service: str, data_version: int, overrides: Overrides, cause: str) -> Ending:
     """Run the release flow here, print its verdicts and addresses; give how it ended."""
     from flows.release import release
+    from tasks.outcome import SKIPPED
     from tasks.recording import find_verdicts
 
     state: State[Any] = release(service, data_version, overrides, cause, return_state=True)
@@ -61,7 +62,9 @@ def run_release(service: str, data_version: int, overrides: Overrides, cause: st
     say("")
     show_verdicts(f"Verdicts of {service}", verdicts)
     ending = report_end(state)
-    if ending.code == 0:
+    if state.name == SKIPPED:
+        say(f"skipped: {state.message}")
+    elif ending.code == 0:
         registered = state.result()
         say(f"{service} v{registered.version} is {registered.alias} (release {registered.release})")
     say_addresses(run, link)

@@ -14,14 +14,20 @@ SluiceError
 │   ├── TrainingImpossible
 │   ├── ModelUntrusted
 │   ├── PromotionRefused
+│   ├── DecisionRefused
+│   ├── ServiceBusy
+│   ├── ControlUnusable
 │   └── StorageFull
+├── LeaseLost
 └── Fault
     ├── DataUnavailable
     ├── RegistryUnavailable
+    ├── ControlUnavailable
     └── ServerUnavailable
 
 A gate's finding is final, a refusal needs another input, a fault of the world may pass: only faults
-are retried. Each error is built from one message, which holds no personal data.
+are retried. Who lost a lease has a successor, and stops. Each error is built from one message,
+which holds no personal data.
 """
 
 
@@ -81,8 +87,24 @@ class PromotionRefused(Refused):
     """There is no candidate, or its gates were not all passed."""
 
 
+class DecisionRefused(Refused):
+    """A decision came too late, a second time, or without a name and a reason."""
+
+
+class ServiceBusy(Refused):
+    """Another run holds the service and did not end in the time that this one would wait."""
+
+
+class ControlUnusable(Refused):
+    """The control store's address is wrong, its driver is missing, or its schema is newer."""
+
+
 class StorageFull(Refused):
     """The disk, or a limit on file sizes, leaves no room for what must be written."""
+
+
+class LeaseLost(SluiceError):  # noqa: N818
+    """Another run took the lease that this one held; it ends without changing anything more."""
 
 
 class Fault(SluiceError):  # noqa: N818
@@ -95,6 +117,10 @@ class DataUnavailable(Fault):
 
 class RegistryUnavailable(Fault):
     """The model registry or its database cannot be reached right now."""
+
+
+class ControlUnavailable(Fault):
+    """The control store is locked, or its database does not answer right now."""
 
 
 class ServerUnavailable(Fault):

@@ -42,6 +42,11 @@ class Home:
         return self.mlflow / "artifacts"
 
     @property
+    def control_url(self) -> str:
+        """The control store's database, as a URL; `SLUICE_CONTROL_URL` overrides it."""
+        return os.environ.get("SLUICE_CONTROL_URL") or f"sqlite:///{self.root / 'control.db'}"
+
+    @property
     def data_docs(self) -> Path:
         """The pages that show each validation."""
         return self.root / "data_docs"

@@ -6,12 +6,15 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import get_run_logger
 from prefect.client.schemas.objects import State
-from prefect.states import Failed
+from prefect.states import Completed, Failed
 
 from sluice.errors import SluiceError
 
 LAST_WORD = {"sluice_last_word": True}
 """Marks the log line that whoever runs a flow by hand is told at the end anyway."""
+
+SKIPPED = "Skipped"
+"""The name of the completed state of a run that had nothing to do."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,6 +37,12 @@ def state_failure(function: Callable[P, R]) -> Callable[P, R]:
             return cast(R, Failed(message=message))
 
     return run
+
+
+def end_skipped(reason: str) -> State[Any]:
+    """Give what a flow returns to end as Completed under the name `Skipped`, with its reason."""
+    get_run_logger().info("skipped: %s", reason, extra=LAST_WORD)
+    return Completed(name=SKIPPED, message=reason)
 
 
 def read_failure(state: State[Any]) -> tuple[str, str]:

@@ -1,6 +1,5 @@
 """A release from its opening to its end: what it is about, and the registry run that records it."""
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from sluice.adapters.delta import latest_version, read_version
 from sluice.adapters.environment import read_code_version, read_environment
 from sluice.adapters.registry import Registry, open_registry
 from sluice.adapters.registry_models import ModelVersionRef
-from sluice.config.loading import dump_service
+from sluice.config.loading import dump_service, hash_service
 from sluice.config.service import ServiceConfig
 from sluice.data.version import DataVersion
 from sluice.errors import Refused
@@ -80,7 +79,7 @@ def open_release(config: ServiceConfig, data_version: int, cause: str) -> Releas
         service=config.service,
         data=data,
         code=code,
-        config_hash=hashlib.sha256(dump_service(config).encode()).hexdigest(),
+        config_hash=hash_service(config),
         environment=read_environment(LOCK),
     )
     run_id = _open_run(registry, identity, f"{config.service} data v{version} {cause}", cause)

@@ -19,7 +19,7 @@ def find_free_port() -> int:
 SESSION_HOME = Path(tempfile.mkdtemp(prefix="sluice-tests-"))
 SERVER_PORT = find_free_port()
 os.environ["SLUICE_HOME"] = str(SESSION_HOME)
-for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", "SLUICE_ENV"):
+for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", "SLUICE_ENV", "SLUICE_CONTROL_URL"):
     os.environ.pop(name, None)
 
 from sluice.adapters.server import server_environment  # noqa: E402

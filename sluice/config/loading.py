@@ -1,6 +1,7 @@
 """Reading a service's YAML, with errors that name file, line, key and what is allowed."""
 
 import difflib
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -61,6 +62,11 @@ def load_service(service: str, environment: str, folder: Path = CONFIGS) -> Serv
 def dump_service(config: ServiceConfig) -> str:
     """Write the resolved configuration as YAML, defaults included."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def hash_service(config: ServiceConfig) -> str:
+    """Give the hexadecimal sha256 of everything that the configuration decides."""
+    return hashlib.sha256(dump_service(config).encode()).hexdigest()
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:

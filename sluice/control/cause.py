@@ -1,0 +1,44 @@
+"""What starts a release, such as version 2 of a service's data; the same cause starts one only.
+
+A run claims its cause under the lease that it holds. While that lease lives so does the claim;
+after it, a claim that nobody settled may be taken over by the next holder.
+"""
+
+from dataclasses import dataclass
+
+from sluice.control.lease import Lease
+
+OPEN = ""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Who answers a cause: the run, the lease that it works under, and how it settled.
+
+    `outcome` is empty until then.
+    """
+
+    service: str
+    kind: str
+    key: str
+    flow_run: str
+    purpose: str
+    lease_epoch: int
+    outcome: str = OPEN
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether its run came to an end that another try would not change."""
+        return self.outcome != OPEN
+
+    def belongs_to(self, flow_run: str) -> bool:
+        """Whether this run is the one that answers the cause."""
+        return self.flow_run == flow_run
+
+    def may_pass_to(self, flow_run: str, lease: Lease) -> bool:
+        """Whether this run takes the claim: it is its own, or its run is gone and left it open.
+
+        `lease` is the one that the claim was made under, as it stands now.
+        """
+        alive = lease.epoch == self.lease_epoch and not lease.is_free
+        return self.belongs_to(flow_run) or not (self.is_settled or alive)
