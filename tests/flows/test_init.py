@@ -170,7 +170,7 @@ def test_an_id_that_comes_twice_is_told_what_to_do(project: Path, sluice: Run) -
 
 
 def test_eighty_rows_are_too_few(project: Path, sluice: Run) -> None:
-    file = write(project, survey().head(80))
+    file = write(project, survey().sample(80, random_state=0))
     said = refusal(sluice("init", file, "--target", "affair", *NOBODY), project)
     assert "80 rows are too few for any gate" in said
     assert "bring at least 200, better 2,000" in said
@@ -196,7 +196,7 @@ def test_constant_and_leaking_columns_are_left_out_by_name(project: Path, sluice
 
 
 def test_few_rows_are_told_what_they_cannot_tell(project: Path, sluice: Run) -> None:
-    file = write(project, survey().head(300))
+    file = write(project, survey().sample(300, random_state=0))
     ended = sluice("init", file, "--target", "affair", *NOBODY)
     assert ended.returncode == 0, ended.stdout
     told = " ".join(ended.stdout.split())
@@ -219,18 +219,18 @@ def test_a_million_rows_take_seconds(project: Path, sluice: Run) -> None:
 
 def test_other_separators_and_encodings_are_told_a_way_out(project: Path, sluice: Run) -> None:
     rows = survey()
-    rows.to_csv(project / "a.csv", index=False, sep=";")
-    said = refusal(sluice("init", str(project / "a.csv"), "--target", "affair"), project)
+    rows.to_csv(project / "rows-a.csv", index=False, sep=";")
+    said = refusal(sluice("init", str(project / "rows-a.csv"), "--target", "affair"), project)
     assert "cells are divided by a semicolon" in said
     rows.assign(affair=rows["affair"].replace("no", "n\u00f3")).to_csv(
-        project / "b.csv", index=False, encoding="latin-1"
+        project / "rows-b.csv", index=False, encoding="latin-1"
     )
-    said = refusal(sluice("init", str(project / "b.csv"), "--target", "affair"), project)
+    said = refusal(sluice("init", str(project / "rows-b.csv"), "--target", "affair"), project)
     assert "the text is not UTF-8" in said
 
 
 @pytest.mark.slow
-def test_a_survey_goes_from_file_to_champion(project: Path, sluice: Run) -> None:
+def test_a_survey_goes_from_file_to_champion(api: str, project: Path, sluice: Run) -> None:
     file = write(project, survey())
     for command in (
         ("init", file, "--target", "affair", "--sensitive", "religious"),
@@ -244,7 +244,9 @@ def test_a_survey_goes_from_file_to_champion(project: Path, sluice: Run) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("data", ["randhie", "digits"])
-def test_numbers_and_classes_go_the_same_way(project: Path, sluice: Run, data: str) -> None:
+def test_numbers_and_classes_go_the_same_way(
+    api: str, project: Path, sluice: Run, data: str
+) -> None:
     rows, target = load_health() if data == "randhie" else load_digits()
     file = write(project, rows, f"{data}.csv")
     for command in (
