@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from sluice.adapters.files import check_file, read_cells, read_header, read_parquet
+from sluice.adapters.storage import explain_os_error
 from sluice.errors import DataInvalid
 from sluice.profile.columns import ColumnFacts, describe_column, guess_kind, kind_of_type
 
@@ -34,6 +35,8 @@ def read_unknown(path: Path) -> UnknownFile:
     try:
         table = _read_csv(path) if path.suffix == ".csv" else read_parquet(path)
     except (pa.ArrowInvalid, OSError) as error:
+        if getattr(error, "errno", None):
+            raise explain_os_error(error, str(path)) from error
         words = str(error).splitlines()[0][:200]
         raise DataInvalid(f"{path}: not readable as {path.suffix[1:]}: {words}") from error
     _check_names(path, table.column_names)

@@ -47,7 +47,8 @@ def write_document(draft: Draft) -> str:
 
 def _line(depth: int, key: str, value: Any, reason: str = "") -> str:
     start = f"{'  ' * depth}{_scalar(key)}:" + (f" {_scalar(value)}" if value is not None else "")
-    return f"{start:<{REASON_COLUMN - 1}} # {reason}" if reason else start
+    told = " ".join(reason.split())  # a line break would end the comment
+    return f"{start:<{REASON_COLUMN - 1}} # {told}" if told else start
 
 
 def _item(depth: int, value: str) -> str:

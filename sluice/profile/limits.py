@@ -56,7 +56,7 @@ def choose_margin(trial: Trial, held_out: int) -> Margin:
     if METRICS[trial.primary.metric].greater_is_better:
         offered: tuple[float, ...] = STEPS
     else:
-        size = abs(trial.primary.model.value or 0.0)
+        size = abs(trial.primary.model.value or 0.0) or 1.0
         offered = tuple(round_figure(share * size) for share in SHARES)
     value = next((step for step in offered if step >= found), offered[-1])
     return Margin(value, found, held_out, count_needed_rows(trial.spread, value))

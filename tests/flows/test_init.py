@@ -1,8 +1,10 @@
 """`sluice init` on files that nobody here wrote, and on files that will not do."""
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,6 +117,28 @@ def test_sensitive_columns_are_asked_for(project: Path, sluice: Run) -> None:
     said = refusal(sluice("init", write(project, survey()), "--target", "affair"), project)
     assert said.startswith("ChoiceNeeded: ")
     assert "suspected: age (its name says age), religious" in said
+
+
+def test_at_a_terminal_the_question_is_asked_and_the_answer_taken(project: Path) -> None:
+    here, there = os.openpty()
+    os.write(here, b"religious\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "flows", "init", write(project, survey()), "--target", "affair"],
+        stdin=there,
+        env={
+            **os.environ,
+            "SLUICE_CONFIGS": str(project / "configs"),
+            "SLUICE_SUITES": str(project / "gx"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "perhaps sensitive: religious, its name says religious" in done.stdout
+    config = load_service("survey", "development", project / "configs")
+    assert config.bias.sensitive == ("religious",)
 
 
 def test_nothing_is_overwritten_without_force(project: Path, sluice: Run) -> None:

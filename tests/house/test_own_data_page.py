@@ -61,7 +61,7 @@ def test_every_command_of_the_page_runs(api: str, tmp_path: Path) -> None:
     told = "\n".join(printed.values())
     for words in (
         "survey v1 is champion",
-        "edited 22: age within [15, 65]",
+        "edited 24: age within [15, 65]",
         "removed 42: distribu",
     ):
         assert words in told
