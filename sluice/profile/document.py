@@ -151,7 +151,7 @@ def _write_evaluation(draft: Draft, margin: Margin) -> list[str]:
     why = {
         "auc": "ranks rows; does not hang on the threshold",
         "accuracy": "the share of right classes",
-        "mae": f"in the unit of {draft.data.target}",
+        "rmse": f"what the model minimises, in the unit of {draft.data.target}",
     }
     lines = [
         "evaluation:",

@@ -32,9 +32,11 @@ FEWER = 2 / 3
 FLOORED: dict[Problem, tuple[str, ...]] = {
     "binary": ("auc", "log_loss"),
     "multiclass": ("accuracy", "macro_f1", "log_loss"),
-    "regression": ("mae", "r2"),
+    "regression": ("rmse", "r2"),
 }
-"""Metrics that a new service may be held to; the first is its primary one."""
+"""Metrics that a new service may be held to; the first is its primary one. For numbers it is what
+the models minimise: on a skewed target a model of means may lose to the median in absolute error.
+"""
 
 
 @dataclass(frozen=True)
@@ -171,11 +173,11 @@ def _measure(
 
 
 def _answer_trivially(contest: _Contest) -> Predictions:
-    """Give the answers of a model that looks at no feature: shares, or the median."""
+    """Give the answers of a model that looks at no feature: shares, or the mean."""
     n = len(contest.judge)
     taught = contest.teach[contest.data.target]
     if contest.problem == "regression":
-        return Predictions(np.full(n, float(taught.median())))
+        return Predictions(np.full(n, float(taught.mean())))
     shares = taught.value_counts(normalize=True)
     if contest.problem == "binary":
         rate = float(mark_class(taught.to_numpy(), contest.data.positive).mean())
