@@ -32,6 +32,41 @@ def demo(
 
 
 @app.command()
+def init(  # noqa: PLR0913, PLR0917 - a command takes what its line takes
+    file: Annotated[str, typer.Argument(help="Parquet or CSV, the columns of every later file.")],
+    target: Annotated[str, typer.Option(help="Column to predict.")],
+    id_column: Annotated[str, typer.Option("--id", help="Column that names each row.")] = "",
+    time: Annotated[str, typer.Option(help="Column that orders rows in time.")] = "",
+    sensitive: Annotated[str, typer.Option(help="Columns, comma between; or none.")] = "",
+    reason: Annotated[str, typer.Option(help="Why none is sensitive.")] = "",
+    kind: Annotated[str, typer.Option(help="binary, multiclass or regression.")] = "",
+    positive: Annotated[str, typer.Option(help="Class looked for, or good to get.")] = "",
+    service: Annotated[str, typer.Option(help="Its name; else the file's.")] = "",
+    force: Annotated[bool, typer.Option(help="Overwrite the service's files.")] = False,
+) -> None:
+    """Make a service from a file: configuration, data rules, and what its gates can tell."""
+    from flows.onboarding import start_service
+    from sluice.profile.draft import Wishes
+
+    wishes = Wishes(target, id_column, time, kind, positive, sensitive, reason, service)
+    start_service(file, wishes, force)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def expect(
+    service: Service,
+    action: Annotated[str, typer.Argument(help="add, edit or remove; the list if left out.")] = "",
+    words: Annotated[
+        list[str] | None, typer.Argument(help="add: COLUMN RULE VALUES; edit: NUMBER VALUES.")
+    ] = None,
+) -> None:
+    """List a service's data rules by number, or change one."""
+    from flows.rule_editing import change_rules
+
+    change_rules(service, action, words or [])
+
+
+@app.command()
 def ingest(service: Service, file: Annotated[str, typer.Argument(help="Parquet or CSV.")]) -> None:
     """Append a file as a new version of a service's data, through the data gate."""
     from flows.running import open_terminal, run_ingest

@@ -9,6 +9,9 @@ SluiceError
 ├── Refused
 │   ├── ConfigInvalid
 │   ├── ServiceUnknown
+│   ├── ServiceExists
+│   ├── ChoiceNeeded
+│   ├── RuleInvalid
 │   ├── DataInvalid
 │   ├── DataMissing
 │   ├── TrainingImpossible
@@ -65,6 +68,18 @@ class ConfigInvalid(Refused):
 
 class ServiceUnknown(Refused):
     """No configuration carries this service's name."""
+
+
+class ServiceExists(Refused):
+    """A service of this name has files already, and nobody said to overwrite them."""
+
+
+class ChoiceNeeded(Refused):
+    """A new service needs a decision that no file can tell, or one that does not fit its file."""
+
+
+class RuleInvalid(Refused):
+    """A data rule, or the change of one, that the service's suite could not evaluate."""
 
 
 class DataInvalid(Refused):

@@ -72,18 +72,35 @@ def read_csv(path: Path, config: DataConfig) -> pa.Table:
         DataInvalid: the header is not the service's, a line has too many or too few cells, or a
             cell cannot be parsed.
     """
+    names = read_header(path)
+    check_columns(names, config, str(path))
+    table = read_cells(path, names)
+    columns = {name: _parse_column(table[name], name, config, path) for name in names}
+    return pa.table(columns)
+
+
+def read_header(path: Path) -> list[str]:
+    """Give the column names of a CSV file's first line."""
+    with path.open("rb") as file:
+        header = file.readline().decode("utf-8-sig", "replace").strip()
+    return [name.strip().strip('"') for name in header.split(",")]
+
+
+def read_cells(path: Path, names: list[str]) -> pa.Table:
+    """Read the rows of a CSV file below its header, every cell as text; empty is null.
+
+    Raises:
+        DataInvalid: a line has too many or too few cells.
+        ArrowInvalid: the bytes are not UTF-8, or no CSV.
+    """
     broken: list[csv.InvalidRow] = []
 
     def stop_at(row: csv.InvalidRow) -> str:
         broken.append(row)
         return "error"
 
-    with path.open("rb") as file:
-        header = file.readline().decode("utf-8-sig", "replace").strip()
-    names = [name.strip().strip('"') for name in header.split(",")]
-    check_columns(names, config, str(path))
     try:
-        table = csv.read_csv(
+        return csv.read_csv(
             path,
             read_options=csv.ReadOptions(use_threads=False, column_names=names, skip_rows=1),
             parse_options=csv.ParseOptions(invalid_row_handler=stop_at),
@@ -102,8 +119,6 @@ def read_csv(path: Path, config: DataConfig) -> pa.Table:
             f"{path}: line {row.number}: found {row.actual_columns} cells, "
             f"allowed: {row.expected_columns}"
         ) from error
-    columns = {name: _parse_column(table[name], name, config, path) for name in names}
-    return pa.table(columns)
 
 
 def _parse_column(

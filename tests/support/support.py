@@ -7,7 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from sluice.home import CONFIGS, SAMPLES, Home
+from sluice.profile.columns import ColumnFacts, describe_column, kind_of_type
+
+
+def facts_of(**columns: list[Any]) -> tuple[ColumnFacts, ...]:
+    """Describe columns, given as lists, as a file's columns are."""
+    found = []
+    for name, values in columns.items():
+        column = pa.chunked_array([pa.array(values)])
+        kind, reason = kind_of_type(column, name, "test")
+        found.append(describe_column(name, column, kind, reason, "test")[1])
+    return tuple(found)
 
 
 def session_root() -> Path:

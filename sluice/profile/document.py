@@ -1,0 +1,243 @@
+"""A new service's YAML: every value that was guessed has its reason beside it."""
+
+import json
+from typing import Any
+
+import yaml
+
+from sluice.config.service import ServiceConfig
+from sluice.metrics import METRICS, check_metrics
+from sluice.profile.columns import ColumnFacts
+from sluice.profile.draft import LEAKAGE_LIMIT, Draft
+from sluice.profile.limits import (
+    Margin,
+    choose_calibration,
+    choose_floor,
+    choose_margin,
+    half_width,
+    round_figure,
+)
+
+REASON_COLUMN = 38
+SLICED = 200
+"""Fewest held-out rows of a slice that is judged."""
+SLICES = 3
+
+
+def write_document(draft: Draft) -> str:
+    """Give the service's configuration as commented YAML, read back and found valid.
+
+    Raises:
+        ConfigInvalid: its limits are not those of the problem.
+    """
+    margin = choose_margin(draft.trial, draft.held_out)
+    sections = [
+        _write_head(draft),
+        _write_data(draft),
+        _write_split(draft),
+        _write_model(draft),
+        _write_evaluation(draft, margin),
+        _write_bias(draft),
+    ]
+    text = "\n".join("\n".join(lines) + "\n" for lines in sections)
+    values = json.dumps(yaml.safe_load(text))
+    check_metrics(ServiceConfig.model_validate_json(values, strict=True))
+    return text
+
+
+def _line(depth: int, key: str, value: Any, reason: str = "") -> str:
+    start = f"{'  ' * depth}{_scalar(key)}:" + (f" {_scalar(value)}" if value is not None else "")
+    told = " ".join(reason.split())  # a line break would end the comment
+    return f"{start:<{REASON_COLUMN - 1}} # {told}" if told else start
+
+
+def _item(depth: int, value: str) -> str:
+    return f"{'  ' * depth}- {_scalar(value)}"
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_scalar(item) for item in value) + "]"
+    text = yaml.safe_dump(value, allow_unicode=True, width=10_000, default_flow_style=True)
+    plain = text.removesuffix("\n").removesuffix("\n...").strip()
+    return json.dumps(value, ensure_ascii=False) if "\n" in plain or ", " in plain else plain
+
+
+def _write_head(draft: Draft) -> list[str]:
+    kind = {"regression": "How large", "binary": "Whether", "multiclass": "Which"}[draft.problem]
+    target, source = draft.roles.target.name, draft.source
+    return [
+        f"# Written by `sluice init` from {json.dumps(source, ensure_ascii=False)}: "
+        f"{draft.rows:,} rows.",
+        "# What it guessed has its reason beside it; change what you know better.",
+        _line(0, "service", draft.service),
+        _line(0, "description", f"{kind} {target} is, from {source}."),
+        _line(0, "problem", draft.problem, draft.roles.problem.reason),
+    ]
+
+
+def _write_data(draft: Draft) -> list[str]:
+    roles, data = draft.roles, draft.data
+    lines = ["data:", _line(1, "id", data.id, roles.id.reason)]
+    if data.time:
+        lines.append(_line(1, "time", data.time, roles.time.reason))
+    lines.append(_line(1, "target", data.target))
+    if draft.problem == "binary" and roles.positive:
+        lines.append(_line(1, "positive", data.positive, roles.positive.reason))
+    lines += [
+        _line(1, "suite", data.suite, f"gx/expectations/{data.suite}.json"),
+        _line(1, "minimum_rows", data.minimum_rows, "half of the first file, never below 200"),
+        "  columns:",
+    ]
+    lines += [_line(2, item.name, item.kind, _tell(item)) for item in draft.columns]
+    lines.append("  features:")
+    lines += [_item(2, name) for name in data.features]
+    lines += [
+        f"    # not {json.dumps(name, ensure_ascii=False)}: {why}"
+        for name, why in draft.left_out.items()
+    ]
+    honest = max(draft.powers, key=lambda item: item.power or 0.0)
+    lines += [
+        "  leakage:",
+        _line(
+            2,
+            "limit",
+            LEAKAGE_LIMIT,
+            f"the strongest feature kept is {honest.feature}: {honest.power or 0.5:.2f} alone",
+        ),
+    ]
+    return lines
+
+
+def _tell(column: ColumnFacts) -> str:
+    gaps = f", {column.nulls:,} empty" if column.nulls else ""
+    return f"{column.reason}{gaps}, {column.distinct:,} different"
+
+
+def _write_split(draft: Draft) -> list[str]:
+    if draft.split.by == "time":
+        reason = f"{draft.data.time} has many dates: judged on rows later than it learnt from"
+    else:
+        reason = "by the id, so that a row never changes sides"
+    return [
+        "split:",
+        _line(1, "by", draft.split.by, reason),
+        _line(1, "holdout", draft.split.holdout, f"about {draft.held_out:,} rows of this file"),
+        _line(1, "seed", draft.split.seed),
+    ]
+
+
+def _write_model(draft: Draft) -> list[str]:
+    model, primary = draft.trial.model, draft.trial.primary
+    values = model.model_dump(mode="json", exclude_defaults=True) | {"kind": model.kind}
+    reason = (
+        f"{primary.metric} {primary.model.value or 0.0:.3g} in a trial on {draft.trial.rows:,} "
+        f"training rows; {draft.trial.other}"
+    )
+    lines = ["model:", _line(1, "kind", values.pop("kind"), reason)]
+    lines += [_line(1, key, value, "small trees: few rows") for key, value in values.items()]
+    lines.append(_line(1, "seed", 0))
+    if draft.problem == "binary":
+        lines.append(_line(1, "threshold", 0.5, "both kinds of error cost the same"))
+    return lines
+
+
+def _write_evaluation(draft: Draft, margin: Margin) -> list[str]:
+    primary = draft.trial.primary
+    unit = "" if METRICS[primary.metric].greater_is_better else f" of {draft.data.target}"
+    told = f"equal models pass down to {margin.detectable:.2g}{unit} on {margin.held_out:,} rows"
+    if not margin.fine_enough:
+        told += f"; this one takes {margin.needed:,}"
+    why = {
+        "auc": "ranks rows; does not hang on the threshold",
+        "accuracy": "the share of right classes",
+        "rmse": f"what the model minimises, in the unit of {draft.data.target}",
+    }
+    lines = [
+        "evaluation:",
+        _line(1, "primary", primary.metric, why.get(primary.metric, "")),
+        _line(1, "margin", margin.value, told),
+        *_write_floors(draft),
+    ]
+    if columns := _choose_slices(draft):
+        loss = 0.05
+        if draft.problem == "regression":
+            loss = round_figure(0.25 * abs(primary.model.value or 1.0))
+        lines += [
+            "  slices:",
+            _line(2, "columns", columns, f"at least {SLICED} held-out rows in a value"),
+            _line(2, "minimum", SLICED, "smaller slices are listed"),
+            _line(2, "margin", loss, "a loss that whoever is in the slice would notice"),
+        ]
+    if limits := choose_calibration(draft.trial, draft.held_out):
+        lines += [
+            "  calibration:",
+            _line(2, "gap", limits.gap, "kept in the trial, interval included"),
+            _line(2, "slope", list(limits.slope), "the same"),
+        ]
+    elif draft.problem == "binary":
+        lines.append(
+            "  # no limits on calibration: the trial's model, or so many rows, could not keep them"
+        )
+    return lines
+
+
+def _write_floors(draft: Draft) -> list[str]:
+    lines = []
+    for reading in draft.trial.readings:
+        floor = choose_floor(reading, draft.held_out)
+        figure = f"{reading.model.value or 0.0:.3g}"
+        reach = half_width(reading, draft.held_out)
+        if floor is None:
+            lines.append(
+                f"    # {reading.metric}: no floor: {figure} is known to {reach:.2g}, "
+                f"and no features at all give {reading.trivial:.3g}"
+            )
+        else:
+            told = (
+                f"halfway from {reading.trivial:.3g} (no features) to the trial's {figure}, "
+                f"known to {reach:.2g}"
+            )
+            lines.append(_line(2, reading.metric, floor, told))
+    given = any(not line.lstrip().startswith("#") for line in lines)
+    return ["  floors:" if given else "  floors: {}", *lines]
+
+
+def _choose_slices(draft: Draft) -> list[str]:
+    """Name the sensitive columns and a few others of which a value has rows enough to judge."""
+    share = draft.held_out / draft.rows
+    several = [
+        column
+        for column in draft.columns
+        if column.name in (*draft.sensitive, *draft.data.features)
+        and 2 <= len(column.levels) <= 12
+        and (column.kind != "number" or column.name in draft.sensitive)
+        and max(column.counts) * share >= SLICED
+    ]
+    several.sort(key=lambda column: (column.name not in draft.sensitive, column.kind == "integer"))
+    return [column.name for column in several[:SLICES]]
+
+
+def _write_bias(draft: Draft) -> list[str]:
+    if not draft.sensitive:
+        return [
+            "bias:",
+            _line(1, "sensitive", "none", "as asked"),
+            _line(1, "reason", draft.roles.reason),
+        ]
+    lines = ["bias:", _line(1, "sensitive", list(draft.sensitive), "as asked")]
+    if draft.problem == "multiclass" and draft.roles.positive:
+        lines.append(_line(1, "favourable", draft.roles.positive.value, "as asked"))
+    if draft.problem == "regression":
+        lines.append(_line(1, "loss_ratio", 1.25, "errors a quarter larger than elsewhere"))
+    else:
+        lines += [
+            _line(1, "selection_ratio", 0.80, "the four-fifths rule of US employment law"),
+            _line(1, "true_positive_difference", -0.10, "one in ten overlooked more"),
+            _line(1, "false_positive_difference", 0.15, "wider: few negatives in small groups"),
+        ]
+    return [
+        *lines,
+        _line(1, "minimum_group", 100, "smaller groups are pooled: one row makes any rate 0 or 1"),
+        _line(1, "on_unproved", "list", "`halt` once there are rows enough to prove it"),
+    ]

@@ -1,0 +1,277 @@
+"""From a file's columns to a draft of a service: every guess with its reason."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from sluice.config.data import DataConfig
+from sluice.config.model import Problem
+from sluice.config.split import SplitConfig
+from sluice.data.leakage import LEAST_ROWS, FeaturePower, measure_leakage
+from sluice.data.split import split_rows
+from sluice.errors import ChoiceNeeded, DataInvalid
+from sluice.profile.columns import ColumnFacts
+from sluice.profile.roles import (
+    Choice,
+    find_class,
+    find_column,
+    find_id,
+    find_problem,
+    find_time,
+)
+from sluice.profile.trial import Trial, run_trial
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEAST = LEAST_ROWS
+"""Fewest rows that any gate can judge."""
+LEAST_CLASS = LEAST_ROWS // 10
+SAMPLED = 50_000
+"""Rows that leakage and the trial look at; counts and ranges come from every row."""
+LEAKAGE_LIMIT = 0.9
+MANY = 0.5
+"""Share of different values among the rows from which text names rows rather than kinds."""
+HOLDOUT = 0.3
+MOMENTS = 20
+"""Fewest different dates by which rows are split in time."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a person said about the new service; an empty text leaves it to be guessed."""
+
+    target: str
+    id: str = ""
+    time: str = ""
+    kind: str = ""
+    positive: str = ""
+    sensitive: str = ""
+    reason: str = ""
+    service: str = ""
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What the columns are for.
+
+    `positive` is the class that is looked for, or favourable. `sensitive` columns name groups of
+    people; where there are none, `reason` says why.
+    """
+
+    id: Choice
+    time: Choice
+    target: ColumnFacts
+    problem: Choice
+    positive: Choice | None
+    sensitive: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def taken(self) -> set[str]:
+        """The columns that can be neither features nor sensitive."""
+        return {self.id.value, self.target.name}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Everything that a new service's files are written from.
+
+    `left_out` says of each column that is no feature why not; `leaks` and `powers` hold what the
+    dishonest and the honest features tell alone. `sampled` rows were measured out of `rows`.
+    """
+
+    service: str
+    source: str
+    rows: int
+    sampled: int
+    columns: tuple[ColumnFacts, ...]
+    roles: Roles
+    data: DataConfig
+    split: SplitConfig
+    left_out: dict[str, str]
+    leaks: tuple[FeaturePower, ...]
+    powers: tuple[FeaturePower, ...]
+    trial: Trial
+    held_out: int
+    groups: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def problem(self) -> Problem:
+        """The kind of problem."""
+        found: Problem = self.roles.problem.value
+        return found
+
+    @property
+    def sensitive(self) -> tuple[str, ...]:
+        """The columns that name groups of people."""
+        return self.roles.sensitive
+
+
+def assign_roles(columns: tuple[ColumnFacts, ...], wishes: Wishes, source: str) -> Roles:
+    """Decide what each column is for, by what was asked and what it holds.
+
+    Raises:
+        ChoiceNeeded: a named column is absent or cannot be what it is named for.
+        DataInvalid: there are too few rows, or too few of a class, for any gate to judge.
+    """
+    target = find_column(columns, wishes.target, "--target")
+    problem = find_problem(target, wishes.kind)
+    _check_rows(target, problem.value, source)
+    named = find_id(columns, target.name, wishes.id)
+    time = find_time(columns, {named.value, target.name}, wishes.time)
+    positive = None
+    if problem.value == "binary" or (problem.value == "multiclass" and wishes.positive):
+        positive = find_class(target, wishes.positive)
+    return Roles(named, time, target, problem, positive)
+
+
+def _check_rows(target: ColumnFacts, problem: Problem, source: str) -> None:
+    if target.rows < LEAST:
+        raise DataInvalid(
+            f"{source}: {target.rows:,} rows are too few for any gate: a release holds "
+            f"{HOLDOUT:.0%} out, and on {target.rows * HOLDOUT:.0f} rows chance alone moves an "
+            f"accuracy by {0.8 / (target.rows * HOLDOUT) ** 0.5:.2f}; bring at least {LEAST}, "
+            "better 2,000"
+        )
+    if problem == "regression":
+        return
+    rarest = min(target.counts)
+    if rarest < LEAST_CLASS:
+        name = target.levels[target.counts.index(rarest)]
+        raise DataInvalid(
+            f"{source}: class {name!r} of '{target.name}' has {rarest:,} rows, at least "
+            f"{LEAST_CLASS} needed: bring more, or join it with another class"
+        )
+
+
+def choose_features(
+    columns: tuple[ColumnFacts, ...], roles: Roles
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Give the columns that may teach, and why each of the others may not.
+
+    Raises:
+        ChoiceNeeded: none is left.
+    """
+    reasons = {column.name: _refuse_feature(column, roles) for column in columns}
+    left_out = {name: reason for name, reason in reasons.items() if reason}
+    features = tuple(name for name in reasons if name not in left_out)
+    if not features:
+        told = "; ".join(f"{name}: {why}" for name, why in left_out.items())
+        raise ChoiceNeeded(f"no column is left to learn from ({told}); bring columns that vary")
+    return features, left_out
+
+
+def _refuse_feature(column: ColumnFacts, roles: Roles) -> str:
+    """Say why a column cannot teach; empty where it can."""
+    known = column.rows - column.nulls
+    wordy = column.kind == "text" and (column.dated or column.distinct > MANY * known)
+    reasons = (
+        (column.name == roles.id.value, "the id"),
+        (column.name == roles.target.name, "the target"),
+        (column.name == roles.time.value, "the time: later rows have values never seen"),
+        (column.constant, "one value in every row teaches nothing"),
+        (column.name in roles.sensitive, "sensitive: nobody's answer should hang on it"),
+        (
+            known < max(LEAST, column.rows // 50),
+            f"empty in {column.nulls:,} of {column.rows:,} rows",
+        ),
+        (wordy, f"text with {column.distinct:,} different values"),
+    )
+    return next((reason for applies, reason in reasons if applies), "")
+
+
+def draft_service(
+    service: str,
+    source: str,
+    frame: "pd.DataFrame",
+    columns: tuple[ColumnFacts, ...],
+    roles: Roles,
+) -> Draft:
+    """Measure leaks and a trial, and gather everything that the service's files need.
+
+    `frame` may be a sample of the file; the facts of `columns` are those of all its rows.
+
+    Raises:
+        ChoiceNeeded: no feature is left, or a multiclass service names no favourable class.
+        TrainingImpossible: the rows cannot teach a model.
+    """
+    if roles.problem.value == "multiclass" and roles.sensitive and roles.positive is None:
+        known = ", ".join(map(str, roles.target.levels))
+        raise ChoiceNeeded(
+            f"--positive: name the class that is good for a person; allowed: {known}"
+        )
+    features, left_out = choose_features(columns, roles)
+    powers, leaks = _find_leaks(frame, features, roles)
+    left_out |= {item.feature: f"tells the answer alone: power {item.power:.3f}" for item in leaks}
+    kept = tuple(item.feature for item in powers)
+    data = _describe_data(service, columns, roles, kept)
+    split = SplitConfig(by=_choose_split(columns, roles), holdout=HOLDOUT)
+    parts = split_rows(frame, data, split)
+    return Draft(
+        service=service,
+        source=source,
+        rows=roles.target.rows,
+        sampled=len(frame),
+        columns=columns,
+        roles=roles,
+        data=data,
+        split=split,
+        left_out=left_out,
+        leaks=leaks,
+        powers=powers,
+        trial=run_trial(frame[parts.training].reset_index(drop=True), data, roles.problem.value),
+        held_out=round(roles.target.rows * parts.share),
+        groups=_count_groups(columns, roles.sensitive, parts.share),
+    )
+
+
+def _find_leaks(
+    frame: "pd.DataFrame", features: tuple[str, ...], roles: Roles
+) -> tuple[tuple[FeaturePower, ...], tuple[FeaturePower, ...]]:
+    """Give what each honest feature tells alone, and what each leaking one does."""
+    target = roles.target.name
+    nothing_new = frame[target].isna()
+    powers = measure_leakage(frame, nothing_new, features, target, roles.problem.value)
+    leaks = tuple(item for item in powers if (item.power or 0.0) > LEAKAGE_LIMIT)
+    if len(leaks) == len(powers):
+        raise ChoiceNeeded(
+            f"every feature tells the answer alone ({', '.join(features)}): bring columns that are "
+            "known before the outcome"
+        )
+    return tuple(item for item in powers if item not in leaks), leaks
+
+
+def _describe_data(
+    service: str, columns: tuple[ColumnFacts, ...], roles: Roles, features: tuple[str, ...]
+) -> DataConfig:
+    rows = roles.target.rows
+    return DataConfig(
+        id=roles.id.value,
+        time=roles.time.value,
+        target=roles.target.name,
+        positive=roles.positive.value if roles.positive else 1,
+        columns={column.name: column.kind for column in columns},
+        features=features,
+        suite=service,
+        minimum_rows=max(LEAST, rows // 2),
+    )
+
+
+def _choose_split(columns: tuple[ColumnFacts, ...], roles: Roles) -> Literal["hash", "time"]:
+    time = next((item for item in columns if item.name == roles.time.value), None)
+    many = time is not None and time.distinct >= MOMENTS
+    return "time" if many and time is not None and time.kind != "integer" else "hash"
+
+
+def _count_groups(
+    columns: tuple[ColumnFacts, ...], sensitive: tuple[str, ...], share: float
+) -> dict[str, dict[str, int]]:
+    """Give how many held-out rows each group of each sensitive column will have, about."""
+    return {
+        column.name: {
+            str(level): round(count * share)
+            for level, count in zip(column.levels, column.counts, strict=True)
+        }
+        for column in columns
+        if column.name in sensitive
+    }

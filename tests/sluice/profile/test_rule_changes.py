@@ -1,0 +1,101 @@
+"""What a person types becomes a rule that the suite can evaluate, or is refused."""
+
+from typing import Any
+
+import pytest
+
+from sluice.config.loading import load_service
+from sluice.errors import RuleInvalid
+from sluice.profile.rule_changes import (
+    WORDS,
+    check_new,
+    check_removable,
+    describe_rule,
+    edit_rule,
+    find_rule,
+    make_rule,
+)
+from sluice.profile.rules import ALARM
+
+DATA = load_service("employment", "development").data
+
+
+@pytest.mark.parametrize(
+    ("words", "kwargs"),
+    [
+        ("age range 16 100", {"min_value": 16.0, "max_value": 100.0}),
+        ("age range -5 -", {"min_value": -5.0}),
+        ("sex set female male male", {"value_set": ["female", "male"]}),
+        ("employed set 0 1", {"value_set": [0, 1]}),
+        ("disability set true False", {"value_set": [True, False]}),
+        ("age not-null", {}),
+        ("age not-null 0.98", {"mostly": 0.98}),
+        ("person_id unique", {}),
+        ("age distribution", ALARM),
+    ],
+)
+def test_words_become_a_rule(words: str, kwargs: dict[str, Any]) -> None:
+    column, word, *values = words.split()
+    rule = make_rule(DATA, column, word, values)
+    assert rule.type == WORDS[word]
+    assert rule.kwargs == {"column": column, **kwargs}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("aeg range 1 2", r"no column 'aeg' \(did you mean 'age'\?\); allowed: person_id"),
+        ("age rnage 1 2", r"no rule 'rnage' \(did you mean `range`\?\); allowed: range LOW HIGH"),
+        ("sex range 1 2", "cannot be evaluated on 'sex', which is text"),
+        ("age range 1", r"found 1; allowed: range LOW HIGH"),
+        ("age range - -", "found - -"),
+        ("age range 5 1", "found 5 to 1; allowed: the lower one first"),
+        ("age range low 1", "found 'low'; allowed: a number"),
+        ("age range nan 1", "allowed: a finite number"),
+        ("sex set", "no values"),
+        ("employed set yes", "found 'yes'; allowed: a number"),
+        ("employed set 0.5", "allowed: whole numbers"),
+        ("disability set maybe", "allowed: true, false"),
+        ("age not-null 2", "allowed: a share above 0, at most 1"),
+        ("age unique now", "found now; allowed: unique"),
+        ("person_id distribution", "is the id"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_refused(words: str, message: str) -> None:
+    column, word, *values = words.split()
+    with pytest.raises(RuleInvalid, match=message):
+        make_rule(DATA, column, word, values)
+
+
+def test_a_rule_that_is_there_is_named() -> None:
+    rule = make_rule(DATA, "age", "range", ["16", "100"])
+    there = [{"type": "other", "kwargs": {}}, {"type": rule.type, "kwargs": rule.kwargs}]
+    with pytest.raises(RuleInvalid, match="rule 2 says the same of 'age'; edit 2 instead"):
+        check_new(there, rule)
+    check_new(there, make_rule(DATA, "age", "not-null", []))
+
+
+@pytest.mark.parametrize("number", ["0", "3", "x", "-1"])
+def test_an_unknown_number_is_refused(number: str) -> None:
+    with pytest.raises(RuleInvalid, match="allowed: 1 to 2"):
+        find_rule([{}, {}], number)
+
+
+def test_editing_changes_values_alone() -> None:
+    rule = {"id": "u", "type": WORDS["range"], "kwargs": {"column": "age"}, "notes": "why"}
+    changed = edit_rule(rule, DATA, ["17", "99"])
+    assert changed["kwargs"] == {"column": "age", "min_value": 17.0, "max_value": 99.0}
+    assert (changed["id"], changed["notes"]) == ("u", "why")
+    assert describe_rule(changed) == "17 99"
+
+
+def test_a_rule_without_values_cannot_be_edited() -> None:
+    rule = {"type": WORDS["distribution"], "kwargs": {"column": "age"}}
+    with pytest.raises(RuleInvalid, match="has no values that can be typed"):
+        edit_rule(rule, DATA, ["3"])
+
+
+def test_the_id_keeps_its_rules() -> None:
+    with pytest.raises(RuleInvalid, match="the split hangs on it"):
+        check_removable({"type": WORDS["unique"], "kwargs": {"column": "person_id"}}, DATA)
+    check_removable({"type": WORDS["range"], "kwargs": {"column": "age"}}, DATA)
