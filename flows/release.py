@@ -13,6 +13,7 @@ from tasks.outcome import state_failure
 from tasks.registration import Registered, register_candidate
 from tasks.release import LATEST, link_run, record_release
 from tasks.rows import divide_rows
+from tasks.serving import build_served_form, weigh_parity
 from tasks.settings import environment_name
 from tasks.training import train_candidate
 from tasks.validation import weigh_data
@@ -31,7 +32,7 @@ def release(
     overrides: Overrides = Overrides(),  # noqa: B008
     cause: str = "by hand",
 ) -> Registered:
-    """Validate, split, train, evaluate, audit and register; the first gate that fails halts it.
+    """Validate, split, train, evaluate, audit, compare, register; a gate that fails halts it.
 
     Args:
         service: The service to release; one file in configs/ each.
@@ -48,4 +49,7 @@ def release(
         model = train_candidate(config, opened, parts)
         evaluation = pass_gate(weigh_candidate(config, opened, parts, model), service, link)
         bias = pass_gate(weigh_bias(config, opened, parts, model), service, link)
-        return register_candidate(config, opened, parts, model, (data, evaluation, bias))
+        served = build_served_form(config, opened, model)
+        parity = pass_gate(weigh_parity(config, opened, parts, model, served), service, link)
+        verdicts = (data, evaluation, bias, parity)
+        return register_candidate(config, opened, parts, model, served, verdicts)

@@ -5,6 +5,7 @@ SluiceError
 │   ├── DataRejected
 │   ├── CandidateWorse
 │   ├── BiasFound
+│   ├── ServingDiffers
 │   └── EvidenceInsufficient
 ├── Refused
 │   ├── ConfigInvalid
@@ -13,6 +14,7 @@ SluiceError
 │   ├── DataMissing
 │   ├── TrainingImpossible
 │   ├── ModelUntrusted
+│   ├── ServingImpossible
 │   ├── PromotionRefused
 │   └── StorageFull
 └── Fault
@@ -45,6 +47,10 @@ class BiasFound(GateFailed):
     """A group is treated worse than the limits allow."""
 
 
+class ServingDiffers(GateFailed):
+    """The form that would serve answers otherwise than the model that was trained and judged."""
+
+
 class EvidenceInsufficient(GateFailed):
     """A gate could not tell: evidence is missing, too small, or could not be measured."""
 
@@ -75,6 +81,10 @@ class TrainingImpossible(Refused):
 
 class ModelUntrusted(Refused):
     """A stored model holds a type that nobody reviewed."""
+
+
+class ServingImpossible(Refused):
+    """No served form can be made of this model, or its files are not one."""
 
 
 class PromotionRefused(Refused):
