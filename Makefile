@@ -12,7 +12,7 @@ KEEP ?=
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help install demo test test-fast check lock bench-release bench-outcomes clean
+.PHONY: help install demo test test-fast check lock bench-release bench-outcomes bench-serving clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -53,6 +53,9 @@ bench-release: install ## the warm release beside the same library calls in a pl
 
 bench-outcomes: install ## the clean release and each fault on ten seeds
 	@$(BIN)/python -m benchmarks.outcomes
+
+bench-serving: install ## one row through the served form beside the trained one
+	@$(BIN)/python -m benchmarks.serving
 
 clean: ## remove the environment (never your data: that is in .sluice)
 	rm -rf $(VENV)

@@ -5,6 +5,7 @@ references and read anew. So what the flow takes longer is all of it the price o
 """
 
 import hashlib
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from sluice.adapters.delta import latest_version, read_version
 from sluice.adapters.environment import read_code_version, read_environment
 from sluice.adapters.expectations import measure_data
 from sluice.adapters.model_file import load_model, save_model
+from sluice.adapters.onnx_model import load_serving, save_serving
 from sluice.adapters.registry import Registry, open_registry
 from sluice.adapters.registry_models import ModelVersionRef
 from sluice.config.loading import dump_service, load_service
@@ -26,10 +28,12 @@ from sluice.data.version import DataVersion
 from sluice.gates.bias import BiasGate, measure_bias
 from sluice.gates.data import DataGate
 from sluice.gates.evaluation import EvaluationGate, Holdout, measure_evaluation
+from sluice.gates.parity import ParityGate, choose_form, measure_parity
 from sluice.home import LOCK, PROJECT, Home
 from sluice.identity import ReleaseIdentity
 from sluice.models.importance import measure_importance
 from sluice.models.prediction import predict
+from sluice.models.serving.form import build_serving_form, take_columns
 from sluice.models.training import find_threshold, fit_model
 from sluice.plots.evaluation import draw_evaluation
 from sluice.plots.fairness import draw_fairness
@@ -90,12 +94,15 @@ def release_plainly(home: Home, service: str) -> dict[str, float]:
         verdicts += [_weigh_candidate(script, pipeline, holdout, candidate, champion)]
     with script.step("weigh bias"):
         verdicts += [_weigh_bias(script, holdout, candidate)]
+    with script.step("build served form"):
+        save_serving(build_serving_form(pipeline, config.data), folder / "serving")
+    with script.step("weigh parity"):
+        verdicts += [_weigh_parity(script, holdout, candidate, folder / "serving")]
     with script.step("register candidate"):
         _register(script, identity, verdicts, pipeline, training, len(compared))
     with script.step("close release"):
         script.registry.end_run(script.run_id, "FINISHED")
-        (folder / "model.skops").unlink()
-        folder.rmdir()
+        shutil.rmtree(folder)
     return script.seconds
 
 
@@ -171,6 +178,15 @@ def _weigh_bias(script: Script, holdout: Holdout, candidate: Any) -> Verdict:
     return verdict
 
 
+def _weigh_parity(script: Script, holdout: Holdout, candidate: Any, folder: Path) -> Verdict:
+    config = script.config
+    served = load_serving(folder).predict(take_columns(holdout.frame, config.data))
+    evidence = measure_parity(candidate, served)
+    verdict = _record(script, ParityGate(config.serving).judge(evidence))
+    script.registry.log_json(script.run_id, "evidence/parity.json", evidence.to_dict())
+    return verdict
+
+
 def _register(
     script: Script,
     identity: ReleaseIdentity,
@@ -194,10 +210,18 @@ def _register(
         **identity.tags(),
         **{f"sluice.verdict.{item.gate}": item.outcome.value for item in verdicts},
         "sluice.split": config.split.model_dump_json(),
+        "sluice.serving.form": choose_form(verdicts[-1]),
     }
     answers = predict(pipeline, example, config.data, config.problem)
     script.registry.register_model(
-        script.run_id, config.service, pipeline, example, answers.labels, tags, card
+        script.run_id,
+        config.service,
+        pipeline,
+        example,
+        answers.labels,
+        tags,
+        card,
+        serving=script.home.workspace(script.run_id) / "serving",
     )
 
 

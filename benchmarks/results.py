@@ -12,7 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 FOLDER = Path(__file__).resolve().parent / "results"
-PACKAGES = ("prefect", "mlflow", "great-expectations", "scikit-learn", "numpy", "pandas")
+PACKAGES = (
+    "prefect",
+    "mlflow",
+    "great-expectations",
+    "scikit-learn",
+    "onnxruntime",
+    "numpy",
+    "pandas",
+)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from tasks.outcome import end_skipped, state_failure
 from tasks.registration import Registered, register_candidate
 from tasks.release import LATEST, link_run, record_release
 from tasks.rows import divide_rows
+from tasks.serving import build_served_form, weigh_parity
 from tasks.settings import environment_name
 from tasks.training import train_candidate
 from tasks.validation import weigh_data
@@ -35,7 +36,7 @@ def release(
     overrides: Overrides = Overrides(),  # noqa: B008
     cause: str = "by hand",
 ) -> Registered | State[Any]:
-    """Validate, split, train, evaluate, audit and register; the first gate that fails halts it.
+    """Validate, split, train, evaluate, audit, compare, register; a gate that fails halts it.
 
     One release of a service runs at a time; another waits for it.
 
@@ -58,5 +59,8 @@ def release(
             model = train_candidate(config, opened, parts)
             evaluation = pass_gate(weigh_candidate(config, opened, parts, model), service, link)
             bias = pass_gate(weigh_bias(config, opened, parts, model), service, link)
+            served = build_served_form(config, opened, model)
+            parity = pass_gate(weigh_parity(config, opened, parts, model, served), service, link)
+            verdicts = (data, evaluation, bias, parity)
             confirm_lease(lease)
-            return register_candidate(config, opened, parts, model, (data, evaluation, bias))
+            return register_candidate(config, opened, parts, model, served, verdicts)

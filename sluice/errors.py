@@ -5,6 +5,7 @@ SluiceError
 │   ├── DataRejected
 │   ├── CandidateWorse
 │   ├── BiasFound
+│   ├── ServingDiffers
 │   └── EvidenceInsufficient
 ├── Refused
 │   ├── ConfigInvalid
@@ -16,6 +17,7 @@ SluiceError
 │   ├── DataMissing
 │   ├── TrainingImpossible
 │   ├── ModelUntrusted
+│   ├── ServingImpossible
 │   ├── PromotionRefused
 │   ├── DecisionRefused
 │   ├── ServiceBusy
@@ -52,6 +54,10 @@ class CandidateWorse(GateFailed):
 
 class BiasFound(GateFailed):
     """A group is treated worse than the limits allow."""
+
+
+class ServingDiffers(GateFailed):
+    """The form that would serve answers otherwise than the model that was trained and judged."""
 
 
 class EvidenceInsufficient(GateFailed):
@@ -96,6 +102,10 @@ class TrainingImpossible(Refused):
 
 class ModelUntrusted(Refused):
     """A stored model holds a type that nobody reviewed."""
+
+
+class ServingImpossible(Refused):
+    """No served form can be made of this model, or its files are not one."""
 
 
 class PromotionRefused(Refused):

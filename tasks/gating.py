@@ -10,6 +10,7 @@ from sluice.errors import (
     DataRejected,
     EvidenceInsufficient,
     GateFailed,
+    ServingDiffers,
 )
 from sluice.report.verdict_table import verdict_rows
 from sluice.verdict import Outcome, Verdict
@@ -19,6 +20,7 @@ FINDINGS: dict[str, type[GateFailed]] = {
     "data": DataRejected,
     "evaluation": CandidateWorse,
     "bias": BiasFound,
+    "parity": ServingDiffers,
 }
 
 SHOWN = 3

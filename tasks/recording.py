@@ -84,5 +84,5 @@ def read_verdicts(run_id: str) -> list[Verdict]:
     registry = open_registry(find_home())
     texts = registry.read_texts(run_id, "verdicts")
     verdicts = [Verdict.from_dict(json.loads(text)) for text in texts.values()]
-    order = ("data", "evaluation", "bias")
+    order = ("data", "evaluation", "bias", "parity")
     return sorted(verdicts, key=lambda item: (order.index(item.gate), item.gate))

@@ -10,6 +10,7 @@ from prefect.runtime import flow_run
 from sluice.adapters.model_file import load_model
 from sluice.adapters.registry import open_registry
 from sluice.config.service import ServiceConfig
+from sluice.gates.parity import choose_form
 from sluice.home import find_home
 from sluice.models.prediction import predict
 from sluice.models.training import find_threshold
@@ -18,6 +19,7 @@ from sluice.verdict import Verdict
 from tasks.decorators import effect
 from tasks.release import Release, link_run
 from tasks.rows import Parts, read_part
+from tasks.serving import ServedFiles
 from tasks.training import TrainedModel
 
 EXAMPLE_ROWS = 5
@@ -40,6 +42,7 @@ def register_candidate(
     release: Release,
     parts: Parts,
     model: TrainedModel,
+    served: ServedFiles,
     verdicts: tuple[Verdict, ...],
 ) -> Registered:
     """Register the model with its identity, card and verdicts as `candidate`.
@@ -62,16 +65,25 @@ def register_candidate(
         threshold=find_threshold(pipeline),
     )
     registry.log_text(release.run_id, "model_card.md", card)
+    form = choose_form(verdicts[-1])
     tags = {
         **release.identity.tags(),
         **{f"sluice.verdict.{item.gate}": item.outcome.value for item in verdicts},
         "sluice.split": config.split.model_dump_json(),
+        "sluice.serving.form": form,
         "prefect.flow_run_id": str(flow_run.id),
         "prefect.flow_run_url": str(flow_run.ui_url),
     }
     answers = predict(pipeline, example, config.data, config.problem)
     version = registry.register_model(
-        release.run_id, config.service, pipeline, example, answers.labels, tags, card
+        release.run_id,
+        config.service,
+        pipeline,
+        example,
+        answers.labels,
+        tags,
+        card,
+        serving=served.folder if form == "onnx" else None,
     )
     alias = "champion" if release.champion is None else "candidate"
     create_link_artifact(

@@ -10,15 +10,21 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from sluice.adapters.registry_faults import translate_faults
-from sluice.adapters.registry_models import ModelVersionRef
+from sluice.adapters.registry_models import (
+    MODEL_FILE,
+    SERVING_FOLDER,
+    ModelVersionRef,
+    check_verdicts,
+)
 from sluice.adapters.registry_store import Store
 from sluice.data.version import DataVersion
 from sluice.errors import PromotionRefused
 from sluice.home import Home
-from sluice.verdict import Outcome
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from sluice.adapters.onnx_model import ServedModel
 
 __all__ = ["ModelVersionRef", "Registry", "open_registry"]
 
@@ -26,7 +32,6 @@ BATCH = 100
 """Most parameters or tags that MLflow takes in one call."""
 DIGEST_LENGTH = 36
 """Longest digest of a data set that MLflow keeps."""
-VERDICT = "sluice.verdict."
 
 
 def open_registry(home: Home) -> "Registry":
@@ -212,7 +217,19 @@ class Registry:
         with translate_faults(f"loading {version.uri}"), tempfile.TemporaryDirectory() as work:
             from sluice.adapters.model_file import load_model
 
-            return load_model(self._store.download_model(version, Path(work)))
+            return load_model(self._store.download_file(version, MODEL_FILE, Path(work)))
+
+    def load_serving(self, version: ModelVersionRef) -> "ServedModel":
+        """Load a version's served form, from files that hold plain values only.
+
+        Raises:
+            ServingImpossible: a file is damaged, or onnxruntime does not take it.
+            RegistryUnavailable: it has none, or the registry or its files cannot be reached.
+        """
+        with translate_faults(f"loading {version.uri}"), tempfile.TemporaryDirectory() as work:
+            from sluice.adapters.onnx_model import load_serving
+
+            return load_serving(self._store.download_file(version, SERVING_FOLDER, Path(work)))
 
     def register_model(  # noqa: PLR0913, PLR0917
         self,
@@ -223,10 +240,13 @@ class Registry:
         predictions_example: Any,
         tags: Mapping[str, str],
         description: str = "",
+        *,
+        serving: Path | None = None,
     ) -> ModelVersionRef:
         """Register a run's model as `candidate`, or as `champion` where the service has none.
 
-        A run registers one version: asked again, it finds and completes that one.
+        A run registers one version: asked again, it finds and completes that one. `serving` is the
+        folder of its served form's files, which are kept beside it.
 
         Raises:
             ModelUntrusted: the model holds a type that nobody reviewed.
@@ -237,7 +257,9 @@ class Registry:
             found = self._store.find_version(service, run_id)
             if found is None:
                 record = self._store.find_record(run_id)
-                self._store.upload_model(record, pipeline, input_example, predictions_example)
+                self._store.upload_model(
+                    record, pipeline, input_example, predictions_example, serving
+                )
                 found = self._store.create_version(service, record, dict(tags), description)
             champion = self._store.find_alias(service, "champion")
             if champion is None or champion.version != found.version:
@@ -259,7 +281,7 @@ class Registry:
                 raise PromotionRefused(
                     f"{service} has no candidate: a release that passes makes one"
                 )
-            _check_verdicts(new)
+            check_verdicts(new)
             if old and old.version == new.version:  # an earlier attempt came this far
                 old = store.find_alias(service, "previous")
             elif old:
@@ -267,17 +289,3 @@ class Registry:
             store.set_alias(service, "champion", new.version)
             store.client().delete_registered_model_alias(service, "candidate")
             return old, replace(new, aliases=("champion",))
-
-
-def _check_verdicts(version: ModelVersionRef) -> None:
-    verdicts = {
-        key.removeprefix(VERDICT): outcome
-        for key, outcome in sorted(version.tags.items())
-        if key.startswith(VERDICT)
-    }
-    missed = [f"{gate} {told}" for gate, told in verdicts.items() if told != Outcome.PASS]
-    if not verdicts or missed:
-        found = ", ".join(missed) or "it carries no verdict"
-        raise PromotionRefused(
-            f"{version.service} v{version.version}: {found}; every gate must say `pass`"
-        )

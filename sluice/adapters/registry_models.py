@@ -7,10 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sluice.errors import PromotionRefused
+from sluice.verdict import Outcome
+
 if TYPE_CHECKING:
     import pandas as pd
 
 MODEL_FILE = "model.skops"
+SERVING_FOLDER = "serving"
+VERDICT = "sluice.verdict."
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
 
 
@@ -88,3 +93,22 @@ def write_model(
 
 def _pin_requirements() -> list[str]:
     return [f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS]
+
+
+def check_verdicts(version: ModelVersionRef) -> None:
+    """Refuse a version of which not every gate said `pass`.
+
+    Raises:
+        PromotionRefused: a verdict is another, or there is none.
+    """
+    verdicts = {
+        key.removeprefix(VERDICT): outcome
+        for key, outcome in sorted(version.tags.items())
+        if key.startswith(VERDICT)
+    }
+    missed = [f"{gate} {told}" for gate, told in verdicts.items() if told != Outcome.PASS]
+    if not verdicts or missed:
+        found = ", ".join(missed) or "it carries no verdict"
+        raise PromotionRefused(
+            f"{version.service} v{version.version}: {found}; every gate must say `pass`"
+        )

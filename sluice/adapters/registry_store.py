@@ -1,5 +1,6 @@
 """MLflow's own calls, one step each; faults pass through untranslated."""
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sluice.adapters.file_lock import hold_lock
 from sluice.adapters.registry_faults import check_database, find_database, import_mlflow
 from sluice.adapters.registry_models import (
-    MODEL_FILE,
+    SERVING_FOLDER,
     ModelVersionRef,
     read_version,
     write_model,
@@ -128,7 +129,12 @@ class Store:
         return record
 
     def upload_model(
-        self, record: Any, pipeline: Any, example: "pd.DataFrame", answers: Any
+        self,
+        record: Any,
+        pipeline: Any,
+        example: "pd.DataFrame",
+        answers: Any,
+        serving: Path | None = None,
     ) -> None:
         """Write the model's files below its record, unless an earlier attempt finished that."""
         if record.status == "READY":
@@ -136,14 +142,16 @@ class Store:
         with tempfile.TemporaryDirectory() as work:
             folder = Path(work) / "model"
             write_model(folder, record, pipeline, example, answers)
+            if serving is not None:
+                shutil.copytree(serving, folder / SERVING_FOLDER)
             self.client().log_model_artifacts(record.model_id, str(folder))
         self.client().finalize_logged_model(record.model_id, "READY")
 
-    def download_model(self, version: ModelVersionRef, folder: Path) -> Path:
-        """Copy a version's model file into a folder and give its path.
+    def download_file(self, version: ModelVersionRef, name: str, folder: Path) -> Path:
+        """Copy a file or folder of a version's model into a folder and give its path.
 
         Raises:
-            RegistryUnavailable: its file is gone or cannot be fetched.
+            RegistryUnavailable: it is gone or cannot be fetched.
         """
         client = self.client()
         from mlflow.artifacts import download_artifacts
@@ -152,14 +160,12 @@ class Store:
         place = client.get_model_version_download_uri(version.service, str(version.version))
         try:
             path = download_artifacts(
-                artifact_uri=f"{place}/{MODEL_FILE}",
+                artifact_uri=f"{place}/{name}",
                 dst_path=str(folder),
                 tracking_uri=self.tracking_uri,
             )
         except MlflowException as error:
-            raise RegistryUnavailable(
-                f"{version.uri}: no {MODEL_FILE} came from {place}"
-            ) from error
+            raise RegistryUnavailable(f"{version.uri}: no {name} came from {place}") from error
         return Path(path)
 
     def create_version(

@@ -9,6 +9,7 @@ from sluice.config.data import DataConfig
 from sluice.config.evaluation import EvaluationConfig
 from sluice.config.model import ModelConfig, Problem
 from sluice.config.section import KeyInvalid, Section
+from sluice.config.serving import Serving
 from sluice.config.split import SplitConfig
 
 
@@ -32,6 +33,8 @@ class ServiceConfig(Section):
     model: ModelConfig
     evaluation: EvaluationConfig
     bias: BiasConfig
+    serving: Serving = "auto"
+    """Form in which the model serves: `onnx`, `sklearn`, or `auto`: ONNX where proved equal."""
     code: CodeConfig = CodeConfig()
 
     @model_validator(mode="after")

@@ -49,7 +49,7 @@ def test_identity_hangs_on_the_version(stocked: Home, candidate: Any) -> None:
     assert found is not None
     assert found.tags["sluice.data.rows"] == "36000"
     assert found.tags["sluice.release"] == candidate.result().release
-    assert {"data", "evaluation", "bias"} == {
+    assert {"data", "evaluation", "bias", "parity"} == {
         key.rsplit(".", 1)[1] for key in found.tags if key.startswith("sluice.verdict.")
     }
     for key in ("sluice.code.commit", "sluice.config.hash", "sluice.environment.lock_hash"):
@@ -60,7 +60,7 @@ def test_run_keeps_what_a_person_wants_to_see(stocked: Home, candidate: Any) -> 
     folder = next((stocked.model_artifacts / "employment").glob(candidate.result().run_id))
     kept = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     wanted = {"config.yaml", "model_card.md", "data_docs/validation.html"}
-    wanted |= {f"verdicts/{gate}.json" for gate in ("data", "evaluation", "bias")}
+    wanted |= {f"verdicts/{gate}.json" for gate in ("data", "evaluation", "bias", "parity")}
     plots = ("ranking", "calibration", "confusion", "slices", "importance")
     wanted |= {f"artifacts/plots/{name}.png" for name in (*plots, "fairness")}
     missing = {name for name in wanted if not any(path.endswith(name) for path in kept)}
@@ -69,7 +69,7 @@ def test_run_keeps_what_a_person_wants_to_see(stocked: Home, candidate: Any) -> 
 
 def test_each_gate_published_its_verdict(candidate: Any) -> None:
     artifacts = artifacts_of(candidate)
-    for gate in ("data", "evaluation", "bias"):
+    for gate in ("data", "evaluation", "bias", "parity"):
         table = json.loads(artifacts[f"employment-verdict-{gate}"].data)
         assert {"check", "outcome", "measured", "limit", "n"} <= set(table[0])
     assert "data:image/png;base64," in artifacts["employment-evaluation"].data
@@ -78,7 +78,27 @@ def test_each_gate_published_its_verdict(candidate: Any) -> None:
 
 def test_each_gate_ran_once(candidate: Any) -> None:
     counts = {name: run.run_count for name, run in gate_runs_of(candidate).items()}
-    assert counts == {"data": 1, "evaluation": 1, "bias": 1}
+    assert counts == {"data": 1, "evaluation": 1, "bias": 1, "parity": 1}
+
+
+def test_served_form_is_kept_beside_the_model(stocked: Home, candidate: Any) -> None:
+    import numpy as np
+
+    from sluice.adapters.delta import read_version
+    from sluice.config.loading import load_service
+    from sluice.models.prediction import predict
+    from sluice.models.serving.form import take_columns
+
+    registry, config = open_registry(stocked), load_service("employment", "development")
+    found = registry.find_alias("employment", "candidate")
+    assert found is not None
+    assert found.tags["sluice.serving.form"] == "onnx"
+    frame = read_version(stocked.table("employment"), "employment", 2, "person_id")[0].to_pandas()
+    trained = predict(registry.load_model(found), frame, config.data, config.problem)
+    served = registry.load_serving(found).predict(take_columns(frame, config.data))
+    assert trained.scores is not None
+    assert np.array_equal(served.labels, trained.labels)
+    np.testing.assert_allclose(served.scores, trained.scores, rtol=0, atol=1e-12)
 
 
 def test_promote_moves_the_aliases(stocked: Home, candidate: Any) -> None:

@@ -33,9 +33,11 @@ def make_verdict(gate: str, outcome: Outcome, notices: tuple[str, ...] = ()) -> 
         ("data", Outcome.FAIL, "DataRejected"),
         ("evaluation", Outcome.FAIL, "CandidateWorse"),
         ("bias", Outcome.FAIL, "BiasFound"),
+        ("parity", Outcome.FAIL, "ServingDiffers"),
         ("data", Outcome.INSUFFICIENT, "EvidenceInsufficient"),
         ("evaluation", Outcome.INSUFFICIENT, "EvidenceInsufficient"),
         ("bias", Outcome.INSUFFICIENT, "EvidenceInsufficient"),
+        ("parity", Outcome.INSUFFICIENT, "EvidenceInsufficient"),
     ],
 )
 def test_verdict_that_does_not_pass_halts(gate: str, outcome: Outcome, error: str) -> None:

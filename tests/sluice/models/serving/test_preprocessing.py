@@ -1,0 +1,72 @@
+"""Plain NumPy prepares rows exactly as the fitted column transformer does."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sluice.errors import DataInvalid
+from sluice.models.serving.form import take_columns
+from sluice.models.serving.preprocessing import NumberColumn, Preprocessing, TextColumn
+from sluice.models.serving.reading import read_preprocessing
+
+CODES = TextColumn("town", {"ayr": 0.0, "bute": 1.0}, unknown=-1.0, null=float("nan"))
+
+
+@pytest.mark.parametrize("kind", ["linear", "random_forest"])
+def test_numbers_are_those_of_the_transformer(
+    rows: Callable[..., pd.DataFrame], data: Any, fitted: Any, kind: str
+) -> None:
+    transformer = fitted("binary", rows("binary"), kind)[0]
+    asked = rows("binary", seed=8)
+    asked.loc[::5, "town"] = "zennor"
+    asked.loc[::6, "colour"] = None
+    wanted = transformer.transform(asked[list(data("binary").features)])
+    wanted = wanted.toarray() if hasattr(wanted, "toarray") else wanted
+    found = read_preprocessing(transformer, data("binary"))
+    again = Preprocessing.from_dict(json.loads(json.dumps(found.to_dict(), allow_nan=False)))
+    for preprocessing in (found, again):
+        assert preprocessing.width == wanted.shape[1]
+        encoded = preprocessing.encode(take_columns(asked, data("binary")))
+        np.testing.assert_array_equal(encoded, wanted)
+
+
+def test_unknown_and_null_have_codes_of_their_own() -> None:
+    found = CODES.encode(["bute", "ayr", "zennor", None, float("nan"), pd.NA])
+    np.testing.assert_array_equal(found[:, 0], [1.0, 0.0, -1.0, np.nan, np.nan, np.nan])
+
+
+def test_spread_codes_are_columns_and_minus_one_is_none() -> None:
+    column = TextColumn("town", {"ayr": 0.0, "bute": 2.0}, unknown=-1.0, null=1.0, width=3)
+    found = column.encode(["ayr", "bute", "zennor", None])
+    np.testing.assert_array_equal(found, [[1, 0, 0], [0, 0, 1], [0, 0, 0], [0, 1, 0]])
+
+
+def test_moments_of_every_spelling_are_the_same_second() -> None:
+    column = NumberColumn("since", "timestamp")
+    noon = datetime(2020, 1, 1, 12, tzinfo=UTC)
+    abroad = noon.astimezone(timezone(timedelta(hours=2)))
+    values = [noon, abroad, noon.replace(tzinfo=None), "2020-01-01T12:00:00", None]
+    found = column.encode(values)[:, 0]
+    np.testing.assert_array_equal(found, [noon.timestamp()] * 4 + [np.nan])
+
+
+def test_switches_are_numbers() -> None:
+    found = NumberColumn("member", "boolean").encode([True, False, None])
+    np.testing.assert_array_equal(found[:, 0], [1.0, 0.0, np.nan])
+
+
+@pytest.mark.parametrize("odd", [float("inf"), -float("inf")])
+def test_infinity_is_refused(odd: float) -> None:
+    with pytest.raises(DataInvalid, match="feature 'size' is infinite; allowed: finite"):
+        NumberColumn("size", "number").encode([1.0, odd])
+
+
+@pytest.mark.parametrize("kind", ["number", "timestamp"])
+def test_a_text_where_a_number_belongs_is_refused(kind: Any) -> None:
+    with pytest.raises(DataInvalid, match=f"feature 'size' holds something else than {kind}"):
+        NumberColumn("size", kind).encode(["many"])
