@@ -1,0 +1,58 @@
+"""A served form that decides otherwise never serves: it halts, or the trained form takes over."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sluice.adapters.registry import open_registry
+from sluice.config.loading import load_service
+from sluice.errors import RegistryUnavailable
+from sluice.home import Home
+from support import artifacts_of, gate_runs_of
+
+pytestmark = pytest.mark.slow
+
+
+def shift_threshold(pipeline: Any, data: Any) -> Any:
+    """Build the served form of a model, with another decision threshold than it was judged at."""
+    from sluice.models.serving.form import build_serving_form
+
+    form = build_serving_form(pipeline, data)
+    return replace(form, answering=replace(form.answering, threshold=0.52))
+
+
+def release_with(monkeypatch: pytest.MonkeyPatch, serving: str) -> Any:
+    """Release with a served form that decides otherwise, and this `serving`."""
+    from flows.release import release
+
+    config = load_service("employment", "development").model_copy(update={"serving": serving})
+    monkeypatch.setattr("flows.release.load_service", lambda *_: config)
+    monkeypatch.setattr("tasks.serving.build_serving_form", shift_threshold)
+    return release("employment", return_state=True)
+
+
+def test_disagreement_halts_and_registers_nothing(
+    stocked: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = release_with(monkeypatch, "onnx")
+    assert state.message.startswith("ServingDiffers: ")
+    assert "labels of the served form flip, limit 0, n 7,182" in state.message
+    assert gate_runs_of(state)["parity"].run_count == 1
+    assert open_registry(stocked).find_alias("employment", "candidate") is None
+
+
+def test_disagreement_lets_the_trained_form_serve(
+    stocked: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = release_with(monkeypatch, "auto")
+    assert state.is_completed(), state.message
+    assert "RED LINE" in artifacts_of(state)["employment-verdict-parity"].description
+    registry = open_registry(stocked)
+    found = registry.find_alias("employment", "candidate")
+    assert found is not None
+    assert found.tags["sluice.serving.form"] == "sklearn"
+    assert found.tags["sluice.verdict.parity"] == "pass"
+    with pytest.raises(RegistryUnavailable, match="no serving came"):
+        registry.load_serving(found)
+    assert registry.promote("employment")[1].version == found.version
