@@ -2,7 +2,6 @@
 
 from prefect import get_run_logger
 
-from sluice.adapters.model_file import load_model
 from sluice.adapters.registry import open_registry
 from sluice.config.service import ServiceConfig
 from sluice.gates.bias import BiasGate, measure_bias
@@ -33,7 +32,7 @@ def weigh_bias(
     holdout = Holdout(y=frame[config.data.target].to_numpy(), frame=frame)
     columns = " and ".join(config.bias.columns) or "none"
     get_run_logger().info("auditing groups by %s on %s rows", columns, f"{len(frame):,}")
-    predictions = predict(load_model(model.file), frame, config.data, config.problem)
+    predictions = predict(model.open(), frame, config.data, config.problem)
     favourable = config.data.positive if config.bias.favourable is None else config.bias.favourable
     evidence = measure_bias(config.bias, config.problem, favourable, holdout, predictions)
     verdict = BiasGate(config.bias).judge(evidence)

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from prefect import get_run_logger
 
-from sluice.adapters.model_file import load_model
 from sluice.adapters.registry import open_registry
 from sluice.config.service import ServiceConfig
 from sluice.gates.evaluation import EvaluationGate, Holdout, measure_evaluation
@@ -42,7 +41,7 @@ def weigh_candidate(
     frame = read_part(config, release, parts, "compared")
     holdout = Holdout(y=frame[config.data.target].to_numpy(), frame=frame)
     log.info("scoring %s held-out rows", f"{len(frame):,}")
-    pipeline = load_model(model.file)
+    pipeline = model.open()
     candidate = predict(pipeline, frame, config.data, config.problem)
     champion = score_champion(config, release, frame)
     log.info("comparing with the champion, %s bootstrap draws", f"{config.evaluation.draws:,}")

@@ -7,7 +7,6 @@ from prefect.artifacts import create_link_artifact
 from prefect.events import emit_event
 from prefect.runtime import flow_run
 
-from sluice.adapters.model_file import load_model
 from sluice.adapters.registry import open_registry
 from sluice.config.service import ServiceConfig
 from sluice.gates.parity import choose_form
@@ -55,7 +54,7 @@ def register_candidate(
     registry = open_registry(find_home())
     frame = read_part(config, release, parts, "training")
     example = frame[list(config.data.features)].head(EXAMPLE_ROWS)
-    pipeline = load_model(model.file)
+    pipeline = model.open()
     card = write_card(
         config,
         release.identity,

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from prefect import get_run_logger
 
-from sluice.adapters.model_file import load_model
 from sluice.adapters.onnx_model import load_serving, save_serving
 from sluice.adapters.registry import open_registry
 from sluice.config.service import ServiceConfig
@@ -45,7 +44,7 @@ def build_served_form(config: ServiceConfig, release: Release, model: TrainedMod
     if config.serving == "sklearn":
         return ServedFiles(problem="the configuration asks for the trained form")
     try:
-        form = build_serving_form(load_model(model.file), config.data)
+        form = build_serving_form(model.open(), config.data)
     except ServingImpossible as error:
         return ServedFiles(problem=str(error))
     folder = release.folder / "serving"
@@ -83,7 +82,7 @@ def compare_forms(
         Fault: the table cannot be reached.
     """
     frame = read_part(config, release, parts, "compared")
-    trained = predict(load_model(model.file), frame, config.data, config.problem)
+    trained = predict(model.open(), frame, config.data, config.problem)
     try:
         answers = load_serving(served.folder).predict(take_columns(frame, config.data))
     except ServingImpossible as error:

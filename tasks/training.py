@@ -2,11 +2,13 @@
 
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from prefect import get_run_logger
 
-from sluice.adapters.model_file import save_model
+from sluice.adapters.model_file import load_model, save_model
 from sluice.adapters.registry import open_registry
 from sluice.config.service import ServiceConfig
 from sluice.home import find_home
@@ -29,6 +31,20 @@ class TrainedModel:
     def file(self) -> Path:
         """The model file."""
         return Path(self.path)
+
+    def open(self) -> Any:
+        """Give the pipeline as its file holds it; one process reads and checks the file once.
+
+        Raises:
+            ModelUntrusted: the file holds a type that nobody reviewed.
+        """
+        return _read_model(self.path, self.file.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _read_model(path: str, written: int) -> Any:
+    """Read a model file; `written` (when it was) tells a file that was written anew."""
+    return load_model(Path(path))
 
 
 @effect
