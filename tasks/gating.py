@@ -2,7 +2,6 @@
 
 from prefect import get_run_logger
 from prefect.artifacts import create_table_artifact
-from prefect.events import emit_event
 
 from sluice.errors import (
     BiasFound,
@@ -15,6 +14,7 @@ from sluice.errors import (
 from sluice.report.verdict_table import verdict_rows
 from sluice.verdict import Outcome, Verdict
 from tasks.decorators import gate
+from tasks.events import tell_world
 
 FINDINGS: dict[str, type[GateFailed]] = {
     "data": DataRejected,
@@ -70,11 +70,8 @@ def describe_verdict(verdict: Verdict, link: str) -> str:
 
 def emit_verdict(verdict: Verdict, service: str) -> None:
     """Tell the world: `gate.passed` or `gate.failed`, on the service's one resource id."""
-    emit_event(
-        event="gate.passed" if verdict.passed else "gate.failed",
-        resource={
-            "prefect.resource.id": f"sluice.service.{service}",
-            "prefect.resource.name": service,
-        },
-        payload={"gate": verdict.gate, "outcome": verdict.outcome.value, "reason": verdict.reason},
+    tell_world(
+        service,
+        "gate.passed" if verdict.passed else "gate.failed",
+        {"gate": verdict.gate, "outcome": verdict.outcome.value, "reason": verdict.reason},
     )

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prefect import get_run_logger
-from prefect.events import emit_event
 
 from sluice.adapters.delta import append_batch, find_batch, latest_version, read_version
 from sluice.adapters.expectations import measure_data
@@ -18,6 +17,7 @@ from sluice.gates.data import DataGate
 from sluice.home import find_home
 from sluice.verdict import Verdict
 from tasks.decorators import effect
+from tasks.events import tell_world
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,9 @@ def append_rows(config: ServiceConfig, path: Path) -> DataVersion:
         config.service,
         f"{data.rows:,}",
     )
-    emit_event(
-        event="data.changed",
-        resource={
-            "prefect.resource.id": f"sluice.service.{config.service}",
-            "prefect.resource.name": config.service,
-        },
-        payload={"version": data.version, "rows": data.rows},
+    tell_world(
+        config.service,
+        "data.changed",
+        {"version": data.version, "rows": data.rows},
     )
     return data

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from prefect import get_run_logger
 from prefect.artifacts import create_link_artifact
-from prefect.events import emit_event
 from prefect.runtime import flow_run
 
 from sluice.adapters.registry import open_registry
@@ -16,6 +15,7 @@ from sluice.models.training import find_threshold
 from sluice.report.card import write_card
 from sluice.verdict import Verdict
 from tasks.decorators import effect
+from tasks.events import tell_world
 from tasks.release import Release, link_run
 from tasks.rows import Parts, read_part
 from tasks.serving import ServedFiles
@@ -91,13 +91,10 @@ def register_candidate(
         link_text=f"{config.service} v{version.version} in MLflow",
         description="Model, model card, verdicts, plots and configuration of this release",
     )
-    emit_event(
-        event="candidate.registered",
-        resource={
-            "prefect.resource.id": f"sluice.service.{config.service}",
-            "prefect.resource.name": config.service,
-        },
-        payload={"version": version.version, "alias": alias, "release": release.identity.id},
+    tell_world(
+        config.service,
+        "candidate.registered",
+        {"version": version.version, "alias": alias, "release": release.identity.id},
     )
     get_run_logger().info("registered %s v%d as %s", config.service, version.version, alias)
     return Registered(config.service, version.version, alias, release.identity.id, release.run_id)
