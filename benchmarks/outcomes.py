@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=10)
     seeds = parser.parse_args().seeds
-    from sluice.adapters.session import open_session
+    from sluice.adapters.server.session import open_session
 
     found: Counter[tuple[str, str]] = Counter()
     started = time.perf_counter()

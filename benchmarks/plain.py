@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sluice.adapters.delta import latest_version, read_version
 from sluice.adapters.environment import read_code_version, read_environment
-from sluice.adapters.expectations import measure_data
-from sluice.adapters.model_file import load_model, save_model
-from sluice.adapters.onnx_model import load_serving, save_serving
-from sluice.adapters.registry import Registry, open_registry
-from sluice.adapters.registry_models import ModelVersionRef
+from sluice.adapters.registry.client import Registry, open_registry
+from sluice.adapters.registry.model_file import load_model, save_model
+from sluice.adapters.registry.onnx_model import load_serving, save_serving
+from sluice.adapters.registry.versions import ModelVersionRef
+from sluice.adapters.tables.delta import latest_version, read_version
+from sluice.adapters.validation.expectations import measure_data
 from sluice.config.loading import dump_service, load_service
 from sluice.config.service import ServiceConfig
 from sluice.config.split import SplitConfig

@@ -8,9 +8,9 @@ from pathlib import Path
 from demo.faults import FAULTS
 from flows.running import Ending, run_ingest, run_release
 from flows.terminal import say
-from sluice.adapters.delta import append_batch
-from sluice.adapters.files import read_batch
-from sluice.adapters.registry import open_registry
+from sluice.adapters.registry.client import open_registry
+from sluice.adapters.tables.delta import append_batch
+from sluice.adapters.tables.files import read_batch
 from sluice.config.loading import load_service
 from sluice.config.overrides import Overrides, apply_overrides
 from sluice.config.service import ServiceConfig

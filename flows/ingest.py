@@ -6,6 +6,7 @@ from typing import Any
 from prefect import flow
 
 from sluice.config.loading import load_service
+from tasks.form import ServiceName
 from tasks.gating import pass_gate
 from tasks.ingestion import append_rows, weigh_batch
 from tasks.outcome import state_failure
@@ -20,7 +21,7 @@ from tasks.settings import environment_name
     validate_parameters=True,
 )
 @state_failure
-def ingest(service: str, file: str) -> dict[str, Any]:
+def ingest(service: ServiceName, file: str) -> dict[str, Any]:
     """Append a file as a new version of the service's data, or quarantine it whole.
 
     Args:

@@ -25,7 +25,7 @@ def start_service(file: str, wishes: "Wishes", force: bool) -> None:
         Fault: a file or folder cannot be reached.
     """
     from sluice.adapters.new_service import check_free, write_service
-    from sluice.adapters.unknown_file import read_unknown
+    from sluice.adapters.tables.unknown_file import read_unknown
     from sluice.profile.document import write_document
     from sluice.profile.draft import assign_roles, draft_service
     from sluice.profile.naming import name_service

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 
 from flows.terminal import say, show_rows, show_verdicts
-from sluice.adapters.registry_models import ModelVersionRef
+from sluice.adapters.registry.versions import ModelVersionRef
 from sluice.config.loading import list_services
 from sluice.errors import ServiceUnknown
 from sluice.home import find_home
@@ -22,7 +22,7 @@ def show_services(service: str) -> None:
     known = list_services()
     if service and service not in known:
         raise ServiceUnknown(f"no service '{service}'; known: {', '.join(known)}")
-    from sluice.adapters.registry import open_registry
+    from sluice.adapters.registry.client import open_registry
     from tasks.recording import read_verdicts
 
     registry = open_registry(find_home())
@@ -84,8 +84,8 @@ def serve_pages() -> None:
         ServerUnavailable: a server does not come up.
         Fault: the registry cannot be made ready.
     """
-    from sluice.adapters.pages import run_registry_pages
-    from sluice.adapters.session import open_session
+    from sluice.adapters.server.pages import run_registry_pages
+    from sluice.adapters.server.session import open_session
 
     home = find_home()
     with open_session(home, say) as api, run_registry_pages(home, say) as pages:

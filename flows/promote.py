@@ -3,6 +3,7 @@
 from prefect import flow
 
 from sluice.config.loading import load_service
+from tasks.form import ServiceName
 from tasks.outcome import state_failure
 from tasks.registration import Registered, promote_candidate
 from tasks.settings import environment_name
@@ -15,7 +16,7 @@ from tasks.settings import environment_name
     result_serializer="json",
 )
 @state_failure
-def promote(service: str) -> Registered:
+def promote(service: ServiceName) -> Registered:
     """Move the champion alias to the candidate that passed every gate, without asking traffic.
 
     Args:

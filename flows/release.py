@@ -11,6 +11,7 @@ from sluice.metrics import check_metrics
 from tasks.bias import weigh_bias
 from tasks.control import answer_cause, confirm_lease, hold_release
 from tasks.evaluation import weigh_candidate
+from tasks.form import ServiceName
 from tasks.gating import pass_gate
 from tasks.naming import name_release
 from tasks.outcome import end_skipped, state_failure
@@ -31,7 +32,7 @@ from tasks.validation import weigh_data
 )
 @state_failure
 def release(
-    service: str,
+    service: ServiceName,
     data_version: int = LATEST,
     overrides: Overrides = Overrides(),  # noqa: B008
     cause: str = "by hand",

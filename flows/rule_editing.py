@@ -19,7 +19,7 @@ def change_rules(service: str, action: str, words: list[str]) -> None:
         Refused: the service, the action, a column, a rule or a value will not do.
         Fault: the suite's file cannot be written.
     """
-    from sluice.adapters.suite_file import read_suite, write_suite
+    from sluice.adapters.validation.suite_file import read_suite, write_suite
 
     data = load_service(service, environment_name()).data
     suite = read_suite(SUITES, data.suite)
@@ -33,7 +33,7 @@ def change_rules(service: str, action: str, words: list[str]) -> None:
 
 def list_rules(service: str, rules: list[dict[str, Any]]) -> None:
     """Print each rule's number, the name that verdicts use, and its values."""
-    from sluice.adapters.rules import name_rule
+    from sluice.adapters.validation.rules import name_rule
     from sluice.profile.rule_changes import describe_rule
 
     rows = [
@@ -57,8 +57,8 @@ def apply_change(
     Raises:
         RuleInvalid: the action is unknown or lacks words, or what it asks for cannot be.
     """
-    from sluice.adapters.rules import name_rule
-    from sluice.adapters.suite_file import build_expectation
+    from sluice.adapters.validation.rules import name_rule
+    from sluice.adapters.validation.suite_file import build_expectation
     from sluice.profile import rule_changes as changes
 
     if action == "add" and len(words) >= 2:

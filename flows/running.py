@@ -41,7 +41,7 @@ def open_terminal(service: str = "") -> Iterator[str]:
     """
     if service:
         check_metrics(load_service(service, environment_name()))
-    from sluice.adapters.session import open_session
+    from sluice.adapters.server.session import open_session
 
     with open_session(find_home(), say) as api:
         try:

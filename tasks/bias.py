@@ -2,7 +2,7 @@
 
 from prefect import get_run_logger
 
-from sluice.adapters.registry import open_registry
+from sluice.adapters.registry.client import open_registry
 from sluice.config.service import ServiceConfig
 from sluice.gates.bias import BiasGate, measure_bias
 from sluice.gates.evaluation import Holdout

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from prefect import get_run_logger
 from prefect.runtime import flow_run
 
-from sluice.adapters.control import Control, open_control
-from sluice.adapters.delta import latest_version
+from sluice.adapters.control.store import Control, open_control
+from sluice.adapters.tables.delta import latest_version
 from sluice.config.loading import hash_service
 from sluice.config.service import ServiceConfig
 from sluice.control.cause import Claim

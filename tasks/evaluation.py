@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from prefect import get_run_logger
 
-from sluice.adapters.registry import open_registry
+from sluice.adapters.registry.client import open_registry
 from sluice.config.service import ServiceConfig
 from sluice.gates.evaluation import EvaluationGate, Holdout, measure_evaluation
 from sluice.home import find_home

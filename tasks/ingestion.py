@@ -5,10 +5,10 @@ from pathlib import Path
 
 from prefect import get_run_logger
 
-from sluice.adapters.delta import append_batch, find_batch, latest_version, read_version
-from sluice.adapters.expectations import measure_data
-from sluice.adapters.files import read_batch
-from sluice.adapters.quarantine import quarantine_batch
+from sluice.adapters.tables.delta import append_batch, find_batch, latest_version, read_version
+from sluice.adapters.tables.files import read_batch
+from sluice.adapters.tables.quarantine import quarantine_batch
+from sluice.adapters.validation.expectations import measure_data
 from sluice.config.service import ServiceConfig
 from sluice.data.content import hash_content
 from sluice.data.version import DataVersion

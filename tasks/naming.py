@@ -2,7 +2,7 @@
 
 from prefect.runtime import flow_run
 
-from sluice.adapters.delta import latest_version
+from sluice.adapters.tables.delta import latest_version
 from sluice.errors import SluiceError
 from sluice.home import find_home
 from tasks.release import LATEST

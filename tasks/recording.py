@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sluice.adapters.registry import open_registry
+from sluice.adapters.registry.client import open_registry
 from sluice.home import find_home
 from sluice.verdict import Verdict
 from tasks.release import Release, link_run

@@ -6,7 +6,7 @@ from prefect import get_run_logger
 from prefect.artifacts import create_link_artifact
 from prefect.runtime import flow_run
 
-from sluice.adapters.registry import open_registry
+from sluice.adapters.registry.client import open_registry
 from sluice.config.service import ServiceConfig
 from sluice.gates.parity import choose_form
 from sluice.home import find_home

@@ -10,10 +10,10 @@ from pathlib import Path
 from prefect import get_run_logger
 from prefect.runtime import flow_run
 
-from sluice.adapters.delta import latest_version, read_version
 from sluice.adapters.environment import read_code_version, read_environment
-from sluice.adapters.registry import Registry, open_registry
-from sluice.adapters.registry_models import ModelVersionRef
+from sluice.adapters.registry.client import Registry, open_registry
+from sluice.adapters.registry.versions import ModelVersionRef
+from sluice.adapters.tables.delta import latest_version, read_version
 from sluice.config.loading import dump_service, hash_service
 from sluice.config.service import ServiceConfig
 from sluice.data.version import DataVersion

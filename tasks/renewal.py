@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sluice.adapters.control import Control
+from sluice.adapters.control.store import Control
 from sluice.control.lease import Lease
 from sluice.errors import LeaseLost, SluiceError
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from prefect import get_run_logger
 
-from sluice.adapters.delta import read_version
-from sluice.adapters.registry_models import ModelVersionRef
-from sluice.adapters.snapshot import read_once
+from sluice.adapters.registry.versions import ModelVersionRef
+from sluice.adapters.tables.delta import read_version
+from sluice.adapters.tables.snapshot import read_once
 from sluice.config.service import ServiceConfig
 from sluice.config.split import SplitConfig
 from sluice.data.split import comparison_mask, split_rows

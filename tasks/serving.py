@@ -5,8 +5,8 @@ from pathlib import Path
 
 from prefect import get_run_logger
 
-from sluice.adapters.onnx_model import load_serving, save_serving
-from sluice.adapters.registry import open_registry
+from sluice.adapters.registry.client import open_registry
+from sluice.adapters.registry.onnx_model import load_serving, save_serving
 from sluice.config.service import ServiceConfig
 from sluice.errors import ServingImpossible
 from sluice.gates.parity import ParityEvidence, ParityGate, measure_parity

@@ -8,8 +8,8 @@ from typing import Any
 
 from prefect import get_run_logger
 
-from sluice.adapters.model_file import load_model, save_model
-from sluice.adapters.registry import open_registry
+from sluice.adapters.registry.client import open_registry
+from sluice.adapters.registry.model_file import load_model, save_model
 from sluice.config.service import ServiceConfig
 from sluice.home import find_home
 from sluice.models.training import fit_model

@@ -4,8 +4,8 @@ from functools import partial
 
 from prefect import get_run_logger
 
-from sluice.adapters.expectations import measure_data
-from sluice.adapters.snapshot import read_once
+from sluice.adapters.tables.snapshot import read_once
+from sluice.adapters.validation.expectations import measure_data
 from sluice.config.service import ServiceConfig
 from sluice.gates.data import DataGate
 from sluice.home import find_home

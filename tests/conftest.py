@@ -22,7 +22,7 @@ os.environ["SLUICE_HOME"] = str(SESSION_HOME)
 for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", "SLUICE_ENV", "SLUICE_CONTROL_URL"):
     os.environ.pop(name, None)
 
-from sluice.adapters.server import server_environment  # noqa: E402
+from sluice.adapters.server.home_server import server_environment  # noqa: E402
 from sluice.home import Home  # noqa: E402
 
 SERVER_HOME = Home(SESSION_HOME)
@@ -41,7 +41,7 @@ def _session_home() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def api() -> Iterator[str]:
     """A real Prefect server on loopback; give its API's address."""
-    from sluice.adapters.server import run_server
+    from sluice.adapters.server.home_server import run_server
 
     url = os.environ.pop("PREFECT_API_URL")
     with run_server(SERVER_HOME, port=SERVER_PORT, report=lambda _: None) as address:

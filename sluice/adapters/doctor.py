@@ -9,8 +9,8 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from sluice.adapters.port_user import name_user
-from sluice.adapters.server_process import is_alive, is_free, read_record
+from sluice.adapters.server.port_user import name_user
+from sluice.adapters.server.process import is_alive, is_free, read_record
 from sluice.doctor import (
     Finding,
     judge_disk,

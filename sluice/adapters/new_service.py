@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sluice.adapters.storage import explain_os_error
-from sluice.adapters.suite_file import build_suite, dump_suite
+from sluice.adapters.validation.suite_file import build_suite, dump_suite
 from sluice.adapters.whole_files import write_whole
 from sluice.errors import ServiceExists
 from sluice.profile.rules import Rule

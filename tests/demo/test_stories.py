@@ -67,6 +67,6 @@ def test_verdict_was_published_before_it_was_raised(story: Any) -> None:
 
 
 def test_nothing_was_registered_as_candidate(story: Any) -> None:
-    from sluice.adapters.registry import open_registry
+    from sluice.adapters.registry.client import open_registry
 
     assert open_registry(story[3]).find_alias("employment", "candidate") is None

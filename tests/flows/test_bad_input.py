@@ -202,8 +202,8 @@ def test_single_class_that_came_past_the_gate_is_halted_by_the_release(
     home: Home, survey: pd.DataFrame, tmp_path: Path
 ) -> None:
     from flows.release import release
-    from sluice.adapters.delta import append_batch
-    from sluice.adapters.files import read_batch
+    from sluice.adapters.tables.delta import append_batch
+    from sluice.adapters.tables.files import read_batch
     from sluice.config.loading import load_service
 
     config = load_service("employment", "development")

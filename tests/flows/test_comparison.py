@@ -52,7 +52,7 @@ def test_champion_of_rows_that_nobody_can_name_is_refused(stocked: Home) -> None
     """A champion whose data version now holds other rows cannot be compared with."""
     from dataclasses import replace
 
-    from sluice.adapters.registry import open_registry
+    from sluice.adapters.registry.client import open_registry
 
     config = load_service("employment", "development")
     champion = open_registry(stocked).find_alias("employment", "champion")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from sluice.adapters.expectations import measure_data
-from sluice.adapters.files import read_batch
+from sluice.adapters.tables.files import read_batch
+from sluice.adapters.validation.expectations import measure_data
 from sluice.config.loading import load_service
 from sluice.home import SAMPLES, SUITES, Home
 from support import run_sluice

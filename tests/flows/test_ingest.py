@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sluice.adapters.delta import latest_version, list_versions
+from sluice.adapters.tables.delta import latest_version, list_versions
 from sluice.errors import DataMissing
 from sluice.home import SAMPLES, Home
 from support import artifacts_of, ingest_year

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from sluice.adapters.control import open_control
-from sluice.adapters.registry import open_registry
+from sluice.adapters.control.store import open_control
+from sluice.adapters.registry.client import open_registry
 from sluice.home import Home
 from support import describe_state, ingest_year, logs_of
 from tasks.control import TTL_SECONDS

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sluice.adapters.registry import open_registry
+from sluice.adapters.registry.client import open_registry
 from sluice.config.loading import load_service
 from sluice.errors import RegistryUnavailable
 from sluice.home import Home

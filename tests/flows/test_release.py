@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sluice.adapters.registry import open_registry
+from sluice.adapters.registry.client import open_registry
 from sluice.home import Home
 from support import artifacts_of, gate_runs_of, ingest_year, session_root
 
@@ -84,7 +84,7 @@ def test_each_gate_ran_once(candidate: Any) -> None:
 def test_served_form_is_kept_beside_the_model(stocked: Home, candidate: Any) -> None:
     import numpy as np
 
-    from sluice.adapters.delta import read_version
+    from sluice.adapters.tables.delta import read_version
     from sluice.config.loading import load_service
     from sluice.models.prediction import predict
     from sluice.models.serving.form import take_columns

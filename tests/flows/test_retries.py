@@ -39,7 +39,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 @pytest.fixture(scope="module")
 def begun(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """A home with 2015 ingested, a registry made ready and no model yet."""
-    from sluice.adapters.registry import open_registry
+    from sluice.adapters.registry.client import open_registry
 
     with pytest.MonkeyPatch.context() as patch:
         root = tmp_path_factory.mktemp("retries")
@@ -163,8 +163,8 @@ def test_release_outlives_an_unreadable_table(begun: Home) -> None:
 
 
 def append_leaky_year(home: Home) -> None:
-    from sluice.adapters.delta import append_batch
-    from sluice.adapters.files import read_batch
+    from sluice.adapters.tables.delta import append_batch
+    from sluice.adapters.tables.files import read_batch
 
     config = load_service("employment", "development")
     clean = pd.read_parquet(SAMPLES / "acs_employment_2017.parquet")

@@ -15,7 +15,7 @@ from pathlib import Path
 CLAIMANT = """
 import sys
 from pathlib import Path
-from sluice.adapters.control import open_control
+from sluice.adapters.control.store import open_control
 from sluice.errors import SluiceError
 from sluice.home import Home
 root, action, name = sys.argv[1:]

@@ -110,8 +110,8 @@ def write_service(folder: Path, name: str, *changes: tuple[str, str]) -> Path:
 
 def describe_state(home: Home) -> dict[str, Any]:
     """Say what a home holds for the default service: data versions, refused batches, models."""
-    from sluice.adapters.delta import list_versions
-    from sluice.adapters.registry import open_registry
+    from sluice.adapters.registry.client import open_registry
+    from sluice.adapters.tables.delta import list_versions
     from sluice.errors import DataMissing
 
     try:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prefect import flow
 
-from sluice.adapters.control import open_control
+from sluice.adapters.control.store import open_control
 from sluice.config.loading import load_service
 from sluice.control.lease import Lease
 from sluice.errors import BiasFound, DataMissing

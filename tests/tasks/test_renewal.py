@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sluice.adapters.control import Control, open_control
+from sluice.adapters.control.store import Control, open_control
 from sluice.control.lease import Lease
 from sluice.home import Home
 from tasks.renewal import keep_lease

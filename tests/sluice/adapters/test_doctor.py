@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sluice.adapters.doctor import PINNED, examine
-from sluice.adapters.port_user import name_user
+from sluice.adapters.server.port_user import name_user
 from sluice.doctor import Finding
 from sluice.home import Home
 

@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 from sluice.adapters.new_service import check_free, write_service
-from sluice.adapters.suite_file import build_expectation, dump_suite, read_suite, write_suite
+from sluice.adapters.validation.suite_file import (
+    build_expectation,
+    dump_suite,
+    read_suite,
+    write_suite,
+)
 from sluice.adapters.whole_files import write_whole
 from sluice.errors import DataUnavailable, ServiceExists
 from sluice.home import SUITES

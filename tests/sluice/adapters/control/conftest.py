@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from control_support import run_postgres, why_no_postgres
-from sluice.adapters.control import Control, open_control
+from sluice.adapters.control.store import Control, open_control
 from sluice.control.lease import Lease
 from sluice.home import Home
 

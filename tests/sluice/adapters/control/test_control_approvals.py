@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from sluice.adapters.control import Control, open_control
+from sluice.adapters.control.store import Control, open_control
 from sluice.control.approval import Answer, Approval
 from sluice.errors import DecisionRefused
 from sluice.home import Home

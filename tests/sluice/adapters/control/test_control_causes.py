@@ -3,7 +3,7 @@
 import pytest
 
 from control_support import race
-from sluice.adapters.control import Control
+from sluice.adapters.control.store import Control
 from sluice.control.lease import Lease
 from sluice.errors import LeaseLost
 from sluice.home import Home

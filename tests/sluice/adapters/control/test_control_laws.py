@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sluice.adapters.control import open_control
+from sluice.adapters.control.store import open_control
 from sluice.control.lease import Lease, LeaseWatch
 from sluice.errors import LeaseLost
 from sluice.home import Home

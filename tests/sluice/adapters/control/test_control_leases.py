@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from control_support import race
-from sluice.adapters.control import Control, open_control
+from sluice.adapters.control.store import Control, open_control
 from sluice.control.lease import Lease, LeaseWatch
 from sluice.errors import LeaseLost
 from sluice.home import Home
@@ -82,7 +82,7 @@ def test_of_many_processes_one_takes_a_lapsed_lease(store: Home, lease: Lease) -
 HOLDER = """
 import sys, time
 from pathlib import Path
-from sluice.adapters.control import open_control
+from sluice.adapters.control.store import open_control
 from sluice.home import Home
 leases = open_control(Home(Path(sys.argv[1]))).leases
 lease = leases.acquire("employment", "release", "killed", 1.0)

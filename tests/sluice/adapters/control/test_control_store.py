@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import inspect, text
 
 from control_support import race
-from sluice.adapters.control import open_control
-from sluice.adapters.control_database import Database
-from sluice.adapters.control_migrations import MIGRATIONS, Step, migrate
-from sluice.adapters.control_schema import METADATA
+from sluice.adapters.control.database import Database
+from sluice.adapters.control.migrations import MIGRATIONS, Step, migrate
+from sluice.adapters.control.schema import METADATA
+from sluice.adapters.control.store import open_control
 from sluice.errors import ControlUnavailable, ControlUnusable
 from sluice.home import Home
 

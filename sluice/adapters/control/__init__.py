@@ -1,0 +1,1 @@
+"""The control store's tables: leases, causes, approvals."""

@@ -1,0 +1,165 @@
+"""Approvals in the control store: requested once, decided once, and each decision logged."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, select
+
+from sluice.adapters.control.database import Database, insert_once
+from sluice.adapters.control.schema import APPROVALS, DECISIONS
+from sluice.control.approval import Answer, Approval, Decision
+from sluice.errors import DecisionRefused
+
+KEY = ("service", "version", "verdict_digest")
+CLOCK = "the deadline"
+LATE = "nobody decided in time"
+
+
+class Approvals:
+    """The store's approvals; each call is one transaction.
+
+    Every method raises `ControlUnavailable` where the database is locked or does not answer.
+    Times carry their zone; `now` is the caller's.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def request(
+        self, service: str, version: int, verdict_digest: str, deadline: datetime
+    ) -> Approval:
+        """Ask for a decision; asking again for the same verdicts gives how that request stands.
+
+        Another digest is another request: nobody approves verdicts that were not shown.
+        """
+        asked = Approval(service, version, verdict_digest, deadline)
+        values = {**_key(asked), "deadline": _write_time(deadline), "answer": asked.answer.value}
+        with self._database.transact("requesting an approval") as connection:
+            insert_once(connection, APPROVALS, values)
+            found = _read(connection, asked)
+        return found or asked
+
+    def decide(
+        self, approval: Approval, answer: Answer, by: str, why: str, now: datetime
+    ) -> Approval:
+        """Answer a request, exactly once; the same words again, after an answer lost, are taken.
+
+        Raises:
+            DecisionRefused: unknown, decided already, too late, or without a name and a reason.
+        """
+        if answer not in (Answer.APPROVED, Answer.REFUSED) or not by.strip() or not why.strip():
+            raise DecisionRefused(
+                f"{_name(approval)}: found '{answer}'{'' if by.strip() else ' by nobody'}"
+                f"{'' if why.strip() else ' for no reason'}; "
+                "allowed: approved or refused, by somebody, for a reason"
+            )
+        with self._database.transact("deciding an approval") as connection:
+            found = _read(connection, approval)
+            if found is None:
+                raise DecisionRefused(f"{_name(approval)}: nobody asked for this decision")
+            given = approval.decide(answer, by, why, now)
+            if found.answer is answer and _is_logged(connection, given):
+                return found
+            if found.answer is Answer.PENDING and found.answer_at(now) is Answer.PENDING:
+                return _settle(connection, found, given)
+            state = found.answer_at(now)
+        if state is Answer.EXPIRED:
+            self.expire(approval.service, now)
+        raise DecisionRefused(f"{_name(approval)} is {state} already; the log of decisions has why")
+
+    def expire(self, service: str, now: datetime) -> list[Approval]:
+        """Close a service's requests that nobody answered in time, log it, and give them."""
+        with self._database.transact("closing late approvals") as connection:
+            late = [
+                item
+                for item in _read_all(connection, service)
+                if item.answer is Answer.PENDING and item.answer_at(now) is Answer.EXPIRED
+            ]
+            return [
+                _settle(connection, item, item.decide(Answer.EXPIRED, CLOCK, LATE, now))
+                for item in late
+            ]
+
+    def find(self, service: str, version: int, verdict_digest: str) -> Approval | None:
+        """Give a request as it stands, None where nobody asked."""
+        wanted = Approval(service, version, verdict_digest, datetime.min)
+        with self._database.transact("reading an approval") as connection:
+            return _read(connection, wanted)
+
+    def list_requests(self, service: str) -> list[Approval]:
+        """Give a service's requests, oldest first."""
+        with self._database.transact("listing approvals") as connection:
+            return _read_all(connection, service)
+
+    def list_decisions(self, service: str) -> list[Decision]:
+        """Give a service's log of decisions, oldest first."""
+        wanted = select(DECISIONS).where(DECISIONS.c.service == service)
+        with self._database.transact("listing decisions") as connection:
+            rows = connection.execute(wanted.order_by(DECISIONS.c.sequence)).mappings().all()
+        return [
+            Decision(
+                service=row["service"],
+                version=row["version"],
+                verdict_digest=row["verdict_digest"],
+                answer=Answer(row["answer"]),
+                by=row["decided_by"],
+                why=row["why"],
+                at=datetime.fromisoformat(row["at"]),
+            )
+            for row in rows
+        ]
+
+
+def _key(item: Approval | Decision) -> dict[str, str | int]:
+    return {name: getattr(item, name) for name in KEY}
+
+
+def _name(approval: Approval) -> str:
+    return f"approval of {approval.service} v{approval.version}"
+
+
+def _write_time(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _is(approval: Approval) -> ColumnElement[bool]:
+    return and_(*(APPROVALS.c[name] == value for name, value in _key(approval).items()))
+
+
+def _build(row: RowMapping) -> Approval:
+    return Approval(
+        service=row["service"],
+        version=row["version"],
+        verdict_digest=row["verdict_digest"],
+        deadline=datetime.fromisoformat(row["deadline"]),
+        answer=Answer(row["answer"]),
+    )
+
+
+def _read(connection: Connection, approval: Approval) -> Approval | None:
+    wanted = select(APPROVALS).where(_is(approval)).with_for_update()
+    row = connection.execute(wanted).mappings().first()
+    return _build(row) if row else None
+
+
+def _read_all(connection: Connection, service: str) -> list[Approval]:
+    wanted = select(APPROVALS).where(APPROVALS.c.service == service).order_by(APPROVALS.c.sequence)
+    rows = connection.execute(wanted.with_for_update()).mappings().all()
+    return [_build(row) for row in rows]
+
+
+def _is_logged(connection: Connection, given: Decision) -> bool:
+    wanted = {**_key(given), "answer": given.answer.value, "decided_by": given.by, "why": given.why}
+    same = and_(*(DECISIONS.c[name] == value for name, value in wanted.items()))
+    return connection.execute(select(DECISIONS.c.sequence).where(same)).first() is not None
+
+
+def _settle(connection: Connection, approval: Approval, given: Decision) -> Approval:
+    """Write the answer and its line in the log, in the caller's transaction."""
+    answer = given.answer.value
+    still = and_(_is(approval), APPROVALS.c.answer == Answer.PENDING.value)
+    connection.execute(APPROVALS.update().where(still).values(answer=answer))
+    line = {"answer": answer, "decided_by": given.by, "why": given.why}
+    values = {**_key(given), **line, "at": _write_time(given.at)}
+    connection.execute(DECISIONS.insert().values(**values))
+    return replace(approval, answer=given.answer)

@@ -1,0 +1,97 @@
+"""Leases in the control store, changed only where the row is still as the caller saw it."""
+
+from dataclasses import asdict
+
+from sqlalchemy import Connection, and_, select
+
+from sluice.adapters.control.database import Database, insert_once
+from sluice.adapters.control.schema import LEASES
+from sluice.control.lease import Lease
+from sluice.errors import LeaseLost
+
+
+class Leases:
+    """The store's leases; each call is one transaction.
+
+    Every method raises `ControlUnavailable` where the database is locked or does not answer.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, service: str, purpose: str) -> Lease:
+        """Give the lease as it stands; one that nobody ever held is free, at epoch 0."""
+        with self._database.transact("reading a lease") as connection:
+            return read_lease(connection, service, purpose)
+
+    def take(self, seen: Lease, holder: str, ttl: float) -> Lease | None:
+        """Take a lease that is free, or that a `LeaseWatch` found lapsed.
+
+        None where it is no longer as it was seen: its holder renewed it, or another was first.
+        """
+        with self._database.transact("taking a lease") as connection:
+            insert_once(connection, LEASES, asdict(Lease(seen.service, seen.purpose)))
+            taken = seen.take(holder, ttl)
+            return taken if _swap(connection, seen, taken) else None
+
+    def acquire(self, service: str, purpose: str, holder: str, ttl: float) -> Lease:
+        """Take the lease if it is free; else give it as its holder has it.
+
+        Who asks again under its own name, after an answer that got lost, is given its own.
+        """
+        seen = self.find(service, purpose)
+        while seen.is_free:
+            taken = self.take(seen, holder, ttl)
+            if taken:
+                return taken
+            seen = self.find(service, purpose)
+        return seen
+
+    def renew(self, lease: Lease) -> Lease:
+        """Move the counter on and give the lease as it is then.
+
+        Raises:
+            LeaseLost: another holds it, or it was freed.
+        """
+        with self._database.transact("renewing a lease") as connection:
+            now = require_lease(connection, lease)
+            _swap(connection, now, now.renew())
+            return now.renew()
+
+    def release(self, lease: Lease) -> bool:
+        """Free the lease; False, and nothing changes, where it is no longer this holder's."""
+        with self._database.transact("freeing a lease") as connection:
+            try:
+                now = require_lease(connection, lease)
+            except LeaseLost:
+                return False
+            return _swap(connection, now, now.free())
+
+
+def read_lease(connection: Connection, service: str, purpose: str) -> Lease:
+    """Give the lease inside a transaction, kept as it is until that ends."""
+    wanted = and_(LEASES.c.service == service, LEASES.c.purpose == purpose)
+    row = connection.execute(select(LEASES).where(wanted).with_for_update()).mappings().first()
+    return Lease(**row) if row else Lease(service, purpose)
+
+
+def require_lease(connection: Connection, lease: Lease) -> Lease:
+    """Give the lease as it stands inside a transaction, which its holder may now change.
+
+    Raises:
+        LeaseLost: another holds it, or it was freed.
+    """
+    now = read_lease(connection, lease.service, lease.purpose)
+    if (now.epoch, now.holder) != (lease.epoch, lease.holder):
+        fact = "was freed" if now.is_free else "was taken over"
+        raise LeaseLost(
+            f"the lease {lease.purpose} of {lease.service}, epoch {lease.epoch}, {fact}; "
+            f"it is at epoch {now.epoch}"
+        )
+    return now
+
+
+def _swap(connection: Connection, seen: Lease, wanted: Lease) -> bool:
+    """Change the row if every column is still as it was seen."""
+    same = and_(*(LEASES.c[name] == value for name, value in asdict(seen).items()))
+    return connection.execute(LEASES.update().where(same).values(asdict(wanted))).rowcount == 1

@@ -1,0 +1,147 @@
+"""Bringing the control store's schema up to the code's, by numbered steps that never change.
+
+A new step is appended with the next number. A step that was published is not edited.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, inspect, select, text
+
+from sluice.adapters.control.database import Database, translate_faults
+from sluice.adapters.control.schema import STEPS
+from sluice.adapters.file_lock import hold_lock
+from sluice.errors import ControlUnavailable, ControlUnusable
+
+LOCK_SECONDS = 10.0
+LOCK_KEY = 5_107_110  # any number that no other program locks in this Postgres database
+IDENTITY = {
+    "sqlite": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "postgresql": "INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+}
+FREEZE_DECISIONS = {
+    "sqlite": (
+        """CREATE TRIGGER decisions_never_change BEFORE UPDATE ON decisions
+        BEGIN SELECT RAISE(ABORT, 'decisions are only appended'); END""",
+        """CREATE TRIGGER decisions_never_go BEFORE DELETE ON decisions
+        BEGIN SELECT RAISE(ABORT, 'decisions are only appended'); END""",
+    ),
+    "postgresql": (
+        """CREATE FUNCTION keep_decisions() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'decisions are only appended'; END $$""",
+        """CREATE TRIGGER decisions_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON decisions
+        FOR EACH STATEMENT EXECUTE FUNCTION keep_decisions()""",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change of the schema; `{identity}` stands for the dialect's own numbered key."""
+
+    number: int
+    name: str
+    statements: tuple[str, ...]
+    freezes_decisions: bool = False
+
+
+MIGRATIONS = (
+    Step(
+        1,
+        "leases and causes",
+        (
+            """CREATE TABLE leases (
+            service TEXT NOT NULL, purpose TEXT NOT NULL, holder TEXT NOT NULL,
+            epoch INTEGER NOT NULL, ttl FLOAT NOT NULL, renewal INTEGER NOT NULL,
+            PRIMARY KEY (service, purpose))""",
+            """CREATE TABLE causes (
+            sequence {identity}, service TEXT NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL,
+            flow_run TEXT NOT NULL, purpose TEXT NOT NULL, lease_epoch INTEGER NOT NULL,
+            outcome TEXT NOT NULL, UNIQUE (service, kind, key))""",
+        ),
+    ),
+    Step(
+        2,
+        "approvals and decisions",
+        (
+            """CREATE TABLE approvals (
+            sequence {identity}, service TEXT NOT NULL, version INTEGER NOT NULL,
+            verdict_digest TEXT NOT NULL, deadline TEXT NOT NULL, answer TEXT NOT NULL,
+            UNIQUE (service, version, verdict_digest))""",
+            """CREATE TABLE decisions (
+            sequence {identity}, service TEXT NOT NULL, version INTEGER NOT NULL,
+            verdict_digest TEXT NOT NULL, answer TEXT NOT NULL, decided_by TEXT NOT NULL,
+            why TEXT NOT NULL, at TEXT NOT NULL)""",
+        ),
+        freezes_decisions=True,
+    ),
+)
+
+
+def migrate(database: Database, steps: tuple[Step, ...] = MIGRATIONS) -> list[int]:
+    """Apply the steps that are missing, all or none; give their numbers.
+
+    Of two processes that come at once one waits for the other and finds nothing left to do.
+
+    Raises:
+        ControlUnusable: the store has steps that this code does not know.
+        ControlUnavailable: the database is locked or does not answer.
+        StorageFull: no room to write.
+    """
+    with _alone(database), database.transact("bringing its schema up to date") as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK_KEY})"))
+        done = _read_steps(connection)
+        known = {step.number for step in steps}
+        if not done <= known:
+            raise ControlUnusable(
+                f"the control store has schema step {max(done)}, this code knows up to "
+                f"{max(known)}: run a newer Sluice, or use another store"
+            )
+        missing = [step for step in steps if step.number not in done]
+        for step in missing:
+            _apply(connection, step)
+    return [step.number for step in missing]
+
+
+@contextmanager
+def _alone(database: Database) -> Iterator[None]:
+    """Keep other processes of this machine out while a SQLite file is made and set to WAL.
+
+    The switch does not wait for a lock as everything else does. A server needs nothing here.
+    """
+    file = database.file
+    if file is None:
+        yield
+        return
+    try:
+        with hold_lock(file.with_name(f"{file.name}.lock"), LOCK_SECONDS):
+            _set_wal(database)
+            yield
+    except (TimeoutError, OSError) as error:
+        raise ControlUnavailable(f"control store: {error}") from error
+
+
+def _set_wal(database: Database) -> None:
+    """Set the file to write-ahead logging, which stays with it; outside any transaction."""
+    with translate_faults("opening its file"):
+        raw = database.engine.raw_connection()
+        try:
+            raw.cursor().execute("PRAGMA journal_mode=WAL")
+        finally:
+            raw.close()
+
+
+def _read_steps(connection: Connection) -> set[int]:
+    if not inspect(connection).has_table(STEPS.name):
+        STEPS.create(connection)
+    return set(connection.execute(select(STEPS.c.number)).scalars())
+
+
+def _apply(connection: Connection, step: Step) -> None:
+    dialect = connection.dialect.name
+    statements = step.statements + (FREEZE_DECISIONS[dialect] if step.freezes_decisions else ())
+    for statement in statements:
+        connection.exec_driver_sql(statement.replace("{identity}", IDENTITY[dialect]))
+    connection.execute(STEPS.insert().values(number=step.number, name=step.name))

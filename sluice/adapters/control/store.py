@@ -1,0 +1,40 @@
+"""The control store: what one run may do while others run, in a place that outlives them all.
+
+A SQLite file in the state folder, or Postgres where `SLUICE_CONTROL_URL` names one.
+"""
+
+from sluice.adapters.control.approvals import Approvals
+from sluice.adapters.control.causes import Causes
+from sluice.adapters.control.database import Database
+from sluice.adapters.control.leases import Leases
+from sluice.adapters.control.migrations import migrate
+from sluice.home import Home
+
+
+class Control:
+    """One control store; nothing is made or connected before `prepare`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.leases = Leases(database)
+        self.causes = Causes(database)
+        self.approvals = Approvals(database)
+
+    def prepare(self) -> list[int]:
+        """Make the store, or bring its schema up to date; give the steps that were missing.
+
+        Raises:
+            ControlUnusable: its schema is newer than this code.
+            ControlUnavailable: the database is locked or does not answer.
+            StorageFull: no room to write.
+        """
+        return migrate(self._database)
+
+
+def open_control(home: Home) -> Control:
+    """Give the control store of a state folder, or the one that the environment names.
+
+    Raises:
+        ControlUnusable: the address is wrong, or its driver is not installed.
+    """
+    return Control(Database(home.control_url))

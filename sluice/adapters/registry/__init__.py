@@ -1,0 +1,1 @@
+"""The model registry: runs, versions, aliases, and the files of a model."""

@@ -1,0 +1,114 @@
+"""A model version in the registry, and the folder that MLflow keeps for it."""
+
+import importlib.metadata
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sluice.errors import PromotionRefused
+from sluice.verdict import Outcome
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MODEL_FILE = "model.skops"
+SERVING_FOLDER = "serving"
+VERDICT = "sluice.verdict."
+REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
+
+
+@dataclass(frozen=True)
+class ModelVersionRef:
+    """One registered version of a service: enough to name, load and trace it.
+
+    `uri` is the registry's own address of it (`models:/employment/3`), `tags` what it was
+    registered with, `aliases` those that it carried when it was read.
+    """
+
+    service: str
+    version: int
+    run_id: str
+    tags: Mapping[str, str]
+    uri: str
+    aliases: tuple[str, ...] = field(default=())
+
+    @property
+    def data_version(self) -> int:
+        """The version of the service's data that it was trained on.
+
+        Raises:
+            KeyError: somebody else registered it, without our tags.
+        """
+        return int(self.tags["sluice.data.version"])
+
+
+def read_version(found: Any) -> ModelVersionRef:
+    """Give MLflow's own record of a model version as a reference."""
+    return ModelVersionRef(
+        service=found.name,
+        version=int(found.version),
+        run_id=found.run_id or "",
+        tags=dict(found.tags),
+        uri=f"models:/{found.name}/{found.version}",
+        aliases=tuple(found.aliases),
+    )
+
+
+def write_model(
+    folder: Path, record: Any, pipeline: Any, example: "pd.DataFrame", answers: Any
+) -> None:
+    """Write a pipeline as an MLflow model: skops, signature, example, pinned requirements.
+
+    Nothing is inferred by importing or running anything, which would take ten times as long.
+
+    Raises:
+        MlflowException: the pipeline holds a type that is not trusted.
+    """
+    from mlflow import sklearn as mlflow_sklearn
+    from mlflow.models import Model, infer_signature
+
+    from sluice.adapters.registry.model_file import TRUSTED_TYPES
+
+    with warnings.catch_warnings():
+        # MLflow advises against integer columns, and calls what pandas 3 deprecates.
+        warnings.simplefilter("ignore")
+        mlflow_sklearn.save_model(
+            pipeline,
+            str(folder),
+            mlflow_model=Model(
+                artifact_path=record.artifact_location,
+                run_id=record.source_run_id,
+                model_id=record.model_id,
+                model_uuid=record.model_id,
+            ),
+            serialization_format="skops",
+            skops_trusted_types=list(TRUSTED_TYPES),
+            signature=infer_signature(example, answers),
+            input_example=example,
+            pip_requirements=_pin_requirements(),
+        )
+
+
+def _pin_requirements() -> list[str]:
+    return [f"{name}=={importlib.metadata.version(name)}" for name in REQUIREMENTS]
+
+
+def check_verdicts(version: ModelVersionRef) -> None:
+    """Refuse a version of which not every gate said `pass`.
+
+    Raises:
+        PromotionRefused: a verdict is another, or there is none.
+    """
+    verdicts = {
+        key.removeprefix(VERDICT): outcome
+        for key, outcome in sorted(version.tags.items())
+        if key.startswith(VERDICT)
+    }
+    missed = [f"{gate} {told}" for gate, told in verdicts.items() if told != Outcome.PASS]
+    if not verdicts or missed:
+        found = ", ".join(missed) or "it carries no verdict"
+        raise PromotionRefused(
+            f"{version.service} v{version.version}: {found}; every gate must say `pass`"
+        )

@@ -1,0 +1,1 @@
+"""The Prefect server and the pages, as processes."""

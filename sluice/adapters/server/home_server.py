@@ -1,0 +1,237 @@
+"""The Prefect server of a home: one for all who need it, started by the first, ended by the last.
+
+Whoever uses the server holds a shared lock on a file. The first one starts it; each one that leaves
+looks whether anybody else holds the lock, and ends the server if not. So the one that started it
+never pulls it away from under another, and a server whose users were all killed is found, used and
+ended by the next.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from sluice.adapters.file_lock import hold_lock, try_lock
+from sluice.adapters.server.health import is_healthy, is_of_home
+from sluice.adapters.server.process import (
+    ServerRecord,
+    is_alive,
+    is_free,
+    read_record,
+    start_process,
+    stop_process,
+)
+from sluice.errors import ServerUnavailable
+from sluice.home import Home
+
+START_SECONDS = 180.0
+REPORT_SECONDS = 3.0
+POLL_SECONDS = 0.1
+PORTS = 20
+"""How many ports are tried, the wished one first."""
+LEASES = "prefect.server.concurrency.lease_storage.filesystem"
+
+
+def server_environment(home: Home) -> dict[str, str]:
+    """Give the variables under which everything of this home runs, the server included.
+
+    `PREFECT_API_URL` is there when the caller's environment names a server or the home's own is
+    alive. Telemetry is off; results are never pickled; leases outlive a restart of the server; no
+    flow starts a short-lived server of its own beside the one that holds the database.
+    """
+    record = read_record(home)
+    own = record.api if record and is_alive(home) else ""
+    api = os.environ.get("PREFECT_API_URL", "") or own
+    return {
+        "SLUICE_HOME": str(home.root),
+        "PREFECT_HOME": str(home.prefect),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
+        "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+        "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        "DO_NOT_TRACK": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "GX_ANALYTICS_ENABLED": "false",
+        **({"PREFECT_API_URL": api} if api else {}),
+    }
+
+
+@contextmanager
+def run_server(home: Home, port: int = 4200, *, report: Callable[[str], None]) -> Iterator[str]:
+    """Give the API's address of a server that answers, for as long as the block runs.
+
+    The server that `PREFECT_API_URL` names; else this home's own, started if it does not run, on
+    `port` or the next free one. The pages are at the same address without `/api`. SIGTERM and
+    SIGHUP end the block like Ctrl-C does.
+
+    Raises:
+        ServerUnavailable: the named server does not answer, or none can be started.
+    """
+    named = _find_named(home)
+    if named:
+        report(f"using the Prefect server at {named}")
+        yield named
+        return
+    with _translate_signals():
+        users, record = _join(home, port, report)
+        try:
+            yield record.api
+        finally:
+            _leave(home, users)
+
+
+def _find_named(home: Home) -> str:
+    """Give the server that the caller's environment names, empty if it names none but our own."""
+    named = os.environ.get("PREFECT_API_URL", "").rstrip("/")
+    own = read_record(home)
+    if not named or (own and own.api == named and (is_alive(home) or not is_healthy(named))):
+        return ""
+    if not is_healthy(named):
+        raise ServerUnavailable(
+            f"no Prefect server answers at {named}, which PREFECT_API_URL names;"
+            " start that one, or unset the variable to use this home's own"
+        )
+    return named
+
+
+def _join(home: Home, port: int, report: Callable[[str], None]) -> tuple[IO[str], ServerRecord]:
+    """Become a user of the home's server, starting it if need be."""
+    try:
+        with hold_lock(home.root / "server.lock", START_SECONDS, _tell_waiting(report)):
+            users = _users_file(home).open("a")
+            try:
+                try_lock(users, shared=True)
+                return users, _find_running(home, report) or _start(home, port, report)
+            except BaseException:
+                users.close()
+                raise
+    except OSError as error:
+        raise ServerUnavailable(f"the Prefect server of {home.root}: {error}") from error
+
+
+def _leave(home: Home, users: IO[str]) -> None:
+    """Stop being a user of the server; the last one ends it."""
+    with hold_lock(home.root / "server.lock", START_SECONDS):
+        users.close()
+        record = read_record(home)
+        with _users_file(home).open("a") as others:
+            if record and try_lock(others):
+                stop_process(home, record)
+
+
+def _find_running(home: Home, report: Callable[[str], None]) -> ServerRecord | None:
+    record = read_record(home)
+    if record is None or not is_alive(home):
+        return None
+    if not _await_health(home, record, report):
+        return None
+    report(f"using the Prefect server at {_page(record)}")
+    return record
+
+
+def _start(home: Home, port: int, report: Callable[[str], None]) -> ServerRecord:
+    log = home.logs / "prefect-server.log"
+    for candidate in range(port, port + PORTS):
+        if not is_free(candidate):
+            report(f"port {candidate} is taken by another program; trying {candidate + 1}")
+            continue
+        first = "" if (home.prefect / "prefect.db").exists() else "; it makes its database first"
+        report(f"starting the Prefect server at http://127.0.0.1:{candidate}{first}")
+        record = _launch(home, candidate, log)
+        try:
+            if _await_health(home, record, report):
+                return record
+        except BaseException:
+            stop_process(home, record)
+            raise
+        stop_process(home, record)  # it ended by itself: only collected
+        if is_free(candidate):
+            raise ServerUnavailable(f"the Prefect server ended while starting: {_last_line(log)}")
+        # Somebody took the port between our look and the server's own.
+    raise ServerUnavailable(f"ports {port} to {port + PORTS - 1} are all taken; free one of them")
+
+
+def _launch(home: Home, port: int, log: Path) -> ServerRecord:
+    environment = {**os.environ, **server_environment(home)}
+    environment["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"  # what its pages call
+    # The terminal's own format is not the server's.
+    environment.pop("PREFECT_LOGGING_SETTINGS_PATH", None)
+    home.prefect.mkdir(parents=True, exist_ok=True)
+    return start_process(home, port, environment, log)
+
+
+def _await_health(home: Home, record: ServerRecord, report: Callable[[str], None]) -> bool:
+    """Wait until the server answers; False if its process ended instead.
+
+    Raises:
+        ServerUnavailable: it lives and still does not answer.
+    """
+    began = time.monotonic()
+    told = began
+    while is_alive(home):
+        # The health of another home's server on the same port would deceive us.
+        if is_healthy(record.api) and is_of_home(record.api, home.prefect):
+            return True
+        now = time.monotonic()
+        if now - began > START_SECONDS:
+            raise ServerUnavailable(
+                f"the Prefect server at {_page(record)} does not answer after {START_SECONDS:.0f} s"
+            )
+        if now - told >= REPORT_SECONDS:
+            report(f"  the Prefect server is starting, {now - began:.0f} s")
+            told = now
+        time.sleep(POLL_SECONDS)
+    return False
+
+
+def _tell_waiting(report: Callable[[str], None]) -> Callable[[float], None]:
+    told = [-REPORT_SECONDS]
+
+    def tell(waited: float) -> None:
+        if waited - told[0] >= REPORT_SECONDS:
+            report(f"  another process starts or ends this home's Prefect server, {waited:.0f} s")
+            told[0] = waited
+
+    return tell
+
+
+@contextmanager
+def _translate_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP unwind the stack, which by default they would not."""
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    ours = []
+    if threading.current_thread() is threading.main_thread():
+        numbers = (signal.SIGTERM, signal.SIGHUP)
+        ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _users_file(home: Home) -> Path:
+    return home.root / "server.users"
+
+
+def _page(record: ServerRecord) -> str:
+    return record.api.removesuffix("/api")
+
+
+def _last_line(log: Path) -> str:
+    with suppress(OSError):
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        if lines:
+            return f"{lines[-1].strip()} (all of it in {log})"
+    return f"see {log}"

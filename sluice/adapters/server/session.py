@@ -1,0 +1,54 @@
+"""One sitting at the terminal: server up, registry ready, heavy libraries warming meanwhile."""
+
+import importlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sluice.adapters.registry.client import open_registry
+from sluice.adapters.server.home_server import run_server, server_environment
+from sluice.errors import SluiceError
+from sluice.home import PROJECT, Home
+
+HEAVY = (
+    "great_expectations",
+    "sklearn.ensemble",
+    "sklearn.compose",
+    "deltalake",
+    "skops.io",
+    "matplotlib.figure",
+)
+
+
+@contextmanager
+def open_session(home: Home, report: Callable[[str], None]) -> Iterator[str]:
+    """Start or join the server and make the registry ready; give the API's address.
+
+    The process's environment is set for flows that it runs itself; import flows only inside.
+
+    Raises:
+        ServerUnavailable: the server does not answer.
+        Fault: the registry cannot be made ready.
+    """
+    os.environ.update(server_environment(home))
+    os.environ["PREFECT_LOGGING_SETTINGS_PATH"] = str(PROJECT / "tasks" / "logging.yml")
+    failures: list[SluiceError] = []
+    warming = threading.Thread(target=_warm_up, args=(home, failures), daemon=True)
+    warming.start()
+    with run_server(home, report=report) as api:
+        os.environ["PREFECT_API_URL"] = api
+        warming.join()
+        if failures:
+            raise failures[0]
+        yield api
+
+
+def _warm_up(home: Home, failures: list[SluiceError]) -> None:
+    """Import what every release needs while the server starts in another process."""
+    try:
+        open_registry(home).prepare()
+    except SluiceError as error:
+        failures.append(error)
+    for name in HEAVY:
+        importlib.import_module(name)

@@ -1,0 +1,72 @@
+"""Data versions as a release saw them: read and checked once, kept in its own scratch folder.
+
+Every later step reads what was checked, even where the table changes or goes away meanwhile.
+"""
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+
+from sluice.adapters.storage import explain_os_error
+from sluice.adapters.tables.delta import read_version
+from sluice.data.version import DataVersion
+
+FACTS = b"sluice.data"
+
+
+def read_once(
+    folder: Path, uri: Path, service: str, version: int, id_column: str
+) -> tuple[pa.Table, DataVersion]:
+    """Give a version's rows, sorted by id, from the folder; from the table the first time.
+
+    Raises:
+        DataMissing: the service has no data yet, or not this version.
+        DataInvalid: the table's files hold other rows than were written.
+        StorageFull: no room for the copy.
+        DataUnavailable: the table, or the folder, cannot be reached.
+    """
+    path = _locate(folder, version)
+    if path.exists():
+        try:
+            return _read(path)
+        except (OSError, KeyError, ValueError):  # damaged: the table has the same rows
+            path.unlink(missing_ok=True)
+    table, data = read_version(uri, service, version, id_column)
+    keep_version(folder, table, data)
+    return table, data
+
+
+def keep_version(folder: Path, table: pa.Table, data: DataVersion) -> None:
+    """Keep rows that were checked, for `read_once`; the file is there complete, or not at all.
+
+    Raises:
+        StorageFull: no room for the copy.
+        DataUnavailable: the folder cannot be written to.
+    """
+    path = _locate(folder, data.version)
+    staging = path.with_name(f".{path.name}.{os.getpid()}")
+    marked = table.replace_schema_metadata({FACTS: json.dumps(asdict(data))})
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with pa.OSFile(str(staging), "wb") as sink, pa.ipc.new_file(sink, marked.schema) as writer:
+            writer.write_table(marked)
+        staging.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            staging.unlink()
+        raise explain_os_error(error, f"copy of data version {data.version}") from error
+
+
+def _locate(folder: Path, version: int) -> Path:
+    return folder / f"data-{version}.arrow"
+
+
+def _read(path: Path) -> tuple[pa.Table, DataVersion]:
+    with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as reader:
+        table = reader.read_all()
+    facts = json.loads(table.schema.metadata[FACTS])
+    return table.replace_schema_metadata(None), DataVersion(**facts)

@@ -1,0 +1,1 @@
+"""Great Expectations: suites, what they measure, their pages."""

@@ -1,0 +1,94 @@
+"""The served form's files: complete or absent, plain values only, named when they are damaged."""
+
+import json
+import pickletools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sluice.adapters.registry.onnx_model import GRAPH_FILE, ServedModel, load_serving, save_serving
+from sluice.errors import DataMissing, DataUnavailable, ServingImpossible
+from sluice.models.serving.answering import Answering, Calibrator
+from sluice.models.serving.form import ServingForm
+from sluice.models.serving.graph import build_graph
+from sluice.models.serving.preprocessing import NumberColumn, Preprocessing
+
+
+def make_form() -> ServingForm:
+    from sklearn.linear_model import LogisticRegression
+
+    X = np.arange(20.0)[:, np.newaxis]
+    model = LogisticRegression().fit(X, X[:, 0] > 9)
+    answering = Answering("logistic", classes=(False, True), calibrators=(Calibrator(-1.0, 0.1),))
+    return ServingForm(
+        Preprocessing((NumberColumn("size", "number"),)), build_graph(model, 1, ()), answering
+    )
+
+
+def test_what_was_saved_comes_back_equal(tmp_path: Path) -> None:
+    form = make_form()
+    save_serving(form, tmp_path)
+    again = load_serving(tmp_path)
+    assert again.form.answering == form.answering
+    assert again.form.graph == form.graph
+    rows = {"size": [1.0, 9.4, 9.6, 18.0]}
+    before, after = ServedModel(form).predict(rows), again.predict(rows)
+    assert before.scores is not None
+    assert after.scores is not None
+    assert np.array_equal(before.scores, after.scores)
+    assert before.labels.tolist() == after.labels.tolist() == [False, False, True, True]
+
+
+def test_more_rows_than_go_through_at_once_keep_their_order() -> None:
+    served = ServedModel(make_form())
+    sizes = np.linspace(0, 20, 10_000)
+    scores = served.predict({"size": sizes}).scores
+    assert scores is not None
+    assert len(scores) == 10_000
+    assert (np.diff(scores) > 0).all()
+
+
+def test_no_rows_give_no_answers() -> None:
+    assert len(ServedModel(make_form()).predict({"size": []}).labels) == 0
+
+
+def test_files_are_three_and_none_is_a_pickle(tmp_path: Path) -> None:
+    save_serving(make_form(), tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"serving.onnx", "preprocessing.json", "answering.json"}
+    for name in names - {"serving.onnx"}:
+        json.loads((tmp_path / name).read_text())
+    with pytest.raises(ValueError, match="opcode"):
+        list(pickletools.genops((tmp_path / "serving.onnx").read_bytes()))
+
+
+@pytest.mark.parametrize("name", ["serving.onnx", "preprocessing.json", "answering.json"])
+def test_a_file_that_is_gone_is_named(tmp_path: Path, name: str) -> None:
+    save_serving(make_form(), tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(DataMissing, match=name):
+        load_serving(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["preprocessing.json", "answering.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b"[]", b"\xff"])
+def test_damaged_values_are_refused(tmp_path: Path, name: str, content: bytes) -> None:
+    save_serving(make_form(), tmp_path)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ServingImpossible, match="is damaged; fetch it again"):
+        load_serving(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no graph", bytes(100)])
+def test_a_damaged_graph_is_refused(tmp_path: Path, content: bytes) -> None:
+    save_serving(make_form(), tmp_path)
+    (tmp_path / GRAPH_FILE).write_bytes(content)
+    with pytest.raises(ServingImpossible, match=r"onnxruntime does not take serving\.onnx"):
+        load_serving(tmp_path).predict({"size": [1.0]})
+
+
+def test_a_folder_that_cannot_be_written_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(DataUnavailable, match="served form taken"):
+        save_serving(make_form(), tmp_path / "taken")

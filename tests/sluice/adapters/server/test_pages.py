@@ -1,0 +1,40 @@
+"""The registry's pages come up on a free port and leave nothing behind."""
+
+import socket
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from sluice.adapters.registry.client import open_registry
+from sluice.adapters.server.pages import PORT, run_registry_pages
+from sluice.home import Home
+
+pytestmark = pytest.mark.slow
+
+
+def test_pages_answer_and_end(home: Home) -> None:
+    open_registry(home).prepare()
+    with (
+        run_registry_pages(home, lambda _: None) as address,
+        urllib.request.urlopen(f"{address}/health", timeout=10) as answer,  # noqa: S310
+    ):
+        assert answer.status == 200
+    port = int(address.rsplit(":", 1)[1])
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_taken_port_is_named_and_the_next_one_used(home: Home, tmp_path: Path) -> None:
+    open_registry(home).prepare()
+    said: list[str] = []
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(("127.0.0.1", PORT))
+            taken.listen()
+        except OSError:
+            pytest.skip(f"port {PORT} is in use on this machine")
+        with run_registry_pages(home, said.append) as address:
+            assert not address.endswith(str(PORT))
+    assert said == [f"port {PORT} is taken; the MLflow pages come at {address.rsplit(':', 1)[1]}"]

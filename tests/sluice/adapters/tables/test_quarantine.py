@@ -1,0 +1,68 @@
+"""A refused batch is kept whole, beside the reason."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import csv, parquet
+
+from sluice.adapters.tables.quarantine import quarantine_batch
+from sluice.data.content import hash_content
+from sluice.errors import DataUnavailable
+from sluice.verdict import Check, Outcome, Verdict
+
+BATCH = pa.table({"key": [1, 2, 3], "name": ["a", None, "c"]})
+BAD = pa.table({"rule": ["name not null"], "column": ["name"], "key": ["2"], "value": [None]})
+VERDICT = Verdict("data", Outcome.FAIL, (Check("name not null", Outcome.FAIL),), "a null", "fix it")
+
+
+def test_rows_verdict_and_bad_rows_are_written(tmp_path: Path) -> None:
+    folder = quarantine_batch(tmp_path / "q", BATCH, VERDICT, BAD, "a.csv")
+    assert folder.name == hash_content(BATCH)
+    assert parquet.read_table(folder / "batch.parquet").equals(BATCH)
+    record = json.loads((folder / "verdict.json").read_text())
+    assert record["source"] == "a.csv"
+    assert Verdict.from_dict(record) == VERDICT
+    assert csv.read_csv(folder / "bad_rows.csv")["key"].to_pylist() == [2]
+
+
+def test_the_same_batch_again_keeps_one_folder_with_the_newer_verdict(tmp_path: Path) -> None:
+    first = quarantine_batch(tmp_path, BATCH, VERDICT, BAD, "a.csv")
+    newer = replace(VERDICT, reason="still a null")
+    assert quarantine_batch(tmp_path, BATCH, newer, BAD, "a.csv") == first
+    assert [path.name for path in tmp_path.iterdir()] == [first.name]
+    assert json.loads((first / "verdict.json").read_text())["reason"] == "still a null"
+
+
+def test_a_file_in_the_way_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "q").write_text("x")
+    with pytest.raises(DataUnavailable, match="quarantine"):
+        quarantine_batch(tmp_path / "q", BATCH, VERDICT, BAD, "a.csv")
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+import pyarrow as pa
+from sluice.adapters.tables.quarantine import quarantine_batch
+from sluice.verdict import Outcome, Verdict
+batch = pa.table({"key": [key * 7919 % 99991 for key in range(50000)]})
+bad = pa.table({"rule": pa.array([], pa.string())})
+resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+quarantine_batch(Path(sys.argv[1]), batch, Verdict("data", Outcome.FAIL, (), "", ""), bad, "x")
+"""
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "StorageFull" in done.stderr.strip().splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
