@@ -9,10 +9,11 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	&& echo $$p && break; done)
 FAULT ?=
 KEEP ?=
+PRUNE ?=
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help install demo test test-fast check lock bench-release bench-outcomes bench-serving clean
+.PHONY: help install demo deploy test test-fast check lock bench-release bench-outcomes bench-serving clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -31,6 +32,9 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 
 demo: install ## release a model on real data; FAULT=data|leakage|bias|worse lets a gate stop it; KEEP=1 keeps the UI up
 	@$(BIN)/sluice demo $(if $(FAULT),--fault $(FAULT)) $(if $(KEEP),--keep)
+
+deploy: install ## bring deployments.yaml to the Prefect server of PREFECT_API_URL; PRUNE=1 removes what left it
+	@$(BIN)/sluice deploy $(if $(PRUNE),--prune)
 
 test: check ## the whole suite, lint, types, import contracts, docs
 	@$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -78,7 +78,9 @@ def ingest(service: Service, file: Annotated[str, typer.Argument(help="Parquet o
 @app.command()
 def release(
     service: Service,
-    data_version: Annotated[int, typer.Option(help="Version of the data; -1: latest.")] = -1,
+    data_version: Annotated[
+        int, typer.Option(min=-1, help="Version of the data; -1: latest.")
+    ] = -1,
     seed: Annotated[int, typer.Option(help="Training seed; -1: as configured.")] = -1,
     split_seed: Annotated[int, typer.Option(help="Seed of the split; -1: as configured.")] = -1,
     mitigation: Annotated[str, typer.Option(help="none or reweigh.")] = "as configured",
@@ -101,6 +103,17 @@ def promote(service: Service) -> None:
 
     with open_terminal(service):
         sys.exit(run_promote(service).code)
+
+
+@app.command()
+def deploy(
+    file: Annotated[str, typer.Option(help="What to deploy; else deployments.yaml.")] = "",
+    prune: Annotated[bool, typer.Option(help="Remove what left the file.")] = False,
+) -> None:
+    """Bring deployments.yaml to the Prefect server that PREFECT_API_URL names."""
+    from flows.deploying import deploy_here
+
+    deploy_here(file, prune)
 
 
 @app.command()

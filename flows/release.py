@@ -11,7 +11,7 @@ from sluice.metrics import check_metrics
 from tasks.bias import weigh_bias
 from tasks.control import answer_cause, confirm_lease, hold_release
 from tasks.evaluation import weigh_candidate
-from tasks.form import ServiceName
+from tasks.form import DataVersion, ServiceName
 from tasks.gating import pass_gate
 from tasks.naming import name_release
 from tasks.outcome import end_skipped, state_failure
@@ -33,7 +33,7 @@ from tasks.validation import weigh_data
 @state_failure
 def release(
     service: ServiceName,
-    data_version: int = LATEST,
+    data_version: DataVersion = LATEST,
     overrides: Overrides = Overrides(),  # noqa: B008
     cause: str = "by hand",
 ) -> Registered | State[Any]:

@@ -43,15 +43,15 @@ def load_service(service: str, environment: str, folder: Path = CONFIGS) -> Serv
         raise ConfigInvalid(
             f"environment '{environment}' is unknown; allowed: {', '.join(OVERLAYS)}"
         )
-    values = _read_mapping(path)
+    values = read_mapping(path)
     overlay = folder / f"{environment}.yaml"
-    over = _read_mapping(overlay) if overlay.exists() else {}
+    over = read_mapping(overlay) if overlay.exists() else {}
     try:
         # Strict JSON takes a list for a tuple, but neither `yes` nor "100" for a number.
         text = json.dumps(_lay_over(values, over), default=str)
         config = ServiceConfig.model_validate_json(text, strict=True)
     except ValidationError as error:
-        raise ConfigInvalid(_explain(error, path, overlay)) from error
+        raise ConfigInvalid(explain_errors(error, path, ServiceConfig, overlay)) from error
     except ValueError as error:
         raise ConfigInvalid(f"{path}: an alias contains itself") from error
     if config.service != service:
@@ -69,7 +69,12 @@ def hash_service(config: ServiceConfig) -> str:
     return hashlib.sha256(dump_service(config).encode()).hexdigest()
 
 
-def _read_mapping(path: Path) -> dict[str, Any]:
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read a YAML file of keys and values; empty where the file is.
+
+    Raises:
+        ConfigInvalid: it cannot be read, is not YAML, or gives a key twice.
+    """
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506
     except OSError as error:
@@ -84,6 +89,26 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigInvalid(f"{path}: expected keys and values, found {type(values).__name__}")
     return cast(dict[str, Any], values)
+
+
+def explain_errors(
+    error: ValidationError, path: Path, model: type[BaseModel], overlay: Path | None = None
+) -> str:
+    """Say what is wrong with a file, a line each: file, line, key, and what is allowed."""
+    lines = []
+    for detail in error.errors():
+        location = _locate(detail)
+        file = path
+        if overlay and overlay.exists() and _step_down(overlay, location)[1]:
+            file = overlay
+        key = ".".join(str(part) for part in _plain(location)) or "the file"
+        lines.append(f"{file}:{find_line(file, location)}: {key}: {_say(detail, model)}")
+    return "\n".join(lines)
+
+
+def find_line(path: Path, location: Location) -> int:
+    """Give the line of a key in a YAML file; of the deepest part that the file has, else."""
+    return _step_down(path, location)[0]
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -108,19 +133,6 @@ def _lay_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _explain(error: ValidationError, path: Path, overlay: Path) -> str:
-    lines = []
-    for detail in error.errors():
-        location = _locate(detail)
-        found = _find_line(path, location)
-        file = path
-        if overlay.exists() and (line := _find_line(overlay, location)) and line[1]:
-            found, file = line, overlay
-        key = ".".join(str(part) for part in _plain(location)) or "the file"
-        lines.append(f"{file}:{found[0]}: {key}: {_say(detail)}")
-    return "\n".join(lines)
-
-
 def _plain(location: Location) -> Location:
     """Drop the discriminator's tag, which stands in no file."""
     return tuple(part for part in location if part not in KINDS)
@@ -135,9 +147,9 @@ def _locate(detail: ErrorDetails) -> Location:
     return (*detail["loc"], "kind") if detail["type"].startswith("union_tag_") else detail["loc"]
 
 
-def _say(detail: ErrorDetails) -> str:
+def _say(detail: ErrorDetails, outer: type[BaseModel]) -> str:
     if detail["type"] == "extra_forbidden":
-        allowed = _allowed_keys(_plain(detail["loc"])[:-1], _tag(detail["loc"]))
+        allowed = _allowed_keys(outer, _plain(detail["loc"])[:-1], _tag(detail["loc"]))
         close = difflib.get_close_matches(str(detail["loc"][-1]), allowed, 1)
         hint = f" (did you mean `{close[0]}`?)" if close else ""
         return f"unknown key{hint}; allowed: {', '.join(allowed)}"
@@ -155,10 +167,11 @@ def _tag(location: Location) -> str:
     return next((str(part) for part in location if part not in _plain(location)), "")
 
 
-def _allowed_keys(location: Location, tag: str) -> list[str]:
-    model: type[BaseModel] = ServiceConfig
+def _allowed_keys(model: type[BaseModel], location: Location, tag: str) -> list[str]:
     for part in location:
-        field = model.model_fields.get(str(part))
+        if isinstance(part, int):  # an entry of a list, whose fields have its model
+            continue
+        field = model.model_fields.get(part)
         options = _models_in(field.annotation) if field else []
         tagged = [
             option for option in options if tag and tag in str(option.model_fields.get("kind"))
@@ -176,7 +189,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return [model for part in inner for model in _models_in(part)]
 
 
-def _find_line(path: Path, location: Location) -> tuple[int, bool]:
+def _step_down(path: Path, location: Location) -> tuple[int, bool]:
     """Give the line of the location's deepest key in the file, and whether it has all of it."""
     node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     line, parts = 1, _plain(location)
