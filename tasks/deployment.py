@@ -50,11 +50,7 @@ def deploy_file(file: Path, report: Report, prune: bool = False) -> list[str]:
         _run_deploy(file)
         for name in names:
             report(f"deployed {name}")
-        for switch in sorted(before - _find_off(client, names)):
-            report(
-                f"{switch} was switched off and is on again; next: switch it off again, or write"
-                f" it into {file.name} (`active: false`, `enabled: false`, `paused: true`)"
-            )
+        _tell_switches(before, _find_off(client, names), report)
         _settle_leavers(client, content, names, report, prune)
     return names
 
@@ -146,6 +142,16 @@ def _find_off(client: SyncPrefectClient, names: list[str]) -> set[str]:
         for automation in client.read_resource_related_automations(_resource(found)):
             off |= set() if automation.enabled else {f"{name}: trigger '{automation.name}'"}
     return off
+
+
+def _tell_switches(before: set[str], after: set[str], report: Report) -> None:
+    for switch in sorted(before - after):
+        report(
+            f"{switch} was switched off and is on again; next: switch it off again, or write it"
+            " into the file (`active: false`, `enabled: false`, `paused: true`)"
+        )
+    for switch in sorted(after):
+        report(f"{switch} is switched off and stays so")
 
 
 def _settle_leavers(

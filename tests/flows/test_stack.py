@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -159,42 +160,59 @@ def test_wrong_file_changes_nothing_on_the_server(deployed: dict[str, Any], tmp_
     assert find_deployments()["release/release"].global_concurrency_limit.limit == 4
 
 
-def test_what_left_the_file_is_named_and_pruned_when_asked(
-    deployed: dict[str, Any], tmp_path: Path
-) -> None:
-    file = tmp_path / "deployments.yaml"
-    text = FILE.read_text(encoding="utf-8")
-    text = text.replace("- name: promote", "- name: former").replace("notice on", "former on")
-    file.write_text(text.replace("- name: notice", "- name: former notice"), encoding="utf-8")
-    told = deploy(file)
-    left = "promote/promote is on the server and left the file; next: `sluice deploy --prune`"
-    assert left in told
-    former = find_deployments()["notice/former notice"]
-    told = deploy(prune=True)
-    assert "removed promote/former, which left the file" in told
-    assert set(find_deployments()) == set(deployed)
-    assert triggers_of(former) == []
+@dataclass(frozen=True)
+class Redeployed:
+    """What deploying said of a file whose names had changed, and of the shipped one after it."""
+
+    other: list[str]
+    shipped: list[str]
 
 
-def test_what_was_switched_off_and_is_on_again_is_named(deployed: dict[str, Any]) -> None:
-    release = deployed["release/release"]
+@pytest.fixture(scope="module")
+def redeployed(deployed: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Redeployed:
+    """Another file and the shipped one deployed again, after a person's hand on the server."""
+    from prefect.client.schemas.actions import WorkPoolUpdate
+
+    release = find_deployments()["release/release"]
     trigger, schedule = triggers_of(release)[0], release.schedules[0]
     ask(lambda client: client.pause_automation(trigger.id))
     ask(lambda client: client.update_deployment_schedule(release.id, schedule.id, active=False))
-    switched = [line for line in deploy() if "is on again" in line]
-    assert [line.partition(" was ")[0] for line in switched] == [
-        "release/release: schedule 'weekly'",
-        "release/release: trigger 'release on data.changed'",
-    ]
-    assert "write it into deployments.yaml" in switched[0]
-
-
-def test_pool_that_ends_runs_with_their_worker_is_named(deployed: dict[str, Any]) -> None:
-    from prefect.client.schemas.actions import WorkPoolUpdate
-
-    pool = ask(lambda client: client.read_work_pool(POOL))
-    template = deepcopy(pool.base_job_template)
+    template = deepcopy(ask(lambda client: client.read_work_pool(POOL)).base_job_template)
     template["variables"]["properties"]["stream_output"]["default"] = True
     changed = WorkPoolUpdate(base_job_template=template)
     ask(lambda client: client.update_work_pool(POOL, changed))
-    assert "has stream_output on: flow runs die with their worker" in deploy()[0]
+    file = tmp_path_factory.mktemp("other") / "deployments.yaml"
+    text = FILE.read_text(encoding="utf-8").replace("notice on a failed", "former on a failed")
+    text = text.replace("- name: promote", "- name: former").replace(
+        "- name: notice", "- name: old"
+    )
+    file.write_text(text, encoding="utf-8")
+    return Redeployed(deploy(file), deploy(prune=True))
+
+
+def test_what_left_the_file_is_named(redeployed: Redeployed) -> None:
+    left = "promote/promote is on the server and left the file; next: `sluice deploy --prune`"
+    assert left in redeployed.other
+
+
+def test_what_left_the_file_is_removed_when_asked(
+    deployed: dict[str, Any], redeployed: Redeployed
+) -> None:
+    assert "removed promote/former, which left the file" in redeployed.shipped
+    assert set(find_deployments()) == set(deployed)
+    names = {item.name for item in ask(lambda client: client.read_automations())}
+    assert "notice on a failed trigger" in names
+    assert "former on a failed trigger" not in names
+
+
+def test_what_was_switched_off_by_hand_is_named(redeployed: Redeployed) -> None:
+    trigger = "release/release: trigger 'release on data.changed' was switched off and is on again"
+    schedule = "release/release: schedule 'weekly' is switched off and stays so"
+    assert [line.partition(";")[0] for line in redeployed.other if "switched" in line] == [
+        trigger,
+        schedule,
+    ]
+
+
+def test_pool_that_ends_runs_with_their_worker_is_named(redeployed: Redeployed) -> None:
+    assert "has stream_output on: flow runs die with their worker" in redeployed.other[0]

@@ -134,3 +134,10 @@ def await_final(run: Any, seconds: float = RUN_SECONDS) -> Any:
         return state if state.is_final() else None
 
     return await_answer(read_final, seconds)
+
+
+def count_versions(home: Home, service: str = "employment") -> int:
+    """Count the model versions that a home's registry holds of a service."""
+    from mlflow import MlflowClient
+
+    return len(MlflowClient(home.tracking_uri).search_model_versions(f"name='{service}'"))
