@@ -19,12 +19,14 @@ def deploy_here(file: str, prune: bool) -> None:
         ServerUnavailable: no server is named and the home's own is not up, or it does not answer.
         DeploymentRefused: a work pool is missing, or Prefect did not take a deployment.
     """
-    os.environ.update(server_environment(find_home()))
+    home = find_home()
+    os.environ.update(server_environment(home))
     if not os.environ.get("PREFECT_API_URL"):
         raise ServerUnavailable(
             "no Prefect server to deploy to: PREFECT_API_URL names none and this home's own is not"
             " up; next: set it, or keep `sluice ui` running meanwhile"
         )
+    home.prefect.mkdir(parents=True, exist_ok=True)  # Prefect warns where it is missing
     from prefect.settings import PREFECT_UI_URL
 
     from tasks.deployment import deploy_file

@@ -15,7 +15,9 @@ def test_help_lists_every_command(tmp_path: Path) -> None:
         assert f" {command} " in ended.stdout
 
 
-@pytest.mark.parametrize("command", ["demo", "ingest", "release", "promote", "show", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["demo", "ingest", "release", "promote", "deploy", "show", "doctor"]
+)
 def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
     ended = run_sluice(command, "--help", home=tmp_path)
     assert ended.returncode == 0
@@ -26,6 +28,20 @@ def test_unknown_command_suggests_the_right_one(tmp_path: Path) -> None:
     ended = run_sluice("relase", home=tmp_path)
     assert ended.returncode == 2
     assert "Did you mean 'release'?" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("", "no Prefect server to deploy to: PREFECT_API_URL names none"),
+        ("http://127.0.0.1:9/api", "no Prefect server answers at http://127.0.0.1:9/api; next: "),
+    ],
+)
+def test_deploying_where_no_server_is_says_what_to_do(url: str, said: str, tmp_path: Path) -> None:
+    ended = run_sluice("deploy", home=tmp_path / "home", PREFECT_API_URL=url)
+    assert ended.returncode == 3
+    assert ended.stdout.startswith(f"ServerUnavailable: {said}")
+    assert ended.stderr == ""
 
 
 @pytest.mark.parametrize(
