@@ -85,7 +85,7 @@ class Stack:
         self._end_leftovers()
         self._close_lost()
         open_registry(self._home).prepare()
-        if "://" not in self._address or not self._address.startswith("http"):
+        if not self._address.startswith("http"):
             self._pages_port = pages.choose_port(self._wishes.pages_port, self._report)
             self._address = pages.give_address(self._pages_port)
             self._start_pages()
@@ -174,7 +174,7 @@ class Stack:
             if left:
                 numbers = ", ".join(map(str, left))
                 self._report(f"ending the {name} that a killed `sluice up` left ({numbers})")
-            _kill(left)
+            _send(left, signal.SIGKILL)
         runs = {item.flow_run for item in kin if item.flow_run}
         if runs:
             self._report(f"{len(runs)} of its flow runs are at work, and go on")
@@ -182,26 +182,35 @@ class Stack:
     def _cancel_runs(self) -> None:
         """Have the flow runs at work cancelled, as one would in the UI, and wait for them."""
         deadline, asked, told = time.monotonic() + CANCEL_SECONDS, set[str](), set[int]()
-        while at_work := [item for item in find_kin(self._home) if item.flow_run]:
-            if time.monotonic() > deadline or self._signals.is_hasty():
-                return
+        own = self._worker.pid if self._worker and self._worker.is_alive else 0
+        while time.monotonic() < deadline and not self._signals.is_hasty():
+            at_work = [item for item in find_kin(self._home) if item.flow_run]
             for run in {item.flow_run for item in at_work} - asked:
                 asked.add(run)
-                if found := flow_runs.read_run(self._api, run):
-                    self._report(f"cancelling {found.name} (Ctrl-C: it is killed)")
-                    flow_runs.ask_cancelling(self._api, found, ENDED)
-            own = self._worker.pid if self._worker and self._worker.is_alive else 0
+                self._cancel(run)
             for item in at_work:
                 if item.parent != own and item.pid not in told:
                     told.add(item.pid)  # its worker is gone and cannot pass it on
-                    with suppress(ProcessLookupError):
-                        os.kill(item.pid, signal.SIGTERM)
+                    _send([item.pid], signal.SIGTERM)
+            if not at_work and self._have_ended(asked):
+                return
             time.sleep(POLL_SECONDS)
+
+    def _cancel(self, run: str) -> None:
+        found = flow_runs.read_run(self._api, run)
+        if found and not found.is_final:
+            self._report(f"cancelling flow run {found.name}; Ctrl-C kills it")
+            flow_runs.ask_cancelling(self._api, found, ENDED)
+
+    def _have_ended(self, runs: set[str]) -> bool:
+        """Whether the server knows of each run that it ended; true, too, of what it cannot tell."""
+        found = [flow_runs.read_run(self._api, run) for run in runs]
+        return all(run is None or run.is_final for run in found)
 
     def _sweep(self) -> None:
         deadline = time.monotonic() + SWEEP_SECONDS
         while (left := find_kin(self._home)) and time.monotonic() < deadline:
-            _kill([item.pid for item in left])
+            _send([item.pid for item in left], signal.SIGKILL)
             time.sleep(POLL_SECONDS)
 
     def _close_lost(self, why: str = LOST) -> None:
@@ -216,7 +225,7 @@ class Stack:
                 flow_runs.close_crashed(self._api, run, why)
 
 
-def _kill(pids: list[int]) -> None:
+def _send(pids: list[int], number: int) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
