@@ -129,7 +129,7 @@ def test_pages_and_server_that_are_killed_come_back_where_they_were(up: Up, home
         os.kill(item.pid, signal.SIGKILL)
     os.killpg(server.pid, signal.SIGKILL)
     up.await_words("the Prefect server ended", RESTART_SECONDS)
-    up.await_words("the MLflow pages (process ", RESTART_SECONDS)
+    up.await_words("the MLflow server (process ", RESTART_SECONDS)
     for address in (f"{up.api}/health", f"{up.address('MLflow')}/health"):
         assert await_answer(lambda address=address: answers(address), RESTART_SECONDS)
     assert up.process.poll() is None, up.said
@@ -154,8 +154,8 @@ def test_what_a_killed_one_left_is_used_or_ended_and_never_doubled(
     again: Up, up: Up, home: Home
 ) -> None:
     assert f"using the Prefect server at {up.address('Prefect')}" in again.said
-    assert "ending the worker that a killed `sluice up` left" in again.said
-    assert "ending the pages that a killed `sluice up` left" in again.said
+    assert "ended the worker that a killed `sluice up` left" in again.said
+    assert "ended the pages that a killed `sluice up` left" in again.said
     assert again.address("MLflow") == up.address("MLflow")
     assert len(find_part(home, "worker")) == 1
     assert again.address("worker").strip(",") in online_workers(again)

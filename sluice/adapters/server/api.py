@@ -8,11 +8,14 @@ import urllib.request
 from typing import Any
 from urllib.parse import urlsplit
 
-ANSWER_SECONDS = 3.0
+ANSWER_SECONDS = 15.0
+"""For an answer out of a database that may be busy."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def ask_server(url: str, body: Any = None, method: str = "") -> tuple[int, Any]:
+def ask_server(
+    url: str, body: Any = None, method: str = "", seconds: float = ANSWER_SECONDS
+) -> tuple[int, Any]:
     """Give status and JSON; status 0 where nobody answered, None where it was not JSON.
 
     Without a body it is a GET, with one a POST, unless `method` says otherwise.
@@ -25,7 +28,7 @@ def ask_server(url: str, body: Any = None, method: str = "") -> tuple[int, Any]:
         method=method or ("GET" if body is None else "POST"),
     )
     try:
-        with urllib.request.build_opener(*direct).open(request, timeout=ANSWER_SECONDS) as answer:
+        with urllib.request.build_opener(*direct).open(request, timeout=seconds) as answer:
             text = answer.read()
             return answer.status, json.loads(text) if text else None
     except urllib.error.HTTPError as error:

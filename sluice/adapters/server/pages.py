@@ -16,7 +16,11 @@ from sluice.home import Home
 
 PORT, PORTS = 5000, 20
 START_SECONDS, STOP_SECONDS, POLL_SECONDS = 90.0, 3.0, 0.2
-SILENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"}
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that nobody here asks
+}
 
 
 @contextmanager
@@ -57,9 +61,9 @@ def start_pages(home: Home, port: int, mark: Mapping[str, str]) -> BackgroundPro
     arguments = ["-m", "mlflow", "server", "--workers", "1", "--host", HOST]
     arguments += ["--port", str(port), "--backend-store-uri", home.tracking_uri]
     arguments += ["--default-artifact-root", home.model_artifacts.as_uri()]
-    environment = {**os.environ, **SILENT, **mark}
+    environment = {**os.environ, **QUIET, **mark}
     log = home.logs / "mlflow-pages.log"
-    return start_background("the MLflow pages", arguments, environment, log, home.root)
+    return start_background("the MLflow server", arguments, environment, log, home.root)
 
 
 def await_pages(pages: BackgroundProcess, port: int) -> None:

@@ -108,6 +108,7 @@ class Stack:
             self._keep_server()
             if self._pages and not self._pages.is_alive:
                 self._pause(PAGES, self._pages.tell_end())
+                self._end_part(PAGES)  # what it started may hold its port
                 self._start_pages()
             if self._worker and not self._worker.is_alive:
                 self._replace_worker(self._worker)
@@ -170,14 +171,17 @@ class Stack:
         """End what a killed `sluice up` left; its flow runs go on."""
         kin = find_kin(self._home)
         for name in (worker.PART, PAGES):
-            left = [item.pid for item in kin if item.part == name]
-            if left:
-                numbers = ", ".join(map(str, left))
-                self._report(f"ending the {name} that a killed `sluice up` left ({numbers})")
-            _send(left, signal.SIGKILL)
+            if self._end_part(name):
+                self._report(f"ended the {name} that a killed `sluice up` left")
         runs = {item.flow_run for item in kin if item.flow_run}
         if runs:
             self._report(f"{len(runs)} of its flow runs are at work, and go on")
+
+    def _end_part(self, name: str) -> bool:
+        """Kill every process of a part; say whether there was one."""
+        left = [item.pid for item in find_kin(self._home) if item.part == name]
+        _send(left, signal.SIGKILL)
+        return bool(left)
 
     def _cancel_runs(self) -> None:
         """Have the flow runs at work cancelled, as one would in the UI, and wait for them."""
