@@ -29,7 +29,7 @@ from up_support import (
 pytestmark = pytest.mark.slow
 
 FILE = str(SAMPLES / "acs_employment_2015.parquet")
-RESTART_SECONDS = 90.0
+RESTART_SECONDS = 240.0
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,8 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from sluice.adapters.server.kin import Relative, find_kin
 from sluice.home import Home
 from stack_support import await_answer
 
-START_SECONDS, END_SECONDS, RUN_SECONDS = 240.0, 90.0, 240.0
+START_SECONDS, END_SECONDS, RUN_SECONDS = 420.0, 180.0, 300.0
 READY = "Ctrl-C ends all of it"
 # What a background job of a shell would ignore is set back, as at a terminal.
 LAUNCH = """
@@ -127,3 +129,20 @@ def end_by_force(up: Up) -> None:
             up.process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             up.kill()
+
+
+@contextmanager
+def run_marked(**variables: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that waits, and has said that it runs its own program by now."""
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", "print(flush=True); input()"],
+        env={**os.environ, **variables},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            yield process
+        finally:
+            process.kill()

@@ -12,7 +12,8 @@ from sluice.adapters.server import flow_runs, pages, worker
 from sluice.adapters.server.background import BackgroundProcess, last_line
 from sluice.adapters.server.ending import EndSignals
 from sluice.adapters.server.home_server import revive_server, run_server, server_environment
-from sluice.adapters.server.kin import can_find, find_flow_runs, find_kin, mark_part
+from sluice.adapters.server.kin import find_kin, mark_part
+from sluice.adapters.server.lost_runs import close_lost
 from sluice.adapters.server.process import is_alive, read_record
 from sluice.adapters.server.restarts import MOST, Restarts
 from sluice.adapters.server.stack_record import StackRecord, forget_stack, write_stack
@@ -218,15 +219,8 @@ class Stack:
             time.sleep(POLL_SECONDS)
 
     def _close_lost(self, why: str = LOST) -> None:
-        """Close the runs that nobody is at work on: worker and process were on this machine."""
-        if not can_find():
-            return
-        begun = [run for run in flow_runs.find_begun(self._api) if worker.is_gone(run.worker)]
-        at_work = find_flow_runs() if begun else set()
-        for run in begun:
-            if run.id not in at_work:
-                self._report(f"flow run {run.name}: {why}")
-                flow_runs.close_crashed(self._api, run, why)
+        for run in close_lost(self._api, why):
+            self._report(f"flow run {run.name} is closed as Crashed: {why}")
 
 
 def _send(pids: list[int], number: int) -> None:

@@ -1,35 +1,15 @@
 """Processes of a stack are found by their mark, whoever is their parent."""
 
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from sluice.adapters.server.kin import FLOW_RUN, can_find, find_flow_runs, find_kin, mark_part
 from sluice.home import Home
+from up_support import run_marked
 
 pytestmark = pytest.mark.skipif(not can_find(), reason="this system has no /proc")
-
-
-@contextmanager
-def run_marked(**variables: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process that waits, and has said that it runs its own program by now."""
-    with subprocess.Popen(
-        [sys.executable, "-S", "-c", "print(flush=True); input()"],
-        env={**os.environ, **variables},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def test_a_part_is_found_with_its_parent(tmp_path: Path) -> None:
