@@ -144,7 +144,11 @@ class Stack:
     def _replace_worker(self, ended: BackgroundProcess) -> None:
         self._pause(worker.PART, f"{ended.tell_end()}; its flow runs go on")
         worker.forget_worker(ended, self._api)
-        self._start_worker()
+        try:
+            self._start_worker()
+        except ServerUnavailable as error:
+            self._report(str(error))  # one that ended is seen, and counted, at the next look
+            return
         self._report("the worker is online again")
         write_stack(self._home, self._describe())
 
