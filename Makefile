@@ -14,6 +14,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
 .PHONY: help install demo deploy test test-fast check lock bench-release bench-outcomes bench-serving clean
+.PHONY: help install demo up test test-fast check lock bench-release bench-outcomes bench-serving clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -35,6 +36,8 @@ demo: install ## release a model on real data; FAULT=data|leakage|bias|worse let
 
 deploy: install ## bring deployments.yaml to the Prefect server of PREFECT_API_URL; PRUNE=1 removes what left it
 	@$(BIN)/sluice deploy $(if $(PRUNE),--prune)
+up: install ## Prefect server, worker and MLflow pages, deployments.yaml deployed; Ctrl-C ends all of it
+	@exec $(BIN)/sluice up
 
 test: check ## the whole suite, lint, types, import contracts, docs
 	@$(BIN)/python -m pytest -n 2 --dist loadfile

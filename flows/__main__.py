@@ -135,6 +135,18 @@ def doctor() -> None:
 
 
 @app.command()
+def up(
+    port: Annotated[int, typer.Option(help="Prefect's port, or the next free one.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(help="MLflow's port, or the next free one.")] = 5000,
+    limit: Annotated[int, typer.Option(min=1, help="Flow runs at once.")] = 4,
+) -> None:
+    """Start server, worker and MLflow pages, deploy deployments.yaml; Ctrl-C ends all of it."""
+    from flows.stack import keep_stack
+
+    sys.exit(keep_stack(port, mlflow_port, limit))
+
+
+@app.command()
 def ui() -> None:
     """Serve the Prefect and MLflow pages until Ctrl-C."""
     from flows.overview import serve_pages

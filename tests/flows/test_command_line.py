@@ -11,12 +11,13 @@ from support import run_sluice
 def test_help_lists_every_command(tmp_path: Path) -> None:
     ended = run_sluice("--help", home=tmp_path)
     assert ended.returncode == 0
-    for command in ("demo", "ingest", "release", "promote", "show", "doctor", "ui"):
+    for command in ("demo", "ingest", "release", "promote", "show", "doctor", "up", "ui"):
         assert f" {command} " in ended.stdout
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "ingest", "release", "promote", "deploy", "show", "doctor"]
+    "command",
+    ["demo", "ingest", "release", "promote", "deploy", "show", "doctor", "up"],
 )
 def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
     ended = run_sluice(command, "--help", home=tmp_path)
