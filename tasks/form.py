@@ -8,3 +8,7 @@ from sluice.config.loading import list_services
 
 ServiceName = Annotated[str, Field(json_schema_extra={"enum": [*list_services()]})]
 """A service, chosen from those that are configured when the form is deployed."""
+
+ALL = "all"
+ServiceOrAll = Annotated[str, Field(json_schema_extra={"enum": [ALL, *list_services()]})]
+"""A service, or all of them."""

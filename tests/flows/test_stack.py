@@ -23,7 +23,7 @@ from support import session_root
 
 pytestmark = pytest.mark.slow
 
-EXPECTED = {"release/release", "ingest/ingest", "promote/promote"}
+EXPECTED = {"release/release", "ingest/ingest", "watch/watch", "promote/promote"}
 SCHEDULE_SECONDS = 30.0
 
 
@@ -56,7 +56,12 @@ def test_deploying_twice_leaves_everything_once(deployed: dict[str, Any]) -> Non
     assert set(deployed) == EXPECTED
     assert len(ask(lambda client: client.read_deployments())) == len(EXPECTED)
     schedules = {name: [item.slug for item in found.schedules] for name, found in deployed.items()}
-    assert schedules == {"release/release": ["weekly"], "ingest/ingest": [], "promote/promote": []}
+    assert schedules == {
+        "release/release": ["weekly"],
+        "ingest/ingest": [],
+        "watch/watch": ["every-5-minutes"],
+        "promote/promote": [],
+    }
 
 
 def test_deployments_ask_for_what_the_flows_take(deployed: dict[str, Any]) -> None:
@@ -89,7 +94,7 @@ def test_schedule_produces_runs(deployed: dict[str, Any]) -> None:
 def test_worker_takes_a_file_in(deployed: dict[str, Any], tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     file = SAMPLES / "acs_employment_2015.parquet"
-    run = create_run(deployed["ingest/ingest"], home, service="employment", file=str(file))
+    run = create_run(deployed["ingest/ingest"], home, service="employment", source=str(file))
     log = tmp_path / "worker.log"
     with run_worker(log):
         state = await_final(run)
