@@ -25,7 +25,10 @@ def find_table(uri: str, version: int = NEWEST) -> Delivery:
         DataUnavailable: it cannot be reached.
     """
     with _reaching(uri):
-        opened = _open(uri, version)
+        opened = _open(uri, NEWEST)
+        if version > opened.version():
+            raise DataInvalid(f"{uri}: no version {version}; the newest is {opened.version()}")
+        opened = opened if version == NEWEST else _open(uri, version)
         mark = f"table {opened.metadata().id} version {opened.version()}"
         return Delivery("delta", uri, f"delta {uri}", mark, version=opened.version())
 
@@ -34,7 +37,7 @@ def read_table(uri: str, version: int) -> pa.Table:
     """Give one version's rows as they stand.
 
     Raises:
-        DataInvalid: there is no Delta table, not this version, or a file of it is damaged.
+        DataInvalid: there is no Delta table, or a file of it is damaged.
         DataUnavailable: it, or one of its files, cannot be reached.
     """
     with _reaching(uri):
@@ -52,7 +55,7 @@ def _reaching(uri: str) -> Iterator[None]:
     """Turn what the file system, the network and Delta raise into our errors.
 
     Raises:
-        DataInvalid: there is no such table or version, or a file is damaged.
+        DataInvalid: there is no such table, or a file is damaged.
     """
     from deltalake.exceptions import DeltaError, TableNotFoundError
 
@@ -61,6 +64,4 @@ def _reaching(uri: str) -> Iterator[None]:
     except (TableNotFoundError, pa.ArrowInvalid) as error:
         raise DataInvalid(f"{uri}: {str(error).splitlines()[0][:200]}") from error
     except (OSError, DeltaError) as error:
-        if "version" in str(error).lower() and "not found" in str(error).lower():
-            raise DataInvalid(f"{uri}: {str(error).splitlines()[0][:200]}") from error
         raise explain_os_error(error, f"table {uri}") from error

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -115,7 +115,9 @@ def _run(
     """
     try:
         with database.connect() as connection:
-            return read(connection.execution_options(yield_per=CHUNK).execute(statement))
+            streaming = connection.execution_options(yield_per=CHUNK)
+            with closing(streaming.execute(statement)) as result:
+                return read(result)
     except DataInvalid as error:
         if isinstance(error.__cause__, DataError):
             raise _KindOfSince(str(error)) from error
