@@ -70,7 +70,6 @@ class Watch:
         return Completed(message="; ".join(self.news))
 
     def _note_trouble(self, service: str, fact: str) -> None:
-        get_run_logger().error("%s: %s", service, fact)
         self.troubles.append(f"{service}: {fact}")
 
 

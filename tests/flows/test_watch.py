@@ -110,7 +110,10 @@ def test_a_dropped_file_is_taken_in_once_and_told_once(
 ) -> None:
     configure(services, "dropped", kind="files", path=str(tmp_path / "drop"))
     drop_file(tmp_path / "drop", FIRST, "2015.parquet")
-    (tmp_path / "drop" / "writing.csv").write_text("person_id\n", encoding="utf-8")
+    half = tmp_path / "drop" / "half-written.csv"
+    half.write_text("person_id\n", encoding="utf-8")
+    soon = time.time() + 3600  # as if it were still being written at each of the watches
+    os.utime(half, (soon, soon))
     state = watch_all()
     assert state.message == "dropped: rows taken in"
     assert watch_all().name == "Skipped"
