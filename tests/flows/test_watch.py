@@ -108,16 +108,16 @@ def test_a_lost_event_is_told_again_until_a_release_answered(
 def test_a_dropped_file_is_taken_in_once_and_told_once(
     api: str, home: Home, services: Path, tmp_path: Path
 ) -> None:
-    configure(services, "dropped", kind="files", path=str(tmp_path / "drop"))
+    configure(services, "arrived", kind="files", path=str(tmp_path / "drop"))
     drop_file(tmp_path / "drop", FIRST, "2015.parquet")
     half = tmp_path / "drop" / "half-written.csv"
     half.write_text("person_id\n", encoding="utf-8")
     soon = time.time() + 3600  # as if it were still being written at each of the watches
     os.utime(half, (soon, soon))
     state = watch_all()
-    assert state.message == "dropped: rows taken in"
+    assert state.message == "arrived: rows taken in"
     assert watch_all().name == "Skipped"
-    assert payloads(api, "dropped") == [{"version": 0, "rows": 1500}]
+    assert payloads(api, "arrived") == [{"version": 0, "rows": 1500}]
 
 
 def test_rows_of_a_database_are_taken_in(

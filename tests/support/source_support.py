@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import urllib.request
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import pandas as pd
 import pytest
 
 from sluice.home import SAMPLES
+from stack_support import await_answer
 from support import write_service
 
 ROWS = 1_500
+EVENT_SECONDS = 120.0
 OLD = ("minimum_rows: 5000 ", "minimum_rows: 500 ")
 
 
@@ -49,19 +52,27 @@ def fill_sqlite(path: Path, frame: pd.DataFrame, updated_at: str) -> None:
 
 
 def events_of(api: str, service: str, event: str = "data.changed") -> list[dict[str, Any]]:
-    """Read a service's events back through the API, oldest first."""
+    """Read a service's events back through the API, oldest first.
+
+    An event of our own is sent behind them: once the server has it, it has them all.
+    """
+    from prefect.events import emit_event
     from prefect.events.worker import EventsWorker
 
-    EventsWorker.drain_all(timeout=30)
+    resource = f"sluice.service.{service}"
+    last = f"test.last.{uuid.uuid4().hex}"
+    emit_event(event=last, resource={"prefect.resource.id": resource})
+    EventsWorker.drain_all(timeout=60)
+    assert await_answer(lambda: _read_events(api, resource, last), EVENT_SECONDS)
+    return _read_events(api, resource, event)
+
+
+def _read_events(api: str, resource: str, event: str) -> list[dict[str, Any]]:
     wanted = {
-        "filter": {
-            "event": {"name": [event]},
-            "resource": {"id": [f"sluice.service.{service}"]},
-            "order": "ASC",
-        },
+        "filter": {"event": {"name": [event]}, "resource": {"id": [resource]}, "order": "ASC"},
         "limit": 50,
     }
-    request = urllib.request.Request(  # noqa: S310
+    request = urllib.request.Request(  # noqa: S310 - the session's own server
         f"{api}/events/filter",
         data=json.dumps(wanted).encode(),
         headers={"Content-Type": "application/json"},
