@@ -67,12 +67,17 @@ def expect(
 
 
 @app.command()
-def ingest(service: Service, file: Annotated[str, typer.Argument(help="Parquet or CSV.")]) -> None:
-    """Append a file as a new version of a service's data, through the data gate."""
+def ingest(
+    service: Service,
+    source: Annotated[
+        str, typer.Argument(help="Parquet, CSV or Delta table; the configured source if left out.")
+    ] = "",
+) -> None:
+    """Append new rows as a version of a service's data, through the data gate."""
     from flows.running import open_terminal, run_ingest
 
     with open_terminal(service):
-        sys.exit(run_ingest(service, file).code)
+        sys.exit(run_ingest(service, source).code)
 
 
 @app.command()

@@ -71,11 +71,14 @@ def run_release(service: str, data_version: int, overrides: Overrides, cause: st
     return ending
 
 
-def run_ingest(service: str, file: str) -> Ending:
+def run_ingest(service: str, source: str) -> Ending:
     """Run the ingest flow here and give how it ended."""
     from flows.ingest import ingest
+    from tasks.outcome import SKIPPED
 
-    state: State[Any] = ingest(service, file, return_state=True)
+    state: State[Any] = ingest(service, source, return_state=True)
+    if state.name == SKIPPED:
+        say(f"skipped: {state.message}")
     return report_end(state)
 
 

@@ -10,9 +10,8 @@ from prefect.runtime import flow_run
 
 from sluice.adapters.control.store import Control, open_control
 from sluice.adapters.tables.delta import latest_version
-from sluice.config.loading import hash_service
 from sluice.config.service import ServiceConfig
-from sluice.control.cause import Claim
+from sluice.control.cause import DATA_CHANGED, Claim, cause_key
 from sluice.control.lease import Lease, LeaseWatch
 from sluice.errors import GateFailed, ServiceBusy, SluiceError
 from sluice.home import find_home
@@ -21,8 +20,6 @@ from tasks.release import LATEST
 from tasks.renewal import keep_lease
 
 RELEASE = "release"
-DATA_CHANGED = "data.changed"
-"""The cause of which a second release has nothing to do."""
 TTL_SECONDS = 15.0
 PATIENCE_SECONDS = 1800.0
 POLL_SECONDS, PROGRESS_SECONDS = 0.5, 10.0
@@ -141,7 +138,7 @@ def claim_data_change(config: ServiceConfig, lease: Lease, data_version: int) ->
     """
     table = find_home().table(config.service)
     version = latest_version(table, config.service) if data_version == LATEST else data_version
-    key = f"data v{version}, configuration {hash_service(config)[:12]}"
+    key = cause_key(config, version)
     return prepare_control().causes.claim(lease, DATA_CHANGED, key, str(flow_run.id))
 
 

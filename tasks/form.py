@@ -17,3 +17,6 @@ ServiceName = Annotated[str, Field(json_schema_extra=offer(list_services()))]
 
 DataVersion = Annotated[int, Field(ge=-1)]
 """A version of a service's data; -1 is the latest."""
+ALL = "all"
+ServiceOrAll = Annotated[str, Field(json_schema_extra={"enum": [ALL, *list_services()]})]
+"""A service, or all of them."""

@@ -1,11 +1,21 @@
 """What runs are called in the list: service, data version, cause."""
 
+from pathlib import PurePath
+
 from prefect.runtime import flow_run
 
 from sluice.adapters.tables.delta import latest_version
 from sluice.errors import SluiceError
 from sluice.home import find_home
 from tasks.release import LATEST
+
+
+def name_ingest() -> str:
+    """Name a run of `ingest` by its service and what it takes in."""
+    given = flow_run.parameters
+    source = str(given.get("source", ""))
+    shown = source if "://" in source else PurePath(source).name
+    return f"{given['service']} {shown or 'from its source'}"
 
 
 def name_release() -> str:

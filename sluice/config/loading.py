@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -17,7 +17,6 @@ from sluice.errors import ConfigInvalid, ServiceUnknown
 from sluice.home import CONFIGS
 
 OVERLAYS = ("development", "production")
-KINDS = ("linear", "random_forest", "hist_gradient_boosting")
 Location = tuple[int | str, ...]
 
 
@@ -135,7 +134,8 @@ def _lay_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 def _plain(location: Location) -> Location:
     """Drop the discriminator's tag, which stands in no file."""
-    return tuple(part for part in location if part not in KINDS)
+    tag = _tag(location)
+    return (location[0], *location[2:]) if tag else location
 
 
 def _locate(detail: ErrorDetails) -> Location:
@@ -156,7 +156,7 @@ def _say(detail: ErrorDetails, outer: type[BaseModel]) -> str:
     if detail["type"] == "union_tag_invalid":
         return f"found '{detail['ctx']['tag']}'; allowed: {detail['ctx']['expected_tags']}"
     if detail["type"] == "union_tag_not_found":
-        return f"Field required; allowed: {', '.join(KINDS)}"
+        return f"Field required; allowed: {', '.join(_tags_of(detail['loc'][0]))}"
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] in ("missing", "value_error"):
         return message
@@ -164,7 +164,16 @@ def _say(detail: ErrorDetails, outer: type[BaseModel]) -> str:
 
 
 def _tag(location: Location) -> str:
-    return next((str(part) for part in location if part not in _plain(location)), "")
+    """Give the kind that follows a section which is one of several; empty where none does."""
+    found = str(location[1]) if len(location) > 1 else ""
+    return found if found in _tags_of(location[0]) else ""
+
+
+def _tags_of(section: int | str) -> list[str]:
+    """Give the kinds of a section that is one of several, in the order of the code."""
+    field = ServiceConfig.model_fields.get(str(section))
+    kinds = [item.model_fields.get("kind") for item in _models_in(field and field.annotation)]
+    return [str(get_args(kind.annotation)[0]) for kind in kinds if kind]
 
 
 def _allowed_keys(model: type[BaseModel], location: Location, tag: str) -> list[str]:
@@ -174,7 +183,9 @@ def _allowed_keys(model: type[BaseModel], location: Location, tag: str) -> list[
         field = model.model_fields.get(part)
         options = _models_in(field.annotation) if field else []
         tagged = [
-            option for option in options if tag and tag in str(option.model_fields.get("kind"))
+            option
+            for option in options
+            if tag and f"'{tag}'" in str(option.model_fields.get("kind"))
         ]
         if not options:
             return []

@@ -10,6 +10,7 @@ from sluice.config.evaluation import EvaluationConfig
 from sluice.config.model import ModelConfig, Problem
 from sluice.config.section import KeyInvalid, Section
 from sluice.config.serving import Serving
+from sluice.config.source import SourceConfig
 from sluice.config.split import SplitConfig
 
 
@@ -29,6 +30,8 @@ class ServiceConfig(Section):
     """One sentence: what it predicts, for whom."""
     problem: Problem
     data: DataConfig
+    source: SourceConfig | None = None
+    """Where new rows come from; without it, `ingest` is told a file."""
     split: SplitConfig = SplitConfig()
     model: ModelConfig
     evaluation: EvaluationConfig

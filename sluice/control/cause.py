@@ -6,9 +6,13 @@ after it, a claim that nobody settled may be taken over by the next holder.
 
 from dataclasses import dataclass
 
+from sluice.config.loading import hash_service
+from sluice.config.service import ServiceConfig
 from sluice.control.lease import Lease
 
 OPEN = ""
+DATA_CHANGED = "data.changed"
+"""The kind of cause of which a second release has nothing to do."""
 
 
 @dataclass(frozen=True)
@@ -42,3 +46,8 @@ class Claim:
         """
         alive = lease.epoch == self.lease_epoch and not lease.is_free
         return self.belongs_to(flow_run) or not (self.is_settled or alive)
+
+
+def cause_key(config: ServiceConfig, version: int) -> str:
+    """Name a data version under a configuration, as claims on a change of data have it."""
+    return f"data v{version}, configuration {hash_service(config)[:12]}"

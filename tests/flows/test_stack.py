@@ -27,7 +27,7 @@ from support import session_root
 
 pytestmark = pytest.mark.slow
 
-EXPECTED = {"release/release", "ingest/ingest", "promote/promote", "notice/notice"}
+EXPECTED = {"release/release", "ingest/ingest", "promote/promote", "notice/notice", "watch/watch"}
 SCHEDULE_SECONDS = 30.0
 
 
@@ -114,7 +114,7 @@ def test_schedule_produces_runs(deployed: dict[str, Any]) -> None:
 def test_worker_takes_a_file_in(deployed: dict[str, Any], tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     file = SAMPLES / "acs_employment_2015.parquet"
-    run = create_run(deployed["ingest/ingest"], home, service="employment", file=str(file))
+    run = create_run(deployed["ingest/ingest"], home, service="employment", source=str(file))
     log = tmp_path / "worker.log"
     with run_worker(log):
         state = await_final(run)

@@ -76,6 +76,15 @@ MIGRATIONS = (
         ),
         freezes_decisions=True,
     ),
+    Step(
+        3,
+        "watermarks",
+        (
+            """CREATE TABLE watermarks (
+            service TEXT NOT NULL, what TEXT NOT NULL, mark TEXT NOT NULL,
+            announced TEXT NOT NULL, PRIMARY KEY (service, what))""",
+        ),
+    ),
 )
 
 
