@@ -9,13 +9,14 @@ from sluice.config.loading import load_service
 from tasks.form import ServiceName
 from tasks.gating import pass_gate
 from tasks.ingestion import append_rows, weigh_batch
+from tasks.naming import name_ingest
 from tasks.outcome import state_failure
 from tasks.settings import environment_name
 
 
 @flow(
     name="ingest",
-    flow_run_name="{service} {file}",
+    flow_run_name=name_ingest,
     persist_result=False,
     result_serializer="json",
     validate_parameters=True,
