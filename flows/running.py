@@ -68,9 +68,7 @@ def run_release(service: str, data_version: int, overrides: Overrides, cause: st
         registered = state.result()
         say(f"{service} v{registered.version} is {registered.alias} (release {registered.release})")
         if registered.awaits:
-            say(
-                f"it waits for a person's approval: `sluice approve {service} --by NAME --why WORDS`"
-            )
+            say(f"it waits for a person: `sluice approve {service} --by NAME --why WORDS`")
     say_addresses(run, link)
     return ending
 

@@ -71,6 +71,7 @@ def register_candidate(
     registry.log_text(release.run_id, "model_card.md", card)
     form = choose_form(verdicts[-1])
     deadline = datetime.now(UTC) + timedelta(hours=config.approval_hours)
+    asked = tag_request(config.approve, verdicts, deadline)
     tags = {
         **release.identity.tags(),
         **{f"sluice.verdict.{item.gate}": item.outcome.value for item in verdicts},
@@ -78,7 +79,7 @@ def register_candidate(
         "sluice.serving.form": form,
         "prefect.flow_run_id": str(flow_run.id),
         "prefect.flow_run_url": str(flow_run.ui_url),
-        **tag_request(config.approve, verdicts, deadline),
+        **asked,
     }
     answers = predict(pipeline, example, config.data, config.problem)
     version = registry.register_model(
@@ -92,7 +93,7 @@ def register_candidate(
         serving=served.folder if form == "onnx" else None,
     )
     alias = "champion" if "champion" in version.aliases else "candidate"
-    registry.log_facts(release.run_id, tags={VERSION: str(version.version)})
+    registry.log_facts(release.run_id, tags={VERSION: str(version.version), **asked})
     create_link_artifact(
         key=f"{config.service}-mlflow-run",
         link=link_run(release.run_id),

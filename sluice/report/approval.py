@@ -66,7 +66,7 @@ def describe_answer(answer: Answer, service: str, version: int, alias: str) -> s
         return f"{service} v{version} is champion: the service had none."
     if answer is Answer.APPROVED:
         return f"{service} v{version} is candidate; `sluice promote {service}` makes it champion."
-    return f"{service} v{version} is no candidate any more; the champion stays."
+    return f"{service} v{version} is no candidate any more; what serves stays."
 
 
 def write_links(links: Mapping[str, str]) -> str:

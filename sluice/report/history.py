@@ -15,7 +15,7 @@ PRIMARY = "sluice.primary"
 FIGURES = ("value", "low", "high", "limit")
 LONGEST = 400
 """Most letters of a reason that a row shows."""
-HEADS = ("when", "data", "cause", "code", *GATES, "what decided", "version", "look at")
+HEADS = ("when", "data version", "cause", "code", *GATES, "what decided", "version", "look at")
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _describe(item: PastRelease) -> dict[str, str]:
     dirty = "+" if tags.get("sluice.code.dirty") == "true" else ""
     return {
         "when": write_moment(item.started).removesuffix(" UTC"),
-        "data": item.label,
+        "data version": item.label,
         "cause": tags.get("sluice.cause", ""),
         "code": tags.get("sluice.code.commit", "")[:7] + dirty,
         **{gate: tags.get(VERDICT + gate, "") for gate in GATES},
