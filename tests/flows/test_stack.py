@@ -23,7 +23,7 @@ from support import session_root
 
 pytestmark = pytest.mark.slow
 
-EXPECTED = {"release/release", "ingest/ingest", "promote/promote"}
+EXPECTED = {"release/release", "ingest/ingest", "approve/approve", "promote/promote"}
 SCHEDULE_SECONDS = 30.0
 
 
@@ -56,7 +56,7 @@ def test_deploying_twice_leaves_everything_once(deployed: dict[str, Any]) -> Non
     assert set(deployed) == EXPECTED
     assert len(ask(lambda client: client.read_deployments())) == len(EXPECTED)
     schedules = {name: [item.slug for item in found.schedules] for name, found in deployed.items()}
-    assert schedules == {"release/release": ["weekly"], "ingest/ingest": [], "promote/promote": []}
+    assert schedules == {name: ["weekly"] * (name == "release/release") for name in EXPECTED}
 
 
 def test_deployments_ask_for_what_the_flows_take(deployed: dict[str, Any]) -> None:
@@ -110,3 +110,25 @@ def test_wrong_parameter_is_refused_when_the_run_is_asked_for(deployed: dict[str
                 deployed["release/release"].id, parameters={"data_version": "latest"}
             )
         )
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [({"by": ""}, "by"), ({"why": "  "}, "why"), ({"decision": "maybe"}, "decision")],
+)
+def test_decision_without_name_reason_or_answer_is_refused_by_the_form(
+    deployed: dict[str, Any], changes: dict[str, str], field: str
+) -> None:
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    item = deployed["approve/approve"]
+    assert {"service", "decision", "by", "why"} == set(item.parameter_openapi_schema["required"])
+    given = {"service": "employment", "decision": "approve", "by": "Ada", "why": "so"}
+    with pytest.raises(PrefectHTTPStatusError) as refused:
+        ask(
+            lambda client: client.create_flow_run_from_deployment(
+                item.id, parameters={**given, **changes}
+            )
+        )
+    assert refused.value.response.status_code == 409
+    assert f"'{field}'" in refused.value.response.json()["detail"]

@@ -72,7 +72,9 @@ def registry(home: Home) -> Registry:
 @pytest.fixture
 def service(request: pytest.FixtureRequest) -> str:
     """A service of the test's own, so that one home serves all tests."""
-    return request.node.name.split("[")[0].replace("_", "-")[5:40]
+    name, _, case = request.node.name.partition("[")
+    case = "".join(letter for letter in case if letter.isalnum())
+    return f"{name[5:30]}-{case}".replace("_", "-").strip("-")
 
 
 @pytest.fixture
@@ -252,7 +254,6 @@ def test_newer_version_closes_the_older_request(
 def test_decision_cut_off_before_the_alias_moved_is_finished(
     registry: Registry, wait: Wait, service: str, home: Home, answer: Answer
 ) -> None:
-    """By the same words again, or by whoever looks next."""
     expected = {"champion": 1} if answer is Answer.APPROVED else {}
     asked = request_of(home, wait())
     store = open_control(home).approvals
