@@ -92,7 +92,8 @@ def show_history(service: str) -> None:
     if not rows:
         say(f"{service}: no release yet; `sluice release {service}` starts")
         return
-    show_rows(f"Releases of {service}, newest first", rows, HEADS[:-1])
+    chosen = tuple(head for head in HEADS if head in rows[0])
+    show_rows(f"Releases of {service}, newest first", rows, chosen)
 
 
 def _describe(alias: str, version: ModelVersionRef) -> dict[str, str]:

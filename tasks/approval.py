@@ -243,15 +243,16 @@ def list_links(version: ModelVersionRef) -> dict[str, str]:
     Raises:
         Fault: the registry cannot be reached.
     """
-    run = version.run_id
+    run, release = version.run_id, version.tags.get("prefect.flow_run_url", "")
+    mine = str(flow_run.ui_url or "")
     experiment = find_experiment(open_registry(find_home()), run)
     return {
         "MLflow run": link_run(run),
         "model version": link_version(version.service, version.version),
         "model card": link_file(experiment, run, "model_card.md"),
         "data docs": link_file(experiment, run, "data_docs/validation.html"),
-        "release": version.tags.get("prefect.flow_run_url", ""),
-        "this run": str(flow_run.ui_url or ""),
+        "release": release,
+        "decision": "" if mine == release else mine,
     }
 
 

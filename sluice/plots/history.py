@@ -68,6 +68,8 @@ def draw_history(service: str, metric: str, points: Sequence[HistoryPoint]) -> "
 def _draw_limit(axes: "Axes", points: Sequence[HistoryPoint]) -> None:
     known = [(place, item.limit) for place, item in enumerate(points) if item.limit is not None]
     if known:
-        places = [known[0][0] - 0.5, *(place + 0.5 for place, _ in known)]
-        limits = [known[0][1], *(limit for _, limit in known)]
-        axes.plot(places, limits, color=INK, linestyle="--", linewidth=1, label="limit")
+        first, last = known[0], known[-1]
+        drawn = [(first[0] - 0.5, first[1]), *known, (last[0] + 0.5, last[1])]
+        places, limits = zip(*drawn, strict=True)
+        dashes = {"color": INK, "linestyle": "--", "linewidth": 1}
+        axes.plot(places, limits, drawstyle="steps-mid", label="limit", **dashes)

@@ -21,7 +21,7 @@ def write_request(
     """
     service, version = approval.service, approval.version
     name = f"{service} --version {version} --by NAME --why WORDS"
-    ways = [f"- in the browser: [the form of `approve`]({form})"] if form else []
+    ways = [f"- in the browser: [the form that decides]({form})"] if form else []
     ways += [
         f"- in a terminal: `sluice approve {name}`",
         f"- or against it: `sluice refuse {name}`",
@@ -75,17 +75,22 @@ def write_links(links: Mapping[str, str]) -> str:
 
 
 def write_verdicts(verdicts: Sequence[Verdict]) -> list[str]:
-    """Write one table of all gates, then one of each gate's checks."""
+    """Write one table of all gates, then one of each gate's checks, what is open first."""
     heads = ("gate", "outcome", "checks", "reason")
     summary = [[row[head] for head in heads] for row in summary_rows(verdicts)]
     parts = [write_table(heads, summary)]
-    for verdict in verdicts:
+    for verdict in sorted(verdicts, key=_rank):
         rows = [[row[head] for head in COLUMNS] for row in verdict_rows(verdict)]
         parts += [f"## {verdict.gate} gate: {verdict.outcome.value}"]
         parts += [write_table(COLUMNS, rows[:MOST])]
         if len(rows) > MOST:
             parts.append(f"{len(rows) - MOST} checks more in `verdicts/{verdict.gate}.json`.")
     return parts
+
+
+def _rank(verdict: Verdict) -> tuple[bool, bool]:
+    """Put what is open first, and the data gate's many rules last."""
+    return verdict.passed, verdict.gate == "data"
 
 
 def _write_open(verdicts: Sequence[Verdict]) -> list[str]:

@@ -15,7 +15,7 @@ PRIMARY = "sluice.primary"
 FIGURES = ("value", "low", "high", "limit")
 LONGEST = 400
 """Most letters of a reason that a row shows."""
-HEADS = ("when", "data version", "cause", "code", *GATES, "what decided", "version", "look at")
+HEADS = ("when", "version", "look at", "data version", "cause", "code", *GATES, "what decided")
 
 
 @dataclass(frozen=True)

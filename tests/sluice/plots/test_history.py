@@ -15,7 +15,7 @@ def test_releases_and_limit_are_drawn_apart() -> None:
     assert labels == ["v1", "v2", "v3"]
     assert axes.get_legend_handles_labels()[1] == ["limit", "registered", "stopped"]
     limit = next(line for line in axes.lines if line.get_label() == "limit")
-    assert list(limit.get_ydata()) == [0.8, 0.8, 0.8, 0.82]
+    assert list(limit.get_ydata()) == [0.8, 0.8, 0.8, 0.82, 0.82]
 
 
 def test_stopped_releases_differ_by_shape_and_filling() -> None:
