@@ -9,13 +9,13 @@ from prefect.runtime import flow_run
 
 from sluice.adapters.registry.client import open_registry
 from sluice.config.service import ServiceConfig
-from sluice.control.approval import DEADLINE, tag_request
+from sluice.control.approval import ANSWER, DEADLINE, tag_request
 from sluice.gates.parity import choose_form
 from sluice.home import find_home
 from sluice.models.prediction import predict
 from sluice.models.training import find_threshold
 from sluice.report.card import write_card
-from sluice.report.history import VERSION
+from sluice.report.history import VERDICT, VERSION
 from sluice.verdict import Verdict
 from tasks.decorators import effect
 from tasks.events import tell_world
@@ -70,17 +70,7 @@ def register_candidate(
     )
     registry.log_text(release.run_id, "model_card.md", card)
     form = choose_form(verdicts[-1])
-    deadline = datetime.now(UTC) + timedelta(hours=config.approval_hours)
-    asked = tag_request(config.approve, verdicts, deadline)
-    tags = {
-        **release.identity.tags(),
-        **{f"sluice.verdict.{item.gate}": item.outcome.value for item in verdicts},
-        "sluice.split": config.split.model_dump_json(),
-        "sluice.serving.form": form,
-        "prefect.flow_run_id": str(flow_run.id),
-        "prefect.flow_run_url": str(flow_run.ui_url),
-        **asked,
-    }
+    tags = tag_version(config, release, verdicts, form)
     answers = predict(pipeline, example, config.data, config.problem)
     version = registry.register_model(
         release.run_id,
@@ -93,6 +83,7 @@ def register_candidate(
         serving=served.folder if form == "onnx" else None,
     )
     alias = "champion" if "champion" in version.aliases else "candidate"
+    asked = {key: value for key, value in version.tags.items() if key.startswith(ANSWER)}
     registry.log_facts(release.run_id, tags={VERSION: str(version.version), **asked})
     create_link_artifact(
         key=f"{config.service}-mlflow-run",
@@ -114,6 +105,22 @@ def register_candidate(
         release.run_id,
         awaits=version.tags.get(DEADLINE, ""),
     )
+
+
+def tag_version(
+    config: ServiceConfig, release: Release, verdicts: tuple[Verdict, ...], form: str
+) -> dict[str, str]:
+    """Give the tags of a new version: identity, verdicts, and whether a person is to be asked."""
+    deadline = datetime.now(UTC) + timedelta(hours=config.approval_hours)
+    return {
+        **release.identity.tags(),
+        **{f"{VERDICT}{item.gate}": item.outcome.value for item in verdicts},
+        "sluice.split": config.split.model_dump_json(),
+        "sluice.serving.form": form,
+        "prefect.flow_run_id": str(flow_run.id),
+        "prefect.flow_run_url": str(flow_run.ui_url),
+        **tag_request(config.approve, verdicts, deadline),
+    }
 
 
 @effect

@@ -71,5 +71,5 @@ def _draw_limit(axes: "Axes", points: Sequence[HistoryPoint]) -> None:
         first, last = known[0], known[-1]
         drawn = [(first[0] - 0.5, first[1]), *known, (last[0] + 0.5, last[1])]
         places, limits = zip(*drawn, strict=True)
-        dashes = {"color": INK, "linestyle": "--", "linewidth": 1}
-        axes.plot(places, limits, drawstyle="steps-mid", label="limit", **dashes)
+        [line] = axes.plot(places, limits, color=INK, linestyle="--", linewidth=1, label="limit")
+        line.set_drawstyle("steps-mid")

@@ -67,13 +67,13 @@ def home(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 @pytest.fixture(scope="module")
 def halted(home: Home) -> Any:
     """A release whose evaluation cannot tell, where that halts."""
-    return release_with(configure(0.84, "halt"), "could not tell")
+    return release_with(configure(0.82, "halt"), "could not tell")
 
 
 @pytest.fixture(scope="module")
 def waiting(home: Home, halted: Any) -> Any:
     """The same release, where a person decides."""
-    return release_with(configure(0.84, "approve"), "left to a person")
+    return release_with(configure(0.82, "approve"), "left to a person")
 
 
 @pytest.fixture(scope="module")

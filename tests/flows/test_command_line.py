@@ -26,7 +26,7 @@ def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
 def test_unknown_command_suggests_the_right_one(tmp_path: Path) -> None:
     ended = run_sluice("relase", home=tmp_path)
     assert ended.returncode == 2
-    assert "Did you mean 'release'?" in ended.stderr
+    assert "Did you mean 'release'" in ended.stderr
 
 
 @pytest.mark.parametrize(
