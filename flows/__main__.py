@@ -15,6 +15,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+By = Annotated[str, typer.Option(help="Your name, as it stays on record.")]
+Why = Annotated[str, typer.Option(help="Your reason, in a sentence.")]
+Version = Annotated[int, typer.Option(help="Version of the model; -1: the one that waits.")]
 Service = Annotated[str, typer.Argument(help="Name of a service: a file in configs/.")]
 
 
@@ -119,6 +122,31 @@ def deploy(
     from flows.deploying import deploy_here
 
     deploy_here(file, prune)
+
+
+def approve(service: Service, by: By, why: Why, version: Version = -1) -> None:
+    """Approve the version that waits for a person's decision."""
+    from flows.running import open_terminal, run_decision
+
+    with open_terminal(service):
+        sys.exit(run_decision(service, version, "approve", by, why).code)
+
+
+@app.command()
+def refuse(service: Service, by: By, why: Why, version: Version = -1) -> None:
+    """Refuse the version that waits for a person's decision."""
+    from flows.running import open_terminal, run_decision
+
+    with open_terminal(service):
+        sys.exit(run_decision(service, version, "refuse", by, why).code)
+
+
+@app.command()
+def history(service: Service) -> None:
+    """Show a service's releases, newest first: what each gate said and what came of it."""
+    from flows.overview import show_history
+
+    show_history(service)
 
 
 @app.command()

@@ -20,3 +20,5 @@ DataVersion = Annotated[int, Field(ge=-1)]
 ALL = "all"
 ServiceOrAll = Annotated[str, Field(json_schema_extra={"enum": [ALL, *list_services()]})]
 """A service, or all of them."""
+Words = Annotated[str, Field(min_length=1, pattern=r"\S")]
+"""Text that may not be blank."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sluice.adapters.registry.client import open_registry
 from sluice.home import find_home
+from sluice.report.history import LONGEST, REASON, VERDICT
 from sluice.verdict import Verdict
 from tasks.release import Release, link_run
 
@@ -16,16 +17,18 @@ if TYPE_CHECKING:
 
 
 def record_verdict(release: Release, verdict: Verdict) -> None:
-    """Keep a verdict with the release's registry run: JSON, and its outcome as a tag.
+    """Keep a verdict with the release's registry run: JSON, its outcome and reason as tags.
 
     Raises:
         Fault: the registry cannot be reached.
     """
     registry = open_registry(find_home())
     registry.log_json(release.run_id, f"verdicts/{verdict.gate}.json", verdict.to_dict())
-    registry.log_facts(
-        release.run_id, tags={f"sluice.verdict.{verdict.gate}": verdict.outcome.value}
-    )
+    tags = {
+        f"{VERDICT}{verdict.gate}": verdict.outcome.value,
+        f"{REASON}{verdict.gate}": verdict.reason[:LONGEST],
+    }
+    registry.log_facts(release.run_id, tags=tags)
 
 
 def record_figures(release: Release, figures: Mapping[str, "Figure"]) -> dict[str, bytes]:

@@ -1,6 +1,7 @@
 """Putting a model that passed every gate on record, and moving the alias that serves."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from prefect import get_run_logger
 from prefect.artifacts import create_link_artifact
@@ -8,11 +9,13 @@ from prefect.runtime import flow_run
 
 from sluice.adapters.registry.client import open_registry
 from sluice.config.service import ServiceConfig
+from sluice.control.approval import ANSWER, DEADLINE, tag_request
 from sluice.gates.parity import choose_form
 from sluice.home import find_home
 from sluice.models.prediction import predict
 from sluice.models.training import find_threshold
 from sluice.report.card import write_card
+from sluice.report.history import VERDICT, VERSION
 from sluice.verdict import Verdict
 from tasks.decorators import effect
 from tasks.events import tell_world
@@ -33,6 +36,8 @@ class Registered:
     alias: str
     release: str
     run_id: str
+    awaits: str = ""
+    """Until when a person may decide on it; empty where nobody is asked."""
 
 
 @effect
@@ -46,7 +51,7 @@ def register_candidate(
 ) -> Registered:
     """Register the model with its identity, card and verdicts as `candidate`.
 
-    It becomes `champion` where the service has none.
+    It becomes `champion` where the service has none and no person is to be asked.
 
     Raises:
         Fault: the table or the registry cannot be reached; trying again never registers twice.
@@ -65,14 +70,7 @@ def register_candidate(
     )
     registry.log_text(release.run_id, "model_card.md", card)
     form = choose_form(verdicts[-1])
-    tags = {
-        **release.identity.tags(),
-        **{f"sluice.verdict.{item.gate}": item.outcome.value for item in verdicts},
-        "sluice.split": config.split.model_dump_json(),
-        "sluice.serving.form": form,
-        "prefect.flow_run_id": str(flow_run.id),
-        "prefect.flow_run_url": str(flow_run.ui_url),
-    }
+    tags = tag_version(config, release, verdicts, form)
     answers = predict(pipeline, example, config.data, config.problem)
     version = registry.register_model(
         release.run_id,
@@ -84,7 +82,9 @@ def register_candidate(
         card,
         serving=served.folder if form == "onnx" else None,
     )
-    alias = "champion" if release.champion is None else "candidate"
+    alias = "champion" if "champion" in version.aliases else "candidate"
+    asked = {key: value for key, value in version.tags.items() if key.startswith(ANSWER)}
+    registry.log_facts(release.run_id, tags={VERSION: str(version.version), **asked})
     create_link_artifact(
         key=f"{config.service}-mlflow-run",
         link=link_run(release.run_id),
@@ -97,7 +97,30 @@ def register_candidate(
         {"version": version.version, "alias": alias, "release": release.identity.id},
     )
     get_run_logger().info("registered %s v%d as %s", config.service, version.version, alias)
-    return Registered(config.service, version.version, alias, release.identity.id, release.run_id)
+    return Registered(
+        config.service,
+        version.version,
+        alias,
+        release.identity.id,
+        release.run_id,
+        awaits=version.tags.get(DEADLINE, ""),
+    )
+
+
+def tag_version(
+    config: ServiceConfig, release: Release, verdicts: tuple[Verdict, ...], form: str
+) -> dict[str, str]:
+    """Give the tags of a new version: identity, verdicts, and whether a person is to be asked."""
+    deadline = datetime.now(UTC) + timedelta(hours=config.approval_hours)
+    return {
+        **release.identity.tags(),
+        **{f"{VERDICT}{item.gate}": item.outcome.value for item in verdicts},
+        "sluice.split": config.split.model_dump_json(),
+        "sluice.serving.form": form,
+        "prefect.flow_run_id": str(flow_run.id),
+        "prefect.flow_run_url": str(flow_run.ui_url),
+        **tag_request(config.approve, verdicts, deadline),
+    }
 
 
 @effect
@@ -105,7 +128,7 @@ def promote_candidate(service: str) -> Registered:
     """Make the candidate the champion, and the champion the previous one.
 
     Raises:
-        PromotionRefused: there is no candidate, or not every gate passed it.
+        PromotionRefused: there is no candidate, or it may not be promoted.
         Fault: the registry cannot be reached.
     """
     old, new = open_registry(find_home()).promote(service)

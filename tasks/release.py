@@ -1,6 +1,5 @@
 """A release from its opening to its end: what it is about, and the registry run that records it."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from sluice.errors import Refused
 from sluice.home import LOCK, PROJECT, find_home
 from sluice.identity import ReleaseIdentity
 from tasks.decorators import effect
+from tasks.links import registry_page
 
 LATEST = -1
 
@@ -108,8 +108,7 @@ def close_release(release: Release, status: str) -> None:
 
 def link_run(run_id: str) -> str:
     """Give the address of the release's page in the registry's own UI."""
-    base = os.environ.get("SLUICE_MLFLOW_UI", "http://127.0.0.1:5000")
-    return f"{base}/#/runs/{run_id}"
+    return f"{registry_page()}/#/runs/{run_id}"
 
 
 def _open_run(registry: Registry, identity: ReleaseIdentity, name: str, cause: str) -> str:

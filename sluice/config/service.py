@@ -38,6 +38,10 @@ class ServiceConfig(Section):
     bias: BiasConfig
     serving: Serving = "auto"
     """Form in which the model serves: `onnx`, `sklearn`, or `auto`: ONNX where proved equal."""
+    approve: bool = False
+    """Whether every version that passed its gates waits for a person's approval."""
+    approval_hours: int = Field(72, ge=1, le=8760)
+    """Hours in which a person may decide; nobody's answer in time is a refusal."""
     code: CodeConfig = CodeConfig()
 
     @model_validator(mode="after")

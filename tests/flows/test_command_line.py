@@ -11,7 +11,8 @@ from support import run_sluice
 def test_help_lists_every_command(tmp_path: Path) -> None:
     ended = run_sluice("--help", home=tmp_path)
     assert ended.returncode == 0
-    for command in ("demo", "ingest", "release", "promote", "show", "doctor", "up", "ui"):
+    commands = ("demo", "ingest", "release", "approve", "refuse", "promote", "deploy", "show")
+    for command in (*commands, "history", "doctor", "up", "ui"):
         assert f" {command} " in ended.stdout
 
 
@@ -28,7 +29,7 @@ def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
 def test_unknown_command_suggests_the_right_one(tmp_path: Path) -> None:
     ended = run_sluice("relase", home=tmp_path)
     assert ended.returncode == 2
-    assert "Did you mean 'release'?" in ended.stderr
+    assert "Did you mean 'release'" in ended.stderr
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,15 @@ def test_deploying_where_no_server_is_says_what_to_do(url: str, said: str, tmp_p
 
 
 @pytest.mark.parametrize(
-    "arguments", [("release",), ("promote",), ("show",), ("ingest", "file.parquet")]
+    "arguments",
+    [
+        ("release",),
+        ("promote",),
+        ("show",),
+        ("history",),
+        ("approve", "--by=Ada", "--why=so"),
+        ("ingest", "file.parquet"),
+    ],
 )
 def test_unknown_service_is_refused_before_anything_starts(
     arguments: tuple[str, ...], tmp_path: Path
@@ -133,3 +142,15 @@ def test_doctor_says_what_to_do_about_a_state_folder_that_is_none(tmp_path: Path
     ended = run_sluice("doctor", home=Home(tmp_path / "file").root)
     assert ended.returncode == 1
     assert "SLUICE_HOME" in " ".join(ended.stdout.split())
+
+
+def test_history_says_how_to_start_where_nothing_was_released(tmp_path: Path) -> None:
+    ended = run_sluice("history", "employment", home=tmp_path)
+    assert ended.returncode == 0
+    assert ended.stdout == "employment: no release yet; `sluice release employment` starts\n"
+
+
+def test_decision_needs_who_and_why(tmp_path: Path) -> None:
+    ended = run_sluice("approve", "employment", "--by", "Ada", home=tmp_path)
+    assert ended.returncode == 2
+    assert "--why" in ended.stderr

@@ -27,7 +27,14 @@ from support import session_root
 
 pytestmark = pytest.mark.slow
 
-EXPECTED = {"release/release", "ingest/ingest", "promote/promote", "notice/notice", "watch/watch"}
+EXPECTED = {
+    "release/release",
+    "ingest/ingest",
+    "approve/approve",
+    "promote/promote",
+    "notice/notice",
+    "watch/watch",
+}
 SCHEDULE_SECONDS = 30.0
 
 
@@ -216,3 +223,25 @@ def test_what_was_switched_off_by_hand_is_named(redeployed: Redeployed) -> None:
 
 def test_pool_that_ends_runs_with_their_worker_is_named(redeployed: Redeployed) -> None:
     assert "has stream_output on: flow runs die with their worker" in redeployed.other[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [({"by": ""}, "by"), ({"why": "  "}, "why"), ({"decision": "maybe"}, "decision")],
+)
+def test_decision_without_name_reason_or_answer_is_refused_by_the_form(
+    deployed: dict[str, Any], changes: dict[str, str], field: str
+) -> None:
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    item = deployed["approve/approve"]
+    assert {"service", "decision", "by", "why"} == set(item.parameter_openapi_schema["required"])
+    given = {"service": "employment", "decision": "approve", "by": "Ada", "why": "so"}
+    with pytest.raises(PrefectHTTPStatusError) as refused:
+        ask(
+            lambda client: client.create_flow_run_from_deployment(
+                item.id, parameters={**given, **changes}
+            )
+        )
+    assert refused.value.response.status_code == 409
+    assert f"'{field}'" in refused.value.response.json()["detail"]

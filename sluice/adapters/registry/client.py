@@ -3,22 +3,20 @@
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from sluice.adapters.registry.aliases import choose_alias, promote
 from sluice.adapters.registry.faults import translate_faults
 from sluice.adapters.registry.store import Store
 from sluice.adapters.registry.versions import (
     MODEL_FILE,
     SERVING_FOLDER,
     ModelVersionRef,
-    check_verdicts,
 )
 from sluice.data.version import DataVersion
-from sluice.errors import PromotionRefused
 from sluice.home import Home
 
 if TYPE_CHECKING:
@@ -56,6 +54,11 @@ class Registry:
         self.tracking_uri = tracking_uri
         self.artifact_root = artifact_root
         self._store = Store(tracking_uri, artifact_root)
+
+    @property
+    def store(self) -> Store:
+        """MLflow's own calls, for the other files of this package."""
+        return self._store
 
     def prepare(self) -> None:
         """Make the database, or bring an older one up to date; about 3 s the first time.
@@ -245,7 +248,8 @@ class Registry:
     ) -> ModelVersionRef:
         """Register a run's model as `candidate`, or as `champion` where the service has none.
 
-        A run registers one version: asked again, it finds and completes that one. `serving` is the
+        One that is tagged as waiting for a person's approval is candidate in any case. A run
+        registers one version: asked again, it finds and completes that one. `serving` is the
         folder of its served form's files, which are kept beside it.
 
         Raises:
@@ -262,8 +266,7 @@ class Registry:
                 )
                 found = self._store.create_version(service, record, dict(tags), description)
             champion = self._store.find_alias(service, "champion")
-            if champion is None or champion.version != found.version:
-                alias = "candidate" if champion else "champion"
+            if alias := choose_alias(found, champion):
                 self._store.set_alias(service, alias, found.version)
             return self._store.read_version(service, found.version)
 
@@ -271,21 +274,8 @@ class Registry:
         """Make the candidate champion and the champion previous; give (previous, champion).
 
         Raises:
-            PromotionRefused: there is no candidate, or its gates were not all passed.
+            PromotionRefused: there is no candidate, or it may not be promoted.
             RegistryUnavailable: the registry cannot be reached.
         """
         with translate_faults(f"promoting the candidate of {service}"):
-            store = self._store
-            new, old = store.find_alias(service, "candidate"), store.find_alias(service, "champion")
-            if new is None:
-                raise PromotionRefused(
-                    f"{service} has no candidate: a release that passes makes one"
-                )
-            check_verdicts(new)
-            if old and old.version == new.version:  # an earlier attempt came this far
-                old = store.find_alias(service, "previous")
-            elif old:
-                store.set_alias(service, "previous", old.version)
-            store.set_alias(service, "champion", new.version)
-            store.client().delete_registered_model_alias(service, "candidate")
-            return old, replace(new, aliases=("champion",))
+            return promote(self._store, service)
