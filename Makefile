@@ -8,11 +8,12 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$p && break; done)
 FAULT ?=
+SERVICE ?= employment
 KEEP ?=
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help install demo test test-fast check lock bench-release bench-outcomes bench-serving clean
+.PHONY: help install demo train test test-fast check lock bench-release bench-outcomes bench-serving clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -31,6 +32,16 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 
 demo: install ## release a model on real data; FAULT=data|leakage|bias|worse lets a gate stop it; KEEP=1 keeps the UI up
 	@$(BIN)/sluice demo $(if $(FAULT),--fault $(FAULT)) $(if $(KEEP),--keep)
+
+train: install ## ingest what data/ has of SERVICE (else its example in docs), and release it
+	@files=$$(ls data/*$(SERVICE)*.parquet data/*$(SERVICE)*.csv 2>/dev/null || true); \
+	if [ -z "$$files" ] && [ -f docs/examples/$(SERVICE).py ]; then \
+		folder=$$(mktemp -d); root=$$PWD; trap 'rm -rf "$$folder"' EXIT; \
+		(cd "$$folder" && "$$root/$(BIN)/python" "$$root/docs/examples/$(SERVICE).py") || exit; \
+		files="$$folder/$(SERVICE).csv"; \
+	fi; \
+	for file in $$files; do $(BIN)/sluice ingest $(SERVICE) "$$file" || exit; done; \
+	$(BIN)/sluice release $(SERVICE)
 
 test: check ## the whole suite, lint, types, import contracts, docs
 	@$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -30,11 +29,10 @@ def write_examples(service: str, folder: Path) -> tuple[Path, Path]:
 
 def read_first_rows(config: ServiceConfig, folder: Path) -> pd.DataFrame:
     """Give the rows that a committed service starts with, read as `ingest` reads them."""
-    from sluice.adapters.tables.files import read_file
+    from sluice.adapters.tables.files import read_batch
 
     if config.service == "employment":
         return pd.concat([pd.read_parquet(SAMPLES / name) for name in SURVEYS], ignore_index=True)
     first, _ = write_examples(config.service, folder)
-    table: Any = read_file(first, config.data)
-    frame: pd.DataFrame = table.to_pandas()
+    frame: pd.DataFrame = read_batch(first, config.data).to_pandas()
     return frame
