@@ -8,6 +8,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$p && break; done)
 FAULT ?=
+SERVICE ?= employment
 KEEP ?=
 PRUNE ?=
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
@@ -15,6 +16,7 @@ export DO_NOT_TRACK := 1
 
 .PHONY: help install demo deploy test test-fast check lock bench-release bench-outcomes bench-serving clean
 .PHONY: help install demo up test test-fast check lock bench-release bench-outcomes bench-serving clean
+.PHONY: help install demo train test test-fast check lock bench-release bench-outcomes bench-serving clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -38,6 +40,15 @@ deploy: install ## bring deployments.yaml to the Prefect server of PREFECT_API_U
 	@$(BIN)/sluice deploy $(if $(PRUNE),--prune)
 up: install ## Prefect server, worker and MLflow pages, deployments.yaml deployed; Ctrl-C ends all of it
 	@exec $(BIN)/sluice up
+train: install ## ingest what data/ has of SERVICE (else its example in docs), and release it
+	@files=$$(ls data/*$(SERVICE)*.parquet data/*$(SERVICE)*.csv 2>/dev/null || true); \
+	if [ -z "$$files" ] && [ -f docs/examples/$(SERVICE).py ]; then \
+		folder=$$(mktemp -d); root=$$PWD; trap 'rm -rf "$$folder"' EXIT; \
+		(cd "$$folder" && "$$root/$(BIN)/python" "$$root/docs/examples/$(SERVICE).py") || exit; \
+		files="$$folder/$(SERVICE).csv"; \
+	fi; \
+	for file in $$files; do $(BIN)/sluice ingest $(SERVICE) "$$file" || exit; done; \
+	$(BIN)/sluice release $(SERVICE)
 
 test: check ## the whole suite, lint, types, import contracts, docs
 	@$(BIN)/python -m pytest -n 2 --dist loadfile

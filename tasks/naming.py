@@ -2,8 +2,6 @@
 
 from pathlib import PurePath
 
-from pathlib import PurePath
-
 from prefect.runtime import flow_run
 
 from sluice.adapters.registry.client import open_registry
@@ -31,12 +29,6 @@ def name_release() -> str:
         except SluiceError:  # the release itself will say what is wrong with the data
             return f"{service} {given.get('cause', '')}".strip()
     return f"{service} data v{version} {given.get('cause', '')}".strip()
-
-
-def name_ingest() -> str:
-    """Name an ingest by its service and the last part of its source."""
-    given = flow_run.parameters
-    return f"{given['service']} {PurePath(str(given.get('file', ''))).name}".strip()
 
 
 def name_promote() -> str:
