@@ -3,6 +3,7 @@
 from prefect import flow
 
 from sluice.config.loading import load_service
+from tasks.control import PROMOTE_SECONDS, hold_release
 from tasks.form import ServiceName
 from tasks.outcome import state_failure
 from tasks.registration import Registered, promote_candidate
@@ -19,8 +20,11 @@ from tasks.settings import environment_name
 def promote(service: ServiceName) -> Registered:
     """Move the champion alias to the candidate that passed every gate, without asking traffic.
 
+    It never runs beside a release of the service: it waits for one for a minute at most.
+
     Args:
         service: The service whose candidate is promoted.
     """
     load_service(service, environment_name())
-    return promote_candidate(service)
+    with hold_release(service, PROMOTE_SECONDS):
+        return promote_candidate(service)

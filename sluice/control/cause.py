@@ -42,3 +42,8 @@ class Claim:
         """
         alive = lease.epoch == self.lease_epoch and not lease.is_free
         return self.belongs_to(flow_run) or not (self.is_settled or alive)
+
+
+def name_data_cause(data_version: int, config_hash: str) -> str:
+    """Name a data version under a configuration, whose hash is hexadecimal; 12 digits tell it."""
+    return f"data v{data_version}, configuration {config_hash[:12]}"
