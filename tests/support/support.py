@@ -129,6 +129,28 @@ def describe_state(home: Home) -> dict[str, Any]:
     }
 
 
+def runs_of(home: Home, service: str = "employment") -> list[Any]:
+    """Give a service's registry runs as MLflow has them, by start."""
+    from sluice.adapters.registry.store import Store
+
+    store = Store(home.tracking_uri, home.model_artifacts)
+    return sorted(store.list_runs(service, {}), key=lambda run: run.info.start_time)
+
+
+def spans_of(home: Home, service: str = "employment") -> list[tuple[float, float]]:
+    """When each release of a service opened and ended its registry run, by start."""
+    infos = [run.info for run in runs_of(home, service)]
+    return [(info.start_time, info.end_time or float("inf")) for info in infos]
+
+
+def versions_of(home: Home, service: str = "employment") -> dict[int, str]:
+    """Give the flow run that registered each version of a service's model, by version."""
+    from sluice.adapters.registry.store import Store
+
+    found = Store(home.tracking_uri, home.model_artifacts).list_versions(service)
+    return {item.version: item.tags["prefect.flow_run_id"] for item in found}
+
+
 def logs_of(state: Any) -> list[str]:
     """Give the lines that the server keeps of a flow run, its tasks' included."""
     from prefect.client.orchestration import get_client
