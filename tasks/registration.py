@@ -19,6 +19,7 @@ from sluice.verdict import Verdict
 from tasks.control import prepare_control
 from tasks.decorators import effect
 from tasks.events import tell_world
+from tasks.publishing import publish
 from tasks.release import Release, link_run, remove_workspace
 from tasks.rows import Parts, read_part
 from tasks.serving import ServedFiles
@@ -93,7 +94,8 @@ def register_candidate(  # noqa: PLR0913, PLR0917
         confirm=lambda: leases.renew(lease),
     )
     alias = version.tags[REGISTERED]
-    create_link_artifact(
+    publish(
+        create_link_artifact,
         key=f"{config.service}-mlflow-run",
         link=link_run(release.run_id),
         link_text=f"{config.service} v{version.version} in MLflow",
