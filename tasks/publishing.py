@@ -15,7 +15,8 @@ POLL_SECONDS = 2.0
 def publish(create: Callable[..., object], key: str, **content: Any) -> None:
     """Create an artifact; a server that stays away costs the artifact, never the release.
 
-    Prefect's own client tries again only where it had reached the server before.
+    Prefect's own client tries for about a minute, and not at all before it first reached the
+    server.
     """
     log, began, told = get_run_logger(), time.monotonic(), False
     while True:

@@ -1,14 +1,11 @@
 """Two releases of one service never run beside each other, whatever becomes of the first."""
 
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -16,26 +13,17 @@ import pytest
 from sluice.adapters.control.store import open_control
 from sluice.adapters.registry.client import open_registry
 from sluice.home import Home
-from support import describe_state, logs_of, runs_of, spans_of
+from support import describe_state, logs_of, runs_of, spans_of, start_sluice
 from tasks.control import TTL_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 
+END_SECONDS = 480.0
+"""For a release on a machine that is busy otherwise; it takes some 15 s on a quiet one."""
 
-@contextmanager
-def start_release(home: Home, cause: str) -> "Iterator[subprocess.Popen[str]]":
-    process = subprocess.Popen(
-        [sys.executable, "-m", "flows", "release", "employment", "--cause", cause],
-        env={**os.environ, "SLUICE_HOME": str(home.root), "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+
+def start_release(home: Home, cause: str) -> AbstractContextManager["subprocess.Popen[str]"]:
+    return start_sluice("release", "employment", "--cause", cause, home=home.root)
 
 
 def read_until(process: "subprocess.Popen[str]", words: str) -> None:
@@ -50,7 +38,7 @@ def read_until(process: "subprocess.Popen[str]", words: str) -> None:
 
 def test_the_second_waits_for_the_first(begun: Home) -> None:
     with start_release(begun, "one") as one, start_release(begun, "two") as two:
-        outputs = [process.communicate(timeout=180)[0] for process in (one, two)]
+        outputs = [process.communicate(timeout=END_SECONDS)[0] for process in (one, two)]
         codes = [one.returncode, two.returncode]
     assert codes == [0, 0], "\n".join(outputs)
     waited = [output for output in outputs if "waiting for employment data v0 " in output]
@@ -109,7 +97,7 @@ def test_a_change_of_data_that_any_release_answered_is_not_released_again(begun:
 
 def test_a_skipped_release_says_so_in_the_terminal(begun: Home) -> None:
     with start_release(begun, "data.changed") as process:
-        output = process.communicate(timeout=120)[0]
+        output = process.communicate(timeout=END_SECONDS)[0]
     assert process.returncode == 0, output
     assert "skipped: data v0, configuration " in output
     assert "Traceback" not in output
@@ -127,7 +115,7 @@ def test_one_frozen_beyond_its_lease_registers_nothing(begun: Home) -> None:
         (lost,) = registry.end_lost_runs("employment", "successor")
         shutil.rmtree(begun.workspace(lost))
         first.send_signal(signal.SIGCONT)
-        output = first.communicate(timeout=180)[0]
+        output = first.communicate(timeout=END_SECONDS)[0]
     assert successor is not None
     assert first.returncode == 3, output
     assert "LeaseLost: the lease release of employment" in output

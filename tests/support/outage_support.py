@@ -108,8 +108,8 @@ def find_flow_process(flow_run: str) -> int:
 
 
 @contextmanager
-def run_registry_server(home: Home, port: int, log: Path) -> Iterator[Callable[[], None]]:
-    """Run an MLflow server that keeps its files itself; give what kills it and starts it again."""
+def run_registry_server(home: Home, port: int, log: Path) -> Iterator[Callable[[float], None]]:
+    """Run an MLflow server that keeps its files itself; give what kills it, waits, restarts it."""
     home.mlflow.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--backend-store-uri", f"sqlite:///{home.mlflow}/mlflow.db"]
@@ -139,7 +139,7 @@ def run_registry_server(home: Home, port: int, log: Path) -> Iterator[Callable[[
 
     start()
     try:
-        yield lambda: restart_after(15.0)
+        yield restart_after
     finally:
         if running:
             end()

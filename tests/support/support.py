@@ -4,7 +4,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,25 @@ def run_sluice(
         timeout=180,
         check=False,
     )
+
+
+@contextmanager
+def start_sluice(
+    *arguments: str, home: Path, **variables: str
+) -> Iterator["subprocess.Popen[str]"]:
+    """Start the command line in a process of its own, which is gone when the block has ended."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows", *arguments],
+        env={**os.environ, "SLUICE_HOME": str(home), "PYTHONUNBUFFERED": "1", **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def write_service(folder: Path, name: str, *changes: tuple[str, str]) -> Path:
