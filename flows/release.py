@@ -10,7 +10,8 @@ from sluice.config.overrides import Overrides, apply_overrides
 from sluice.metrics import check_metrics
 from tasks.approval import request_approval
 from tasks.bias import weigh_bias
-from tasks.control import answer_cause, confirm_lease, hold_release
+from tasks.causes import answer_cause
+from tasks.control import hold_release
 from tasks.evaluation import weigh_candidate
 from tasks.form import DataVersion, ServiceName
 from tasks.gating import pass_gate
@@ -49,7 +50,8 @@ def release(
         data_version: Version of the service's data; -1 takes the latest.
         overrides: Changes for this one release; they become part of its identity.
         cause: Why it runs, as it stands in the run's name. `data.changed` is answered once for a
-            data version and configuration; a second such release ends as Skipped.
+            data version and configuration; a second such release ends as Skipped. With any
+            other cause the release runs, and has answered a `data.changed` that comes later.
     """
     config = apply_overrides(load_service(service, environment_name()), overrides)
     check_metrics(config)
@@ -67,6 +69,5 @@ def release(
             served = build_served_form(config, opened, model)
             parity = pass_gate(weigh_parity(config, opened, parts, model, served), service, link)
             verdicts = (data, evaluation, bias, parity)
-            confirm_lease(lease)
-            registered = register_candidate(config, opened, parts, model, served, verdicts)
-            return request_approval(config, registered)
+            kept = register_candidate(config, lease, opened, parts, model, served, verdicts)
+            return request_approval(config, kept)

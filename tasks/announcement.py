@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from prefect import get_run_logger
 
 from sluice.adapters.tables.delta import count_rows, latest_version
+from sluice.config.loading import hash_service
 from sluice.config.service import ServiceConfig
-from sluice.control.cause import DATA_CHANGED, cause_key
+from sluice.control.cause import DATA_CHANGED, name_data_cause
 from sluice.control.watermark import Watermark, follow_change
 from sluice.data.version import DataVersion
 from sluice.errors import DataMissing, SluiceError
@@ -53,7 +54,8 @@ def announce_unanswered(config: ServiceConfig) -> str:
     seen = control.watermarks.find(service, VERSION)
     if seen == Watermark(service, VERSION, f"v{version}"):
         return ""
-    answered = control.causes.find(service, DATA_CHANGED, cause_key(config, version)) is not None
+    key = name_data_cause(version, hash_service(config))
+    answered = control.causes.find(service, DATA_CHANGED, key) is not None
     to = follow_change(seen, f"v{version}", answered, datetime.now(UTC))
     rows = 0 if to.announced is None else count_rows(table, version)
     if to == seen or not control.watermarks.move(seen, to) or to.announced is None:

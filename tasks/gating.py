@@ -16,6 +16,7 @@ from sluice.report.verdict_table import verdict_rows
 from sluice.verdict import Outcome, Verdict
 from tasks.decorators import gate
 from tasks.events import tell_world
+from tasks.publishing import publish
 
 FINDINGS: dict[str, type[GateFailed]] = {
     "data": DataRejected,
@@ -42,7 +43,8 @@ def pass_gate(
         GateFailed: the subclass named by the finding, or `EvidenceInsufficient`.
     """
     log = get_run_logger()
-    create_table_artifact(
+    publish(
+        create_table_artifact,
         key=f"{service}-verdict-{verdict.gate}",
         table=verdict_rows(verdict),
         description=describe_verdict(verdict, link),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sluice.adapters.registry.client import open_registry
+from sluice.adapters.registry.versions import FLOW_RUN
 from sluice.home import find_home
 from sluice.report.history import LONGEST, REASON, VERDICT
 from sluice.verdict import Verdict
@@ -74,7 +75,7 @@ def find_verdicts(service: str, flow_run_id: str) -> tuple[list[Verdict], str]:
     Raises:
         Fault: the registry cannot be reached.
     """
-    run_id = open_registry(find_home()).find_run(service, "prefect.flow_run_id", flow_run_id)
+    run_id = open_registry(find_home()).find_run(service, {FLOW_RUN: flow_run_id})
     return (read_verdicts(run_id), link_run(run_id)) if run_id else ([], "")
 
 

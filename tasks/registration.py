@@ -8,8 +8,10 @@ from prefect.artifacts import create_link_artifact
 from prefect.runtime import flow_run
 
 from sluice.adapters.registry.client import open_registry
+from sluice.adapters.registry.versions import FLOW_RUN, REGISTERED, ModelVersionRef
 from sluice.config.service import ServiceConfig
 from sluice.control.approval import ANSWER, DEADLINE, tag_request
+from sluice.control.lease import Lease
 from sluice.gates.parity import choose_form
 from sluice.home import find_home
 from sluice.models.prediction import predict
@@ -17,9 +19,11 @@ from sluice.models.training import find_threshold
 from sluice.report.card import write_card
 from sluice.report.history import VERDICT, VERSION
 from sluice.verdict import Verdict
+from tasks.control import prepare_control
 from tasks.decorators import effect
 from tasks.events import tell_world
-from tasks.release import Release, link_run
+from tasks.publishing import publish
+from tasks.release import Release, link_run, remove_workspace
 from tasks.rows import Parts, read_part
 from tasks.serving import ServedFiles
 from tasks.training import TrainedModel
@@ -41,8 +45,9 @@ class Registered:
 
 
 @effect
-def register_candidate(
+def register_candidate(  # noqa: PLR0913, PLR0917
     config: ServiceConfig,
+    lease: Lease,
     release: Release,
     parts: Parts,
     model: TrainedModel,
@@ -51,12 +56,14 @@ def register_candidate(
 ) -> Registered:
     """Register the model with its identity, card and verdicts as `candidate`.
 
-    It becomes `champion` where the service has none and no person is to be asked.
+    It becomes `champion` where the service has none and no person is to be asked. The lease is
+    confirmed before anything is kept, and again before the alias moves.
 
     Raises:
+        LeaseLost: another run took the lease meanwhile; no alias was moved.
         Fault: the table or the registry cannot be reached; trying again never registers twice.
     """
-    registry = open_registry(find_home())
+    registry, leases = open_registry(find_home()), prepare_control().leases
     frame = read_part(config, release, parts, "training")
     example = frame[list(config.data.features)].head(EXAMPLE_ROWS)
     pipeline = model.open()
@@ -68,6 +75,7 @@ def register_candidate(
         parts.compared,
         threshold=find_threshold(pipeline),
     )
+    leases.renew(lease)
     registry.log_text(release.run_id, "model_card.md", card)
     form = choose_form(verdicts[-1])
     tags = tag_version(config, release, verdicts, form)
@@ -81,21 +89,19 @@ def register_candidate(
         tags,
         card,
         serving=served.folder if form == "onnx" else None,
+        confirm=lambda: leases.renew(lease),
     )
-    alias = "champion" if "champion" in version.aliases else "candidate"
+    alias = version.tags[REGISTERED]
     asked = {key: value for key, value in version.tags.items() if key.startswith(ANSWER)}
     registry.log_facts(release.run_id, tags={VERSION: str(version.version), **asked})
-    create_link_artifact(
+    publish(
+        create_link_artifact,
         key=f"{config.service}-mlflow-run",
         link=link_run(release.run_id),
         link_text=f"{config.service} v{version.version} in MLflow",
         description="Model, model card, verdicts, plots and configuration of this release",
     )
-    tell_world(
-        config.service,
-        "candidate.registered",
-        {"version": version.version, "alias": alias, "release": release.identity.id},
-    )
+    _tell_registered(version)
     get_run_logger().info("registered %s v%d as %s", config.service, version.version, alias)
     return Registered(
         config.service,
@@ -117,10 +123,39 @@ def tag_version(
         **{f"{VERDICT}{item.gate}": item.outcome.value for item in verdicts},
         "sluice.split": config.split.model_dump_json(),
         "sluice.serving.form": form,
-        "prefect.flow_run_id": str(flow_run.id),
+        FLOW_RUN: str(flow_run.id),
         "prefect.flow_run_url": str(flow_run.ui_url),
         **tag_request(config.approve, verdicts, deadline),
     }
+
+
+def adopt_version(version: ModelVersionRef) -> ModelVersionRef:
+    """Finish what a run left that died after it registered a version: alias, run, folder, event.
+
+    Raises:
+        Fault: the registry cannot be reached.
+    """
+    registry = open_registry(find_home())
+    finished = registry.finish_registration(version)
+    remove_workspace(version.run_id)
+    run_id = registry.find_run(version.service, {FLOW_RUN: version.tags[FLOW_RUN]}, "RUNNING")
+    if run_id:
+        registry.end_run(run_id)
+    _tell_registered(finished)
+    return finished
+
+
+def _tell_registered(version: ModelVersionRef) -> None:
+    """Tell the world of a version and of the alias that it was registered as."""
+    tell_world(
+        version.service,
+        "candidate.registered",
+        {
+            "version": version.version,
+            "alias": version.tags[REGISTERED],
+            "release": version.tags["sluice.release"],
+        },
+    )
 
 
 @effect

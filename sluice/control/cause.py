@@ -48,6 +48,6 @@ class Claim:
         return self.belongs_to(flow_run) or not (self.is_settled or alive)
 
 
-def cause_key(config: ServiceConfig, version: int) -> str:
-    """Name a data version under a configuration, as claims on a change of data have it."""
-    return f"data v{version}, configuration {hash_service(config)[:12]}"
+def name_data_cause(data_version: int, config_hash: str) -> str:
+    """Name a data version under a configuration, whose hash is hexadecimal; 12 digits tell it."""
+    return f"data v{data_version}, configuration {config_hash[:12]}"

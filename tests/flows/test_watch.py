@@ -16,8 +16,8 @@ from deltalake import write_deltalake
 from sluice.adapters.control.store import Control, open_control
 from sluice.adapters.tables.delta import append_batch, latest_version
 from sluice.adapters.tables.files import read_batch
-from sluice.config.loading import load_service
-from sluice.control.cause import DATA_CHANGED, cause_key
+from sluice.config.loading import hash_service, load_service
+from sluice.control.cause import DATA_CHANGED, name_data_cause
 from sluice.control.watermark import GRACE, Watermark
 from sluice.home import Home
 from source_support import configure, events_of, fill_sqlite, rows_of, use_folder
@@ -99,7 +99,7 @@ def test_a_lost_event_is_told_again_until_a_release_answered(
     told = control.watermarks.find("lost", VERSION)
     assert control.watermarks.move(told, long_ago)
     lease = control.leases.acquire("lost", "release", "a release", 15)
-    key = cause_key(load_service("lost", "development"), 0)
+    key = name_data_cause(0, hash_service(load_service("lost", "development")))
     control.causes.claim(lease, DATA_CHANGED, key, "a run")
     assert watch_all().name == "Skipped"
     assert payloads(api, "lost") == [{"version": 0, "rows": 1500}]

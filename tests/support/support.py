@@ -1,9 +1,11 @@
 """What several test files ask of a run that ended."""
 
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,13 @@ def facts_of(**columns: list[Any]) -> tuple[ColumnFacts, ...]:
         kind, reason = kind_of_type(column, name, "test")
         found.append(describe_column(name, column, kind, reason, "test")[1])
     return tuple(found)
+
+
+def find_port() -> int:
+    """Give a port of loopback on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def session_root() -> Path:
@@ -96,6 +105,25 @@ def run_sluice(
     )
 
 
+@contextmanager
+def start_sluice(
+    *arguments: str, home: Path, **variables: str
+) -> Iterator["subprocess.Popen[str]"]:
+    """Start the command line in a process of its own, which is gone when the block has ended."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows", *arguments],
+        env={**os.environ, "SLUICE_HOME": str(home), "PYTHONUNBUFFERED": "1", **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def write_service(folder: Path, name: str, *changes: tuple[str, str]) -> Path:
     """Write the default service's file under another name, each change one text for another."""
     text = (CONFIGS / "employment.yaml").read_text(encoding="utf-8")
@@ -127,6 +155,28 @@ def describe_state(home: Home) -> dict[str, Any]:
         "models": {name: item.version for name, item in models.items() if item},
         "scratch": sorted(str(path) for path in (home.root / "work").glob("*")),
     }
+
+
+def runs_of(home: Home, service: str = "employment") -> list[Any]:
+    """Give a service's registry runs as MLflow has them, by start."""
+    from sluice.adapters.registry.store import Store
+
+    store = Store(home.tracking_uri, home.model_artifacts)
+    return sorted(store.list_runs(service, {}), key=lambda run: run.info.start_time)
+
+
+def spans_of(home: Home, service: str = "employment") -> list[tuple[float, float]]:
+    """When each release of a service opened and ended its registry run, by start."""
+    infos = [run.info for run in runs_of(home, service)]
+    return [(info.start_time, info.end_time or float("inf")) for info in infos]
+
+
+def versions_of(home: Home, service: str = "employment") -> dict[int, str]:
+    """Give the flow run that registered each version of a service's model, by version."""
+    from sluice.adapters.registry.store import Store
+
+    found = Store(home.tracking_uri, home.model_artifacts).list_versions(service)
+    return {item.version: item.tags["prefect.flow_run_id"] for item in found}
 
 
 def logs_of(state: Any) -> list[str]:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 MODEL_FILE = "model.skops"
 SERVING_FOLDER = "serving"
 VERDICT = "sluice.verdict."
+FLOW_RUN = "prefect.flow_run_id"
+REGISTERED, ORPHANED = "sluice.registered", "sluice.orphaned"
+"""Tags of a version: the alias it was registered as; that its run lost its lease before that."""
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
 
 
