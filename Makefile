@@ -46,7 +46,7 @@ check: install ## lint, format, types, import contracts
 
 lock: install ## resolve requirements.lock anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--upgrade --group dev --extra postgres pyproject.toml --output-file requirements.lock
+		--upgrade --group dev --extra postgres --extra scale pyproject.toml --output-file requirements.lock
 
 bench-release: install ## the warm release beside the same library calls in a plain script
 	@$(BIN)/python -m benchmarks.release
