@@ -103,6 +103,7 @@ def find_places(folder: Path, postgres: str, ports: list[int]) -> dict[str, str]
         "docs/run-it/databases.sql": str(folder / "etc" / "databases.sql"),
         ".venv/bin/prefect": f"{sys.executable} -m prefect",
         ".venv/bin/mlflow": f"{sys.executable} -m mlflow",
+        ".venv/bin/sluice": f"{sys.executable} -m flows",
         "SLUICE_ENV=production": "SLUICE_ENV=development",  # the test's code may be uncommitted
         "CHANGE-ME": WORD,
     }
@@ -166,6 +167,14 @@ def test_both_workers_are_online(site: Site) -> None:
         return [item["status"] for item in found] == ["ONLINE", "ONLINE"]
 
     assert site.await_true(find_online)
+
+
+def test_command_line_of_a_worker_reaches_the_server(site: Site) -> None:
+    asked = "import os; from sluice.adapters.server.health import is_healthy as healthy; "
+    asked += "print(healthy(os.environ['PREFECT_API_URL']))"
+    settings = "set -a; . /etc/sluice/worker.env; set +a"
+    printed = site.stage.run("health", [settings, f'{sys.executable} -c "{asked}"'])
+    assert printed == "True\n"
 
 
 def test_new_data_starts_exactly_one_release(site: Site) -> None:

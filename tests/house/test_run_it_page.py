@@ -38,6 +38,7 @@ def find_places(folder: Path, ports: list[int]) -> dict[str, str]:
         "/var/backups": str(folder / "backups"),
         ".venv/bin/prefect": f"{sys.executable} -m prefect",
         ".venv/bin/mlflow": f"{sys.executable} -m mlflow",
+        ".venv/bin/sluice": f"{sys.executable} -m flows",
         "CHANGE-ME": WORD,
     }
 
@@ -98,7 +99,7 @@ def find_settings() -> set[str]:
     from prefect_redis.cleanup_queue import RedisWorkerCleanupQueueSettings
     from prefect_redis.client import RedisMessagingSettings
 
-    known = set(_get_settings_fields(Settings)) | {"DO_NOT_TRACK"}
+    known = set(_get_settings_fields(Settings)) | {"DO_NOT_TRACK", "SSL_CERT_FILE"}
     for prefix, model in (
         ("PREFECT_REDIS_MESSAGING_", RedisMessagingSettings),
         ("PREFECT_REDIS_WORKER_CLEANUP_QUEUE_", RedisWorkerCleanupQueueSettings),
