@@ -86,6 +86,12 @@ def test_one_server_runs_as_the_page_says(tmp_path: Path) -> None:
     assert {"sluice/prefect/prefect.db", "sluice/mlflow/mlflow.db"} <= set(listed)
 
 
+def test_laptop_part_is_the_command_that_test_up_runs() -> None:
+    assert read_commands(PAGE, "A laptop") == [["make up"]]
+    recipe = (PROJECT / "Makefile").read_text(encoding="utf-8").split("\nup: install")[1]
+    assert "sluice up" in recipe.splitlines()[1]
+
+
 def test_page_names_every_file_that_it_ships() -> None:
     shipped = {path.name for path in TEMPLATES.iterdir()}
     assert shipped == set(re.findall(r"`([a-z-]+\.(?:env|conf|sql|service))`", PAGE)) & shipped
