@@ -61,6 +61,12 @@ class Site:
     def state_of(self, run: str) -> str:
         return str(self.ask(f"flow_runs/{run}")["state"]["type"])
 
+    def explain(self, run: str) -> str:
+        """Give what a run and every process told, for whom a failure finds."""
+        wanted = {"flow_run_id": {"any_": [run]}}
+        logs = self.ask("logs/filter", logs=wanted, sort="TIMESTAMP_ASC", limit=200)
+        return "\n".join(item["message"] for item in logs) + "\n" + self.stage.read_logs()
+
     def await_state(self, run: str, *wanted: str) -> str:
         """Wait until a run is in one of the states, or has ended; give the state."""
         final = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
@@ -180,9 +186,9 @@ def test_command_line_of_a_worker_reaches_the_server(site: Site) -> None:
 def test_new_data_starts_exactly_one_release(site: Site) -> None:
     file = SAMPLES / "acs_employment_2015.parquet"
     ingest = site.create_run("ingest/ingest", service="employment", file=str(file))
-    assert site.await_state(ingest) == "COMPLETED", site.stage.read_logs()
+    assert site.await_state(ingest) == "COMPLETED", site.explain(ingest)
     [run] = site.await_true(lambda: find_triggered(site))
-    assert site.await_state(run["id"]) == "COMPLETED", site.stage.read_logs()
+    assert site.await_state(run["id"]) == "COMPLETED", site.explain(run["id"])
     assert site.list_models() == [(1, "0")]
 
 
@@ -190,7 +196,7 @@ def test_api_server_killed_in_mid_run_is_not_noticed(site: Site) -> None:
     run = site.create_run("release/release", service="employment", cause="by hand")
     assert site.await_state(run, "RUNNING") == "RUNNING"
     site.stage.kill("10.0.0.11")
-    assert site.await_state(run) == "COMPLETED", site.stage.read_logs()
+    assert site.await_state(run) == "COMPLETED", site.explain(run)
     assert site.list_models() == [(1, "0"), (2, "0")]
     assert len(find_triggered(site)) == 1
 
