@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from control_support import why_no_postgres
@@ -39,6 +40,8 @@ def why_no_scale() -> str:
     """Say what is missing for the tests on many workers; empty where nothing is."""
     if shutil.which("redis-server") is None:
         return "no Redis server is installed (Debian: redis-server)"
+    if find_spec("prefect_redis") is None:
+        return "prefect-redis is not installed (the extra `scale`)"
     return why_no_proxy() or why_no_postgres()
 
 
