@@ -14,9 +14,7 @@ PRUNE ?=
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help install demo deploy test test-fast check lock bench-release bench-outcomes bench-serving clean
-.PHONY: help install demo up test test-fast check lock bench-release bench-outcomes bench-serving clean
-.PHONY: help install demo train test test-fast check lock bench-release bench-outcomes bench-serving clean
+.PHONY: help install demo train up deploy test test-fast check lock bench-release bench-outcomes bench-serving clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -38,8 +36,10 @@ demo: install ## release a model on real data; FAULT=data|leakage|bias|worse let
 
 deploy: install ## bring deployments.yaml to the Prefect server of PREFECT_API_URL; PRUNE=1 removes what left it
 	@$(BIN)/sluice deploy $(if $(PRUNE),--prune)
+
 up: install ## Prefect server, worker and MLflow pages, deployments.yaml deployed; Ctrl-C ends all of it
 	@exec $(BIN)/sluice up
+
 train: install ## ingest what data/ has of SERVICE (else its example in docs), and release it
 	@files=$$(ls data/*$(SERVICE)*.parquet data/*$(SERVICE)*.csv 2>/dev/null || true); \
 	if [ -z "$$files" ] && [ -f docs/examples/$(SERVICE).py ]; then \
@@ -64,7 +64,7 @@ check: install ## lint, format, types, import contracts
 
 lock: install ## resolve requirements.lock anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--upgrade --group dev --extra postgres pyproject.toml --output-file requirements.lock
+		--upgrade --group dev --extra postgres --extra scale pyproject.toml --output-file requirements.lock
 
 bench-release: install ## the warm release beside the same library calls in a plain script
 	@$(BIN)/python -m benchmarks.release

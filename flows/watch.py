@@ -8,6 +8,7 @@ from prefect.client.schemas.objects import State
 from flows.ingest import ingest
 from sluice.config.loading import load_service
 from tasks.announcement import announce_unanswered
+from tasks.approval import expire_late
 from tasks.form import ALL, ServiceOrAll
 from tasks.outcome import state_failure
 from tasks.settings import environment_name
@@ -37,4 +38,5 @@ def watch(service: ServiceOrAll = ALL) -> State[Any]:
                 for delivery in find_news(config):
                     seen.note_run(name, ingest(name, delivery.argument, return_state=True))
             seen.note_told(name, announce_unanswered(config))
+            expire_late(name)
     return seen.end()

@@ -119,6 +119,18 @@ def expire_approvals(service: str, now: datetime) -> list[Decided]:
     return settle_approvals(service, now)
 
 
+def expire_late(service: str) -> None:
+    """Close the service's requests whose time is over; the registry is asked only where one is.
+
+    Raises:
+        Fault: the control store or the registry cannot be reached.
+    """
+    now = datetime.now(UTC)
+    asked = prepare_control().approvals.list_requests(service)
+    if any(item.answer_at(now) is not item.answer for item in asked):
+        expire_approvals(service, now)
+
+
 @effect
 def confirm_approval(service: str) -> None:
     """Make sure that no person's approval is missing on the version that would be promoted.

@@ -6,8 +6,6 @@ after it, a claim that nobody settled may be taken over by the next holder.
 
 from dataclasses import dataclass
 
-from sluice.config.loading import hash_service
-from sluice.config.service import ServiceConfig
 from sluice.control.lease import Lease
 
 OPEN = ""

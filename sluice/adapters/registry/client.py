@@ -3,7 +3,6 @@
 from functools import lru_cache
 from pathlib import Path
 
-from sluice.adapters.registry.aliases import choose_alias, promote
 from sluice.adapters.registry.faults import translate_faults
 from sluice.adapters.registry.models import Models
 from sluice.adapters.registry.runs import Runs

@@ -78,7 +78,8 @@ class Models:
     ) -> ModelVersionRef:
         """Register a run's model as `candidate`, or as `champion` where the service has none.
 
-        One that is tagged as waiting for a person's approval is candidate in any case. A run registers one version: asked again, it finds and completes that one. `serving` is the
+        One that is tagged as waiting for a person's approval is candidate in any case. A run
+        registers one version: asked again, it finds and completes that one. `serving` is the
         folder of its served form's files, which are kept beside it. `confirm` is called between
         the version and its alias; where it raises `LeaseLost` the version is tagged as orphaned
         and gets no alias.

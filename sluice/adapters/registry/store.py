@@ -12,6 +12,7 @@ from sluice.adapters.registry.faults import check_database, find_database, impor
 from sluice.adapters.registry.versions import (
     SERVING_FOLDER,
     ModelVersionRef,
+    fit_description,
     read_version,
     write_model,
 )
@@ -196,7 +197,7 @@ class Store:
             source,
             run_id=record.source_run_id,
             tags=tags,
-            description=description,
+            description=fit_description(description),
             model_id=record.model_id,
         )
         return read_version(found)

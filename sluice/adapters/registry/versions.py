@@ -20,6 +20,9 @@ VERDICT = "sluice.verdict."
 FLOW_RUN = "prefect.flow_run_id"
 REGISTERED, ORPHANED = "sluice.registered", "sluice.orphaned"
 """Tags of a version: the alias it was registered as; that its run lost its lease before that."""
+DESCRIPTION_LENGTH = 5000
+"""Longest description of a version: MLflow's schema says so, and Postgres means it."""
+CUT = "\n\nCut here; the whole of it is among the run's files.\n"
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
 
 
@@ -58,6 +61,14 @@ def read_version(found: Any) -> ModelVersionRef:
         uri=f"models:/{found.name}/{found.version}",
         aliases=tuple(found.aliases),
     )
+
+
+def fit_description(text: str) -> str:
+    """Cut a description that is too long after a whole line, and say so at its end."""
+    if len(text) <= DESCRIPTION_LENGTH:
+        return text
+    kept = text[: DESCRIPTION_LENGTH - len(CUT)]
+    return (kept.rpartition("\n")[0] or kept).rstrip() + CUT
 
 
 def write_model(
