@@ -62,7 +62,9 @@ def test_a_run_whose_process_outlived_its_worker_is_left_alone(pool: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "worker", [f"{socket.gethostname()}-{os.getpid()}", "elsewhere-1", "one", ""]
+    "worker",
+    [f"{socket.gethostname()}-{os.getpid()}", "elsewhere-1", "one", ""],
+    ids=["alive here", "elsewhere", "of another name", "nameless"],
 )
 def test_the_run_of_any_other_worker_is_left_alone(pool: str, worker: str) -> None:
     run = begin_run(pool, worker)
