@@ -64,7 +64,7 @@ def test_unknown_service_is_refused_before_anything_starts(
     ended = run_sluice(command, "nobody", *rest, home=tmp_path / "home")
     assert ended.returncode == 2
     assert ended.stdout.startswith("ServiceUnknown: no service 'nobody'")
-    assert "known: employment" in ended.stdout
+    assert "known: arrivals, earnings, employment" in ended.stdout
     assert not (tmp_path / "home").exists()
 
 
@@ -125,9 +125,10 @@ def test_registry_that_does_not_answer_is_a_fault(tmp_path: Path) -> None:
 def test_show_says_how_to_start_where_nothing_is_registered(tmp_path: Path) -> None:
     ended = run_sluice("show", home=tmp_path)
     assert ended.returncode == 0
-    assert ended.stdout == (
-        "employment: nothing registered yet; `sluice release employment` starts\n"
-    )
+    assert ended.stdout.splitlines() == [
+        f"{name}: nothing registered yet; `sluice release {name}` starts"
+        for name in ("arrivals", "earnings", "employment")
+    ]
 
 
 def test_doctor_finds_a_healthy_machine_well(tmp_path: Path) -> None:
