@@ -27,7 +27,7 @@ def refuse(tmp_path: Path, old: str, new: str) -> str:
 
 def test_shipped_file_names_its_deployments() -> None:
     names = check_flows(SHIPPED, read_deployments(SHIPPED))
-    assert names[:3] == ["release/release", "ingest/ingest", "promote/promote"]
+    assert names[:3] == ["release/release", "ingest/ingest", "watch/watch"]
 
 
 @pytest.mark.parametrize(
