@@ -124,6 +124,7 @@ def deploy(
     deploy_here(file, prune)
 
 
+@app.command()
 def approve(service: Service, by: By, why: Why, version: Version = -1) -> None:
     """Approve the version that waits for a person's decision."""
     from flows.running import open_terminal, run_decision
