@@ -41,7 +41,7 @@ up: install ## Prefect server, worker and MLflow pages, deployments.yaml deploye
 	@exec $(BIN)/sluice up
 
 train: install ## ingest what data/ has of SERVICE (else its example in docs), and release it
-	@files=$$(ls data/*$(SERVICE)*.parquet data/*$(SERVICE)*.csv 2>/dev/null || true); \
+	@files=$$(ls data/{*$(SERVICE)*,$(SERVICE)/*}.{parquet,csv} 2>/dev/null || true); \
 	if [ -z "$$files" ] && [ -f docs/examples/$(SERVICE).py ]; then \
 		folder=$$(mktemp -d); root=$$PWD; trap 'rm -rf "$$folder"' EXIT; \
 		(cd "$$folder" && "$$root/$(BIN)/python" "$$root/docs/examples/$(SERVICE).py") || exit; \

@@ -175,7 +175,11 @@ def test_end_in_mid_run_cancels_it_and_leaves_no_process(again: Up, home: Home) 
     assert "Traceback" not in again.said
     assert find_all(home) == []
     assert is_free(port)
-    assert stored_state(home, run)[0] == "CANCELLED"
+    kind, message = stored_state(home, run)
+    # On a machine that is too slow for the grace it is killed, and that is said.
+    killed = "is closed as Crashed" in again.said
+    assert kind == ("CRASHED" if killed else "CANCELLED"), (kind, message)
+    assert message
 
 
 def _logs(up: Up, run: str) -> str:

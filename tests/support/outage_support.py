@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +125,10 @@ def run_registry_server(home: Home, port: int, log: Path) -> Iterator[Callable[[
             )
         running.append(process)
         deadline = time.monotonic() + START_SECONDS
-        while not is_answering(port) and time.monotonic() < deadline:
-            assert process.poll() is None, log.read_text(encoding="utf-8")
+        while not is_answering(port):
+            found = log.read_text(encoding="utf-8")
+            assert process.poll() is None, found
+            assert time.monotonic() < deadline, found
             time.sleep(0.2)
 
     def end() -> None:
@@ -137,8 +141,8 @@ def run_registry_server(home: Home, port: int, log: Path) -> Iterator[Callable[[
         time.sleep(seconds)
         start()
 
-    start()
     try:
+        start()
         yield restart_after
     finally:
         if running:
@@ -146,11 +150,8 @@ def run_registry_server(home: Home, port: int, log: Path) -> Iterator[Callable[[
 
 
 def is_answering(port: int) -> bool:
-    import urllib.error
-    import urllib.request
-
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
             return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
+    except (OSError, HTTPException):  # no server yet, or one that is not up to an answer
         return False

@@ -76,8 +76,9 @@ def ask_run(up: Up, deployment: str, **parameters: Any) -> str:
     """Ask for a run of a deployment through the API; give its id."""
     _, found = ask_server(f"{up.api}/deployments/name/{deployment}")
     wanted = {"parameters": parameters}
-    status, run = ask_server(f"{up.api}/deployments/{found['id']}/create_flow_run", wanted)
-    assert status == 201
+    address = f"{up.api}/deployments/{found['id']}/create_flow_run"
+    status, run = ask_server(address, wanted, seconds=120)
+    assert status == 201, (status, run)
     return str(run["id"])
 
 

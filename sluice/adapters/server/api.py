@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import time
 import urllib.error
 import urllib.request
 from typing import Any
@@ -10,6 +11,8 @@ from urllib.parse import urlsplit
 
 ANSWER_SECONDS = 15.0
 """For an answer out of a database that may be busy."""
+BUSY = (429, 503)
+PAUSE_SECONDS = 0.5
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -18,8 +21,18 @@ def ask_server(
 ) -> tuple[int, Any]:
     """Give status and JSON; status 0 where nobody answered, None where it was not JSON.
 
-    Without a body it is a GET, with one a POST, unless `method` says otherwise.
+    Without a body it is a GET, with one a POST, unless `method` says otherwise. A server that is
+    too busy (its database is locked) is asked again, for `seconds` in all.
     """
+    deadline = time.monotonic() + seconds
+    answer = _ask_once(url, body, method, seconds)
+    while answer[0] in BUSY and time.monotonic() + PAUSE_SECONDS < deadline:
+        time.sleep(PAUSE_SECONDS)
+        answer = _ask_once(url, body, method, seconds)
+    return answer
+
+
+def _ask_once(url: str, body: Any, method: str, seconds: float) -> tuple[int, Any]:
     direct = [urllib.request.ProxyHandler({})] if urlsplit(url).hostname in LOOPBACK else []
     request = urllib.request.Request(  # noqa: S310
         url,

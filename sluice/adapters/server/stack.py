@@ -21,7 +21,7 @@ from sluice.errors import ServerUnavailable
 from sluice.home import Home
 
 LOOK_SECONDS, LOST_SECONDS = 0.5, 30.0
-CANCEL_SECONDS, STOP_SECONDS, SWEEP_SECONDS = 25.0, 10.0, 5.0
+CANCEL_SECONDS, STOP_SECONDS, SWEEP_SECONDS = 40.0, 10.0, 5.0
 POLL_SECONDS = 0.3
 PAGES = "pages"
 ENDED = "the stack was ended (`sluice up`) while it was at work"
