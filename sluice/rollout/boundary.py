@@ -11,8 +11,10 @@ Numbers = float | NDArray[np.float64]
 
 EDGE = 1e-12
 """How close to 0 or 1 a rate of the boundary may come."""
-HALVINGS = 60
-"""Halvings of the interval that holds the root: it is then as exact as a float can be."""
+STEPS = 80
+"""Most steps to the root; Newton's take about six, halving the interval alone about sixty."""
+NEGLIGIBLE = 1e-15
+"""Relative move after which the root is as exact as a float can be."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,9 @@ def project(
 
     Nearest in the Kullback-Leibler divergence of n_c and n_b Bernoulli trials; the reverse
     information projection of a convex null, with which a likelihood ratio is an e-value (Grünwald,
-    de Heide and Koolen 2024; Turner, Ly and Grünwald 2024). Found by bisection on the sign of the
-    divergence's derivative, which rises along the line. Arrays broadcast.
+    de Heide and Koolen 2024; Turner, Ly and Grünwald 2024). It is where the divergence's derivative
+    along the line changes sign: Newton's step where it stays between the signs seen so far, else
+    half-way. Arrays broadcast.
     """
     ratio, margin = boundary.ratio, boundary.margin
     arrays: list[Any] = [np.asarray(item, dtype=float) for item in (n_c, n_b, q_c, q_b)]
@@ -46,12 +49,20 @@ def project(
     top = min(1 - EDGE, (1 - margin) / ratio - EDGE)
     ends = np.clip([q_b, (q_c - margin) / ratio], EDGE, top)
     low, high = ends.min(axis=0), ends.max(axis=0)
-    for _ in range(HALVINGS):
-        b = (low + high) / 2
-        p = ratio * b + margin
-        slope = n_c * ratio * (p - q_c) * (b * (1 - b)) + n_b * (b - q_b) * (p * (1 - p))
-        rising = slope > 0
-        high = np.where(rising, b, high)
-        low = np.where(rising, low, b)
     b = (low + high) / 2
+    for _ in range(STEPS):
+        p = ratio * b + margin
+        inside_b, inside_p = b * (1 - b), p * (1 - p)
+        value = n_c * ratio * (p - q_c) * inside_b + n_b * (b - q_b) * inside_p
+        low, high = np.where(value < 0, b, low), np.where(value > 0, b, high)
+        slope = n_c * ratio * (ratio * inside_b + (p - q_c) * (1 - 2 * b))
+        slope += n_b * (inside_p + (b - q_b) * ratio * (1 - 2 * p))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            guess = b - value / slope
+        fits = (guess > low) & (guess < high)
+        after = np.where(value == 0, b, np.where(fits, guess, (low + high) / 2))
+        moved = np.abs(after - b)
+        b = after
+        if np.all(moved <= NEGLIGIBLE * b):
+            break
     return ratio * b + margin, b
