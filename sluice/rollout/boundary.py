@@ -13,7 +13,7 @@ EDGE = 1e-12
 """How close to 0 or 1 a rate of the boundary may come."""
 STEPS = 80
 """Most steps to the root; Newton's take about six, halving the interval alone about sixty."""
-NEGLIGIBLE = 1e-15
+NEGLIGIBLE = 1e-14
 """Relative move after which the root is as exact as a float can be."""
 
 
@@ -59,7 +59,7 @@ def project(
         slope += n_b * (inside_p + (b - q_b) * ratio * (1 - 2 * p))
         with np.errstate(divide="ignore", invalid="ignore"):
             guess = b - value / slope
-        fits = (guess > low) & (guess < high)
+        fits = (guess >= low) & (guess <= high)
         after = np.where(value == 0, b, np.where(fits, guess, (low + high) / 2))
         moved = np.abs(after - b)
         b = after

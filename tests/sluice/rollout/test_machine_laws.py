@@ -1,7 +1,6 @@
 """Laws of the state machine under any facts and commands, in any order."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import settings
