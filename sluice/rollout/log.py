@@ -8,8 +8,8 @@ from typing import Any
 from sluice.config.policy import Policy
 from sluice.rollout.facts import Arm, Facts, read_arm, read_facts, write_arm, write_facts
 from sluice.rollout.machine import step
-from sluice.rollout.observation import rules_of
 from sluice.rollout.phases import Action, Command, Decision, Verb
+from sluice.rollout.rules import list_rules
 from sluice.rollout.state import Rollout, start
 from sluice.rollout.waiting import read_pass
 
@@ -64,7 +64,7 @@ def write_step(
 def describe_tests(state: Rollout, policy: Policy) -> dict[str, dict[str, float | None]]:
     """Give each rule's evidence beside its threshold, as natural logarithms."""
     found: dict[str, dict[str, float | None]] = {}
-    for rule in rules_of(policy):
+    for rule in list_rules(policy):
         item = state.seen.evidence[rule.name]
         rate = item.history.rate
         found[rule.name] = {
@@ -84,8 +84,9 @@ def derive(records: Iterable[Record], policy: Policy) -> Iterator[Derived]:
         LogBroken: the log is of another policy, has a gap, or holds another decision than follows.
     """
     state: Rollout | None = None
+    wanted = hash_policy(policy)
     for expected, record in enumerate(records):
-        if record["policy"] != hash_policy(policy):
+        if record["policy"] != wanted:
             raise LogBroken(f"record {expected}: of another policy, {record['policy'][:12]}")
         if record["tick"] != expected:
             raise LogBroken(f"record {expected}: found tick {record['tick']}; a gap or a double")

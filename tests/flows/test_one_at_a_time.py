@@ -13,21 +13,10 @@ import pytest
 from sluice.adapters.control.store import open_control
 from sluice.adapters.registry.client import open_registry
 from sluice.home import Home
-from support import describe_state, ingest_year, logs_of
+from support import describe_state, logs_of
 from tasks.control import TTL_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
-
-
-@pytest.fixture(scope="module")
-def filled(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """A home with 2015 ingested, a registry made ready and no model yet."""
-    with pytest.MonkeyPatch.context() as patch:
-        root = tmp_path_factory.mktemp("rivals")
-        patch.setenv("SLUICE_HOME", str(root))
-        assert ingest_year(2015).is_completed()
-        open_registry(Home(root)).prepare()
-        yield Home(root)
 
 
 @contextmanager
@@ -65,23 +54,23 @@ def spans_of(home: Home) -> list[tuple[float, float]]:
     return sorted(spans)
 
 
-def test_the_second_waits_for_the_first(filled: Home) -> None:
-    with start_release(filled, "one") as one, start_release(filled, "two") as two:
+def test_the_second_waits_for_the_first(begun: Home) -> None:
+    with start_release(begun, "one") as one, start_release(begun, "two") as two:
         outputs = [process.communicate(timeout=180)[0] for process in (one, two)]
         codes = [one.returncode, two.returncode]
     assert codes == [0, 0], "\n".join(outputs)
     waited = [output for output in outputs if "waiting for employment data v0 " in output]
     assert len(waited) == 1
-    (_, first_end), (second_start, _) = spans_of(filled)[-2:]
+    (_, first_end), (second_start, _) = spans_of(begun)[-2:]
     assert first_end <= second_start
-    assert len(describe_state(filled)["models"]) == 2
-    assert open_control(filled).leases.find("employment", "release").is_free
+    assert len(describe_state(begun)["models"]) == 2
+    assert open_control(begun).leases.find("employment", "release").is_free
 
 
-def test_another_service_is_not_waited_for(filled: Home) -> None:
+def test_another_service_is_not_waited_for(begun: Home) -> None:
     from flows.release import release
 
-    leases = open_control(filled).leases
+    leases = open_control(begun).leases
     other = leases.acquire("income", "release", "another", 600.0)
     state = release("employment", return_state=True)
     assert state.is_completed(), state.message
@@ -89,10 +78,10 @@ def test_another_service_is_not_waited_for(filled: Home) -> None:
     assert leases.find("income", "release") == other
 
 
-def test_a_killed_release_is_succeeded_after_its_lease(filled: Home) -> None:
+def test_a_killed_release_is_succeeded_after_its_lease(begun: Home) -> None:
     from flows.release import release
 
-    with start_release(filled, "killed") as first:
+    with start_release(begun, "killed") as first:
         read_until(first, " of employment: data version ")
         first.kill()
         first.wait()
@@ -105,35 +94,35 @@ def test_a_killed_release_is_succeeded_after_its_lease(filled: Home) -> None:
     assert [line for line in logs if line.endswith("was not renewed for 15 s: taken over")]
 
 
-def test_the_same_change_of_data_is_not_released_twice(filled: Home) -> None:
+def test_the_same_change_of_data_is_not_released_twice(begun: Home) -> None:
     """The release above was the first that this change started."""
     from flows.release import release
 
-    before = describe_state(filled), spans_of(filled)
+    before = describe_state(begun), spans_of(begun)
     state: Any = release("employment", cause="data.changed", return_state=True)
     assert (state.is_completed(), state.name) == (True, "Skipped")
     assert state.message.startswith("data v0, configuration ")
     assert state.message.endswith(" registered it")
-    assert (describe_state(filled), spans_of(filled)) == before
+    assert (describe_state(begun), spans_of(begun)) == before
 
 
-def test_a_skipped_release_says_so_in_the_terminal(filled: Home) -> None:
-    with start_release(filled, "data.changed") as process:
+def test_a_skipped_release_says_so_in_the_terminal(begun: Home) -> None:
+    with start_release(begun, "data.changed") as process:
         output = process.communicate(timeout=120)[0]
     assert process.returncode == 0, output
     assert "skipped: data v0, configuration " in output
     assert "Traceback" not in output
 
 
-def test_one_frozen_beyond_its_lease_registers_nothing(filled: Home) -> None:
+def test_one_frozen_beyond_its_lease_registers_nothing(begun: Home) -> None:
     """It is taken over while it stands still; when it goes on it finds a successor."""
     import signal
 
-    control = open_control(filled)
-    with start_release(filled, "frozen") as first:
+    control = open_control(begun)
+    with start_release(begun, "frozen") as first:
         read_until(first, "evaluation gate: pass")
         first.send_signal(signal.SIGSTOP)
-        models = describe_state(filled)["models"]
+        models = describe_state(begun)["models"]
         lease = control.leases.find("employment", "release")
         successor = control.leases.take(lease, "successor", TTL_SECONDS)
         first.send_signal(signal.SIGCONT)
@@ -141,6 +130,6 @@ def test_one_frozen_beyond_its_lease_registers_nothing(filled: Home) -> None:
     assert successor is not None
     assert first.returncode == 3, output
     assert "LeaseLost: the lease release of employment" in output
-    assert describe_state(filled)["models"] == models
+    assert describe_state(begun)["models"] == models
     assert control.leases.find("employment", "release") == successor
     control.leases.release(successor)
