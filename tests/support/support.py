@@ -1,6 +1,8 @@
 """What several test files ask of a run that ended."""
 
+import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,7 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from sluice.home import CONFIGS, SAMPLES, Home
+from sluice.config.data import DataConfig
+from sluice.home import CONFIGS, SAMPLES, SUITES, Home
 from sluice.profile.columns import ColumnFacts, describe_column, kind_of_type
 
 
@@ -30,6 +33,24 @@ def find_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def small_config(*features: str) -> DataConfig:
+    """Configure a table with a column of each kind, by an id of whole numbers."""
+    return DataConfig(
+        id="key",
+        target="label",
+        columns={
+            "key": "integer",
+            "size": "number",
+            "name": "text",
+            "flag": "boolean",
+            "seen": "timestamp",
+            "label": "integer",
+        },
+        features=features,
+        suite="none",
+    )
 
 
 def session_root() -> Path:
@@ -199,3 +220,13 @@ def states_of(run: Any) -> list[str]:
         found = client._client.get("/task_run_states/", params={"task_run_id": str(run.id)})
     states = sorted(found.raise_for_status().json(), key=lambda item: str(item["timestamp"]))
     return [str(item["name"]) for item in states]
+
+
+def edit_suite(folder: Path, edit: Callable[[list[dict[str, Any]]], Any]) -> Path:
+    """Copy the suites to a folder, with the rules of the default one edited."""
+    shutil.copytree(SUITES, folder)
+    path = folder / "expectations" / "employment.json"
+    values = json.loads(path.read_text())
+    edit(values["expectations"])
+    path.write_text(json.dumps(values))
+    return folder

@@ -1,0 +1,181 @@
+"""A rollout's policy: its stages, how long each lasts, and the rules that stop it or let it on."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from sluice.config.section import KeyInvalid, Section
+
+UNITS = {"s": 1, "min": 60, "h": 3600}
+Action = Literal["roll_back", "pause"]
+PassRule = Literal["error_margin", "latency_margin", "business", "disagreement"]
+
+
+def read_duration(value: Any) -> Any:
+    """Read a duration such as `20 s`, `90 min` or `4 h` as seconds.
+
+    Raises:
+        ValueError: it has no number, or no unit that is known.
+    """
+    found = (
+        re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h)\s*", value)
+        if isinstance(value, str)
+        else None
+    )
+    if not found:
+        raise ValueError(f"found {value!r}; allowed: a number and s, min or h, such as 90 min")
+    return float(found[1]) * UNITS[found[2]]
+
+
+Duration = Annotated[float, BeforeValidator(read_duration)]
+"""Seconds, written with their unit."""
+Alpha = Annotated[float, Field(gt=0, le=0.2)]
+
+
+class Rule(Section):
+    """What every rule has: what follows from its rejection, and how sure that must be."""
+
+    alpha: Alpha = 0.01
+    """Most often that a candidate within the limit is stopped by this rule in a stage."""
+    action: Action = "roll_back"
+
+
+class MarginRule(Rule):
+    """The candidate's rate may exceed the champion's by `margin`, in units of the rate."""
+
+    margin: float = Field(gt=0, lt=0.9)
+
+
+class RatioRule(Rule):
+    """The candidate's rate may be `ratio` times the champion's."""
+
+    ratio: float = Field(gt=1, le=100)
+
+
+class LatencyMargin(Rule):
+    """The candidate's P95 may be `ratio` times the champion's, and `min_effect_ms` above it."""
+
+    ratio: float = Field(1.10, gt=1, le=10)
+    min_effect_ms: float = Field(5.0, ge=0)
+
+
+class CostRule(RatioRule):
+    """The candidate's cost a request may be `ratio` times the champion's.
+
+    One request counts as `cap` times the champion's mean at most.
+    """
+
+    cap: float = Field(20.0, gt=1)
+
+
+class Business(Rule):
+    """The business metric may fall by `margin`; a value counts as `cap` at most."""
+
+    metric: str = Field(min_length=1)
+    cap: float = Field(gt=0)
+    margin: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _margin_is_below_the_cap(self) -> "Business":
+        if self.margin >= self.cap:
+            raise KeyInvalid("margin", f"found {self.margin:g}; allowed: below cap ({self.cap:g})")
+        return self
+
+
+class Disagreement(Section):
+    """In shadow, the share of answers that may differ from the champion's."""
+
+    limit: float = Field(0.10, gt=0, lt=0.98)
+    tolerance: float = Field(0.0, ge=0)
+    """Largest absolute difference of two numbers that agree (regression)."""
+
+
+class Rules(Section):
+    """Every rule, each with its limit; all of them run in every stage."""
+
+    error_margin: MarginRule = MarginRule(margin=0.005)
+    error_rate: MarginRule = MarginRule(margin=0.04, alpha=0.001)
+    latency_margin: LatencyMargin = LatencyMargin()
+    latency_double: RatioRule = RatioRule(ratio=2.0)
+    guardrail: RatioRule = RatioRule(ratio=3.0)
+    feedback: RatioRule = RatioRule(ratio=2.0, action="pause")
+    cost: CostRule = CostRule(ratio=2.0, action="pause")
+    business: Business | Literal["none"] = "none"
+    disagreement: Disagreement = Disagreement()
+
+
+class Stage(Section):
+    """One stage: the candidate's share of traffic, for how long, and what must be proved."""
+
+    name: str = Field(min_length=1)
+    weight: float = Field(ge=0, lt=1)
+    min: Duration
+    max: Duration
+    passes: tuple[PassRule, ...] = Field(min_length=1)
+    on_max: Literal["hold", "roll_back"] = "hold"
+    approve: bool = False
+    """Whether a person must say yes before the next stage."""
+
+    @model_validator(mode="after")
+    def _min_is_below_max(self) -> "Stage":
+        if not 0 < self.min < self.max:
+            raise KeyInvalid("min", f"found {self.min:g} s; allowed: above 0, below max")
+        if ("disagreement" in self.passes) != (self.weight == 0):
+            raise KeyInvalid(
+                "passes", "disagreement is for the stage of weight 0, and for it alone"
+            )
+        return self
+
+
+class Policy(Section):
+    """How a candidate takes over."""
+
+    policy: str
+    description: str = ""
+    block: Duration
+    """One control tick."""
+    history: Duration
+    """How much of the champion's traffic before the rollout counts as its past."""
+    pass_alpha: Alpha = 0.05
+    """Most often that a candidate on the limit passes a stage."""
+    count: Literal["requests", "units"] = "requests"
+    """`units` counts the first request of each unit in the stage: exact with heavy users."""
+    rules: Rules = Rules()
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    soak: Duration
+    """How long the candidate has all traffic before the rollout ends."""
+
+    @model_validator(mode="after")
+    def _stages_go_up(self) -> "Policy":
+        for index, (below, above) in enumerate(zip(self.stages, self.stages[1:], strict=False), 1):
+            if above.weight <= below.weight:
+                raise KeyInvalid(
+                    f"stages.{index}.weight",
+                    f"found {above.weight:g}; allowed: above the stage before ({below.weight:g})",
+                )
+        names = [stage.name for stage in self.stages]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise KeyInvalid(f"stages.{index}.name", f"'{name}' is given twice")
+        return self
+
+    @model_validator(mode="after")
+    def _rules_can_be_asked(self) -> "Policy":
+        for index, stage in enumerate(self.stages):
+            if "business" in stage.passes and self.rules.business == "none":
+                raise KeyInvalid(
+                    f"stages.{index}.passes", "business is asked, rules.business is none"
+                )
+            for key in ("min", "max"):
+                if getattr(stage, key) < 2 * self.block:
+                    found = getattr(stage, key)
+                    allowed = f"two blocks at least ({2 * self.block:g} s)"
+                    raise KeyInvalid(
+                        f"stages.{index}.{key}", f"found {found:g} s; allowed: {allowed}"
+                    )
+        return self
+
+    def count_blocks(self, seconds: float) -> int:
+        """Give how many control ticks a duration is, one at least."""
+        return max(1, round(seconds / self.block))

@@ -1,0 +1,1 @@
+"""How a rollout is decided, from counts alone: no clock, no network, no orchestrator."""

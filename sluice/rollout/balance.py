@@ -1,0 +1,64 @@
+"""Shadow balance: whether a salt would split the users that were seen into equal arms."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+from numpy.typing import NDArray
+
+SALTS = 8
+BITS = 52
+ERRORS = 3.0
+
+
+@dataclass(frozen=True)
+class Balance:
+    """How far apart the arms-to-be fail under the champion, at one weight under one salt."""
+
+    salt: str
+    weight: float
+    difference: float
+    error: float
+    """Standard error of the difference, were requests independent."""
+    limit: float
+
+    @property
+    def is_fair(self) -> bool:
+        """Whether the difference is one that the tests can bear."""
+        return abs(self.difference) <= self.limit
+
+
+def assign(salt: str, unit: str) -> float:
+    """Give a unit's place in [0, 1); it is the candidate's while that is below the weight."""
+    digest = sha256(f"{salt}:{unit}".encode()).digest()
+    return float((int.from_bytes(digest[:8], "big") >> (64 - BITS)) / 2**BITS)
+
+
+def measure_balance(
+    places: NDArray[np.float64],
+    requests: NDArray[np.float64],
+    failures: NDArray[np.float64],
+    split: tuple[str, float],
+    margin: float,
+) -> Balance:
+    """Compare the arms-to-be on the champion's answers: one row a unit, `split` salt and weight.
+
+    The limit is half the margin, or three standard errors of independent requests where that is
+    more: users who always fail and ask often push the difference far beyond those.
+    """
+    salt, weight = split
+    inside = places < weight
+    n_c, n_b = float(requests[inside].sum()), float(requests[~inside].sum())
+    if n_c <= 0 or n_b <= 0:
+        return Balance(salt, weight, float("inf"), float("inf"), margin / 2)
+    k_c, k_b = float(failures[inside].sum()), float(failures[~inside].sum())
+    pooled = (k_c + k_b) / (n_c + n_b)
+    error = float(np.sqrt(pooled * (1 - pooled) * (1 / n_c + 1 / n_b)))
+    return Balance(salt, weight, k_c / n_c - k_b / n_b, error, max(margin / 2, ERRORS * error))
+
+
+def choose_salt(found: Sequence[Balance]) -> str:
+    """Give the first salt that is fair at each weight it was measured at; empty where none is."""
+    unfair = {item.salt for item in found if not item.is_fair}
+    return next((item.salt for item in found if item.salt not in unfair), "")

@@ -1,0 +1,72 @@
+"""Latency decided from counters: histograms with fixed edges, and how many requests overran."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, log2
+
+EDGES_PER_DOUBLING = 80
+"""Bucket i holds latencies in (2^((i-1)/80), 2^(i/80)] ms: neighbouring edges differ by .9 %."""
+QUANTILE = 0.95
+WINDOW, REFRESH = 10, 5
+"""Blocks of the champion that its P95 is read from, and how often it is read."""
+SLACK = 1e-3
+"""A limit this close above an edge, in edges, is on it: 1.10 is 11.0003 edges."""
+
+Histogram = Mapping[int, float]
+"""Requests by bucket; a failed request is in none."""
+
+
+@dataclass(frozen=True)
+class LatencyLimits:
+    """The bucket whose upper edge each count is taken above.
+
+    `baseline` is the champion's P95, `near` the limit of the margin rule, `far` of the ratio rule.
+    """
+
+    baseline: int
+    near: int
+    far: int
+
+
+def edge_of(bucket: int) -> float:
+    """Give a bucket's upper edge in milliseconds."""
+    return float(2 ** (bucket / EDGES_PER_DOUBLING))
+
+
+def bucket_of(milliseconds: float) -> int:
+    """Give the first bucket whose upper edge is not below a latency above 0 ms."""
+    return ceil(EDGES_PER_DOUBLING * log2(milliseconds) - SLACK)
+
+
+def find_quantile(histograms: Sequence[Histogram], quantile: float = QUANTILE) -> int | None:
+    """Give the bucket that holds a quantile of all the histograms' requests, None without any."""
+    merged: dict[int, float] = {}
+    for histogram in histograms:
+        for bucket, requests in histogram.items():
+            merged[bucket] = merged.get(bucket, 0.0) + requests
+    wanted = quantile * sum(merged.values())
+    seen = 0.0
+    for bucket in sorted(merged):
+        seen += merged[bucket]
+        if seen >= wanted and seen > 0:
+            return bucket
+    return None
+
+
+def set_limits(
+    baseline: int, near: float = 1.10, far: float = 2.0, min_effect_ms: float = 5.0
+) -> LatencyLimits:
+    """Give the limits that follow from the champion's P95 bucket, each rounded up to an edge."""
+    milliseconds = edge_of(baseline)
+    least = bucket_of(milliseconds + min_effect_ms)
+    steps = ceil(EDGES_PER_DOUBLING * log2(near) - SLACK)
+    return LatencyLimits(
+        baseline=baseline,
+        near=max(baseline + steps, least),
+        far=baseline + ceil(EDGES_PER_DOUBLING * log2(far) - SLACK),
+    )
+
+
+def count_overruns(histogram: Histogram, failures: float, bucket: int) -> float:
+    """Count the requests above a bucket's upper edge; any failure is one."""
+    return failures + sum(requests for item, requests in histogram.items() if item > bucket)
