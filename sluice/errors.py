@@ -18,6 +18,8 @@ SluiceError
 │   ├── TrainingImpossible
 │   ├── ModelUntrusted
 │   ├── ServingImpossible
+│   ├── ModelDamaged
+│   ├── RequestInvalid
 │   ├── PromotionRefused
 │   ├── DecisionRefused
 │   ├── ServiceBusy
@@ -26,6 +28,10 @@ SluiceError
 │   ├── TriggerFailed
 │   └── StorageFull
 ├── LeaseLost
+├── RouteMoved
+├── ArmFailed
+│   ├── AnswerInvalid
+│   └── ArmBusy
 └── Fault
     ├── DataUnavailable
     ├── RegistryUnavailable
@@ -33,8 +39,8 @@ SluiceError
     └── ServerUnavailable
 
 A gate's finding is final, a refusal needs another input, a fault of the world may pass: only faults
-are retried. Who lost a lease has a successor, and stops. Each error is built from one message,
-which holds no personal data.
+are retried. Who lost a lease has a successor, and stops. For an arm that failed another answers.
+Each error is built from one message, which holds no personal data.
 """
 
 
@@ -110,6 +116,14 @@ class ServingImpossible(Refused):
     """No served form can be made of this model, or its files are not one."""
 
 
+class ModelDamaged(Refused):
+    """The files of a cached model are not those that were fetched, or do not answer as then."""
+
+
+class RequestInvalid(Refused):
+    """A caller's request is not JSON, or does not fit the model's signature."""
+
+
 class PromotionRefused(Refused):
     """There is no candidate, or its gates were not all passed."""
 
@@ -140,6 +154,22 @@ class StorageFull(Refused):
 
 class LeaseLost(SluiceError):  # noqa: N818
     """Another run took the lease that this one held; it ends without changing anything more."""
+
+
+class RouteMoved(SluiceError):  # noqa: N818
+    """Another changed the route since it was read; nothing was changed."""
+
+
+class ArmFailed(SluiceError):  # noqa: N818
+    """A model version could not answer a request; it counts against its arm."""
+
+
+class AnswerInvalid(ArmFailed):
+    """A model's answers hold something that is no number, or are too few, or of no known class."""
+
+
+class ArmBusy(ArmFailed):
+    """As many rows as a model may be asked at a time wait for it already."""
 
 
 class Fault(SluiceError):  # noqa: N818

@@ -47,6 +47,16 @@ class Home:
         return os.environ.get("SLUICE_CONTROL_URL") or f"sqlite:///{self.root / 'control.db'}"
 
     @property
+    def serving(self) -> Path:
+        """What the gateway's processes on this machine share."""
+        return self.root / "serving"
+
+    @property
+    def models(self) -> Path:
+        """Models that the gateway unpacked from the registry."""
+        return self.serving / "models"
+
+    @property
     def data_docs(self) -> Path:
         """The pages that show each validation."""
         return self.root / "data_docs"

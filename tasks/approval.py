@@ -35,6 +35,7 @@ from tasks.links import link_file, link_form, link_version
 from tasks.recording import read_verdicts
 from tasks.registration import Registered
 from tasks.release import link_run
+from tasks.routing import follow_champion
 
 WAITING = -1
 """The version that waits, or the one that was asked about last."""
@@ -223,6 +224,7 @@ def close_request(
     registry.log_json(version.run_id, "approval/decision.json", decision.to_dict())
     registry.log_facts(version.run_id, tags=tags)
     ended = follow_answer(registry, version, answer, tags)
+    follow_champion(ended)
     follows = describe_answer(answer, service, number, name_alias(ended))
     verdicts = read_verdicts(version.run_id)
     page = write_decision(decision, verdicts, list_links(version), follows)

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from prefect import get_run_logger
 from prefect.artifacts import create_link_artifact
 from prefect.runtime import flow_run
 
+from sluice.adapters.registry.aliases import CHAMPION
 from sluice.adapters.registry.client import open_registry
 from sluice.adapters.registry.versions import FLOW_RUN, REGISTERED, ModelVersionRef
 from sluice.config.service import ServiceConfig
@@ -15,6 +17,7 @@ from sluice.control.lease import Lease
 from sluice.gates.parity import choose_form
 from sluice.home import find_home
 from sluice.models.prediction import predict
+from sluice.models.serving.sample import SAMPLE_FILE, choose_rows, make_sample
 from sluice.models.training import find_threshold
 from sluice.report.card import write_card
 from sluice.report.history import VERDICT, VERSION
@@ -24,6 +27,7 @@ from tasks.decorators import effect
 from tasks.events import tell_world
 from tasks.publishing import publish
 from tasks.release import Release, link_run, remove_workspace
+from tasks.routing import follow_champion
 from tasks.rows import Parts, read_part
 from tasks.serving import ServedFiles
 from tasks.training import TrainedModel
@@ -89,8 +93,10 @@ def register_candidate(  # noqa: PLR0913, PLR0917
         tags,
         card,
         serving=served.folder if form == "onnx" else None,
+        texts={SAMPLE_FILE: ask_sample(config, release, parts, pipeline)},
         confirm=lambda: leases.renew(lease),
     )
+    follow_champion(version)
     alias = version.tags[REGISTERED]
     asked = {key: value for key, value in version.tags.items() if key.startswith(ANSWER)}
     registry.log_facts(release.run_id, tags={VERSION: str(version.version), **asked})
@@ -111,6 +117,18 @@ def register_candidate(  # noqa: PLR0913, PLR0917
         release.run_id,
         awaits=version.tags.get(DEADLINE, ""),
     )
+
+
+def ask_sample(config: ServiceConfig, release: Release, parts: Parts, pipeline: Any) -> str:
+    """Give the parity sample: a few held-out rows, and what the trained form says to them.
+
+    Raises:
+        Fault: the table cannot be reached.
+    """
+    rows = choose_rows(read_part(config, release, parts, "compared"))
+    return make_sample(
+        rows, predict(pipeline, rows, config.data, config.problem), config.data
+    ).to_json()
 
 
 def tag_version(
@@ -137,6 +155,7 @@ def adopt_version(version: ModelVersionRef) -> ModelVersionRef:
     """
     registry = open_registry(find_home())
     finished = registry.finish_registration(version)
+    follow_champion(finished)
     remove_workspace(version.run_id)
     run_id = registry.find_run(version.service, {FLOW_RUN: version.tags[FLOW_RUN]}, "RUNNING")
     if run_id:
@@ -166,8 +185,13 @@ def promote_candidate(service: str) -> Registered:
         PromotionRefused: there is no candidate, or it may not be promoted.
         Fault: the registry cannot be reached.
     """
-    old, new = open_registry(find_home()).promote(service)
-    get_run_logger().warning(
+    registry, log = open_registry(find_home()), get_run_logger()
+    follow_champion(registry.find_alias(service, CHAMPION))  # of a promotion that was killed
+    old, new = registry.promote(service)
+    route = follow_champion(new)
+    if route and route.champion != new.version:
+        log.warning("a rollout of %s is under way: its route stays as it is", service)
+    log.warning(
         "%s v%d is champion%s; no live traffic was asked",
         service,
         new.version,

@@ -21,6 +21,7 @@ from sluice.home import LOCK, PROJECT, find_home
 from sluice.identity import ReleaseIdentity
 from tasks.decorators import effect
 from tasks.links import registry_page
+from tasks.routing import follow_champion
 
 LATEST = -1
 
@@ -77,6 +78,7 @@ def open_release(config: ServiceConfig, data_version: int, cause: str) -> Releas
     _, data = read_version(uri, config.service, version)
     registry = open_registry(home)
     champion = registry.find_alias(config.service, "champion")
+    follow_champion(champion)
     identity = ReleaseIdentity(
         service=config.service,
         data=data,

@@ -1,1 +1,1 @@
-"""What one run may do while others run: leases, causes and approvals, as rules without a clock."""
+"""What one run may do while others run: leases, causes, approvals, routes: rules without clock."""

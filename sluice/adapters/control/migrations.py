@@ -86,6 +86,19 @@ MIGRATIONS = (
             announced TEXT NOT NULL, PRIMARY KEY (service, what))""",
         ),
     ),
+    Step(
+        4,
+        "routes",
+        (
+            """CREATE TABLE routes (
+            service TEXT NOT NULL PRIMARY KEY, champion INTEGER NOT NULL, candidate INTEGER,
+            weight DOUBLE PRECISION NOT NULL, stage_weights TEXT NOT NULL,
+            shadow_share DOUBLE PRECISION NOT NULL, salt TEXT NOT NULL, assign_by TEXT NOT NULL,
+            mode TEXT NOT NULL, arm_timeout_ms DOUBLE PRECISION NOT NULL,
+            candidate_concurrency INTEGER NOT NULL, epoch INTEGER NOT NULL,
+            ttl DOUBLE PRECISION NOT NULL, renewal BIGINT NOT NULL)""",
+        ),
+    ),
 )
 
 

@@ -1,6 +1,6 @@
 """The control store's tables as the code sees them; the steps that made them are migrations."""
 
-from sqlalchemy import Column, Float, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Double, Float, Integer, MetaData, Table, Text
 
 METADATA = MetaData()
 
@@ -61,4 +61,22 @@ WATERMARKS = Table(
     Column("what", Text, primary_key=True),
     Column("mark", Text, nullable=False),
     Column("announced", Text, nullable=False),
+)
+ROUTES = Table(
+    "routes",
+    METADATA,
+    Column("service", Text, primary_key=True),
+    Column("champion", Integer, nullable=False),
+    Column("candidate", Integer),
+    Column("weight", Double, nullable=False),
+    Column("stage_weights", Text, nullable=False),
+    Column("shadow_share", Double, nullable=False),
+    Column("salt", Text, nullable=False),
+    Column("assign_by", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("arm_timeout_ms", Double, nullable=False),
+    Column("candidate_concurrency", Integer, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("ttl", Double, nullable=False),
+    Column("renewal", BigInteger, nullable=False),
 )

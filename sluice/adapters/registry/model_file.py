@@ -9,6 +9,8 @@ from typing import Any
 from sluice.adapters.storage import explain_os_error
 from sluice.errors import DataInvalid, DataMissing, ModelUntrusted
 
+MODEL_FILE = "model.skops"
+"""What MLflow calls the pipeline's file in a model's folder."""
 TRUSTED_TYPES: tuple[str, ...] = (
     "functools.partial",  # of check_array: how gradient boosting prepares columns with categories
     "numpy.dtype",

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from sluice.adapters.registry.aliases import CHAMPION, choose_alias, promote
 from sluice.adapters.registry.faults import translate_faults
+from sluice.adapters.registry.model_file import MODEL_FILE
+from sluice.adapters.registry.onnx_model import SERVING_FOLDER
 from sluice.adapters.registry.store import Store
 from sluice.adapters.registry.versions import (
     FLOW_RUN,
-    MODEL_FILE,
     ORPHANED,
     REGISTERED,
-    SERVING_FOLDER,
     ModelVersionRef,
 )
 from sluice.errors import LeaseLost
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sluice.adapters.registry.onnx_model import ServedModel
+
+NOTHING: Mapping[str, str] = {}
 
 
 class Models:
@@ -63,6 +65,16 @@ class Models:
 
             return load_serving(self._store.download_file(version, SERVING_FOLDER, Path(work)))
 
+    def download_model(self, version: ModelVersionRef, folder: Path) -> Path:
+        """Copy all files of a version's model below a folder and give the copy's place.
+
+        Raises:
+            RegistryUnavailable: the registry or its files cannot be reached.
+            StorageFull: the disk is full.
+        """
+        with translate_faults(f"fetching {version.uri}"):
+            return self._store.download_file(version, "", folder)
+
     def register_model(  # noqa: PLR0913, PLR0917
         self,
         run_id: str,
@@ -74,15 +86,16 @@ class Models:
         description: str = "",
         *,
         serving: Path | None = None,
+        texts: Mapping[str, str] = NOTHING,
         confirm: Callable[[], object] = lambda: None,
     ) -> ModelVersionRef:
         """Register a run's model as `candidate`, or as `champion` where the service has none.
 
         One that is tagged as waiting for a person's approval is candidate in any case. A run
         registers one version: asked again, it finds and completes that one. `serving` is the
-        folder of its served form's files, which are kept beside it. `confirm` is called between
-        the version and its alias; where it raises `LeaseLost` the version is tagged as orphaned
-        and gets no alias.
+        folder of its served form's files, `texts` more files by name; they are kept beside it.
+        `confirm` is called between the version and its alias; where it raises `LeaseLost` the
+        version is tagged as orphaned and gets no alias.
 
         Raises:
             LeaseLost: `confirm` said so.
@@ -95,7 +108,7 @@ class Models:
             if found is None:
                 record = self._store.find_record(run_id)
                 self._store.upload_model(
-                    record, pipeline, input_example, predictions_example, serving
+                    record, pipeline, input_example, predictions_example, serving, texts
                 )
                 found = self._store.create_version(service, record, dict(tags), description)
             try:

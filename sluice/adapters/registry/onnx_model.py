@@ -17,6 +17,8 @@ from sluice.models.serving.graph import NUMBERS, SCORES
 from sluice.models.serving.preprocessing import Preprocessing, Rows
 from sluice.stats.predictions import Predictions
 
+SERVING_FOLDER = "serving"
+"""Where the served form's files lie in a model's folder."""
 GRAPH_FILE, PREPROCESSING_FILE, ANSWERING_FILE = (
     "serving.onnx",
     "preprocessing.json",

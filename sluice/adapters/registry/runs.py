@@ -143,6 +143,19 @@ class Runs:
         """
         self.log_text(run_id, name, json.dumps(value, indent=2, default=str) + "\n")
 
+    def read_text(self, run_id: str, name: str) -> str:
+        """Read one text that a run keeps.
+
+        Raises:
+            RegistryUnavailable: it is not there, or the registry or its files cannot be reached.
+        """
+        with (
+            translate_faults(f"reading {name} of run {run_id}"),
+            tempfile.TemporaryDirectory() as work,
+        ):
+            local = self._store.client().download_artifacts(run_id, name, work)
+            return Path(local).read_text(encoding="utf-8")
+
     def read_texts(self, run_id: str, folder: str) -> dict[str, str]:
         """Read every text that a run keeps in a folder, by name, sorted; empty where there is none.
 

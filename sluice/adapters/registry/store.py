@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from sluice.adapters.file_lock import hold_lock
 from sluice.adapters.registry.faults import check_database, find_database, import_mlflow
+from sluice.adapters.registry.onnx_model import SERVING_FOLDER
 from sluice.adapters.registry.versions import (
-    SERVING_FOLDER,
     ModelVersionRef,
     fit_description,
     read_version,
@@ -145,7 +145,8 @@ class Store:
         pipeline: Any,
         example: "pd.DataFrame",
         answers: Any,
-        serving: Path | None = None,
+        serving: Path | None,
+        texts: Mapping[str, str],
     ) -> None:
         """Write the model's files below its record, unless an earlier attempt finished that."""
         if record.status == "READY":
@@ -155,11 +156,15 @@ class Store:
             write_model(folder, record, pipeline, example, answers)
             if serving is not None:
                 shutil.copytree(serving, folder / SERVING_FOLDER)
+            for name, text in texts.items():
+                (folder / name).write_text(text, encoding="utf-8")
             self.client().log_model_artifacts(record.model_id, str(folder))
         self.client().finalize_logged_model(record.model_id, "READY")
 
     def download_file(self, version: ModelVersionRef, name: str, folder: Path) -> Path:
         """Copy a file or folder of a version's model into a folder and give its path.
+
+        An empty name copies all of it.
 
         Raises:
             RegistryUnavailable: it is gone or cannot be fetched.

@@ -14,8 +14,6 @@ from sluice.verdict import Outcome
 if TYPE_CHECKING:
     import pandas as pd
 
-MODEL_FILE = "model.skops"
-SERVING_FOLDER = "serving"
 VERDICT = "sluice.verdict."
 FLOW_RUN = "prefect.flow_run_id"
 REGISTERED, ORPHANED = "sluice.registered", "sluice.orphaned"

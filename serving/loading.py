@@ -1,0 +1,116 @@
+"""From a cached folder to a model that answers: its files proved, its answers to the sample too."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from serving.cache import Entry, ModelCache
+from serving.forms import Form, OnnxForm, TrainedForm
+from serving.manifest import SERVED_FILES, Manifest
+from serving.prediction import AnswerShape
+from serving.predictor import LoadedModel
+from serving.signature import Signature
+from sluice.adapters.registry.model_file import MODEL_FILE, load_model
+from sluice.adapters.registry.onnx_model import SERVING_FOLDER, load_serving
+from sluice.errors import AnswerInvalid, DataMissing, ModelDamaged, Refused
+from sluice.models.serving.sample import SAMPLE_FILE, ParitySample
+from sluice.stats.parity import ParityEvidence, measure_parity
+
+
+def load_cached(cache: ModelCache, entry: Entry) -> LoadedModel:
+    """Load a model from the cache, in the form that serves; seconds, so do it in a thread.
+
+    The graph serves where the parity gate let it and the sample proves it again here. Else the
+    trained form does, if the sample proves that; `why` says so.
+
+    Raises:
+        DataMissing: a file is gone.
+        ModelDamaged: a file is not what was fetched, or neither form answers as it was judged.
+        ModelUntrusted: the model file holds a type that nobody reviewed; nothing was built.
+        DataInvalid: the model file is no model.
+        DataUnavailable: a file cannot be read right now.
+    """
+    manifest, folder = cache.open(entry)
+    data = manifest.data_config
+    signature = Signature({name: data.columns[name] for name in data.features})
+    sample = _read_sample(manifest, folder)
+    why = "" if manifest.form == "onnx" else "the parity gate let the trained form serve"
+    if not why and not set(SERVED_FILES) <= set(manifest.files):
+        why = "the registry has no graph of it"
+    if not why:
+        try:
+            return _load_graph(manifest, folder, signature, sample, entry)
+        except Refused as error:
+            why = str(error)
+    return replace(_load_trained(manifest, folder, signature, sample, entry), why=why)
+
+
+def _load_graph(
+    manifest: Manifest,
+    folder: Path,
+    signature: Signature,
+    sample: ParitySample | None,
+    entry: Entry,
+) -> LoadedModel:
+    served = load_serving(folder / SERVING_FOLDER)
+    form, answering = OnnxForm(served, signature), served.form.answering
+    positive = answering.classes[answering.positive] if answering.classes else None
+    shape = AnswerShape(answering.classes, positive)
+    return _prove(manifest, entry, signature, form, shape, sample)
+
+
+def _load_trained(
+    manifest: Manifest,
+    folder: Path,
+    signature: Signature,
+    sample: ParitySample | None,
+    entry: Entry,
+) -> LoadedModel:
+    pipeline, data = load_model(folder / MODEL_FILE), manifest.data_config
+    form = TrainedForm(pipeline, signature, data, manifest.problem)
+    classes = [] if manifest.problem == "regression" else pipeline.classes_.tolist()
+    return _prove(manifest, entry, signature, form, AnswerShape(classes, data.positive), sample)
+
+
+def _prove(
+    manifest: Manifest,
+    entry: Entry,
+    signature: Signature,
+    form: Form,
+    shape: AnswerShape,
+    sample: ParitySample | None,
+) -> LoadedModel:
+    """Give the model once it answered the sample as the trained form did when it was judged."""
+    proved = len(sample.records) if sample else 0
+    model = LoadedModel(
+        manifest.service, manifest.version, entry.digest, signature, form, shape, proved=proved
+    )
+    if sample and proved:
+        records = signature.decode(json.dumps(sample.records).encode())
+        try:
+            answers = form.answer(records)
+            shape.read(answers, proved)
+        except AnswerInvalid as error:
+            raise ModelDamaged(f"{manifest.name}, {form.name}: {error}") from error
+        _require_parity(f"{manifest.name}, {form.name}", measure_parity(sample.answers, answers))
+    return model
+
+
+def _require_parity(name: str, found: ParityEvidence) -> None:
+    if found.missing:
+        raise ModelDamaged(f"{name}: {found.missing}")
+    if found.beyond or found.flips:
+        raise ModelDamaged(
+            f"{name} answers otherwise than when it was judged: differs by "
+            f"{found.difference:.3g}, limit {found.allowed:.3g}, in {found.beyond:,} of "
+            f"{found.n:,} rows, {found.flips:,} labels flip"
+        )
+
+
+def _read_sample(manifest: Manifest, folder: Path) -> ParitySample | None:
+    if SAMPLE_FILE not in manifest.files:
+        return None
+    try:
+        return ParitySample.from_json((folder / SAMPLE_FILE).read_bytes())
+    except FileNotFoundError as error:
+        raise DataMissing(f"{manifest.name}: there is no {SAMPLE_FILE}") from error

@@ -1,0 +1,110 @@
+"""What the gateway asks for answers: one loaded version, inline or off the event loop."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from serving.batching import Batcher
+from serving.forms import Form, FormName
+from serving.prediction import AnswerShape, Prediction
+from serving.signature import Record, Signature
+
+INLINE_ROWS = 32
+"""Most rows that are answered on the event loop, half a millisecond or so of it."""
+
+
+class Predictor(Protocol):
+    """One version of a service's model, which answers records of its signature.
+
+    `form` says which form serves, `why` why it is not the graph (empty where it is).
+    """
+
+    @property
+    def version(self) -> int:
+        """The model's version."""
+
+    @property
+    def form(self) -> FormName:
+        """The form that serves."""
+
+    @property
+    def why(self) -> str:
+        """Why the trained form serves; empty where the graph does."""
+
+    async def predict(self, records: Sequence[Record]) -> list[Prediction]:
+        """Give an answer to each record, every one proved to be an answer."""
+
+    def close(self) -> None:
+        """Let go of the predictor's thread."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A version in memory whose answers were proved on its sample; it never changes.
+
+    `proved` counts the sample's rows: 0 where the registry has none.
+    """
+
+    service: str
+    version: int
+    digest: str
+    signature: Signature
+    form: Form
+    shape: AnswerShape
+    why: str = ""
+    proved: int = 0
+
+    def answer(self, records: Sequence[Record]) -> list[Prediction]:
+        """Give an answer to each record.
+
+        Raises:
+            AnswerInvalid: the model failed, or what it gave are no answers.
+        """
+        return self.shape.read(self.form.answer(records), len(records))
+
+
+class ModelPredictor:
+    """A loaded version behind the protocol `Predictor`.
+
+    `inline`: answers of the graph to few records are computed on the event loop, as the
+    champion's are. A candidate's never are: it may hang, and the loop would with it.
+    """
+
+    def __init__(self, model: LoadedModel, inline: bool) -> None:
+        self.model = model
+        self._inline = inline and model.form.name == "onnx"
+        self._batcher: Batcher[Record, Prediction] = Batcher(
+            model.answer, f"{model.service} v{model.version}"
+        )
+
+    @property
+    def version(self) -> int:
+        """The model's version."""
+        return self.model.version
+
+    @property
+    def form(self) -> FormName:
+        """The form that serves."""
+        return self.model.form.name
+
+    @property
+    def why(self) -> str:
+        """Why the trained form serves; empty where the graph does."""
+        return self.model.why
+
+    async def predict(self, records: Sequence[Record]) -> list[Prediction]:
+        """Give an answer to each record, every one proved to be an answer.
+
+        A time limit is the caller's, as `asyncio.timeout`: who is cancelled is asked for no more.
+
+        Raises:
+            AnswerInvalid: the model failed, or what it gave are no answers.
+            ArmBusy: too many rows wait for the model already.
+        """
+        if self._inline and len(records) <= INLINE_ROWS:
+            return self.model.answer(records)
+        return await self._batcher.ask(records)
+
+    def close(self) -> None:
+        """Let the thread end once it has answered what waits."""
+        self._batcher.close()

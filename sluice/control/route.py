@@ -1,0 +1,88 @@
+"""The pointer that a gateway obeys: who answers for a service, and with what share of traffic.
+
+A route is a lease as well: a gateway believes its candidate only while somebody renews it. The
+counter says so, no time of day does (Gray and Cheriton 1989).
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import pairwise
+from typing import Literal
+
+AssignBy = Literal["unit", "request"]
+
+
+class Mode(StrEnum):
+    """What a candidate gets: nothing, copies of requests, or a share of them."""
+
+    CHAMPION = "champion"
+    SHADOW = "shadow"
+    CANARY = "canary"
+
+
+@dataclass(frozen=True)
+class Route:
+    """One row a service; each change is a new epoch, `renewal` counts up within one.
+
+    `weight` is the candidate's share of units, `stage_weights` those of all stages, ascending;
+    `shadow_share` the share of requests that are copied to it. `ttl` in seconds.
+
+    Raises:
+        ValueError: a value is out of its range, or candidate and mode do not fit together.
+    """
+
+    service: str
+    champion: int
+    candidate: int | None = None
+    weight: float = 0.0
+    stage_weights: tuple[float, ...] = ()
+    shadow_share: float = 1.0
+    salt: str = ""
+    assign_by: AssignBy = "unit"
+    mode: Mode = Mode.CHAMPION
+    arm_timeout_ms: float = 1000.0
+    candidate_concurrency: int = 8
+    epoch: int = 0
+    ttl: float = 15.0
+    renewal: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what no gateway could obey."""
+        _require(self.service, "champion", self.champion >= 1, self.champion, "1 and more")
+        _require(self.service, "weight", 0 <= self.weight <= 1, self.weight, "0 to 1")
+        share = self.shadow_share
+        _require(self.service, "shadow_share", 0 <= share <= 1, share, "0 to 1")
+        weights = self.stage_weights
+        fits = all(0 <= item <= 1 for item in weights) and all(a < b for a, b in pairwise(weights))
+        _require(self.service, "stage_weights", fits, weights, "ascending, each 0 to 1")
+        timeout = self.arm_timeout_ms
+        _require(self.service, "arm_timeout_ms", timeout > 0, timeout, "more than 0")
+        most = self.candidate_concurrency
+        _require(self.service, "candidate_concurrency", most >= 1, most, "1 and more")
+        _require(self.service, "ttl", self.ttl > 0, self.ttl, "more than 0 seconds")
+        self._check_candidate()
+
+    def _check_candidate(self) -> None:
+        alone = self.mode is Mode.CHAMPION
+        fits = self.candidate is None if alone else self.candidate not in (None, self.champion)
+        allowed = "none" if alone else "a version other than the champion"
+        _require(self.service, f"candidate in mode {self.mode}", fits, self.candidate, allowed)
+        fits = self.mode is Mode.CANARY or not self.weight
+        _require(self.service, f"weight in mode {self.mode}", fits, self.weight, "0")
+        fits = alone or bool(self.salt)
+        _require(self.service, "salt", fits, repr(self.salt), "a text of the rollout's own")
+
+    def follow(self, champion: int) -> "Route":
+        """Give the route with another champion and nobody on trial."""
+        return replace(
+            self, champion=champion, candidate=None, weight=0.0, mode=Mode.CHAMPION, salt=""
+        )
+
+    def names(self, version: int) -> bool:
+        """Whether the version is the route's champion or candidate."""
+        return version in (self.champion, self.candidate)
+
+
+def _require(service: str, field: str, fits: bool, found: object, allowed: str) -> None:
+    if not fits:
+        raise ValueError(f"route of {service}: {field}: found {found}; allowed: {allowed}")
