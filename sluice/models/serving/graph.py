@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.errors import ServingImpossible
-from sluice.models.serving.categories import read_boosting
+from sluice.models.serving.categories import Tables, read_boosting
 from sluice.models.serving.trees import DOMAIN, Ensemble, Tree
 
 OPSET, TREE_OPSET, FORMAT = 18, 5, 10
@@ -106,41 +106,47 @@ def _build_boosting(
     from onnx import helper
 
     trees, tables = read_boosting(estimator, levels)
-    nodes: list[Any] = []
-    constants: dict[str, NDArray[Any]] = {"zero": np.float64(0.0)}  # type: ignore[dict-item]
-    parts = [NUMBERS]
-    for feature, table in tables.items():
-        nodes += _look_up(feature)
-        slots = table.shape[0]
-        constants |= {
-            f"column_{feature}": np.array(feature, dtype=np.int64),
-            f"unknown_{feature}": np.array(slots - 2, dtype=np.float64),
-            f"null_{feature}": np.array(slots - 1, dtype=np.float64),
-            f"table_{feature}": table,
-        }
-        parts.append(f"sides_{feature}")
-    nodes.append(helper.make_node("Concat", parts, ["features"], axis=1))
+    if not tables:
+        return [trees.build_node(NUMBERS, SCORES)], {}
+    nodes, constants = _look_up(tables)
+    nodes.append(helper.make_node("Concat", [NUMBERS, "sides"], ["features"], axis=1))
     return [*nodes, trees.build_node("features", SCORES)], constants
 
 
-def _look_up(feature: int) -> list[Any]:
-    """Give the nodes from one column's codes to the sides that its splits send them to."""
+def _look_up(tables: Tables) -> tuple[list[Any], dict[str, NDArray[Any]]]:
+    """Give the nodes from the columns' codes to `sides`, and their constants.
+
+    All columns go through one node a step, since a node costs more than its arithmetic on a row;
+    only the tables themselves are read one by one.
+    """
     from onnx import TensorProto, helper
 
-    def name(word: str) -> str:
-        return f"{word}_{feature}"
-
-    return [
-        helper.make_node("Gather", [NUMBERS, name("column")], [name("codes")], axis=1),
-        helper.make_node("IsNaN", [name("codes")], [name("is_null")]),
-        helper.make_node("Where", [name("is_null"), name("null"), name("codes")], [name("filled")]),
-        helper.make_node("Less", [name("filled"), "zero"], [name("is_unknown")]),
-        helper.make_node(
-            "Where", [name("is_unknown"), name("unknown"), name("filled")], [name("known")]
-        ),
-        helper.make_node("Cast", [name("known")], [name("slot")], to=TensorProto.INT64),
-        helper.make_node("Gather", [name("table"), name("slot")], [name("sides")], axis=0),
+    slots = np.array([len(table) for table in tables.values()], dtype=np.float64)
+    constants: dict[str, NDArray[Any]] = {
+        "zero": np.array(0.0),
+        "columns": np.array(list(tables), dtype=np.int64),
+        "unknowns": slots - 2,
+        "nulls": slots - 1,
+        "row": np.array([1], dtype=np.int64),
+        "ones": np.ones(len(tables), dtype=np.int64),
+    }
+    nodes = [
+        helper.make_node("Gather", [NUMBERS, "columns"], ["codes"], axis=1),
+        helper.make_node("IsNaN", ["codes"], ["is_null"]),
+        helper.make_node("Where", ["is_null", "nulls", "codes"], ["filled"]),
+        helper.make_node("Less", ["filled", "zero"], ["is_unknown"]),
+        helper.make_node("Where", ["is_unknown", "unknowns", "filled"], ["known"]),
+        helper.make_node("Cast", ["known"], ["slots"], to=TensorProto.INT64),
+        helper.make_node("Split", ["slots", "ones"], [f"slot_{at}" for at in tables], axis=1),
     ]
+    for at, table in tables.items():
+        constants[f"table_{at}"] = table
+        read = [f"table_{at}", f"slot_{at}"]
+        nodes.append(helper.make_node("Gather", read, [f"sides_{at}"], axis=0))
+    parts = [f"sides_{at}" for at in tables]
+    nodes.append(helper.make_node("Concat", parts, ["all_sides"], axis=2))
+    nodes.append(helper.make_node("Squeeze", ["all_sides", "row"], ["sides"]))
+    return nodes, constants
 
 
 def _pack(
