@@ -7,13 +7,13 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("sluice", "tasks", "flows", "demo")
+ROOMS = ("sluice", "tasks", "flows", "serving", "demo")
 VAGUE = {"utils", "helpers", "common", "base", "core", "misc"}
 
 
 def test_flow_files_shadow_nothing() -> None:
     """Prefect puts a script's own folder first on the import path."""
-    ours = {path.name for path in ROOT.iterdir() if path.is_dir()} | {"serving"}
+    ours = {path.name for path in ROOT.iterdir() if path.is_dir()}
     taken = set(sys.stdlib_module_names) | set(packages_distributions()) | ours
     names = {path.stem for path in (ROOT / "flows").glob("*.py")} - {"__init__", "__main__"}
     assert not names & taken

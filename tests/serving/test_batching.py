@@ -1,0 +1,159 @@
+"""Many callers share a call of a slow model, and none of them harms another."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from serving.batching import Batcher
+from sluice.errors import AnswerInvalid, ArmBusy
+
+PATIENCE = 30.0
+
+
+class Model:
+    """Doubles numbers; waits for a gate before its first call ends, and fails on 13."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[int]] = []
+        self.entered, self.gate = threading.Event(), threading.Event()
+        self.threads: set[int] = set()
+
+    def double(self, rows: list[int]) -> list[int]:
+        self.calls.append(rows)
+        self.threads.add(threading.get_ident())
+        self.entered.set()
+        self.gate.wait(PATIENCE)
+        if 13 in rows:
+            raise AnswerInvalid("found 13")
+        return [2 * row for row in rows]
+
+
+def run(
+    body: Callable[[Model, Batcher[int, int]], Coroutine[Any, Any, None]], **limits: int
+) -> Model:
+    model = Model()
+    batcher = Batcher(model.double, "a model", **limits)
+    try:
+        asyncio.run(asyncio.wait_for(body(model, batcher), PATIENCE))
+    finally:
+        model.gate.set()
+        batcher.close()
+    return model
+
+
+async def begin(model: Model, batcher: Batcher[int, int], *row: int) -> "asyncio.Task[list[int]]":
+    """Ask, and come back once the model is at work on it."""
+    first = asyncio.create_task(batcher.ask(row))
+    await asyncio.to_thread(model.entered.wait, PATIENCE)
+    return first
+
+
+def test_64_callers_at_once_get_their_own_answers_from_few_calls() -> None:
+    async def body(model: Model, batcher: Batcher[int, int]) -> None:
+        first = await begin(model, batcher, 0)
+        others = [asyncio.create_task(batcher.ask([number, -number])) for number in range(100, 163)]
+        await asyncio.sleep(0)
+        model.gate.set()
+        assert await first == [0]
+        found = await asyncio.gather(*others)
+        assert found == [[2 * number, -2 * number] for number in range(100, 163)]
+        assert batcher.waiting == 0
+
+    model = run(body)
+    assert len(model.calls) == 2
+    assert len(model.calls[1]) == 126
+    assert threading.get_ident() not in model.threads
+
+
+def test_a_call_has_no_more_rows_than_allowed_and_no_callers_rows_are_divided() -> None:
+    async def body(model: Model, batcher: Batcher[int, int]) -> None:
+        model.gate.set()
+        answers = await asyncio.gather(*(batcher.ask([number] * 3) for number in range(20, 40)))
+        assert answers == [[2 * number] * 3 for number in range(20, 40)]
+        assert await batcher.ask(range(50, 100)) == [2 * number for number in range(50, 100)]
+
+    model = run(body, most_rows=7)
+    assert all(len(call) in (3, 6, 50) for call in model.calls)
+
+
+def test_one_that_fails_fails_alone() -> None:
+    async def body(model: Model, batcher: Batcher[int, int]) -> None:
+        first = await begin(model, batcher, 0)
+        others = [asyncio.create_task(batcher.ask([number])) for number in (12, 13, 14)]
+        await asyncio.sleep(0)
+        model.gate.set()
+        found = await asyncio.gather(first, *others, return_exceptions=True)
+        assert found[:2] + found[3:] == [[0], [24], [28]]
+        assert isinstance(found[2], AnswerInvalid)
+
+    run(body)
+
+
+def test_a_hang_costs_a_caller_its_own_limit_and_the_loop_nothing() -> None:
+    async def body(model: Model, batcher: Batcher[int, int]) -> None:
+        turns = 0
+
+        async def turn() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0.005)
+
+        turning = asyncio.create_task(turn())
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await batcher.ask([1])
+        turning.cancel()
+        assert turns > 3
+        assert batcher.waiting == 0
+
+    run(body)
+
+
+def test_who_gave_up_is_asked_for_no_more() -> None:
+    async def body(model: Model, batcher: Batcher[int, int]) -> None:
+        first = await begin(model, batcher, 0)
+        gone = asyncio.create_task(batcher.ask([1]))
+        stays = asyncio.create_task(batcher.ask([2]))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.sleep(0)
+        model.gate.set()
+        assert await stays == [4]
+        assert await first == [0]
+
+    assert run(body).calls == [[0], [2]]
+
+
+def test_behind_a_hang_only_so_many_wait() -> None:
+    async def body(model: Model, batcher: Batcher[int, int]) -> None:
+        first = await begin(model, batcher, 0)
+        second = asyncio.create_task(batcher.ask([1, 2, 3]))
+        await asyncio.sleep(0)
+        with pytest.raises(ArmBusy, match="a model: 4 rows wait already; allowed: 4"):
+            await batcher.ask([4])
+        model.gate.set()
+        assert [await first, await second] == [[0], [2, 4, 6]]
+        assert await batcher.ask(range(9)) == [2 * number for number in range(9)]
+
+    run(body, most_waiting=4)
+
+
+def test_a_thread_that_hangs_does_not_keep_the_process() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import asyncio, time; from serving.batching import Batcher\n"
+        "async def ask():\n"
+        "    batcher = Batcher(lambda _: time.sleep(600), 'a model')\n"
+        "    async with asyncio.timeout(0.1): await batcher.ask([1])\n"
+        "asyncio.run(ask())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "TimeoutError" in done.stderr

@@ -1,0 +1,271 @@
+"""The fetcher brings what routes name from a real registry, proved, or says why not."""
+
+import json
+import logging
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving.cache import Entry, ModelCache
+from serving.fetching import AGAIN_SECONDS, Fetcher, list_named
+from serving.loading import load_cached
+from sluice.adapters.control.store import Control, open_control
+from sluice.adapters.registry.client import ModelVersionRef, Registry, open_registry
+from sluice.control.route import Mode, Route
+from sluice.errors import ControlUnavailable, ModelDamaged
+from sluice.home import Home
+from sluice.models.serving.sample import ROWS, SAMPLE_FILE
+
+CONFIG = "problem: binary\nmodel: {{kind: hist_gradient_boosting}}\ndata: {data}\n"
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A home with a registry that is ready."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        home = Home(tmp_path_factory.mktemp("state"))
+        open_registry(home).prepare()
+        yield home
+
+
+@pytest.fixture(scope="module")
+def registry(state: Home) -> Registry:
+    return open_registry(state)
+
+
+@pytest.fixture
+def service(request: pytest.FixtureRequest) -> str:
+    """A service of the test's own, so that one registry serves all tests."""
+    return request.node.name.replace("_", "-")[-40:].strip("-")
+
+
+@pytest.fixture
+def control(tmp_path: Path) -> Control:
+    control = open_control(Home(tmp_path / "control"))
+    control.prepare()
+    return control
+
+
+@pytest.fixture
+def register(registry: Registry, towns: Any, service: str) -> Callable[..., ModelVersionRef]:
+    """Register the small model as a release does; give the version."""
+
+    def run(form: str = "onnx", **texts: str) -> ModelVersionRef:
+        run_id = registry.start_run(service, "a release", {})
+        config = CONFIG.format(data=towns.data.model_dump_json())
+        registry.log_text(run_id, "config.yaml", config)
+        example = towns.asked[list(towns.data.features)].head(3)
+        return registry.register_model(
+            run_id,
+            service,
+            towns.pipeline,
+            example,
+            towns.pipeline.predict(example),
+            {"sluice.serving.form": form},
+            serving=towns.folder / "serving" if form == "onnx" else None,
+            texts={SAMPLE_FILE: (towns.folder / SAMPLE_FILE).read_text(), **texts},
+        )
+
+    return run
+
+
+@pytest.fixture
+def fetcher(control: Control, registry: Registry, models: ModelCache) -> Fetcher:
+    return Fetcher(control.routes.list_routes, registry, models)
+
+
+def test_what_a_route_names_is_fetched_once_and_answers(
+    control: Control, fetcher: Fetcher, models: ModelCache, register: Any, service: str, towns: Any
+) -> None:
+    first, second = register(), register(form="sklearn")
+    control.routes.swap(None, Route(service, 1, 2, salt="s", mode=Mode.SHADOW))
+    found = fetcher.fetch_named(0.0)
+    assert [(entry.version, entry.refused) for entry in found] == [(1, ""), (2, "")]
+    assert found == [models.find(service, 1), models.find(service, 2)]
+    assert fetcher.fetch_named(1.0) == []
+    loaded = [load_cached(models, entry) for entry in found]
+    assert [(item.form.name, item.proved) for item in loaded] == [("onnx", ROWS), ("trained", ROWS)]
+    manifest, _ = models.open(found[0])
+    assert (manifest.run_id, manifest.kind) == (first.run_id, "hist_gradient_boosting")
+    assert manifest.data_config == towns.data
+    assert second.version == 2
+
+
+def test_versions_that_no_route_names_are_left_alone(
+    control: Control, fetcher: Fetcher, models: ModelCache, register: Any, service: str
+) -> None:
+    register(), register()
+    control.routes.follow_champion(service, 2)
+    fetcher.fetch_named(0.0)
+    assert models.find(service, 1) is None
+    assert models.find(service, 2)
+
+
+@pytest.mark.parametrize("damage", ["index", "folder", "file"])
+def test_what_a_worker_discarded_is_fetched_anew(
+    control: Control,
+    fetcher: Fetcher,
+    models: ModelCache,
+    register: Any,
+    service: str,
+    damage: str,
+) -> None:
+    register()
+    control.routes.follow_champion(service, 1)
+    (entry,) = fetcher.fetch_named(0.0)
+    if damage == "index":
+        (models.folder / f"{service}-1.json").write_text("{")
+    elif damage == "folder":
+        shutil.rmtree(models.folder / entry.digest)
+        models.discard(entry)
+    else:
+        (models.folder / entry.digest / "model.skops").write_bytes(b"")
+        with pytest.raises(ModelDamaged):
+            load_cached(models, entry)
+        models.discard(entry)
+    assert fetcher.fetch_named(1.0) == [entry]
+    assert load_cached(models, entry).proved == ROWS
+
+
+def test_a_version_that_answers_otherwise_is_refused_and_tried_again_later(  # noqa: PLR0917
+    control: Control,
+    fetcher: Fetcher,
+    models: ModelCache,
+    register: Any,
+    service: str,
+    towns: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sample = json.loads((towns.folder / SAMPLE_FILE).read_text())
+    sample["labels"] = ["yes"] * len(sample["labels"])
+    register(**{SAMPLE_FILE: json.dumps(sample)})
+    control.routes.follow_champion(service, 1)
+    assert fetcher.fetch_named(0.0) == []
+    entry = models.find(service, 1)
+    assert entry is not None
+    assert "answers otherwise than when it was judged" in entry.refused
+    assert [path.name for path in models.folder.iterdir() if path.is_dir()] == []
+    assert len(caplog.records) == 1
+    fetcher.fetch_named(AGAIN_SECONDS - 1)
+    assert len(caplog.records) == 1
+    fetcher.fetch_named(AGAIN_SECONDS + 1)
+    assert len(caplog.records) == 2
+
+
+def test_a_poisoned_model_file_of_the_registry_never_reaches_a_worker(
+    control: Control, fetcher: Fetcher, models: ModelCache, register: Any, service: str, state: Home
+) -> None:
+    register(form="sklearn")
+    (file,) = (state.model_artifacts / service).glob("models/*/artifacts/model.skops")
+    file.write_bytes(file.read_bytes()[:2000])
+    control.routes.follow_champion(service, 1)
+    assert fetcher.fetch_named(0.0) == []
+    entry = models.find(service, 1)
+    assert entry is not None
+    assert "is cut short, damaged, or no model file" in entry.refused
+
+
+def test_the_registry_away_leaves_what_is_there(  # noqa: PLR0917
+    control: Control,
+    fetcher: Fetcher,
+    models: ModelCache,
+    register: Any,
+    service: str,
+    state: Home,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    register(), register()
+    control.routes.follow_champion(service, 1)
+    (first,) = fetcher.fetch_named(0.0)
+    control.routes.follow_champion(service, 2)
+    other = sqlite3.connect(state.mlflow / "mlflow.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        assert fetcher.fetch_named(1.0) == []
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+    assert models.find(service, 1) == first
+    assert models.find(service, 2) is None
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    (second,) = fetcher.fetch_named(1.0 + AGAIN_SECONDS)
+    assert second.version == 2
+    assert load_cached(models, first)
+
+
+def test_a_version_that_the_registry_does_not_have_is_told(
+    control: Control, fetcher: Fetcher, service: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    control.routes.follow_champion(service, 7)
+    assert fetcher.fetch_named(0.0) == []
+    assert f"the registry has no {service} v7" in caplog.text
+
+
+def test_the_store_away_is_a_fault(registry: Registry, models: ModelCache) -> None:
+    def fail() -> list[Route]:
+        raise ControlUnavailable("control store: listing routes: database is locked")
+
+    with pytest.raises(ControlUnavailable):
+        Fetcher(fail, registry, models).fetch_named(0.0)
+
+
+def test_of_two_fetchers_at_once_one_fetches(
+    control: Control, registry: Registry, models: ModelCache, register: Any, service: str
+) -> None:
+    import threading
+
+    register()
+    control.routes.follow_champion(service, 1)
+    found: list[Entry] = []
+
+    def fetch() -> None:
+        found.extend(Fetcher(control.routes.list_routes, registry, models).fetch_named(0.0))
+
+    fetchers = [threading.Thread(target=fetch) for _ in range(2)]
+    for fetcher in fetchers:
+        fetcher.start()
+    for fetcher in fetchers:
+        fetcher.join()
+    assert len(found) == 1
+    assert load_cached(models, found[0])
+
+
+def test_champions_come_before_candidates() -> None:
+    routes = [Route("a", 1, 2, salt="s", mode=Mode.SHADOW), Route("b", 5)]
+    assert list_named(routes) == [("a", 1), ("b", 5), ("a", 2)]
+
+
+def test_the_process_fetches_and_ends_on_sigterm(register: Any, service: str, state: Home) -> None:
+    import os
+    import signal
+    import subprocess
+    import sys
+    import time
+
+    register()
+    control = open_control(state)
+    control.prepare()
+    control.routes.follow_champion(service, 1)
+    models = ModelCache(state.models)
+    environment = {**os.environ, "SLUICE_HOME": str(state.root)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "serving.fetching"], env=environment, stderr=subprocess.PIPE
+    )
+    try:
+        late = time.monotonic() + 120
+        while models.find(service, 1) is None and time.monotonic() < late:
+            assert process.poll() is None
+            time.sleep(0.2)
+        entry = models.find(service, 1)
+        assert entry is not None
+        assert load_cached(models, entry).proved == ROWS
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,123 @@
+"""A record is taken as the model's columns say, or refused by field, found and allowed."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from serving.signature import MOST_RECORDS, Signature, is_many
+from sluice.errors import RequestInvalid
+
+SIGNATURE = Signature(
+    {"age": "integer", "pay-1": "number", "class": "text", "here": "boolean", "seen": "timestamp"}
+)
+GOOD: dict[str, Any] = {
+    "age": 31,
+    "pay-1": 2.5,
+    "class": "a",
+    "here": True,
+    "seen": "2024-05-01T12:00:00Z",
+}
+
+
+def refuse(content: bytes | str | Any) -> str:
+    """Give what is said of inputs that are refused."""
+    text = content if isinstance(content, bytes | str) else json.dumps(content)
+    with pytest.raises(RequestInvalid) as refused:
+        SIGNATURE.decode(text if isinstance(text, bytes) else text.encode())
+    return str(refused.value)
+
+
+def test_one_record_is_a_list_of_one() -> None:
+    (record,) = SIGNATURE.decode(json.dumps(GOOD).encode())
+    places = SIGNATURE.places_of(("seen", "class", "age", "pay-1", "here"))
+    values = [getattr(record, place) for place in places]
+    assert values == [datetime(2024, 5, 1, 12, tzinfo=UTC), "a", 31, 2.5, True]
+
+
+def test_many_records_keep_their_order() -> None:
+    content = json.dumps([{**GOOD, "age": age} for age in range(20)]).encode()
+    (age,) = SIGNATURE.places_of(("age",))
+    assert [getattr(item, age) for item in SIGNATURE.decode(b" \n" + content)] == list(range(20))
+
+
+def test_nulls_are_taken_and_whole_numbers_pass_for_numbers() -> None:
+    (record,) = SIGNATURE.decode(json.dumps(dict.fromkeys(GOOD)).encode())
+    assert [getattr(record, place) for place in SIGNATURE.places_of(tuple(GOOD))] == [None] * 5
+    (record,) = SIGNATURE.decode(json.dumps({**GOOD, "pay-1": 3}).encode())
+    assert getattr(record, SIGNATURE.places_of(("pay-1",))[0]) == 3.0
+
+
+def test_a_field_that_the_model_does_not_know_is_left_alone() -> None:
+    assert SIGNATURE.decode(json.dumps({**GOOD, "new": [1, {}]}).encode()) == SIGNATURE.decode(
+        json.dumps(GOOD).encode()
+    )
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_an_absent_field_is_named(name: str) -> None:
+    told = refuse({key: value for key, value in GOOD.items() if key != name})
+    assert told.startswith(f"inputs.{name}: found nothing; allowed: ")
+    told = refuse([GOOD, {key: value for key, value in GOOD.items() if key != name}])
+    assert told.startswith(f"inputs[1].{name}: found nothing; allowed: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("age", '"31"', "found str; allowed: a whole number of 64 bits, or null"),
+        ("age", "3.5", "found float; allowed: a whole number"),
+        ("age", "true", "found bool; allowed: a whole number"),
+        ("age", "9" * 30, "found Expected `int` <= 9223372036854775807; allowed: a whole"),
+        ("age", "[1]", "found array; allowed: a whole number"),
+        ("pay-1", '"many"', "found str; allowed: a finite number, or null"),
+        ("pay-1", "1e999", "found Number out of range; allowed: a finite number"),
+        ("pay-1", "9" * 400, "found Number out of range; allowed: a finite number"),
+        ("class", "7", "found int; allowed: a text, or null"),
+        ("class", "{}", "found object; allowed: a text, or null"),
+        ("here", "1", "found int; allowed: true, false or null"),
+        ("seen", '"yesterday"', "found Invalid RFC3339 encoded datetime; allowed: an RFC 3339"),
+        ("seen", "1714564800", "found int; allowed: an RFC 3339 time"),
+    ],
+)
+def test_a_value_of_another_kind_is_named_and_never_shown(name: str, value: str, told: str) -> None:
+    body = json.dumps({**GOOD, name: "PLACE"}).replace('"PLACE"', value)
+    assert refuse(body).startswith(f"inputs.{name}: {told}")
+    assert "31" not in refuse(body)
+    assert "many" not in refuse(body)
+
+
+@pytest.mark.parametrize("content", ["5", '"text"', "null", "[5]", "[[]]", "[]"])
+def test_what_is_no_record_is_refused(content: str) -> None:
+    assert "allowed: one record, or a list of 1 to 1,000 of them" in refuse(content)
+
+
+def test_more_records_than_allowed_are_refused() -> None:
+    assert "allowed: one record, or a list" in refuse([GOOD] * (MOST_RECORDS + 1))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "truncated"),
+        (b'{"age": NaN}', "malformed"),
+        (b'{"age": 1', "truncated"),
+        (b'{"class": "\xff"}', "not UTF-8"),
+        (b'{"class": "\\ud800"}', "truncated"),
+        (b'{"zz": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "too deep"),
+    ],
+)
+def test_what_is_no_json_is_refused(content: bytes, told: str) -> None:
+    assert told in refuse(content)
+
+
+def test_of_a_field_given_twice_the_last_counts() -> None:
+    text = json.dumps(GOOD)[:-1] + ', "age": 99}'
+    (record,) = SIGNATURE.decode(text.encode())
+    assert getattr(record, SIGNATURE.places_of(("age",))[0]) == 99
+
+
+def test_a_list_is_told_from_a_record() -> None:
+    assert is_many(b" [{}]")
+    assert not is_many(b" {}")

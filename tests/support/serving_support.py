@@ -1,0 +1,45 @@
+"""Models as the registry keeps them, for the tests of what serves them."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from serving.manifest import Manifest
+from sluice.adapters.registry.model_file import MODEL_FILE, save_model
+from sluice.adapters.registry.onnx_model import SERVING_FOLDER, save_serving
+from sluice.config.data import DataConfig
+from sluice.config.model import Problem
+from sluice.models.prediction import predict
+from sluice.models.serving.form import build_serving_form
+from sluice.models.serving.sample import SAMPLE_FILE, choose_rows, make_sample
+
+
+def write_model_files(
+    folder: Path, pipeline: Any, asked: pd.DataFrame, data: DataConfig, problem: Problem
+) -> Path:
+    """Write a model's files as a release does: pipeline, served form, parity sample."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_model(pipeline, folder / MODEL_FILE)
+    save_serving(build_serving_form(pipeline, data), folder / SERVING_FOLDER)
+    rows = choose_rows(asked)
+    sample = make_sample(rows, predict(pipeline, rows, data, problem), data)
+    (folder / SAMPLE_FILE).write_text(sample.to_json(), encoding="utf-8")
+    return folder
+
+
+def describe_model(
+    data: DataConfig, problem: Problem, version: int = 1, **changes: Any
+) -> Manifest:
+    """Give the facts of a version, its files still to be hashed."""
+    facts: dict[str, Any] = {
+        "service": "towns",
+        "version": version,
+        "run_id": "run",
+        "kind": "some",
+        "problem": problem,
+        "form": "onnx",
+        "data": data.model_dump(mode="json"),
+        "files": {},
+    }
+    return Manifest(**{**facts, **changes})

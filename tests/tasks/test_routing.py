@@ -1,0 +1,34 @@
+"""The route follows the alias `champion`, and nothing else."""
+
+from sluice.adapters.control.store import open_control
+from sluice.adapters.registry.versions import ModelVersionRef
+from sluice.control.route import Mode, Route
+from sluice.home import Home
+from tasks.routing import follow_champion
+
+
+def version(number: int, *aliases: str) -> ModelVersionRef:
+    return ModelVersionRef("employment", number, "run", {}, f"models:/employment/{number}", aliases)
+
+
+def test_a_champion_is_followed(home: Home) -> None:
+    first = follow_champion(version(1, "champion"))
+    assert first is not None
+    assert first == open_control(home).routes.find("employment")
+    second = follow_champion(version(2, "champion"))
+    assert second is not None
+    assert (second.champion, second.epoch) == (2, 2)
+
+
+def test_a_candidate_and_none_at_all_are_not(home: Home) -> None:
+    assert follow_champion(version(1, "candidate")) is None
+    assert follow_champion(None) is None
+    assert not (home.root / "control.db").exists()
+
+
+def test_a_rollout_under_way_is_left_alone(home: Home) -> None:
+    follow_champion(version(1, "champion"))
+    routes = open_control(home).routes
+    shadow = Route("employment", 1, 2, salt="s", mode=Mode.SHADOW)
+    under_way = routes.swap(routes.find("employment"), shadow)
+    assert follow_champion(version(3, "champion")) == under_way
