@@ -101,6 +101,30 @@ def test_served_form_is_kept_beside_the_model(stocked: Home, candidate: Any) -> 
     np.testing.assert_allclose(served.scores, trained.scores, rtol=0, atol=1e-12)
 
 
+def test_first_champion_makes_the_route(stocked: Home, candidate: Any) -> None:
+    from sluice.adapters.control.store import open_control
+
+    route = open_control(stocked).routes.find("employment")
+    assert route is not None
+    assert (route.champion, route.candidate, route.epoch) == (1, None, 1)
+
+
+def test_gateway_gets_both_versions_proved_on_their_samples(stocked: Home, candidate: Any) -> None:
+    from serving.cache import ModelCache
+    from serving.fetching import Fetcher
+    from serving.loading import load_cached
+    from sluice.control.route import Mode, Route
+
+    shadow = Route("employment", 1, 2, salt="s", mode=Mode.SHADOW)
+    models = ModelCache(stocked.models)
+    found = Fetcher(lambda: [shadow], open_registry(stocked), models).fetch_named(0.0)
+    loaded = [load_cached(models, entry) for entry in found]
+    assert [(item.version, item.form.name, item.proved) for item in loaded] == [
+        (1, "onnx", 64),
+        (2, "onnx", 64),
+    ]
+
+
 def test_promote_moves_the_aliases(stocked: Home, candidate: Any) -> None:
     from flows.promote import promote
 
@@ -112,6 +136,16 @@ def test_promote_moves_the_aliases(stocked: Home, candidate: Any) -> None:
     assert champion is not None
     assert previous is not None
     assert (champion.version, previous.version) == (2, 1)
+
+
+def test_promote_moves_the_route(stocked: Home, candidate: Any) -> None:
+    from flows.promote import promote
+    from sluice.adapters.control.store import open_control
+
+    promote("employment", return_state=True)  # the test before did, where it ran
+    route = open_control(stocked).routes.find("employment")
+    assert route is not None
+    assert (route.champion, route.epoch) == (2, 2)
 
 
 def test_promote_without_a_candidate_is_refused(stocked: Home, candidate: Any) -> None:
