@@ -31,6 +31,13 @@ ALLOWED: dict[ColumnKind, str] = {
     "boolean": "true, false or null",
     "timestamp": "an RFC 3339 time such as 2024-05-01T12:00:00Z, or null",
 }
+SCHEMAS: dict[ColumnKind, dict[str, Any]] = {
+    "integer": {"type": ["integer", "null"], "minimum": -(2**63), "maximum": 2**63 - 1},
+    "number": {"type": ["number", "null"]},
+    "text": {"type": ["string", "null"]},
+    "boolean": {"type": ["boolean", "null"]},
+    "timestamp": {"type": ["string", "null"], "format": "date-time"},
+}
 Record = msgspec.Struct
 MISSING = re.compile(r"Object missing required field `(.*)`")
 GOT = re.compile(r"Expected `.*`, got `(.*)`")
@@ -73,6 +80,14 @@ class Signature:
             raise RequestInvalid(self._explain(str(error))) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RequestInvalid(f"inputs: not readable as JSON: {_say(error)}") from error
+
+    def describe(self) -> dict[str, Any]:
+        """Give the JSON schema of one record, for the gateway's own description."""
+        return {
+            "type": "object",
+            "properties": {name: SCHEMAS[kind] for name, kind in self.columns.items()},
+            "required": list(self.columns),
+        }
 
     def _explain(self, message: str) -> str:
         """Say which field is at fault, what was found there, and what is allowed."""

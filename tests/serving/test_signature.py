@@ -118,6 +118,18 @@ def test_of_a_field_given_twice_the_last_counts() -> None:
     assert getattr(record, SIGNATURE.places_of(("age",))[0]) == 99
 
 
+@pytest.mark.parametrize(
+    ("change", "fits"),
+    [({}, True), ({"age": None, "seen": None}, True), ({"new": 1}, True), ({"age": "31"}, False)],
+)
+def test_the_schema_says_what_is_taken(change: dict[str, Any], fits: bool) -> None:
+    from jsonschema import Draft202012Validator
+
+    found = {**GOOD, **change}
+    assert Draft202012Validator(SIGNATURE.describe()).is_valid(found) is fits
+    assert not Draft202012Validator(SIGNATURE.describe()).is_valid({"age": 31})
+
+
 def test_a_list_is_told_from_a_record() -> None:
     assert is_many(b" [{}]")
     assert not is_many(b" {}")

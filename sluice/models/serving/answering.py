@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -50,22 +51,37 @@ class Answering:
         """Give labels and probabilities, as `predict` does for a pipeline."""
         if not self.classes:
             return Predictions(raw[:, 0] / self.trees if self.link == "mean" else raw[:, 0])
+        if self.link == "logistic" and not self.calibrators:
+            return self._answer_pair(_expit(raw[:, 0]))
         chances = self._calibrate(raw) if self.calibrators else self._apply_link(raw)
         if self.threshold is None:
             places = chances.argmax(axis=1)
         else:
             is_positive = chances[:, self.positive] >= self.threshold
             places = np.where(is_positive, self.positive, 1 - self.positive)
-        labels = _pick(self.classes, places)
+        labels = self._names[places]
         scores = chances[:, self.positive] if len(self.classes) == 2 else chances
         return Predictions(labels, scores, self.classes)
+
+    @cached_property
+    def _names(self) -> NDArray[Any]:
+        """The classes, to be picked by place; texts stay Python's own."""
+        return np.array(self.classes, dtype=object if isinstance(self.classes[0], str) else None)
+
+    def _answer_pair(self, second: Scores) -> Predictions:
+        """Answer for two classes from the second one's probabilities, without a matrix of both."""
+        first = 1.0 - second
+        scores = second if self.positive else first
+        if self.threshold is None:
+            places = second > first
+        else:
+            is_positive = scores >= self.threshold
+            places = is_positive if self.positive else ~is_positive
+        return Predictions(self._names[places.astype(np.int64)], scores, self.classes)
 
     def _apply_link(self, raw: Scores) -> Scores:
         if self.link == "mean":
             return raw / self.trees
-        if self.link == "logistic":
-            chance = _expit(raw[:, 0])
-            return np.column_stack([1.0 - chance, chance])
         powers = np.exp(raw - raw.max(axis=1, keepdims=True))
         chances: Scores = powers / powers.sum(axis=1, keepdims=True)
         return chances
@@ -151,12 +167,6 @@ def _read_calibrator(found: Any) -> Calibrator:
         points, shares = found.X_thresholds_.tolist(), found.y_thresholds_.tolist()
         return Calibrator(points=tuple(points), shares=tuple(shares))
     raise ServingImpossible(f"no served form of calibration by {type(found).__name__}")
-
-
-def _pick(classes: tuple[Any, ...], places: NDArray[np.int64]) -> NDArray[Any]:
-    names = np.array(classes, dtype=object if isinstance(classes[0], str) else None)
-    picked: NDArray[Any] = names[places]
-    return picked
 
 
 def _expit(values: Scores) -> Scores:
