@@ -147,11 +147,12 @@ def run_fetcher(ended: threading.Event) -> None:
     home = find_home()
     control = open_control(home)
     fetcher = Fetcher(control.routes.list_routes, open_registry(home), ModelCache(home.models))
-    told = ""
+    is_ready, told = False, ""
     while not ended.is_set():
         try:
-            if not told:
+            if not is_ready:
                 control.prepare()
+                is_ready = True
             fetcher.fetch_named(time.monotonic())
             told = ""
         except (SluiceError, OSError) as error:

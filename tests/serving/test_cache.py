@@ -144,6 +144,39 @@ def test_a_full_disk_leaves_nothing_behind(
     assert sorted(models.folder.rglob("*")) == before
 
 
+KILLED = """
+import os, shutil, signal, sys
+from pathlib import Path
+import serving.cache as cache
+from serving_support import describe_model
+from sluice.config.data import DataConfig
+folder, source, data, point = sys.argv[1:]
+def die(*_arguments, **_named): os.kill(os.getpid(), signal.SIGKILL)
+if point == "copying": cache._hash_file = die
+elif point == "naming": Path.rename = die
+else: cache.write_whole = die
+models = cache.ModelCache(Path(folder))
+with models.fetch_alone():
+    facts = describe_model(DataConfig.model_validate_json(data), "binary", 9)
+    models.publish(models.keep(facts, Path(source)))
+"""
+
+
+@pytest.mark.parametrize("point", ["copying", "naming", "publishing"])
+def test_a_fetcher_killed_at_any_point_leaves_nothing_that_is_found(
+    models: ModelCache, towns: Any, point: str
+) -> None:
+    arguments = [str(models.folder), str(towns.folder), towns.data.model_dump_json(), point]
+    done = subprocess.run([sys.executable, "-c", KILLED, *arguments], timeout=120, check=False)
+    assert done.returncode == -9
+    assert models.find("towns", 9) is None
+    with models.fetch_alone():  # the lock went with its holder
+        entry = models.keep(describe_model(towns.data, "binary", 9), towns.folder)
+        models.publish(entry)
+    assert models.open(entry)[0].version == 9
+    assert list(models.folder.glob(f"{DRAFT}*")) == []
+
+
 def test_of_two_fetchers_one_is_at_work_and_the_dead_ones_draft_goes(models: ModelCache) -> None:
     models.folder.mkdir()
     (models.folder / f"{DRAFT}dead").mkdir()

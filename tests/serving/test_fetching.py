@@ -240,6 +240,7 @@ def test_champions_come_before_candidates() -> None:
     assert list_named(routes) == [("a", 1), ("b", 5), ("a", 2)]
 
 
+@pytest.mark.slow
 def test_the_process_fetches_and_ends_on_sigterm(register: Any, service: str, state: Home) -> None:
     import os
     import signal

@@ -1,11 +1,15 @@
 """A record is taken as the model's columns say, or refused by field, found and allowed."""
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from serving.request import decode_request
 from serving.signature import MOST_RECORDS, Signature, is_many
 from sluice.errors import RequestInvalid
 
@@ -19,6 +23,10 @@ GOOD: dict[str, Any] = {
     "here": True,
     "seen": "2024-05-01T12:00:00Z",
 }
+
+
+VALUES = st.none() | st.booleans() | st.floats() | st.integers() | st.text()
+JSON = st.dictionaries(st.sampled_from([*GOOD, "x"]), VALUES | st.lists(VALUES)) | VALUES
 
 
 def refuse(content: bytes | str | Any) -> str:
@@ -116,6 +124,14 @@ def test_of_a_field_given_twice_the_last_counts() -> None:
     text = json.dumps(GOOD)[:-1] + ', "age": 99}'
     (record,) = SIGNATURE.decode(text.encode())
     assert getattr(record, SIGNATURE.places_of(("age",))[0]) == 99
+
+
+@given(st.binary() | st.text().map(str.encode) | JSON.map(json.dumps).map(str.encode))
+def test_whatever_comes_is_taken_or_refused(content: bytes) -> None:
+    with suppress(RequestInvalid):
+        assert SIGNATURE.decode(content)
+    with suppress(RequestInvalid):
+        assert SIGNATURE.decode(bytes(decode_request(b'{"inputs": ' + content + b"}").inputs))
 
 
 @pytest.mark.parametrize(
