@@ -130,7 +130,7 @@ def test_a_release_outlives_its_worker_and_is_not_done_again(stack: Stack, tmp_p
         worker.kill()
         worker.wait()
         with run_worker(logs[1]):
-            again = stack.create_run("ingest", service="employment", file=str(FILE))
+            again = stack.create_run("ingest", service="employment", source=str(FILE))
             states = [end_of(item, logs[1]) for item in (again, run)]
             assert [state.name for state in states] == ["Completed", "Completed"]
             registered = versions_of(home, OTHER)
