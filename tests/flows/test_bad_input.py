@@ -231,7 +231,8 @@ def test_suite_that_is_missing_is_refused(begun: Home, tmp_path: Path) -> None:
     )
     assert ended.returncode == 2, ended.stdout + ended.stderr
     names = ", ".join(sorted(item.stem for item in suite.parent.glob("*.json")))
-    assert f"ConfigInvalid: {suite}: no such expectation suite; there are: {names}\n" in ended.stdout
+    said = f"ConfigInvalid: {suite}: no such expectation suite; there are: {names}\n"
+    assert said in ended.stdout
     assert describe_state(begun) == before
 
 

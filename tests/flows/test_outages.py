@@ -51,6 +51,14 @@ def await_open(home: Home, service: str = "employment") -> Any:
     return found[0]
 
 
+def await_begun(run: Any) -> None:
+    """Wait until the run has logged: one killed off its server while it starts may be Crashed."""
+    from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+
+    wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
+    assert await_answer(lambda: ask(lambda client: client.read_logs(wanted, limit=1)), FIND_SECONDS)
+
+
 def end_of(run: Any, log: Path) -> Any:
     state = await_final(run, END_SECONDS)
     assert state is not None, log.read_text(encoding="utf-8", errors="replace")
