@@ -7,7 +7,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("sluice", "tasks", "flows", "demo")
+ROOMS = ("sluice", "tasks", "flows", "serving", "demo")
 VAGUE = {"utils", "helpers", "common", "base", "core", "misc"}
 
 
