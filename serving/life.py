@@ -62,6 +62,8 @@ def begin_life(replica: Path, worker: str, started: str) -> tuple[Life, int]:
         FileExistsError: the worker has a life of this stamp already.
     """
     life = Life(replica / LIVES / f"{worker}@{started}")
+    if life.folder.exists():
+        raise FileExistsError(f"{life.folder}: the worker had a life of this stamp already")
     life.folder.parent.mkdir(parents=True, exist_ok=True)
     draft = life.folder.with_name(f".{life.name}")
     draft.mkdir()
