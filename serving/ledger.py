@@ -7,6 +7,7 @@ place in the log that they cover, and a death costs nothing but the replay from 
 
 import asyncio
 import os
+import shutil
 from pathlib import Path
 
 from serving.access_log import AccessLog
@@ -15,7 +16,7 @@ from serving.counters import Counters
 from serving.feedback import Opinion, attribute
 from serving.frame import build_frame
 from serving.life import begin_life
-from serving.record import Answer, Record, encode_record
+from serving.record import Answer, Record, Shadow, encode_record
 from serving.slots import Slots
 from serving.snapshot import encode_snapshot
 from serving.spool import Spool
@@ -41,13 +42,20 @@ class Ledger:
         """Begin a life; `started` is a stamp that no life of the worker had.
 
         Raises:
-            SpoolFull: there is no room for the first segment.
+            SpoolFull: there is no room for the first segment and the counters; nothing is left.
         """
         self.life, self._lock = begin_life(replica, worker, started)
         self.counters = Counters()
-        self._spool = Spool(self.life.folder, config.segment_bytes)
-        self._slots = Slots(self.life.counters)
-        self._answered = Answered(replica / ANSWERED, config.remembered_answers)
+        try:
+            self._answered = Answered(replica / ANSWERED, config.remembered_answers)
+            self._slots = Slots(self.life.counters)
+            self._spool = Spool(self.life.folder, config.segment_bytes)
+        except (OSError, SpoolFull) as error:
+            shutil.rmtree(self.life.folder, ignore_errors=True)
+            os.close(self._lock)
+            if isinstance(error, SpoolFull):
+                raise
+            raise SpoolFull(f"{replica}: {os.strerror(error.errno or 0)}") from error
         self._access = access
         self._loop = asyncio.get_running_loop()
         self._frames: list[bytes] = []
@@ -83,6 +91,14 @@ class Ledger:
         self._frames.append(item)
         self._waiting.append((record, done))
         return done
+
+    def shadow(self, shadow: Shadow) -> bool:
+        """Log what a candidate did in shadow; False where there is no room: then it counts not."""
+        try:
+            self.record(shadow)
+        except SpoolFull:
+            return False
+        return True
 
     def feedback(self, opinion: Opinion, at: float, value_cap: float = 0.0) -> asyncio.Future[None]:
         """Log what a caller told about an answer, counted for its arm if it is remembered.

@@ -48,7 +48,7 @@ class LogShipper:
         while True:
             self._fill(now)
             full = len(self._batch) >= self._config.batch_rows
-            late = now - self._since >= self._config.flush_seconds
+            late = not 0 <= now - self._since < self._config.flush_seconds
             if not self._batch or not (full or late or all_of_it):
                 return committed
             committed += self._commit(now)

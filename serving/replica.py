@@ -13,13 +13,14 @@ from serving.slots import Slots, read_slots
 from serving.snapshot import Snapshot
 
 PAST = "past"
+REMEMBERED = 256
 
 
 class Past(msgspec.Struct, frozen=True):
     """What lives counted whose folders are gone, or about to go."""
 
     lives: list[str] = []
-    """Those whose folders may still be there."""
+    """The last of them: their folders, or what somebody read of them, may still be there."""
     entries: list[tuple[Key, Counts]] = []
 
 
@@ -72,11 +73,12 @@ def clear_life(replica: Path, life: Life) -> None:
             raise ValueError(f"{life.name}: is not settled")
         total = Counters(dict(past.entries))
         total.merge(snapshot.restore())
-        there = [item.name for item in list_lives(replica) if item.name in past.lives]
         slots = Slots(replica / PAST)
         try:
             entries = list(total.counts.items())
-            slots.write(msgspec.msgpack.encode(Past([*there, life.name], entries)))
+            slots.write(
+                msgspec.msgpack.encode(Past([*past.lives, life.name][-REMEMBERED:], entries))
+            )
         finally:
             slots.close()
     shutil.rmtree(life.folder, ignore_errors=True)

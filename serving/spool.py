@@ -27,6 +27,7 @@ class Spool:
         self._descriptor = -1
         self._segment = -1
         self._used = segment_bytes
+        self._has_next = False
         self._require_next()
         self._open_next()
         self._planned, self._crosses = 0, False
@@ -40,13 +41,13 @@ class Spool:
     @property
     def is_low(self) -> bool:
         """Whether the next segment could not be reserved so far."""
-        return not spare_path(self._folder, self._segment + 1).exists()
+        return not self._has_next
 
     def reserve_next(self) -> bool:
         """Reserve the next segment's space; False where there is no room."""
-        spare = spare_path(self._folder, self._segment + 1)
-        if spare.exists():
+        if self._has_next:
             return True
+        spare = spare_path(self._folder, self._segment + 1)
         draft = spare.with_suffix(".draft")
         try:
             descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -59,6 +60,7 @@ class Spool:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)
             return False
+        self._has_next = True
         return True
 
     def promise(self, size: int) -> None:
@@ -121,3 +123,4 @@ class Spool:
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor, self._segment, self._used = descriptor, self._segment + 1, 0
+        self._has_next = False

@@ -11,7 +11,7 @@ import pytest
 
 from serving.feedback import Opinion
 from serving.ledger import SNAPSHOT_SECONDS, Ledger
-from serving.life import replay, settle
+from serving.life import list_lives, replay, settle
 from serving.position import Position
 from serving.record import AssignedArm, Feedback, Record, decode_record
 from serving.replica import export_lives, sum_counters
@@ -98,7 +98,8 @@ def test_caller_that_goes_away_takes_nobody_along(tmp_path: Path) -> None:
 def test_counters_on_disk_follow_and_a_scrape_sees_all(tmp_path: Path) -> None:
     async def steps(ledger: Ledger) -> None:
         await ledger.record(make_answer(1))
-        await ledger.record(make_shadow(1))
+        assert ledger.shadow(make_shadow(1))
+        await ledger.record(make_shadow(2))
         ledger.flush_counters()
         assert sum_counters(tmp_path).counts == ledger.counters.counts
         await ledger.record(make_answer(2))
@@ -159,6 +160,7 @@ def test_full_disk_is_said_before_it_hurts_and_nothing_is_lost(tmp_path: Path) -
             assert refused
             with pytest.raises(SpoolFull, match="no room for a segment"):
                 ledger.record(make_answer(1000, inputs=bytes(50_000)))
+            assert not ledger.shadow(make_shadow(1000, outputs=bytes(50_000)))
             assert not ledger.is_broken
         await answer(2000)
         async with asyncio.timeout(20):
@@ -176,6 +178,8 @@ def test_ledger_without_room_for_a_first_segment_is_refused(tmp_path: Path) -> N
     async def whole() -> None:
         with full_disk(), pytest.raises(SpoolFull, match="no room for a segment of 1048576 bytes"):
             Ledger(tmp_path, "w0", "1", CONFIG)
+        assert list_lives(tmp_path) == []
+        Ledger(tmp_path, "w0", "1", CONFIG).close()
 
     asyncio.run(whole())
 

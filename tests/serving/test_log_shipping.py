@@ -1,6 +1,7 @@
 """What was answered is in the traffic log once, with what belongs to it, for as long as allowed."""
 
 import logging
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -16,8 +17,9 @@ from serving.log_writer import hold_alone, write_log
 from serving.position import list_segments, segment_path
 from serving.record import Feedback
 from serving.replica import sum_counters
+from sluice.adapters.tables.traffic import find_positions
 from sluice.config.serving import TrafficLogConfig
-from sluice.errors import DataUnavailable, LogBusy
+from sluice.errors import DataUnavailable, LogBusy, StorageFull
 from sluice.home import Home
 from traffic_support import AT, Worker, begin_worker, make_answer, make_shadow
 
@@ -122,6 +124,32 @@ def test_table_that_is_away_loses_nothing(home: Home, worker: Worker) -> None:
     worker.write([make_answer(30)])
     shipper.ship(AT, all_of_it=True)
     assert read(home.answers("employment")).num_rows == 31
+
+
+def test_full_disk_at_the_tables_loses_nothing(home: Home, worker: Worker) -> None:
+    worker.write([make_answer(number) for number in range(30)])
+    shipper = LogShipper(home, CONFIG)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
+    try:
+        with pytest.raises(StorageFull, match="answers/employment: not written: a limit on file"):
+            shipper.ship(AT, all_of_it=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert shipper.ship(AT, all_of_it=True) == 30
+    assert read(home.answers("employment")).num_rows == 30
+
+
+def test_positions_outlive_the_commits_that_carried_them(home: Home, worker: Worker) -> None:
+    shipper = LogShipper(home, CONFIG)
+    worker.write([make_answer(1, service="arrivals")])
+    for number in range(23):
+        worker.write([make_answer(number)])
+        shipper.ship(AT, all_of_it=True)
+    uri = home.answers("employment")
+    assert list((uri / "_delta_log").glob("*.checkpoint.parquet"))
+    found = find_positions(uri, ["a/w0@1", "a/w0@2"])
+    assert found == {"a/w0@1": worker.spool.position.pack()}
 
 
 def test_damaged_segment_is_named_and_the_next_one_read(

@@ -53,12 +53,15 @@ def test_kill_while_a_life_is_cleared_changes_no_sum(
     assert read_past(tmp_path).lives == ["w0@1"]
 
 
-def test_names_of_folders_that_are_gone_are_not_kept_for_ever(tmp_path: Path) -> None:
+def test_names_of_folders_that_are_gone_are_not_kept_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.replica.REMEMBERED", 2)
     for number in range(4):
         worker = begin_worker(tmp_path, str(number))
         end(worker)
         clear_life(tmp_path, worker.life)
-    assert read_past(tmp_path).lives == ["w0@3"]
+    assert read_past(tmp_path).lives == ["w0@2", "w0@3"]
 
 
 def test_life_that_is_not_settled_is_not_cleared(tmp_path: Path) -> None:

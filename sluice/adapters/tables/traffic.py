@@ -1,6 +1,7 @@
 """The traffic log as Delta tables: each record once, by the position that its commit carries."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,11 @@ def find_positions(uri: Path, sources: list[str]) -> dict[str, int]:
     Raises:
         DataUnavailable: the table cannot be reached.
     """
-    table = _open_table(uri)
-    if table is None:
-        return {}
-    found = {source: table.transaction_version(source) for source in sources}
+    with _reaching(uri):
+        table = _open_table(uri)
+        if table is None:
+            return {}
+        found = {source: table.transaction_version(source) for source in sources}
     return {source: int(position) for source, position in found.items() if position is not None}
 
 
@@ -51,7 +53,7 @@ def append_records(uri: Path, rows: pa.Table, positions: Mapping[str, int], now:
         Transaction(source, position, last_updated=int(1000 * now))
         for source, position in positions.items()
     ]
-    try:
+    with _reaching(uri):
         uri.mkdir(parents=True, exist_ok=True)
         write_deltalake(
             str(uri),
@@ -61,8 +63,6 @@ def append_records(uri: Path, rows: pa.Table, positions: Mapping[str, int], now:
             configuration=TABLE_SETTINGS,
             commit_properties=CommitProperties(app_transactions=marks),
         )
-    except Exception as error:  # the library's own errors have no tree of their own
-        raise explain_os_error(error, str(uri)) from error
 
 
 def prune_records(uri: Path, now: float, days: float, most_bytes: int) -> int:
@@ -74,13 +74,9 @@ def prune_records(uri: Path, now: float, days: float, most_bytes: int) -> int:
         StorageFull: no room to put files together; no row is lost.
         DataUnavailable: the table cannot be reached.
     """
-    table = _open_table(uri)
-    if table is None:
-        return 0
-    try:
-        return _prune(table, now, days, most_bytes)
-    except Exception as error:
-        raise explain_os_error(error, str(uri)) from error
+    with _reaching(uri):
+        table = _open_table(uri)
+        return _prune(table, now, days, most_bytes) if table is not None else 0
 
 
 def _prune(table: Any, now: float, days: float, most_bytes: int) -> int:
@@ -100,7 +96,8 @@ def _prune(table: Any, now: float, days: float, most_bytes: int) -> int:
     for hour in sorted(files):
         if first <= hour < current and files[hour] > 1:
             table.optimize.compact(partition_filters=[(HOUR, "=", hour)])
-    table.vacuum(VACUUM_HOURS, dry_run=False, enforce_retention_duration=False)
+    # Files of a batch whose commit never came are in no log: only a full one finds them.
+    table.vacuum(VACUUM_HOURS, dry_run=False, enforce_retention_duration=False, full=True)
     return len(old)
 
 
@@ -123,9 +120,17 @@ def _next_hour(hour: str) -> str:
 def _open_table(uri: Path) -> Any | None:
     from deltalake import DeltaTable
 
+    log = uri / "_delta_log"
+    # A writer that was killed before its first commit leaves no table.
+    return DeltaTable(str(uri)) if log.is_dir() and any(log.glob("*.json")) else None
+
+
+@contextmanager
+def _reaching(uri: Path) -> Iterator[None]:
+    """Turn what the file system and Delta raise into our errors."""
+    from deltalake.exceptions import DeltaError
+
     try:
-        return DeltaTable(str(uri)) if (uri / "_delta_log").is_dir() else None
-    except Exception as error:
-        if not any((uri / "_delta_log").iterdir()):
-            return None  # killed before its first commit
-        raise explain_os_error(error, str(uri)) from error
+        yield
+    except (OSError, DeltaError) as error:
+        raise explain_os_error(error, f"table {uri}") from error
