@@ -83,9 +83,9 @@ def list_lives(replica: Path) -> list[Life]:
 
 
 def settle(life: Life) -> Snapshot | None:
-    """Finish the counters of a worker that is gone; None while it is alive.
+    """Finish the counters of a worker that is gone; None while it lives, or another settles it.
 
-    Settling twice, or from two processes, gives the same.
+    Settling twice gives the same.
 
     Raises:
         OSError: the counters cannot be written; they stay as they were.

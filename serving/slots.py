@@ -30,11 +30,12 @@ class Slots:
         Raises:
             OSError: it needs a larger file, and there is no room; the last content stays.
         """
-        self._turn += 1
-        record = HEADER.pack(self._turn, len(content), crc32(content)) + content
+        turn = self._turn + 1
+        record = _build(turn, content)
         if len(record) > self._capacity:
             self._grow(len(record))
-        os.pwrite(self._descriptor, record, self._turn % 2 * self._capacity)
+        os.pwrite(self._descriptor, record, turn % 2 * self._capacity)
+        self._turn = turn  # only now: after a failure the newest slot must not be written over
 
     def close(self) -> None:
         """Let go of the file."""
@@ -47,7 +48,7 @@ class Slots:
         last = _choose(_read_both(self._descriptor))
         if last:
             turn, content = last
-            record = HEADER.pack(turn, len(content), crc32(content)) + content
+            record = _build(turn, content)
             os.pwrite(descriptor, record, turn % 2 * 2 * size)
         draft.rename(self._path)
         os.close(self._descriptor)
@@ -73,6 +74,15 @@ def read_slots(path: Path) -> bytes | None:
     return None
 
 
+def _build(turn: int, content: bytes) -> bytes:
+    return HEADER.pack(turn, len(content), _check(turn, content)) + content
+
+
+def _check(turn: int, content: bytes) -> int:
+    # With the turn: what is left of an older content must not pass for a new one.
+    return crc32(content, crc32(turn.to_bytes(8, "little")))
+
+
 def _reserve(path: Path, capacity: int) -> int:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -90,7 +100,7 @@ def _read_both(descriptor: int) -> list[tuple[int, bytes]]:
     for start in (0, capacity) if capacity >= HEADER.size else ():
         turn, length, checksum = HEADER.unpack(os.pread(descriptor, HEADER.size, start))
         content = os.pread(descriptor, min(length, capacity), start + HEADER.size)
-        if turn and len(content) == length and crc32(content) == checksum:
+        if turn and len(content) == length and _check(turn, content) == checksum:
             found.append((turn, content))
     return found
 
