@@ -59,6 +59,7 @@ def write_log(home: Home, environment: str, stopping: Event) -> None:
     """
     shipper = LogShipper(home, load_gateway(environment).traffic_log)
     with hold_alone(home.serving.parent / "traffic"):
+        LOG.info("records of %s go to the traffic log; Ctrl-C ends", home.serving)
         pruned = float("-inf")
         while not stopping.is_set():
             pause = POLL_SECONDS
@@ -77,7 +78,7 @@ def write_log(home: Home, environment: str, stopping: Event) -> None:
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT; the exit code."""
+    """Run until SIGTERM or SIGINT; the exit code is 2 for what was refused, 3 for a fault."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -86,7 +87,7 @@ def main() -> int:
         write_log(find_home(), os.environ.get("SLUICE_ENV") or "development", stopping)
     except SluiceError as error:
         LOG.error("%s: %s", type(error).__name__, error)
-        return 1
+        return 2 if isinstance(error, Refused) else 3
     return 0
 
 

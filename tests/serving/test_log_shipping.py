@@ -1,7 +1,10 @@
 """What was answered is in the traffic log once, with what belongs to it, for as long as allowed."""
 
 import logging
+import os
 import resource
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -210,6 +213,23 @@ def test_second_log_writer_is_refused(home: Home) -> None:
             pass
     with hold_alone(home.root):
         pass
+
+
+def test_second_process_ends_with_the_code_of_a_refusal(home: Home) -> None:
+    environment = {**os.environ, "SLUICE_HOME": str(home.root)}
+    with hold_alone(home.serving.parent / "traffic"):
+        ended = subprocess.run(
+            [sys.executable, "-m", "serving.log_writer"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert ended.returncode == 2
+    assert f"LogBusy: {home.root}/traffic: a log-writer is at work (process {os.getpid()})" in (
+        ended.stderr
+    )
 
 
 def test_end_commits_what_is_there(home: Home, worker: Worker) -> None:
