@@ -55,7 +55,7 @@ class Counts(msgspec.Struct):
         else:
             bucket = find_bucket(call.latency_ms)
             self.latencies[bucket] = self.latencies.get(bucket, 0) + 1
-            self.latency_us += round(1000 * min(max(call.latency_ms, 0), SLOWEST_MS))
+            self.latency_us += round(1000 * _bound(call.latency_ms))
         if call.guardrail:
             self.guardrails += 1
         if call.cost is not None:
@@ -94,10 +94,14 @@ class Counts(msgspec.Struct):
 
 def find_bucket(milliseconds: float) -> int:
     """Give the bucket of a latency, the ends of what can be measured included."""
-    return bucket_of(min(max(milliseconds, FASTEST_MS), SLOWEST_MS))
+    return bucket_of(_bound(milliseconds))
 
 
 def find_share(value: float, cap: float) -> int:
     """Give a value as millionths of its cap, from 0 to all; what is no number counts as the cap."""
     share = value / cap
     return round(PARTS * min(max(share, 0.0), 1.0)) if share == share else PARTS  # noqa: PLR0124
+
+
+def _bound(milliseconds: float) -> float:
+    return min(max(FASTEST_MS, milliseconds), SLOWEST_MS)  # in this order NaN is the fastest

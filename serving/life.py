@@ -103,12 +103,12 @@ def settle(life: Life) -> Snapshot | None:
 
 def _finish(life: Life, last: Snapshot) -> Snapshot:
     counters, position = replay(life.folder, last)
+    _free_rest(life.folder, position)  # first: once it is final, the log-writer may remove all
     slots = Slots(life.counters)
     try:
         slots.write(encode_snapshot(counters, position, final=True))
     finally:
         slots.close()
-    _free_rest(life.folder, position)
     return life.read()
 
 

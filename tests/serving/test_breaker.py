@@ -117,6 +117,22 @@ def test_torn_state_leaves_the_one_before(shared: SharedBreaker) -> None:
 
 
 @pytest.mark.slow
+def test_workers_at_once_lose_no_request(shared: SharedBreaker, tmp_path: Path) -> None:
+    code = f"""
+from pathlib import Path
+from serving.breaker import SharedBreaker
+from serving.record import AssignedArm
+breaker = SharedBreaker(Path({str(tmp_path / "breakers")!r}))
+for number in range(3000):
+    breaker.observe("employment", 4, AssignedArm.CANDIDATE, [False], 0.0)
+"""
+    workers = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
+    assert [worker.wait(120) for worker in workers] == [0, 0]
+    turn, _ = shared._read(shared._find_place(*ARM))
+    assert turn == 6000
+
+
+@pytest.mark.slow
 def test_killed_holder_leaves_nothing_locked(shared: SharedBreaker, tmp_path: Path) -> None:
     code = f"""
 import sys, time

@@ -74,7 +74,7 @@ def test_cost_without_a_cap_is_not_judged() -> None:
     assert (counts.priced, counts.cost, counts.spent) == (0, 0, 2_500_000)
 
 
-@pytest.mark.parametrize("latency", [0.0, -1.0, float("inf")])
+@pytest.mark.parametrize("latency", [0.0, -1.0, float("inf"), float("nan")])
 def test_latency_that_cannot_be_is_counted_at_the_end(latency: float) -> None:
     assert sum(find(count(make_answer(latency_ms=latency)), CHAMPION).latencies.values()) == 1
 

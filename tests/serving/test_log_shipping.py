@@ -73,7 +73,10 @@ def test_batch_waits_until_it_is_enough_or_old_enough(home: Home, worker: Worker
         worker.write([make_answer(number) for number in range(start, start + 50)])
     assert shipper.ship(AT + 11) == 1000
     assert shipper.ship(AT + 30) == 100
-    assert DeltaTable(str(home.answers("employment"))).version() == 2
+    worker.write([make_answer(1)])
+    assert shipper.ship(AT + 31) == 0
+    assert shipper.ship(AT - 3600) == 1, "a clock that is set back keeps nothing waiting"
+    assert DeltaTable(str(home.answers("employment"))).version() == 3
 
 
 def test_only_what_table_and_snapshot_have_is_removed(home: Home, worker: Worker) -> None:
