@@ -1,1 +1,1 @@
-"""The gateway: answers callers now, obeys the route, counts and logs every answer."""
+"""The gateway: it answers callers, now, by the route that the control store holds."""

@@ -154,7 +154,7 @@ class Ledger:
     def _tick(self) -> None:
         if self._dirty and not self._broken:
             self._snapshot()
-        if not self._broken and self._spool.is_low:
+        if not self._broken:
             self._spool.reserve_next()
         self._timer = self._loop.call_later(SNAPSHOT_SECONDS, self._tick)
 

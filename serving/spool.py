@@ -27,7 +27,7 @@ class Spool:
         self._descriptor = -1
         self._segment = -1
         self._used = segment_bytes
-        self._has_next = False
+        self._has_next = self._refused = False
         self._require_next()
         self._open_next()
         self._planned, self._crosses = 0, False
@@ -40,11 +40,11 @@ class Spool:
 
     @property
     def is_low(self) -> bool:
-        """Whether the next segment could not be reserved so far."""
-        return not self._has_next
+        """Whether the disk had no room for the next segment when it was asked last."""
+        return self._refused
 
     def reserve_next(self) -> bool:
-        """Reserve the next segment's space; False where there is no room."""
+        """Reserve the next segment's space if it is not yet; False where there is no room."""
         if self._has_next:
             return True
         spare = spare_path(self._folder, self._segment + 1)
@@ -59,8 +59,9 @@ class Spool:
         except OSError:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)
+            self._refused = True
             return False
-        self._has_next = True
+        self._has_next, self._refused = True, False
         return True
 
     def promise(self, size: int) -> None:

@@ -47,6 +47,11 @@ class Home:
         return os.environ.get("SLUICE_CONTROL_URL") or f"sqlite:///{self.root / 'control.db'}"
 
     @property
+    def serving(self) -> Path:
+        """What the gateway's processes on this machine share."""
+        return self.root / "serving"
+
+    @property
     def data_docs(self) -> Path:
         """The pages that show each validation."""
         return self.root / "data_docs"
@@ -55,11 +60,6 @@ class Home:
     def logs(self) -> Path:
         """What background processes print."""
         return self.root / "logs"
-
-    @property
-    def serving(self) -> Path:
-        """What the gateway keeps: a folder a replica, with its spool and counters."""
-        return self.root / "serving"
 
     @property
     def feedback(self) -> Path:

@@ -133,6 +133,7 @@ def test_segments_follow_each_other_without_a_gap(tmp_path: Path) -> None:
         for start in range(0, 600, 30):
             items = [make_answer(number, inputs=bytes(9000)) for number in range(start, start + 30)]
             await asyncio.gather(*[ledger.record(item) for item in items])
+            assert not ledger.is_low, "a change of segment alone is no shortage"
 
     ledger = run(tmp_path, steps)
     assert [item.request_id for item in read_log(ledger)] == [f"r{n}" for n in range(600)]
