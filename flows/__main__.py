@@ -181,6 +181,12 @@ def up(
 
 
 @app.command()
+def log_writer() -> None:
+    """Move what gateways spooled to the traffic log, until Ctrl-C."""
+    os.execv(sys.executable, [sys.executable, "-m", "serving.log_writer"])  # noqa: S606
+
+
+@app.command()
 def ui() -> None:
     """Serve the Prefect and MLflow pages until Ctrl-C."""
     from flows.overview import serve_pages

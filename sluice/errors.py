@@ -26,7 +26,9 @@ SluiceError
 │   ├── ControlUnusable
 │   ├── DeploymentRefused
 │   ├── TriggerFailed
-│   └── StorageFull
+│   ├── StorageFull
+│   ├── LogBusy
+│   └── FeedbackInvalid
 ├── LeaseLost
 ├── RouteMoved
 ├── ArmFailed
@@ -36,7 +38,8 @@ SluiceError
     ├── DataUnavailable
     ├── RegistryUnavailable
     ├── ControlUnavailable
-    └── ServerUnavailable
+    ├── ServerUnavailable
+    └── SpoolFull
 
 A gate's finding is final, a refusal needs another input, a fault of the world may pass: only faults
 are retried. Who lost a lease has a successor, and stops. For an arm that failed another answers.
@@ -152,6 +155,14 @@ class StorageFull(Refused):
     """The disk, or a limit on file sizes, leaves no room for what must be written."""
 
 
+class LogBusy(Refused):
+    """Another log-writer is at work on the same spool."""
+
+
+class FeedbackInvalid(Refused):
+    """Feedback on an answer that is not readable, or tells nothing."""
+
+
 class LeaseLost(SluiceError):  # noqa: N818
     """Another run took the lease that this one held; it ends without changing anything more."""
 
@@ -190,3 +201,7 @@ class ControlUnavailable(Fault):
 
 class ServerUnavailable(Fault):
     """The orchestration server does not answer."""
+
+
+class SpoolFull(Fault):
+    """The gateway cannot log an answer, so it does not give it; space may come back."""

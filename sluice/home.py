@@ -66,6 +66,19 @@ class Home:
         """What background processes print."""
         return self.root / "logs"
 
+    @property
+    def feedback(self) -> Path:
+        """What callers told about answers: one Delta table."""
+        return self.root / "traffic" / "feedback"
+
+    def answers(self, service: str) -> Path:
+        """The service's traffic log: one Delta table of answers."""
+        return self.root / "traffic" / "answers" / service
+
+    def shadows(self, service: str) -> Path:
+        """What candidates did in shadow: one Delta table."""
+        return self.root / "traffic" / "shadows" / service
+
     def table(self, service: str) -> Path:
         """The service's data: one Delta table."""
         return self.root / "data" / service / "table"

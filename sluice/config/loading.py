@@ -47,7 +47,7 @@ def load_service(service: str, environment: str, folder: Path = CONFIGS) -> Serv
     over = read_mapping(overlay) if overlay.exists() else {}
     try:
         # Strict JSON takes a list for a tuple, but neither `yes` nor "100" for a number.
-        text = json.dumps(_lay_over(values, over), default=str)
+        text = json.dumps(lay_over(values, over), default=str)
         config = ServiceConfig.model_validate_json(text, strict=True)
     except ValidationError as error:
         raise ConfigInvalid(explain_errors(error, path, ServiceConfig, overlay)) from error
@@ -124,11 +124,12 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _lay_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def lay_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Give a file's values with an overlay's in their places, section by section."""
     merged = dict(below)
     for key, value in above.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _lay_over(merged[key], value) if both else value
+        merged[key] = lay_over(merged[key], value) if both else value
     return merged
 
 

@@ -12,13 +12,13 @@ def test_help_lists_every_command(tmp_path: Path) -> None:
     ended = run_sluice("--help", home=tmp_path)
     assert ended.returncode == 0
     commands = ("demo", "ingest", "release", "approve", "refuse", "promote", "deploy", "show")
-    for command in (*commands, "history", "doctor", "up", "ui"):
+    for command in (*commands, "history", "doctor", "up", "log-writer", "ui"):
         assert f" {command} " in ended.stdout
 
 
 @pytest.mark.parametrize(
     "command",
-    ["demo", "ingest", "release", "promote", "deploy", "show", "doctor", "up"],
+    ["demo", "ingest", "release", "promote", "deploy", "show", "doctor", "up", "log-writer"],
 )
 def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
     ended = run_sluice(command, "--help", home=tmp_path)

@@ -1,0 +1,31 @@
+"""Feedback joined with the answers that it is about, by the rules that the gateway promises.
+
+A request id that was answered twice means its last answer. Of feedback that contradicts itself the
+last word of each field counts; what is about no answer of the table is dropped.
+"""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+FIELDS = ("label", "rating", "value")
+REQUEST = "request_id"
+
+
+def join_feedback(answers: pa.Table, feedback: pa.Table) -> pa.Table:
+    """Give one row a request id: its last answer, with label, rating and value where told."""
+    kept = _take_last(answers, [name for name in answers.column_names if name != REQUEST], False)
+    return kept.join(take_last_words(feedback), REQUEST, join_type="left outer")
+
+
+def take_last_words(feedback: pa.Table) -> pa.Table:
+    """Give one row a request id: the last label, rating and value that were told, null if none."""
+    return _take_last(feedback, list(FIELDS), skip_nulls=True)
+
+
+def _take_last(table: pa.Table, columns: list[str], skip_nulls: bool) -> pa.Table:
+    option = pc.ScalarAggregateOptions(skip_nulls=skip_nulls, min_count=0)
+    # "last" follows the order of the rows, which only one thread keeps.
+    ordered = table.sort_by([("at", "ascending"), ("position", "ascending")])
+    grouped = ordered.group_by(REQUEST, use_threads=False)
+    found = grouped.aggregate([(name, "last", option) for name in columns])
+    return found.rename_columns([name.removesuffix("_last") for name in found.column_names])
