@@ -32,7 +32,7 @@ class Balance:
 def assign(salt: str, unit: str) -> float:
     """Give a unit's place in [0, 1); it is the candidate's while that is below the weight."""
     digest = sha256(f"{salt}:{unit}".encode()).digest()
-    return (int.from_bytes(digest[:8], "big") >> (64 - BITS)) / 2**BITS
+    return float((int.from_bytes(digest[:8], "big") >> (64 - BITS)) / 2**BITS)
 
 
 def measure_balance(

@@ -77,7 +77,7 @@ def measure_clustering(history: History) -> Clustering:
     for block_n, block_k in zip(history.n, history.k, strict=True):
         n, k = n + block_n, k + block_k
         full = (n * rate >= FAILURES) & (n > 0)
-        squares.append(np.where(full & (groups > 0), _compare(n, k, last_n, last_k), np.nan))
+        squares.append(np.where(full & (groups > 0), compare_groups(n, k, last_n, last_k), np.nan))
         groups = groups + full
         total = total + np.where(full, n, 0)
         last_n, last_k = np.where(full, n, last_n), np.where(full, k, last_k)
@@ -91,7 +91,7 @@ def measure_clustering(history: History) -> Clustering:
     return Clustering(np.where(measured, rho, 0.0), groups)
 
 
-def _compare(
+def compare_groups(
     n: NDArray[np.float64],
     k: NDArray[np.float64],
     last_n: NDArray[np.float64],

@@ -1,0 +1,132 @@
+"""What a controller saw in one tick: counts by arm, and what else hangs on it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from math import isfinite
+from typing import Any
+
+from sluice.rollout.latency import Histogram
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One assigned arm's counts in one block; every figure is a count or a sum of values in [0, 1].
+
+    In shadow the candidate's requests are those that it answered beside the champion.
+    """
+
+    requests: float = 0.0
+    failures: float = 0.0
+    latencies: Histogram = field(default_factory=dict)
+    """Answered requests by bucket, the arm's own time without fallback."""
+    guardrails: float = 0.0
+    """Requests with a guardrail hit."""
+    feedbacks: float = 0.0
+    negatives: float = 0.0
+    priced: float = 0.0
+    """Requests whose cost is known."""
+    cost: float = 0.0
+    """Sum of min(cost, cap) / cap."""
+    valued: float = 0.0
+    """Values of the business metric that arrived."""
+    lack: float = 0.0
+    """Sum of 1 - min(value, cap) / cap over them."""
+    compared: float = 0.0
+    """Answers that were compared with the champion's (shadow)."""
+    differing: float = 0.0
+
+    @property
+    def fault(self) -> str:
+        """What is impossible about the counts; empty where nothing is."""
+        for item in fields(self):
+            value = getattr(self, item.name)
+            numbers = list(value.values()) if isinstance(value, Mapping) else [value]
+            wrong = [number for number in numbers if not isfinite(number) or number < 0]
+            if wrong:
+                return f"{item.name} is {wrong[0]:g}"
+        for part, whole in PARTS:
+            if getattr(self, part) > getattr(self, whole) * (1 + 1e-9):
+                return f"{part} ({getattr(self, part):g}) exceed {whole} ({getattr(self, whole):g})"
+        return ""
+
+
+PARTS = (
+    ("failures", "requests"),
+    ("guardrails", "requests"),
+    ("negatives", "feedbacks"),
+    ("cost", "priced"),
+    ("lack", "valued"),
+    ("differing", "compared"),
+)
+
+
+@dataclass(frozen=True)
+class Units:
+    """Distinct units of the stage so far, by arm."""
+
+    candidate: int
+    champion: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was seen in one tick. `None` is what could not be seen; it never counts as good."""
+
+    candidate: Arm | None = None
+    champion: Arm | None = None
+    epoch: int = 0
+    """The route's epoch that every replica serves under; a block under another one is not used."""
+    units: Units | None = None
+    tripped: bool = False
+    """Whether the candidate's breaker is open in any replica."""
+    champion_alarm: float = float("-inf")
+    """Logarithm of the champion's breaker evidence, the highest of all replicas."""
+    smoke: bool | None = None
+    """Whether the smoke test of fixed requests passed for the next weight; None: not yet run."""
+    fair_salt: bool | None = None
+    """Whether shadow balance found a salt; None: not yet measured."""
+    missing: str = ""
+    """Why something could not be seen, in words."""
+
+    @property
+    def fault(self) -> str:
+        """Why the block cannot be used; empty where it can."""
+        if self.candidate is None or self.champion is None:
+            return self.missing or "counters could not be read"
+        for name, arm in (("candidate", self.candidate), ("champion", self.champion)):
+            if arm.fault:
+                return f"{name}: {arm.fault}"
+        return ""
+
+
+def write_arm(arm: Arm) -> dict[str, Any]:
+    """Give an arm's counts as plain values for a log."""
+    latencies = {str(bucket): requests for bucket, requests in arm.latencies.items()}
+    return {**asdict(arm), "latencies": latencies}
+
+
+def read_arm(values: Mapping[str, Any]) -> Arm:
+    """Build an arm's counts from a log's plain values."""
+    latencies = {int(bucket): requests for bucket, requests in values["latencies"].items()}
+    return Arm(**{**values, "latencies": latencies})
+
+
+def write_facts(facts: Facts) -> dict[str, Any]:
+    """Give the facts as plain values for a log."""
+    alarm = facts.champion_alarm
+    return {
+        **asdict(facts),
+        "candidate": write_arm(facts.candidate) if facts.candidate else None,
+        "champion": write_arm(facts.champion) if facts.champion else None,
+        "champion_alarm": alarm if isfinite(alarm) else str(alarm),
+    }
+
+
+def read_facts(values: Mapping[str, Any]) -> Facts:
+    """Build facts from a log's plain values."""
+    found = dict(values)
+    for name in ("candidate", "champion"):
+        found[name] = read_arm(found[name]) if found[name] else None
+    found["units"] = Units(**found["units"]) if found["units"] else None
+    found["champion_alarm"] = float(found["champion_alarm"])
+    return Facts(**found)

@@ -1,0 +1,78 @@
+"""The rules of a policy as tests: their limits, their thresholds, and what each counts."""
+
+from dataclasses import dataclass
+from math import log
+
+from sluice.config.policy import Policy
+from sluice.rollout.boundary import Boundary
+from sluice.rollout.evidence import Block
+from sluice.rollout.facts import Arm
+from sluice.rollout.latency import LatencyLimits, count_overruns
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule: `threshold` is the logarithm of the wealth at which it rejects."""
+
+    name: str
+    boundary: Boundary
+    threshold: float
+    action: str
+    """What follows: `roll_back` or `pause`."""
+    robust: bool = True
+    """Whether clustered failures weigh less."""
+
+
+def list_rules(policy: Policy) -> tuple[Rule, ...]:
+    """Give a policy's rules in the order in which they are asked."""
+    rules = policy.rules
+    found = [
+        ("error_rate", rules.error_rate, Boundary(1, rules.error_rate.margin)),
+        ("error_margin", rules.error_margin, Boundary(1, rules.error_margin.margin)),
+        ("latency_double", rules.latency_double, Boundary(1, 0)),
+        ("latency_margin", rules.latency_margin, Boundary(1, 0)),
+        ("guardrail", rules.guardrail, Boundary(rules.guardrail.ratio, 0)),
+        ("feedback", rules.feedback, Boundary(rules.feedback.ratio, 0)),
+        ("cost", rules.cost, Boundary(rules.cost.ratio, 0)),
+    ]
+    if rules.business != "none":
+        business = rules.business
+        found.append(("business", business, Boundary(1, business.margin / business.cap)))
+    return tuple(
+        Rule(name, boundary, log(1 / rule.alpha), rule.action, robust=name != "error_rate")
+        for name, rule, boundary in found
+    )
+
+
+def count_block(
+    name: str, candidate: Arm, champion: Arm, limits: LatencyLimits | None
+) -> Block | None:
+    """Give a rule's counts in a block; None where latency has no baseline yet.
+
+    Raises:
+        KeyError: no rule has the name.
+    """
+    if name.startswith("latency_"):
+        if limits is None:
+            return None
+        limit = limits.near if name == "latency_margin" else limits.far
+        slow = count_overruns(candidate.latencies, candidate.failures, limit)
+        usual = count_overruns(champion.latencies, champion.failures, limits.baseline)
+        return Block(candidate.requests, slow, champion.requests, usual)
+    whole, part = COUNTS[name]
+    return Block(
+        getattr(candidate, whole),
+        getattr(candidate, part),
+        getattr(champion, whole),
+        getattr(champion, part),
+    )
+
+
+COUNTS = {
+    "error_rate": ("requests", "failures"),
+    "error_margin": ("requests", "failures"),
+    "guardrail": ("requests", "guardrails"),
+    "feedback": ("feedbacks", "negatives"),
+    "cost": ("priced", "cost"),
+    "business": ("valued", "lack"),
+}
