@@ -3,9 +3,8 @@
 import difflib
 import hashlib
 import json
-import os
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -13,12 +12,12 @@ from pydantic_core import ErrorDetails
 
 from sluice.config.section import KeyInvalid
 from sluice.config.service import ServiceConfig
+from sluice.config.yaml_file import Location, find_line, read_mapping
 from sluice.errors import ConfigInvalid, ServiceUnknown
 from sluice.home import CONFIGS
 
 OVERLAYS = ("development", "production")
 KINDS = ("linear", "random_forest", "hist_gradient_boosting")
-Location = tuple[int | str, ...]
 
 
 def list_services(folder: Path = CONFIGS) -> list[str]:
@@ -43,9 +42,9 @@ def load_service(service: str, environment: str, folder: Path = CONFIGS) -> Serv
         raise ConfigInvalid(
             f"environment '{environment}' is unknown; allowed: {', '.join(OVERLAYS)}"
         )
-    values = _read_mapping(path)
+    values = read_mapping(path)
     overlay = folder / f"{environment}.yaml"
-    over = _read_mapping(overlay) if overlay.exists() else {}
+    over = read_mapping(overlay) if overlay.exists() else {}
     try:
         # Strict JSON takes a list for a tuple, but neither `yes` nor "100" for a number.
         text = json.dumps(_lay_over(values, over), default=str)
@@ -69,37 +68,6 @@ def hash_service(config: ServiceConfig) -> str:
     return hashlib.sha256(dump_service(config).encode()).hexdigest()
 
 
-def _read_mapping(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506
-    except OSError as error:
-        raise ConfigInvalid(f"{path}: cannot be read: {os.strerror(error.errno or 0)}") from error
-    except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigInvalid(f"{path}{line}: not readable as YAML: {error.problem}") from error
-    except (yaml.YAMLError, ValueError, TypeError) as error:  # a date or a key that cannot be
-        raise ConfigInvalid(f"{path}: not readable as YAML: {error}") from error
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise ConfigInvalid(f"{path}: expected keys and values, found {type(values).__name__}")
-    return cast(dict[str, Any], values)
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key '{key.value}' is given twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
 def _lay_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     merged = dict(below)
     for key, value in above.items():
@@ -112,9 +80,9 @@ def _explain(error: ValidationError, path: Path, overlay: Path) -> str:
     lines = []
     for detail in error.errors():
         location = _locate(detail)
-        found = _find_line(path, location)
+        found = find_line(path, _plain(location))
         file = path
-        if overlay.exists() and (line := _find_line(overlay, location)) and line[1]:
+        if overlay.exists() and (line := find_line(overlay, _plain(location))) and line[1]:
             found, file = line, overlay
         key = ".".join(str(part) for part in _plain(location)) or "the file"
         lines.append(f"{file}:{found[0]}: {key}: {_say(detail)}")
@@ -174,27 +142,3 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
         return [annotation]
     inner = getattr(annotation, "__args__", ())
     return [model for part in inner for model in _models_in(part)]
-
-
-def _find_line(path: Path, location: Location) -> tuple[int, bool]:
-    """Give the line of the location's deepest key in the file, and whether it has all of it."""
-    node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    line, parts = 1, _plain(location)
-    for index, part in enumerate(parts):
-        found = _step(node, part)
-        if found is None:
-            return line, False
-        line, node = found
-        if index == len(parts) - 1:
-            return line, True
-    return line, False
-
-
-def _step(node: yaml.Node | None, part: int | str) -> tuple[int, yaml.Node] | None:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if key.value == str(part):
-                return key.start_mark.line + 1, value
-    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-        return node.value[part].start_mark.line + 1, node.value[part]
-    return None
