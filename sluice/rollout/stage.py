@@ -60,3 +60,15 @@ class StageEvidence:
         begins = rollback.t >= self.starts_at
         passing = self.passing.update(block, rate, rho) if begins else self.passing
         return replace(self, history=history, rollback=rollback, passing=passing)
+
+    def watch(self, block: Block) -> "StageEvidence":
+        """Give the evidence with a block that counts against the candidate only: while paused.
+
+        The wealth is played on, no tick passes, and the pass test does not see it.
+        """
+        history = self.history.append(block.n_b, block.k_b)
+        if not np.all(self.history.is_known):
+            return replace(self, history=history)
+        rho = self.clustering.rho if self.robust else np.zeros(())
+        rollback = self.rollback.update(block, self.history.rate, rho, counting=False)
+        return replace(self, history=history, rollback=rollback)
