@@ -8,7 +8,6 @@ import numpy as np
 
 from sluice.config.policy import Policy, Stage
 from sluice.rollout.breaker import LIMIT
-from sluice.rollout.history import History, measure_clustering
 from sluice.rollout.simulation.arrivals import Arrivals, DrawnArrivals
 from sluice.rollout.simulation.judging import (
     ERRORS,
@@ -30,7 +29,7 @@ from sluice.rollout.soak import Alarm
 SHORT = 240
 """Blocks up to which a stage's clustering is measured each block."""
 SPARSELY = 10
-"""Beyond, it is measured each so many blocks, and the report says so."""
+"""Beyond, it is measured each so many blocks unless told otherwise, and the report says so."""
 EXTRA = ("max", "soak")
 """What rolls back besides rules."""
 Progress = Callable[[str, float], None]
@@ -50,6 +49,8 @@ class Trial:
     """Failed checks that roll back, where points judge."""
     recording: Recording | None = None
     soak: bool = True
+    sparsely: int = SPARSELY
+    """Each how many blocks clustering is measured where stages are longer than 240 blocks."""
     keep_going: bool = False
     """Whether a rollout that did not pass a stage goes on all the same (feasibility)."""
 
@@ -57,7 +58,7 @@ class Trial:
     def every(self) -> int:
         """Each how many blocks clustering is measured."""
         longest = max(self.policy.count_blocks(stage.max) for stage in self.policy.stages)
-        return 1 if longest <= SHORT else SPARSELY
+        return 1 if longest <= SHORT else self.sparsely
 
 
 class Rollouts:
@@ -185,8 +186,7 @@ class Rollouts:
         """Give what became of all; who is still under way was promoted."""
         under_way = self.endings == Ending.UNDECIDED
         endings = np.where(under_way, int(Ending.PROMOTED), self.endings)
-        ledger = self.ledgers["errors"]
-        past = History(ledger.n[:, : ledger.rows].T, ledger.k[:, : ledger.rows].T)
+        measured = self.ledgers["errors"].is_measured(np.arange(self.trial.runs))
         return Outcome(
             endings,
             self.rejected,
@@ -196,7 +196,7 @@ class Rollouts:
             self.spent,
             (*self.names, *EXTRA),
             tuple(stage.name for stage in self.policy.stages),
-            float(np.mean(measure_clustering(past).is_measured)),
+            float(np.mean(measured)),
         )
 
 
