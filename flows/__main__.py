@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -15,6 +16,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+Policy = Annotated[str, typer.Argument(help="Name in configs/policies, or path of a YAML file.")]
+Rate = Annotated[float, typer.Option(help="Requests a second.", min=0.01)]
+Errors = Annotated[float, typer.Option(help="Champion's error rate.", min=0, max=0.9)]
+Latency = Annotated[float, typer.Option(help="Median time of an answer, in ms.", min=0.1)]
 Service = Annotated[str, typer.Argument(help="Name of a service: a file in configs/.")]
 
 
@@ -111,6 +116,53 @@ def show(
     from flows.overview import show_services
 
     show_services(service)
+
+
+@app.command()
+def simulate(  # noqa: PLR0913, PLR0917 - a command takes what its line takes
+    policy: Policy,
+    rps: Rate = 50.0,
+    errors: Errors = 0.01,
+    latency: Latency = 100.0,
+    candidate_errors: Annotated[
+        float, typer.Option(help="A bad candidate's; else twice the margin above.", max=0.98)
+    ] = -1.0,
+    onset: Annotated[float, typer.Option(help="Minutes until it turns bad.", min=0)] = 0.0,
+    clustering: Annotated[
+        float, typer.Option(help="Spread of the error rate from block to block.", min=0, max=2)
+    ] = 0.0,
+    users: Annotated[bool, typer.Option(help="5,000 users; some always fail.")] = False,
+    runs: Annotated[int, typer.Option(help="Rollouts each.", min=10)] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of all that is drawn.", min=0)] = 1,
+    traffic: Annotated[str, typer.Option(help="CSV: block, n_c, k_c, n_b, k_b.")] = "",
+    plot: Annotated[str, typer.Option(help="PNG to draw.")] = "",
+) -> None:
+    """Simulate whole rollouts: how often a policy rolls back, misses and holds, and how soon."""
+    from flows.simulating import AS_POLICY, simulate_policy
+    from sluice.rollout.simulation.traffic import Regression, Traffic, Users
+
+    drawn = Traffic(rps, errors, latency=latency, clustering=clustering)
+    drawn = replace(drawn, users=Users(balanced=True) if users else None)
+    added = candidate_errors - errors if candidate_errors >= 0 else AS_POLICY
+    fault = Regression(added, start=60 * onset)
+    simulate_policy(policy, drawn, fault, (runs, seed), (traffic, plot))
+
+
+@app.command()
+def feasible(
+    policy: Policy,
+    rps: Rate,
+    errors: Errors = 0.01,
+    latency: Latency = 100.0,
+    runs: Annotated[int, typer.Option(help="Rollouts.", min=10)] = 400,
+    seed: Annotated[int, typer.Option(help="Seed of all that is drawn.", min=0)] = 1,
+) -> None:
+    """Say whether each stage of a policy can conclude at a traffic, and what to change if not."""
+    from flows.simulating import check_feasibility
+    from sluice.rollout.simulation.traffic import Traffic
+
+    drawn = Traffic(rps, errors, latency=latency)
+    sys.exit(check_feasibility(policy, drawn, (runs, seed)))
 
 
 @app.command()

@@ -29,7 +29,7 @@ def draw_rules(found: Mapping[str, Mapping[str, Outcome]], seconds: float) -> "F
 
 
 def _draw_panel(axes: "Axes", title: str, outcomes: Mapping[str, Outcome], seconds: float) -> None:
-    dress_axes(axes, title, "minutes since its first request")
+    dress_axes(axes, title, "minutes since the start")
     for (way, outcome), colour, dash in zip(outcomes.items(), COLOURS, DASHES, strict=False):
         back = np.sort(outcome.seconds[outcome.endings == Ending.ROLLED_BACK])
         times = np.concatenate([[0.0], back[back <= seconds], [seconds]]) / MINUTE

@@ -7,6 +7,7 @@ from math import ceil
 import numpy as np
 
 from sluice.config.policy import Policy, Rules, Stage
+from sluice.rollout.simulation.outcome import Outcome
 from sluice.rollout.simulation.rollouts import Progress, Trial, simulate
 from sluice.rollout.simulation.traffic import Traffic
 
@@ -14,6 +15,8 @@ POWER = 0.8
 """A stage is feasible where so many candidates that equal the champion pass it by its max."""
 COARSE = 480
 """Most blocks of a stage that is only tried; longer ones get longer blocks."""
+TRIED = 200
+"""Rollouts of a stage that is only tried."""
 WEIGHTS = (0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.40, 0.50)
 WIDER = (1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
 RATIOS = (1.15, 1.20, 1.30, 1.50, 1.75)
@@ -64,14 +67,14 @@ def foresee(
     progress: Progress | None = None,
 ) -> tuple[Outlook, ...]:
     """Simulate each stage with equal arms, whatever came of the stage before."""
-    outcome = simulate(_equal_arms(policy, traffic, (runs, seed)), progress)
+    outcome = pass_equal_arms(policy, traffic, (runs, seed), progress)
     found = []
     for place, stage in enumerate(policy.stages):
         passed = outcome.passed[place][~np.isnan(outcome.passed[place])]
         share = len(passed) / runs
         if progress:
             progress(f"{stage.name}: what it needs", 0.0)
-        needed, seconds = _find_need(policy, place, traffic, (runs, seed))
+        needed, seconds = find_need(policy, place, traffic, (min(runs, TRIED), seed))
         changes = () if share >= POWER else _find_changes(policy, place, (traffic, seconds), seed)
         median = float(np.median(passed)) if len(passed) else None
         outlook = (share, median, needed, seconds, tuple(changes))
@@ -91,18 +94,25 @@ def _single(policy: Policy, place: int, rules: Rules | None = None, **changes: f
     return policy.model_copy(update={**update, **({"rules": rules} if rules else {})})
 
 
-def _equal_arms(policy: Policy, traffic: Traffic, size: tuple[int, int]) -> Trial:
+def pass_equal_arms(
+    policy: Policy,
+    traffic: Traffic,
+    size: tuple[int, int],
+    progress: Progress | None = None,
+) -> Outcome:
+    """Take candidates that equal the champion through every stage, whether they pass it or not."""
     runs, seed = size
-    return Trial(policy, traffic, runs, seed, soak=False, sparsely=SPARSELY, keep_going=True)
+    trial = Trial(policy, traffic, runs, seed, soak=False, sparsely=SPARSELY, keep_going=True)
+    return simulate(trial, progress)
 
 
 def _try(policy: Policy, traffic: Traffic, size: tuple[int, int]) -> float:
     """Give the share that passes a policy's only stage."""
-    outcome = simulate(_equal_arms(policy, traffic, size))
+    outcome = pass_equal_arms(policy, traffic, size)
     return float(np.mean(~np.isnan(outcome.passed[0])))
 
 
-def _find_need(
+def find_need(
     policy: Policy, place: int, traffic: Traffic, size: tuple[int, int]
 ) -> tuple[float | None, float | None]:
     """Give the candidate requests, and the time, from the pass test's start to the power asked.
@@ -115,7 +125,7 @@ def _find_need(
     while longer <= LONGEST:
         alone = _single(policy, place, max=stage.max * longer)
         alone = _without_wait(alone)
-        outcome = simulate(_equal_arms(alone, traffic, size))
+        outcome = pass_equal_arms(alone, traffic, size)
         spent = np.sort(np.nan_to_num(outcome.spent[0], nan=np.inf))
         times = np.sort(np.nan_to_num(outcome.passed[0], nan=np.inf))
         at = ceil(POWER * len(spent)) - 1
@@ -136,7 +146,7 @@ def _find_changes(
 ) -> Iterator[Change]:
     """Try changes of weight, duration and limits, each alone, and give the least that is enough."""
     traffic, seconds = known
-    stage, size = policy.stages[place], (200, seed + 1)
+    stage, size = policy.stages[place], (TRIED, seed + 1)
     above = [item.weight for item in policy.stages[place + 1 :]]
     weights = [w for w in WEIGHTS if stage.weight < w < (above[0] if above else 1)]
 
