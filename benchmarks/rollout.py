@@ -12,9 +12,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.results import Row, report
 from sluice.config.policy import Policy
 from sluice.config.policy_file import hash_policy, load_policy
+from sluice.rollout.simulation.feasibility import find_need, pass_equal_arms
 from sluice.rollout.simulation.outcome import Ending, Outcome
 from sluice.rollout.simulation.rollouts import Trial, simulate
 from sluice.rollout.simulation.traffic import Drift, Incident, Regression, Traffic, Users
@@ -176,6 +179,7 @@ def main() -> None:
                 Row(f"{case.name}: {figure}", figures[figure], unit, target)
                 for figure, unit, target in case.asked
             ]
+    rows += compare_feasibility(min(runs, 400))
     rows += measure_speed(seconds["5 %, at the margin"], runs)
     notes = {
         "policy": f"{POLICY}, sha256 {hash_policy(load_policy(POLICY))}",
@@ -186,6 +190,32 @@ def main() -> None:
     }
     report("rollout", rows, notes)
     draw(outcomes)
+
+
+def compare_feasibility(runs: int) -> list[Row]:
+    """Compare feasibility with whole rollouts, and the requests that a pass takes by weight."""
+    policy = load_policy(POLICY)
+    rows = []
+    for rate in (1.0, 10.0, 50.0):
+        traffic = Traffic(rate=rate)
+        chances = np.mean(~np.isnan(pass_equal_arms(policy, traffic, (runs, 201)).passed), axis=1)
+        promoted = simulate(Trial(policy, traffic, runs, 202, soak=False)).share(Ending.PROMOTED)
+        expected = float(np.prod(chances))
+        error = np.sqrt(max(expected * (1 - expected), 1 / runs) * 2 / runs)
+        name = f"feasibility at {rate:g} requests/s"
+        print(f"### {name}: {[round(float(item), 3) for item in chances]}", flush=True)
+        rows += [
+            Row(f"{name}: every stage passed", expected, "share"),
+            Row(f"{name}: promoted in whole rollouts", promoted, "share"),
+            Row(f"{name}: apart", abs(promoted - expected) / error, "std. errors", 3),
+        ]
+    for weight, published in ((0.05, 5650), (0.25, 7400), (0.50, 10400)):
+        stage = policy.stages[1].model_copy(update={"weight": weight})
+        alone = policy.model_copy(update={"stages": (stage,), "history": 6 * HOUR})
+        needed = find_need(alone, 0, Traffic(rate=10), (runs, 203))[0] or float("nan")
+        name = f"requests until .8 of equal arms pass at {weight:.0%}"
+        rows.append(Row(f"{name} (published: {published:,})", needed, "requests"))
+    return rows
 
 
 def measure_speed(seconds: tuple[float, float], runs: int) -> list[Row]:

@@ -13,7 +13,11 @@ PassRule = Literal["error_margin", "latency_margin", "business", "disagreement"]
 
 
 def read_duration(value: Any) -> Any:
-    """Read a duration such as `20 s`, `90 min` or `4 h` as seconds."""
+    """Read a duration such as `20 s`, `90 min` or `4 h` as seconds.
+
+    Raises:
+        ValueError: it is no number with one of these units.
+    """
     found = (
         re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h)\s*", value)
         if isinstance(value, str)

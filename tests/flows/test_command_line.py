@@ -7,15 +7,17 @@ import pytest
 from sluice.home import Home
 from support import run_sluice
 
+COMMANDS = ["demo", "ingest", "release", "promote", "simulate", "feasible", "show", "doctor"]
+
 
 def test_help_lists_every_command(tmp_path: Path) -> None:
     ended = run_sluice("--help", home=tmp_path)
     assert ended.returncode == 0
-    for command in ("demo", "ingest", "release", "promote", "show", "doctor", "ui"):
+    for command in (*COMMANDS, "ui"):
         assert f" {command} " in ended.stdout
 
 
-@pytest.mark.parametrize("command", ["demo", "ingest", "release", "promote", "show", "doctor"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
     ended = run_sluice(command, "--help", home=tmp_path)
     assert ended.returncode == 0
