@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from math import sqrt
 from pathlib import Path
 
 import numpy as np
@@ -201,7 +202,7 @@ def compare_feasibility(runs: int) -> list[Row]:
         chances = np.mean(~np.isnan(pass_equal_arms(policy, traffic, (runs, 201)).passed), axis=1)
         promoted = simulate(Trial(policy, traffic, runs, 202, soak=False)).share(Ending.PROMOTED)
         expected = float(np.prod(chances))
-        error = np.sqrt(max(expected * (1 - expected), 1 / runs) * 2 / runs)
+        error = sqrt(max(expected * (1 - expected), 1 / runs) * 2 / runs)
         name = f"feasibility at {rate:g} requests/s"
         print(f"### {name}: {[round(float(item), 3) for item in chances]}", flush=True)
         rows += [

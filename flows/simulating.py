@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from flows.terminal import say, show_rows
 from sluice.config.policy_file import hash_policy, load_policy
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sluice.rollout.simulation.rollouts import Progress, Trial
     from sluice.rollout.simulation.traffic import Regression, Traffic
 
-WAYS = (
+WAYS: tuple[tuple[str, Literal["evidence", "points"], int], ...] = (
     ("evidence", "evidence", 1),
     ("5 failed checks", "points", 5),
     ("limits literally", "points", 1),
