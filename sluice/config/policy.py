@@ -16,7 +16,7 @@ def read_duration(value: Any) -> Any:
     """Read a duration such as `20 s`, `90 min` or `4 h` as seconds.
 
     Raises:
-        ValueError: it is no number with one of these units.
+        ValueError: it has no number, or no unit that is known.
     """
     found = (
         re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h)\s*", value)
