@@ -8,11 +8,13 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$p && break; done)
 FAULT ?=
+SERVICE ?= employment
 KEEP ?=
+PRUNE ?=
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help install demo test test-fast check lock bench-release bench-outcomes bench-serving bench-rollout clean
+.PHONY: help install demo train up deploy test test-fast check lock bench-release bench-outcomes bench-serving bench-rollout clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -32,6 +34,22 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 demo: install ## release a model on real data; FAULT=data|leakage|bias|worse lets a gate stop it; KEEP=1 keeps the UI up
 	@$(BIN)/sluice demo $(if $(FAULT),--fault $(FAULT)) $(if $(KEEP),--keep)
 
+deploy: install ## bring deployments.yaml to the Prefect server of PREFECT_API_URL; PRUNE=1 removes what left it
+	@$(BIN)/sluice deploy $(if $(PRUNE),--prune)
+
+up: install ## Prefect server, worker and MLflow pages, deployments.yaml deployed; Ctrl-C ends all of it
+	@exec $(BIN)/sluice up
+
+train: install ## ingest what data/ has of SERVICE (else its example in docs), and release it
+	@files=$$(ls data/{*$(SERVICE)*,$(SERVICE)/*}.{parquet,csv} 2>/dev/null || true); \
+	if [ -z "$$files" ] && [ -f docs/examples/$(SERVICE).py ]; then \
+		folder=$$(mktemp -d); root=$$PWD; trap 'rm -rf "$$folder"' EXIT; \
+		(cd "$$folder" && "$$root/$(BIN)/python" "$$root/docs/examples/$(SERVICE).py") || exit; \
+		files="$$folder/$(SERVICE).csv"; \
+	fi; \
+	for file in $$files; do $(BIN)/sluice ingest $(SERVICE) "$$file" || exit; done; \
+	$(BIN)/sluice release $(SERVICE)
+
 test: check ## the whole suite, lint, types, import contracts, docs
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
@@ -46,7 +64,7 @@ check: install ## lint, format, types, import contracts
 
 lock: install ## resolve requirements.lock anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--upgrade --group dev --extra postgres pyproject.toml --output-file requirements.lock
+		--upgrade --group dev --extra postgres --extra scale pyproject.toml --output-file requirements.lock
 
 bench-release: install ## the warm release beside the same library calls in a plain script
 	@$(BIN)/python -m benchmarks.release

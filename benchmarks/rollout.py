@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.results import Row, report
-from sluice.config.policy import Policy
-from sluice.config.policy_file import hash_policy, load_policy
+from sluice.config.policy import Policy, hash_policy
+from sluice.config.policy_file import load_policy
 from sluice.rollout.simulation.feasibility import find_need, pass_equal_arms
 from sluice.rollout.simulation.outcome import Ending, Outcome
 from sluice.rollout.simulation.rollouts import Trial, simulate

@@ -20,6 +20,9 @@ Policy = Annotated[str, typer.Argument(help="Name in configs/policies, or path o
 Rate = Annotated[float, typer.Option(help="Requests a second.", min=0.01)]
 Errors = Annotated[float, typer.Option(help="Champion's error rate.", min=0, max=0.9)]
 Latency = Annotated[float, typer.Option(help="Median time of an answer, in ms.", min=0.1)]
+By = Annotated[str, typer.Option(help="Your name, as it stays on record.")]
+Why = Annotated[str, typer.Option(help="Your reason, in a sentence.")]
+Version = Annotated[int, typer.Option(help="Version of the model; -1: the one that waits.")]
 Service = Annotated[str, typer.Argument(help="Name of a service: a file in configs/.")]
 
 
@@ -72,18 +75,25 @@ def expect(
 
 
 @app.command()
-def ingest(service: Service, file: Annotated[str, typer.Argument(help="Parquet or CSV.")]) -> None:
-    """Append a file as a new version of a service's data, through the data gate."""
+def ingest(
+    service: Service,
+    source: Annotated[
+        str, typer.Argument(help="Parquet, CSV or Delta table; the configured source if left out.")
+    ] = "",
+) -> None:
+    """Append new rows as a version of a service's data, through the data gate."""
     from flows.running import open_terminal, run_ingest
 
     with open_terminal(service):
-        sys.exit(run_ingest(service, file).code)
+        sys.exit(run_ingest(service, source).code)
 
 
 @app.command()
 def release(
     service: Service,
-    data_version: Annotated[int, typer.Option(help="Version of the data; -1: latest.")] = -1,
+    data_version: Annotated[
+        int, typer.Option(min=-1, help="Version of the data; -1: latest.")
+    ] = -1,
     seed: Annotated[int, typer.Option(help="Training seed; -1: as configured.")] = -1,
     split_seed: Annotated[int, typer.Option(help="Seed of the split; -1: as configured.")] = -1,
     mitigation: Annotated[str, typer.Option(help="none or reweigh.")] = "as configured",
@@ -106,6 +116,43 @@ def promote(service: Service) -> None:
 
     with open_terminal(service):
         sys.exit(run_promote(service).code)
+
+
+@app.command()
+def deploy(
+    file: Annotated[str, typer.Option(help="What to deploy; else deployments.yaml.")] = "",
+    prune: Annotated[bool, typer.Option(help="Remove what left the file.")] = False,
+) -> None:
+    """Bring deployments.yaml to the Prefect server that PREFECT_API_URL names."""
+    from flows.deploying import deploy_here
+
+    deploy_here(file, prune)
+
+
+@app.command()
+def approve(service: Service, by: By, why: Why, version: Version = -1) -> None:
+    """Approve the version that waits for a person's decision."""
+    from flows.running import open_terminal, run_decision
+
+    with open_terminal(service):
+        sys.exit(run_decision(service, version, "approve", by, why).code)
+
+
+@app.command()
+def refuse(service: Service, by: By, why: Why, version: Version = -1) -> None:
+    """Refuse the version that waits for a person's decision."""
+    from flows.running import open_terminal, run_decision
+
+    with open_terminal(service):
+        sys.exit(run_decision(service, version, "refuse", by, why).code)
+
+
+@app.command()
+def history(service: Service) -> None:
+    """Show a service's releases, newest first: what each gate said and what came of it."""
+    from flows.overview import show_history
+
+    show_history(service)
 
 
 @app.command()
@@ -171,6 +218,18 @@ def doctor() -> None:
     from flows.overview import show_findings
 
     sys.exit(show_findings())
+
+
+@app.command()
+def up(
+    port: Annotated[int, typer.Option(help="Prefect's port, or the next free one.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(help="MLflow's port, or the next free one.")] = 5000,
+    limit: Annotated[int, typer.Option(min=1, help="Flow runs at once.")] = 4,
+) -> None:
+    """Start server, worker and MLflow pages, deploy deployments.yaml; Ctrl-C ends all of it."""
+    from flows.stack import keep_stack
+
+    sys.exit(keep_stack(port, mlflow_port, limit))
 
 
 @app.command()

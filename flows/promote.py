@@ -3,7 +3,11 @@
 from prefect import flow
 
 from sluice.config.loading import load_service
+from tasks.approval import confirm_approval
+from tasks.control import PROMOTE_SECONDS, hold_release
 from tasks.form import ServiceName
+from tasks.history import publish_history
+from tasks.naming import name_promote
 from tasks.outcome import state_failure
 from tasks.registration import Registered, promote_candidate
 from tasks.settings import environment_name
@@ -11,7 +15,7 @@ from tasks.settings import environment_name
 
 @flow(
     name="promote",
-    flow_run_name="{service}",
+    flow_run_name=name_promote,
     persist_result=False,
     result_serializer="json",
 )
@@ -19,8 +23,15 @@ from tasks.settings import environment_name
 def promote(service: ServiceName) -> Registered:
     """Move the champion alias to the candidate that passed every gate, without asking traffic.
 
+    A version that waits for a person's approval, or did not get it, is refused. It never runs
+    beside a release of the service: it waits for one for a minute at most.
+
     Args:
         service: The service whose candidate is promoted.
     """
     load_service(service, environment_name())
-    return promote_candidate(service)
+    with hold_release(service, PROMOTE_SECONDS):
+        confirm_approval(service)
+        promoted = promote_candidate(service)
+        publish_history(service)
+        return promoted

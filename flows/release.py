@@ -8,11 +8,14 @@ from prefect.client.schemas.objects import State
 from sluice.config.loading import load_service
 from sluice.config.overrides import Overrides, apply_overrides
 from sluice.metrics import check_metrics
+from tasks.approval import request_approval
 from tasks.bias import weigh_bias
-from tasks.control import answer_cause, confirm_lease, hold_release
+from tasks.causes import answer_cause
+from tasks.control import hold_release
 from tasks.evaluation import weigh_candidate
-from tasks.form import ServiceName
+from tasks.form import DataVersion, ServiceName
 from tasks.gating import pass_gate
+from tasks.history import keep_history
 from tasks.naming import name_release
 from tasks.outcome import end_skipped, state_failure
 from tasks.registration import Registered, register_candidate
@@ -33,35 +36,38 @@ from tasks.validation import weigh_data
 @state_failure
 def release(
     service: ServiceName,
-    data_version: int = LATEST,
+    data_version: DataVersion = LATEST,
     overrides: Overrides = Overrides(),  # noqa: B008
     cause: str = "by hand",
 ) -> Registered | State[Any]:
     """Validate, split, train, evaluate, audit, compare, register; a gate that fails halts it.
 
-    One release of a service runs at a time; another waits for it.
+    One release of a service runs at a time; another waits for it. Where a person's approval is
+    asked for, the run ends, and `approve` goes on from there.
 
     Args:
         service: The service to release; one file in configs/ each.
         data_version: Version of the service's data; -1 takes the latest.
         overrides: Changes for this one release; they become part of its identity.
         cause: Why it runs, as it stands in the run's name. `data.changed` is answered once for a
-            data version and configuration; a second such release ends as Skipped.
+            data version and configuration; a second such release ends as Skipped. With any
+            other cause the release runs, and has answered a `data.changed` that comes later.
     """
     config = apply_overrides(load_service(service, environment_name()), overrides)
     check_metrics(config)
     with hold_release(service) as lease, answer_cause(config, lease, data_version, cause) as other:
         if other:
             return end_skipped(other)
-        with record_release(config, data_version, cause) as opened:
+        with record_release(config, data_version, cause) as opened, keep_history(opened):
             link = link_run(opened.run_id)
             data = pass_gate(weigh_data(config, opened), service, link)
             parts = divide_rows(config, opened)
             model = train_candidate(config, opened, parts)
-            evaluation = pass_gate(weigh_candidate(config, opened, parts, model), service, link)
+            evidence = weigh_candidate(config, opened, parts, model)
+            evaluation = pass_gate(evidence, service, link, config.evaluation.on_insufficient)
             bias = pass_gate(weigh_bias(config, opened, parts, model), service, link)
             served = build_served_form(config, opened, model)
             parity = pass_gate(weigh_parity(config, opened, parts, model, served), service, link)
             verdicts = (data, evaluation, bias, parity)
-            confirm_lease(lease)
-            return register_candidate(config, opened, parts, model, served, verdicts)
+            kept = register_candidate(config, lease, opened, parts, model, served, verdicts)
+            return request_approval(config, kept)

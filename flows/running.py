@@ -67,15 +67,20 @@ def run_release(service: str, data_version: int, overrides: Overrides, cause: st
     elif ending.code == 0:
         registered = state.result()
         say(f"{service} v{registered.version} is {registered.alias} (release {registered.release})")
+        if registered.awaits:
+            say(f"it waits for a person: `sluice approve {service} --by NAME --why WORDS`")
     say_addresses(run, link)
     return ending
 
 
-def run_ingest(service: str, file: str) -> Ending:
+def run_ingest(service: str, source: str) -> Ending:
     """Run the ingest flow here and give how it ended."""
     from flows.ingest import ingest
+    from tasks.outcome import SKIPPED
 
-    state: State[Any] = ingest(service, file, return_state=True)
+    state: State[Any] = ingest(service, source, return_state=True)
+    if state.name == SKIPPED:
+        say(f"skipped: {state.message}")
     return report_end(state)
 
 
@@ -85,6 +90,22 @@ def run_promote(service: str) -> Ending:
 
     state: State[Any] = promote(service, return_state=True)
     return report_end(state)
+
+
+def run_decision(service: str, version: int, decision: str, by: str, why: str) -> Ending:
+    """Run the approve flow here, say what comes of the decision, and give how it ended."""
+    from flows.approve import approve
+    from sluice.control.approval import Answer
+    from sluice.report.approval import describe_answer
+
+    given: dict[str, Any] = {"version": version, "decision": decision, "by": by, "why": why}
+    state: State[Any] = approve(service, **given, return_state=True)
+    ending = report_end(state)
+    if ending.code == 0:
+        ended = state.result()
+        answer = Answer(ended.answer)
+        say(f"{answer.value}: {describe_answer(answer, service, ended.version, ended.alias)}")
+    return ending
 
 
 def report_end(state: "State[Any]") -> Ending:

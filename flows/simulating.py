@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from flows.terminal import say, show_rows
-from sluice.config.policy_file import hash_policy, load_policy
+from sluice.config.policy import hash_policy
+from sluice.config.policy_file import load_policy
 from sluice.errors import StorageFull
 
 if TYPE_CHECKING:

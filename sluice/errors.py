@@ -22,6 +22,8 @@ SluiceError
 │   ├── DecisionRefused
 │   ├── ServiceBusy
 │   ├── ControlUnusable
+│   ├── DeploymentRefused
+│   ├── TriggerFailed
 │   └── StorageFull
 ├── LeaseLost
 └── Fault
@@ -122,6 +124,14 @@ class ServiceBusy(Refused):
 
 class ControlUnusable(Refused):
     """The control store's address is wrong, its driver is missing, or its schema is newer."""
+
+
+class DeploymentRefused(Refused):
+    """The orchestration server, or the machine, could not take a deployment as it stands."""
+
+
+class TriggerFailed(Refused):
+    """A trigger fired and could not start its run."""
 
 
 class StorageFull(Refused):

@@ -231,7 +231,9 @@ def _rmse(y: Target, predictions: Predictions) -> Statistic:
 
 
 def _mape(y: Target, predictions: Predictions) -> Statistic:
-    size = np.maximum(np.abs(np.asarray(y, dtype=np.float64)), np.finfo(np.float64).eps)
+    size = np.abs(np.asarray(y, dtype=np.float64))
+    if not size.all():  # nobody can say which share of nothing an error is
+        return prepare_mean(np.full(len(size), np.nan))
     return prepare_mean(np.abs(_errors(y, predictions)) / size)
 
 

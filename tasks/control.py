@@ -1,4 +1,4 @@
-"""The control store's part in a release: one at a time a service, one for a change of data."""
+"""The control store's part in a release: one at a time a service."""
 
 import time
 import uuid
@@ -9,22 +9,17 @@ from prefect import get_run_logger
 from prefect.runtime import flow_run
 
 from sluice.adapters.control.store import Control, open_control
-from sluice.adapters.tables.delta import latest_version
-from sluice.config.loading import hash_service
-from sluice.config.service import ServiceConfig
-from sluice.control.cause import Claim
 from sluice.control.lease import Lease, LeaseWatch
-from sluice.errors import GateFailed, ServiceBusy, SluiceError
+from sluice.errors import LeaseLost, ServiceBusy, SluiceError
 from sluice.home import find_home
 from tasks.decorators import effect
-from tasks.release import LATEST
 from tasks.renewal import keep_lease
 
 RELEASE = "release"
-DATA_CHANGED = "data.changed"
-"""The cause of which a second release has nothing to do."""
 TTL_SECONDS = 15.0
 PATIENCE_SECONDS = 1800.0
+PROMOTE_SECONDS = 60.0
+"""A promotion waits less: who asked for it saw the candidate that is there now."""
 POLL_SECONDS, PROGRESS_SECONDS = 0.5, 10.0
 
 
@@ -41,18 +36,27 @@ def prepare_control() -> Control:
 
 
 @contextmanager
-def hold_release(service: str) -> Iterator[Lease]:
+def hold_release(service: str, patience: float = PATIENCE_SECONDS) -> Iterator[Lease]:
     """Be the only release of a service while the block runs; wait for one that is under way.
+
+    A run that comes back after it was taken over can break on anything, since its successor
+    cleared away behind it: whatever stops it is told as the lost lease that it comes from.
 
     Raises:
         ServiceBusy: the other did not end in time.
+        LeaseLost: another run took the lease while the block ran.
         Fault: the control store cannot be reached.
     """
     # The last part tells attempts apart that the orchestrator starts under one run's name.
     holder = f"{flow_run.name} (flow run {flow_run.id}, {uuid.uuid4().hex[:8]})"
-    lease = await_lease(service, RELEASE, holder)
-    with keep_lease(prepare_control(), lease, get_run_logger()):
-        yield lease
+    lease = await_lease(service, RELEASE, holder, patience)
+    control = prepare_control()
+    with keep_lease(control, lease, get_run_logger()):
+        try:
+            yield lease
+        except Exception as error:
+            _name_loss(control, lease, error)
+            raise
 
 
 @effect
@@ -90,64 +94,13 @@ def await_lease(
         time.sleep(POLL_SECONDS)
 
 
-@effect
-def confirm_lease(lease: Lease) -> None:
-    """Make sure that nobody took the lease meanwhile; the last step before something is kept.
-
-    Raises:
-        LeaseLost: another run has it.
-        Fault: the control store cannot be reached.
-    """
-    prepare_control().leases.renew(lease)
-
-
-@contextmanager
-def answer_cause(
-    config: ServiceConfig, lease: Lease, data_version: int, cause: str
-) -> Iterator[str]:
-    """Give who answered the cause before; empty where this run is the one to do so.
-
-    Only a change of data is answered once. A release that registered or that a gate halted settles
-    it; after anything else (a fault, a refusal, a kill) the next run with that cause takes it up.
-
-    Raises:
-        DataMissing: the service has no data.
-        LeaseLost: another run has the lease.
-        Fault: the table or the control store cannot be reached.
-    """
-    claim = claim_data_change(config, lease, data_version) if cause == DATA_CHANGED else None
-    if claim is None:
-        yield ""
-        return
-    if not claim.belongs_to(str(flow_run.id)):
-        yield f"{claim.key}: flow run {claim.flow_run} {claim.outcome or 'is at it'}"
+def _name_loss(control: Control, lease: Lease, error: Exception) -> None:
+    """Raise what lies behind an error: that the lease was lost; nothing where it was not."""
+    if isinstance(error, LeaseLost):
         return
     try:
-        yield ""
-    except GateFailed as error:
-        _settle(lease, claim, f"was halted by {type(error).__name__}")
-        raise
-    _settle(lease, claim, "registered it")
-
-
-@effect
-def claim_data_change(config: ServiceConfig, lease: Lease, data_version: int) -> Claim:
-    """Claim a data version under a configuration for this run; give who answers it.
-
-    Raises:
-        DataMissing: the service has no data.
-        LeaseLost: another run has the lease.
-        Fault: the table or the control store cannot be reached.
-    """
-    table = find_home().table(config.service)
-    version = latest_version(table, config.service) if data_version == LATEST else data_version
-    key = f"data v{version}, configuration {hash_service(config)[:12]}"
-    return prepare_control().causes.claim(lease, DATA_CHANGED, key, str(flow_run.id))
-
-
-def _settle(lease: Lease, claim: Claim, outcome: str) -> None:
-    """Settle the claim; where that fails the release has still ended as it did."""
-    try:
-        prepare_control().causes.finish(lease, claim, outcome)
-    except SluiceError as error:
-        get_run_logger().warning("the cause %s stays open: %s", claim.key, error)
+        control.leases.renew(lease)
+    except LeaseLost as lost:
+        raise lost from error
+    except SluiceError:  # the store is away: the error itself is all that is known
+        return

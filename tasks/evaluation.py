@@ -12,7 +12,8 @@ from sluice.models.importance import measure_importance
 from sluice.models.prediction import predict
 from sluice.models.training import find_threshold
 from sluice.plots.evaluation import draw_evaluation
-from sluice.report.figures import name_evaluation_figures
+from sluice.report.figures import name_evaluation_figures, name_primary_figures
+from sluice.report.history import PRIMARY
 from sluice.verdict import Verdict
 from tasks.decorators import effect
 from tasks.pictures import show_pictures
@@ -57,7 +58,9 @@ def weigh_candidate(
     verdict = EvaluationGate(config.evaluation).judge(evidence)
     record_verdict(release, verdict)
     registry = open_registry(find_home())
-    registry.log_facts(release.run_id, metrics=name_evaluation_figures(evidence))
+    limits = config.evaluation
+    metrics = {**name_evaluation_figures(evidence), **name_primary_figures(limits, evidence)}
+    registry.log_facts(release.run_id, metrics=metrics, tags={PRIMARY: limits.primary})
     registry.log_json(release.run_id, "evidence/evaluation.json", evidence.to_dict())
     log.info("drawing what the evaluation saw")
     importance = measure_importance(pipeline, frame, config.data, seed=config.evaluation.seed)

@@ -6,12 +6,15 @@ from prefect.events import emit_event
 
 
 def tell_world(service: str, event: str, payload: dict[str, Any]) -> None:
-    """Emit an event about a service; it is a hint, which can come twice or never."""
-    emit_event(
-        event=event,
-        resource={
-            "prefect.resource.id": f"sluice.service.{service}",
-            "prefect.resource.name": service,
-        },
-        payload=payload,
-    )
+    """Emit an event about a service; it is a hint, which can come twice or never.
+
+    A payload's `version` is also the resource's label `sluice.version`, since triggers tell
+    events apart by labels alone.
+    """
+    resource = {
+        "prefect.resource.id": f"sluice.service.{service}",
+        "prefect.resource.name": service,
+    }
+    if "version" in payload:
+        resource["sluice.version"] = str(payload["version"])
+    emit_event(event=event, resource=resource, payload=payload)

@@ -3,6 +3,7 @@
 from prefect import get_run_logger
 from prefect.artifacts import create_table_artifact
 
+from sluice.control.approval import may_stay_open
 from sluice.errors import (
     BiasFound,
     CandidateWorse,
@@ -15,6 +16,7 @@ from sluice.report.verdict_table import verdict_rows
 from sluice.verdict import Outcome, Verdict
 from tasks.decorators import gate
 from tasks.events import tell_world
+from tasks.publishing import publish
 
 FINDINGS: dict[str, type[GateFailed]] = {
     "data": DataRejected,
@@ -30,19 +32,25 @@ DESCRIBED = 6
 
 
 @gate
-def pass_gate(verdict: Verdict, service: str, link: str = "") -> Verdict:
+def pass_gate(
+    verdict: Verdict, service: str, link: str = "", on_insufficient: str = "halt"
+) -> Verdict:
     """Publish a verdict as a table and an event, then let the release on or halt it.
+
+    With `approve` an evaluation that is insufficient goes on; a person decides at the end.
 
     Raises:
         GateFailed: the subclass named by the finding, or `EvidenceInsufficient`.
     """
     log = get_run_logger()
-    create_table_artifact(
+    publish(
+        create_table_artifact,
         key=f"{service}-verdict-{verdict.gate}",
         table=verdict_rows(verdict),
         description=describe_verdict(verdict, link),
     )
-    emit_verdict(verdict, service)
+    left_open = may_stay_open(verdict, on_insufficient)
+    emit_verdict(verdict, service, left_open)
     for notice in verdict.notices[:SHOWN]:
         log.warning("%s gate: note: %s", verdict.gate, notice)
     if len(verdict.notices) > SHOWN:
@@ -50,6 +58,9 @@ def pass_gate(verdict: Verdict, service: str, link: str = "") -> Verdict:
         log.warning("%s gate: and %d notes more, all in its verdict table", verdict.gate, rest)
     if verdict.passed:
         log.info("%s gate: pass: %s", verdict.gate, verdict.reason)
+        return verdict
+    if left_open:
+        log.warning("%s gate: insufficient, a person decides: %s", verdict.gate, verdict.message)
         return verdict
     finding = FINDINGS.get(verdict.gate, GateFailed)
     if verdict.outcome is Outcome.INSUFFICIENT:
@@ -68,10 +79,11 @@ def describe_verdict(verdict: Verdict, link: str) -> str:
     return "\n\n".join(lines)
 
 
-def emit_verdict(verdict: Verdict, service: str) -> None:
-    """Tell the world: `gate.passed` or `gate.failed`, on the service's one resource id."""
+def emit_verdict(verdict: Verdict, service: str, left_open: bool = False) -> None:
+    """Tell the world: `gate.passed`, `gate.failed`, or `gate.open` where a person decides."""
+    halted = "gate.open" if left_open else "gate.failed"
     tell_world(
         service,
-        "gate.passed" if verdict.passed else "gate.failed",
+        "gate.passed" if verdict.passed else halted,
         {"gate": verdict.gate, "outcome": verdict.outcome.value, "reason": verdict.reason},
     )

@@ -1,89 +1,243 @@
-"""Taking a file into a service's table, or into quarantine."""
+"""Taking what a source holds into a service's table, or into quarantine."""
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 from prefect import get_run_logger
+from prefect.runtime import flow_run
 
+from sluice.adapters.sources.deliveries import list_deliveries, name_delivery, read_delivery
 from sluice.adapters.tables.delta import append_batch, find_batch, latest_version, read_version
-from sluice.adapters.tables.files import read_batch
+from sluice.adapters.tables.kept_batch import keep_batch, read_kept
 from sluice.adapters.tables.quarantine import quarantine_batch
 from sluice.adapters.validation.expectations import measure_data
 from sluice.config.service import ServiceConfig
+from sluice.config.source import SqlSource
+from sluice.control.watermark import Watermark
 from sluice.data.content import hash_content
+from sluice.data.delivery import Delivery
+from sluice.data.novelty import compare_batch
 from sluice.data.version import DataVersion
-from sluice.errors import DataMissing
+from sluice.errors import ConfigInvalid, DataInvalid, DataMissing, SluiceError
 from sluice.gates.data import DataGate
 from sluice.home import find_home
 from sluice.verdict import Verdict
+from tasks.announcement import announce_version
+from tasks.control import prepare_control
 from tasks.decorators import effect
-from tasks.events import tell_world
+
+REFUSED = "refused "
+"""Stands before what a watermark is of where its mark was refused, and not taken."""
+SHOWN = 3
+"""How many ids a warning names."""
 
 
 @dataclass(frozen=True)
 class WeighedBatch:
-    """A batch that was read and judged, and the version that already holds it, if one does."""
+    """A batch that was read and judged, and the version that already holds it, if one does.
 
-    path: str
-    verdict: Verdict | None
-    held_by: DataVersion | None
-    quarantine: str = ""
+    `rows` is the scratch file of the rows that are to be appended, judged against version
+    `against` (-1: there was none).
+    """
+
+    delivery: Delivery
+    rows: Path
+    verdict: Verdict | None = None
+    held_by: DataVersion | None = None
+    against: int = -1
+
+
+@contextmanager
+def open_scratch() -> Iterator[Path]:
+    """Give this run's scratch folder, which is gone when the block ends."""
+    folder = find_home().workspace(f"ingest-{flow_run.id}")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @effect
-def weigh_batch(config: ServiceConfig, path: Path) -> WeighedBatch:
-    """Read a file, check its schema, judge its rows; a batch that fails goes to quarantine whole.
+def find_deliveries(config: ServiceConfig, source: str) -> list[Delivery]:
+    """Give what is to be taken in: the named file or table, else what the service's source has new.
 
     Raises:
-        DataInvalid: the file cannot be read, or its schema is not the service's.
-        Fault: the table cannot be reached.
+        ConfigInvalid: nothing was named and the service has no source, or its URL is missing.
+        DataInvalid: there is no such table, or the database refuses the query.
+        Fault: the source or the control store cannot be reached.
     """
-    log = get_run_logger()
-    home = find_home()
-    uri = home.table(config.service)
-    batch = read_batch(path, config.data)
+    if source:
+        return [_find_named(config, source)]
+    if config.source is None:
+        raise ConfigInvalid(
+            f"{config.service}: no file was named and its configuration has no `source`; next: "
+            f"sluice ingest {config.service} FILE, or write `source:` into its YAML"
+        )
+    return list_deliveries(config.source, prepare_control().watermarks.list_marks(config.service))
+
+
+@effect
+def weigh_batch(config: ServiceConfig, delivery: Delivery, folder: Path) -> WeighedBatch:
+    """Read a delivery, check its schema, judge its new rows; one that fails goes to quarantine.
+
+    Rows that the table has just so are left out. Of a pull, rows that changed are left out as well;
+    of a file, they go on to the gate, which refuses them.
+
+    Raises:
+        DataInvalid: it cannot be read as data, or its schema is not the service's.
+        Fault: the source, the table or the control store cannot be reached.
+    """
+    log, home, data = get_run_logger(), find_home(), config.data
+    batch, uri = _read(config, delivery), home.table(config.service)
     held = find_batch(uri, hash_content(batch))
     if held:
-        log.info("%s is already in version %d: nothing to write", path.name, held.version)
-        return WeighedBatch(str(path), None, held)
-    try:
-        version = latest_version(uri, config.service)
-        baseline, _ = read_version(uri, config.service, version, config.data.id)
-    except DataMissing:
-        baseline = None
-    log.info("read %s: %s rows, schema as configured", path.name, f"{batch.num_rows:,}")
+        log.info("%s is already in version %d: nothing to write", delivery.source, held.version)
+        return _take_as_held(config, delivery, held)
+    baseline, before = _read_latest(config)
+    log.info("read %s: %s rows, schema as configured", delivery.source, f"{batch.num_rows:,}")
+    batch = _leave_out_known(config, delivery, batch, baseline)
+    if before and not batch.num_rows:
+        log.info("%s has no new row: nothing to write", delivery.source)
+        return _take_as_held(config, delivery, before)
     evidence = measure_data(config, batch, baseline, f"ingest-{config.service}")
-    verdict = DataGate(config.data).judge(evidence)
-    where = ""
+    verdict = DataGate(data).judge(evidence)
+    rows = folder / "batch.arrow"
+    keep_batch(rows, batch)
     if not verdict.passed:
-        folder = home.quarantine(config.service)
-        where = str(quarantine_batch(folder, batch, verdict, evidence.bad_rows, str(path)))
+        refused = home.quarantine(config.service)
+        where = quarantine_batch(refused, batch, verdict, evidence.bad_rows, delivery.source)
         log.error("quarantined: %s", where)
-    return WeighedBatch(str(path), verdict, None, where)
+        log.error("once repaired: sluice ingest %s %s", config.service, where / "batch.parquet")
+        remember_taken(config.service, delivery)
+    return WeighedBatch(delivery, rows, verdict, None, before.version if before else -1)
 
 
 @effect
-def append_rows(config: ServiceConfig, path: Path) -> DataVersion:
-    """Append a judged file as the table's next version and tell the world that data changed.
+def append_rows(config: ServiceConfig, batch: WeighedBatch) -> DataVersion:
+    """Append the very rows that were judged as the next version and tell that data changed.
 
     Raises:
-        DataInvalid: the table already has some of the ids.
+        DataInvalid: the table has some of the ids since.
         StorageFull: no room; the table stays at its version.
-        Fault: the table cannot be reached.
+        Fault: the table or the control store cannot be reached.
     """
-    batch = read_batch(path, config.data)
-    uri = find_home().table(config.service)
-    data = append_batch(uri, batch, {"source": path.name}, config.data.id)
+    uri, name = find_home().table(config.service), Path(batch.delivery.source).name
+    rows = read_kept(batch.rows)
+    baseline, before = _read_moved_on(config, batch.against)
+    if before:
+        rows = _leave_out_known(config, batch.delivery, rows, baseline)
+    if before and not rows.num_rows:
+        data = before
+    else:
+        data = append_batch(uri, rows, {"source": name}, config.data.id)
     get_run_logger().info(
         "%s is data version %d of %s, %s rows in all",
-        path.name,
+        name,
         data.version,
         config.service,
         f"{data.rows:,}",
     )
-    tell_world(
-        config.service,
-        "data.changed",
-        {"version": data.version, "rows": data.rows},
-    )
+    remember_taken(config.service, batch.delivery)
+    announce_version(config.service, data)
     return data
+
+
+def remember_taken(service: str, delivery: Delivery) -> None:
+    """Move the source's watermark on, so that the delivery is not taken again.
+
+    Where another run moved it meanwhile, it stays: the worst is a second reading.
+
+    Raises:
+        Fault: the control store cannot be reached.
+    """
+    if delivery.what:
+        seen = Watermark(service, delivery.what, delivery.before)
+        prepare_control().watermarks.move(seen, seen.settle(delivery.mark))
+
+
+def remember_refused(service: str, delivery: Delivery) -> None:
+    """Keep the mark of what could not be read as data, so that it is not tried every time.
+
+    Raises:
+        Fault: the control store cannot be reached.
+    """
+    if delivery.what:
+        marks = prepare_control().watermarks
+        seen = marks.find(service, REFUSED + delivery.what)
+        marks.move(seen, seen.settle(delivery.mark))
+
+
+def _find_named(config: ServiceConfig, source: str) -> Delivery:
+    """Give what a person named; where the service's own source has it too, it is remembered."""
+    named = name_delivery(source)
+    if config.source is not None and not isinstance(config.source, SqlSource):
+        with suppress(SluiceError):  # what was named goes on, whatever is wrong with the other
+            marks = prepare_control().watermarks.list_marks(config.service)
+            found = list_deliveries(config.source, marks)
+            return next((item for item in found if item.source == named.source), named)
+    return named
+
+
+def _read(config: ServiceConfig, delivery: Delivery) -> pa.Table:
+    """Read a delivery; one that cannot be read as data is remembered.
+
+    Raises:
+        DataInvalid: it cannot be read as data, or its schema is not the service's.
+        Fault: it cannot be reached.
+    """
+    try:
+        return read_delivery(delivery, config)
+    except DataInvalid:
+        remember_refused(config.service, delivery)
+        raise
+
+
+def _read_latest(config: ServiceConfig) -> tuple[pa.Table | None, DataVersion | None]:
+    uri = find_home().table(config.service)
+    try:
+        version = latest_version(uri, config.service)
+        return read_version(uri, config.service, version, config.data.id)
+    except DataMissing:
+        return None, None
+
+
+def _read_moved_on(
+    config: ServiceConfig, against: int
+) -> tuple[pa.Table | None, DataVersion | None]:
+    """Give the table where it moved on since a batch was judged; nothing where it did not."""
+    with suppress(DataMissing):
+        if latest_version(find_home().table(config.service), config.service) != against:
+            return _read_latest(config)
+    return None, None
+
+
+def _take_as_held(config: ServiceConfig, delivery: Delivery, held: DataVersion) -> WeighedBatch:
+    remember_taken(config.service, delivery)
+    return WeighedBatch(delivery, Path(), None, held)
+
+
+def _leave_out_known(
+    config: ServiceConfig, delivery: Delivery, batch: pa.Table, before: pa.Table | None
+) -> pa.Table:
+    """Give the rows to judge and append, and say what was left out."""
+    log, key = get_run_logger(), config.data.id
+    novelty = compare_batch(batch, before, key)
+    if novelty.known:
+        log.info("%s rows are in the table already: left out", f"{novelty.known:,}")
+    if not novelty.changed.num_rows:
+        return novelty.fresh
+    if not delivery.is_pull:
+        return pa.concat_tables([novelty.fresh, novelty.changed])
+    first = ", ".join(str(value) for value in novelty.changed[key][:SHOWN].to_pylist())
+    log.warning(
+        "%s rows have a %s that the table has with other values: left out, since a row never "
+        "changes (first: %s); next: give a changed row an id of its own",
+        f"{novelty.changed.num_rows:,}",
+        key,
+        first,
+    )
+    return novelty.fresh

@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from sluice.errors import SluiceError
+from tasks.run_tags import tag_failure, tag_start
 
 LAST_WORD = {"sluice_last_word": True}
 """Marks the log line that whoever runs a flow by hand is told at the end anyway."""
@@ -29,9 +30,11 @@ def state_failure(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        tag_start()
         try:
             return function(*args, **kwargs)
         except SluiceError as error:
+            tag_failure(error)
             message = f"{type(error).__name__}: {error}"
             get_run_logger().error(message, extra=LAST_WORD)
             return cast(R, Failed(message=message))

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 from prefect.artifacts import create_markdown_artifact
 
+from tasks.publishing import publish
+
 LIMIT = 900_000
 
 
@@ -21,4 +23,4 @@ def show_pictures(key: str, title: str, pictures: Mapping[str, bytes], link: str
             f"![{name}](data:image/png;base64,{encoded})" if room > 0 else "too large; in MLflow"
         )
         parts += [f"## {name.replace('_', ' ')}", image]
-    create_markdown_artifact(key=key, markdown="\n\n".join(parts), description=title)
+    publish(create_markdown_artifact, key=key, markdown="\n\n".join(parts), description=title)

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sluice.adapters.registry.client import open_registry
+from sluice.adapters.registry.versions import FLOW_RUN
 from sluice.home import find_home
+from sluice.report.history import LONGEST, REASON, VERDICT
 from sluice.verdict import Verdict
 from tasks.release import Release, link_run
 
@@ -16,16 +18,18 @@ if TYPE_CHECKING:
 
 
 def record_verdict(release: Release, verdict: Verdict) -> None:
-    """Keep a verdict with the release's registry run: JSON, and its outcome as a tag.
+    """Keep a verdict with the release's registry run: JSON, its outcome and reason as tags.
 
     Raises:
         Fault: the registry cannot be reached.
     """
     registry = open_registry(find_home())
     registry.log_json(release.run_id, f"verdicts/{verdict.gate}.json", verdict.to_dict())
-    registry.log_facts(
-        release.run_id, tags={f"sluice.verdict.{verdict.gate}": verdict.outcome.value}
-    )
+    tags = {
+        f"{VERDICT}{verdict.gate}": verdict.outcome.value,
+        f"{REASON}{verdict.gate}": verdict.reason[:LONGEST],
+    }
+    registry.log_facts(release.run_id, tags=tags)
 
 
 def record_figures(release: Release, figures: Mapping[str, "Figure"]) -> dict[str, bytes]:
@@ -71,7 +75,7 @@ def find_verdicts(service: str, flow_run_id: str) -> tuple[list[Verdict], str]:
     Raises:
         Fault: the registry cannot be reached.
     """
-    run_id = open_registry(find_home()).find_run(service, "prefect.flow_run_id", flow_run_id)
+    run_id = open_registry(find_home()).find_run(service, {FLOW_RUN: flow_run_id})
     return (read_verdicts(run_id), link_run(run_id)) if run_id else ([], "")
 
 

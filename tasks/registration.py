@@ -1,22 +1,29 @@
 """Putting a model that passed every gate on record, and moving the alias that serves."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from prefect import get_run_logger
 from prefect.artifacts import create_link_artifact
 from prefect.runtime import flow_run
 
 from sluice.adapters.registry.client import open_registry
+from sluice.adapters.registry.versions import FLOW_RUN, REGISTERED, ModelVersionRef
 from sluice.config.service import ServiceConfig
+from sluice.control.approval import ANSWER, DEADLINE, tag_request
+from sluice.control.lease import Lease
 from sluice.gates.parity import choose_form
 from sluice.home import find_home
 from sluice.models.prediction import predict
 from sluice.models.training import find_threshold
 from sluice.report.card import write_card
+from sluice.report.history import VERDICT, VERSION
 from sluice.verdict import Verdict
+from tasks.control import prepare_control
 from tasks.decorators import effect
 from tasks.events import tell_world
-from tasks.release import Release, link_run
+from tasks.publishing import publish
+from tasks.release import Release, link_run, remove_workspace
 from tasks.rows import Parts, read_part
 from tasks.serving import ServedFiles
 from tasks.training import TrainedModel
@@ -33,11 +40,14 @@ class Registered:
     alias: str
     release: str
     run_id: str
+    awaits: str = ""
+    """Until when a person may decide on it; empty where nobody is asked."""
 
 
 @effect
-def register_candidate(
+def register_candidate(  # noqa: PLR0913, PLR0917
     config: ServiceConfig,
+    lease: Lease,
     release: Release,
     parts: Parts,
     model: TrainedModel,
@@ -46,12 +56,14 @@ def register_candidate(
 ) -> Registered:
     """Register the model with its identity, card and verdicts as `candidate`.
 
-    It becomes `champion` where the service has none.
+    It becomes `champion` where the service has none and no person is to be asked. The lease is
+    confirmed before anything is kept, and again before the alias moves.
 
     Raises:
+        LeaseLost: another run took the lease meanwhile; no alias was moved.
         Fault: the table or the registry cannot be reached; trying again never registers twice.
     """
-    registry = open_registry(find_home())
+    registry, leases = open_registry(find_home()), prepare_control().leases
     frame = read_part(config, release, parts, "training")
     example = frame[list(config.data.features)].head(EXAMPLE_ROWS)
     pipeline = model.open()
@@ -63,16 +75,10 @@ def register_candidate(
         parts.compared,
         threshold=find_threshold(pipeline),
     )
+    leases.renew(lease)
     registry.log_text(release.run_id, "model_card.md", card)
     form = choose_form(verdicts[-1])
-    tags = {
-        **release.identity.tags(),
-        **{f"sluice.verdict.{item.gate}": item.outcome.value for item in verdicts},
-        "sluice.split": config.split.model_dump_json(),
-        "sluice.serving.form": form,
-        "prefect.flow_run_id": str(flow_run.id),
-        "prefect.flow_run_url": str(flow_run.ui_url),
-    }
+    tags = tag_version(config, release, verdicts, form)
     answers = predict(pipeline, example, config.data, config.problem)
     version = registry.register_model(
         release.run_id,
@@ -83,21 +89,73 @@ def register_candidate(
         tags,
         card,
         serving=served.folder if form == "onnx" else None,
+        confirm=lambda: leases.renew(lease),
     )
-    alias = "champion" if release.champion is None else "candidate"
-    create_link_artifact(
+    alias = version.tags[REGISTERED]
+    asked = {key: value for key, value in version.tags.items() if key.startswith(ANSWER)}
+    registry.log_facts(release.run_id, tags={VERSION: str(version.version), **asked})
+    publish(
+        create_link_artifact,
         key=f"{config.service}-mlflow-run",
         link=link_run(release.run_id),
         link_text=f"{config.service} v{version.version} in MLflow",
         description="Model, model card, verdicts, plots and configuration of this release",
     )
-    tell_world(
-        config.service,
-        "candidate.registered",
-        {"version": version.version, "alias": alias, "release": release.identity.id},
-    )
+    _tell_registered(version)
     get_run_logger().info("registered %s v%d as %s", config.service, version.version, alias)
-    return Registered(config.service, version.version, alias, release.identity.id, release.run_id)
+    return Registered(
+        config.service,
+        version.version,
+        alias,
+        release.identity.id,
+        release.run_id,
+        awaits=version.tags.get(DEADLINE, ""),
+    )
+
+
+def tag_version(
+    config: ServiceConfig, release: Release, verdicts: tuple[Verdict, ...], form: str
+) -> dict[str, str]:
+    """Give the tags of a new version: identity, verdicts, and whether a person is to be asked."""
+    deadline = datetime.now(UTC) + timedelta(hours=config.approval_hours)
+    return {
+        **release.identity.tags(),
+        **{f"{VERDICT}{item.gate}": item.outcome.value for item in verdicts},
+        "sluice.split": config.split.model_dump_json(),
+        "sluice.serving.form": form,
+        FLOW_RUN: str(flow_run.id),
+        "prefect.flow_run_url": str(flow_run.ui_url),
+        **tag_request(config.approve, verdicts, deadline),
+    }
+
+
+def adopt_version(version: ModelVersionRef) -> ModelVersionRef:
+    """Finish what a run left that died after it registered a version: alias, run, folder, event.
+
+    Raises:
+        Fault: the registry cannot be reached.
+    """
+    registry = open_registry(find_home())
+    finished = registry.finish_registration(version)
+    remove_workspace(version.run_id)
+    run_id = registry.find_run(version.service, {FLOW_RUN: version.tags[FLOW_RUN]}, "RUNNING")
+    if run_id:
+        registry.end_run(run_id)
+    _tell_registered(finished)
+    return finished
+
+
+def _tell_registered(version: ModelVersionRef) -> None:
+    """Tell the world of a version and of the alias that it was registered as."""
+    tell_world(
+        version.service,
+        "candidate.registered",
+        {
+            "version": version.version,
+            "alias": version.tags[REGISTERED],
+            "release": version.tags["sluice.release"],
+        },
+    )
 
 
 @effect
@@ -105,7 +163,7 @@ def promote_candidate(service: str) -> Registered:
     """Make the candidate the champion, and the champion the previous one.
 
     Raises:
-        PromotionRefused: there is no candidate, or not every gate passed it.
+        PromotionRefused: there is no candidate, or it may not be promoted.
         Fault: the registry cannot be reached.
     """
     old, new = open_registry(find_home()).promote(service)

@@ -1,6 +1,5 @@
 """A release from its opening to its end: what it is about, and the registry run that records it."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from prefect.runtime import flow_run
 
 from sluice.adapters.environment import read_code_version, read_environment
 from sluice.adapters.registry.client import Registry, open_registry
-from sluice.adapters.registry.versions import ModelVersionRef
+from sluice.adapters.registry.versions import FLOW_RUN, ModelVersionRef
 from sluice.adapters.tables.delta import latest_version, read_version
 from sluice.config.loading import dump_service, hash_service
 from sluice.config.service import ServiceConfig
@@ -21,6 +20,7 @@ from sluice.errors import Refused
 from sluice.home import LOCK, PROJECT, find_home
 from sluice.identity import ReleaseIdentity
 from tasks.decorators import effect
+from tasks.links import registry_page
 
 LATEST = -1
 
@@ -57,7 +57,9 @@ def record_release(config: ServiceConfig, data_version: int, cause: str) -> Iter
 
 @effect
 def open_release(config: ServiceConfig, data_version: int, cause: str) -> Release:
-    """Pin what the release is about and open its registry run.
+    """Pin what the release is about and open its registry run, under the service's lease.
+
+    What killed releases of the service left behind is cleared away first.
 
     Raises:
         DataMissing: the service has no data, or not that version.
@@ -83,6 +85,7 @@ def open_release(config: ServiceConfig, data_version: int, cause: str) -> Releas
         environment=read_environment(LOCK),
     )
     run_id = _open_run(registry, identity, f"{config.service} data v{version} {cause}", cause)
+    _clear_lost(registry, config.service, run_id)
     registry.log_text(run_id, "config.yaml", dump_service(config))
     registry.log_data_input(run_id, data, "training")
     workspace = home.workspace(run_id)
@@ -101,26 +104,48 @@ def open_release(config: ServiceConfig, data_version: int, cause: str) -> Releas
 
 @effect
 def close_release(release: Release, status: str) -> None:
-    """End the registry run and remove the scratch folder."""
+    """Remove the scratch folder and end the registry run.
+
+    In this order: a run that is killed in between is open still, so that its successor sees it.
+    """
+    remove_workspace(release.run_id)
     open_registry(find_home()).end_run(release.run_id, status)
-    shutil.rmtree(release.folder, ignore_errors=True)
+
+
+def remove_workspace(run_id: str) -> None:
+    """Remove the scratch folder of a release, if it is there."""
+    shutil.rmtree(find_home().workspace(run_id), ignore_errors=True)
 
 
 def link_run(run_id: str) -> str:
     """Give the address of the release's page in the registry's own UI."""
-    base = os.environ.get("SLUICE_MLFLOW_UI", "http://127.0.0.1:5000")
-    return f"{base}/#/runs/{run_id}"
+    return f"{registry_page()}/#/runs/{run_id}"
 
 
 def _open_run(registry: Registry, identity: ReleaseIdentity, name: str, cause: str) -> str:
-    """Open this flow run's registry run; the one that an earlier attempt opened is taken up."""
-    mine = str(flow_run.id)
-    tags = {**identity.tags(), "sluice.cause": cause, "prefect.flow_run_id": mine}
+    """Open this flow run's registry run; one that an earlier attempt left open is taken up."""
+    mine = {FLOW_RUN: str(flow_run.id), "sluice.release": identity.id}
+    found = registry.find_run(identity.service, mine, "RUNNING")
+    tags = {**identity.tags(), **mine, "sluice.cause": cause}
     tags["prefect.flow_run_url"] = str(flow_run.ui_url)
-    service = identity.service
-    return registry.find_run(service, "prefect.flow_run_id", mine) or registry.start_run(
-        service, name, tags
-    )
+    return found or registry.start_run(identity.service, name, tags)
+
+
+def _clear_lost(registry: Registry, service: str, run_id: str) -> None:
+    """End the registry runs that killed releases left open, and remove their scratch folders.
+
+    Who holds the service's lease has it to itself: nothing else that is open can be alive.
+    """
+    lost = registry.end_lost_runs(service, run_id)
+    for each in lost:
+        remove_workspace(each)
+    if lost:
+        get_run_logger().warning(
+            "cleared away what %d killed release%s left: %s",
+            len(lost),
+            "s" if len(lost) > 1 else "",
+            ", ".join(lost),
+        )
 
 
 def _find_baseline(version: int, champion: ModelVersionRef | None) -> int | None:

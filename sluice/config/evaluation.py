@@ -51,5 +51,5 @@ class EvaluationConfig(Section):
     """Seed of the bootstrap."""
     group: str = ""
     """Column whose rows are drawn together; empty: each row alone."""
-    on_insufficient: Literal["halt"] = "halt"
-    """What happens when the rows cannot tell."""
+    on_insufficient: Literal["halt", "approve"] = "halt"
+    """Whether the release halts where the rows cannot tell, or waits for a person's approval."""

@@ -9,13 +9,18 @@ from sluice.config.service import ServiceConfig
 from sluice.errors import ConfigInvalid
 
 AS_CONFIGURED = -1
+LARGEST_SEED = 2**32 - 1
+"""What the learners take."""
 
 
 class Overrides(Section):
     """Changes for one release; they are part of its identity, like the configuration itself."""
 
     seed: int = Field(
-        AS_CONFIGURED, ge=AS_CONFIGURED, description="Training seed; -1: as configured."
+        AS_CONFIGURED,
+        ge=AS_CONFIGURED,
+        le=LARGEST_SEED,
+        description="Training seed; -1: as configured.",
     )
     split_seed: int = Field(
         AS_CONFIGURED, ge=AS_CONFIGURED, description="Seed of the split; -1: as configured."

@@ -10,6 +10,7 @@ from sluice.config.evaluation import EvaluationConfig
 from sluice.config.model import ModelConfig, Problem
 from sluice.config.section import KeyInvalid, Section
 from sluice.config.serving import Serving
+from sluice.config.source import SourceConfig
 from sluice.config.split import SplitConfig
 
 
@@ -29,12 +30,18 @@ class ServiceConfig(Section):
     """One sentence: what it predicts, for whom."""
     problem: Problem
     data: DataConfig
+    source: SourceConfig | None = None
+    """Where new rows come from; without it, `ingest` is told a file."""
     split: SplitConfig = SplitConfig()
     model: ModelConfig
     evaluation: EvaluationConfig
     bias: BiasConfig
     serving: Serving = "auto"
     """Form in which the model serves: `onnx`, `sklearn`, or `auto`: ONNX where proved equal."""
+    approve: bool = False
+    """Whether every version that passed its gates waits for a person's approval."""
+    approval_hours: int = Field(72, ge=1, le=8760)
+    """Hours in which a person may decide; nobody's answer in time is a refusal."""
     code: CodeConfig = CodeConfig()
 
     @model_validator(mode="after")

@@ -48,7 +48,17 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def find_line(path: Path, location: Location) -> tuple[int, bool]:
+def find_line(path: Path, location: Location) -> int:
+    """Give the line of a key in a file; of the deepest part that the file has, else."""
+    return _step_down(path, location)[0]
+
+
+def has_key(path: Path, location: Location) -> bool:
+    """Whether a file is there and gives a key."""
+    return path.exists() and _step_down(path, location)[1]
+
+
+def _step_down(path: Path, location: Location) -> tuple[int, bool]:
     """Give the line of the location's deepest key in the file, and whether it has all of it."""
     node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     line = 1

@@ -1,8 +1,20 @@
 """A person's decision on one version and on the very verdicts that were shown, taken once."""
 
-from dataclasses import dataclass
-from datetime import datetime
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
+
+from sluice.verdict import Outcome, Verdict
+
+ANSWER = "sluice.approval"
+"""Tag of a model version that needs approval: the answer so far; without it nobody is asked."""
+DIGEST, DEADLINE = f"{ANSWER}.digest", f"{ANSWER}.deadline"
+BY, WHY, AT = f"{ANSWER}.by", f"{ANSWER}.why", f"{ANSWER}.at"
+MAY_BE_OPEN = "evaluation"
+"""The one gate whose `insufficient` a person may decide."""
 
 
 class Answer(StrEnum):
@@ -12,6 +24,7 @@ class Answer(StrEnum):
     APPROVED = "approved"
     REFUSED = "refused"
     EXPIRED = "expired"
+    SUPERSEDED = "superseded"
 
 
 @dataclass(frozen=True)
@@ -25,6 +38,11 @@ class Decision:
     by: str
     why: str
     at: datetime
+
+    def to_dict(self) -> dict[str, str | int]:
+        """Give the decision as JSON-ready values, the time in UTC."""
+        at = self.at.astimezone(UTC).isoformat(timespec="seconds")
+        return {**asdict(self), "answer": self.answer.value, "at": at}
 
 
 @dataclass(frozen=True)
@@ -48,3 +66,68 @@ class Approval:
     def decide(self, answer: Answer, by: str, why: str, at: datetime) -> Decision:
         """Give the line of the log that answers this request."""
         return Decision(self.service, self.version, self.verdict_digest, answer, by, why, at)
+
+
+def digest_verdicts(verdicts: Sequence[Verdict]) -> str:
+    """Give the hexadecimal sha256 of the verdicts' canonical JSON, in whatever order they come."""
+    facts = [json.loads(json.dumps(item.to_dict(), default=str)) for item in verdicts]
+    facts = [Verdict.from_dict(item).to_dict() for item in facts]  # as a file gives them back
+    facts.sort(key=lambda item: str(item["gate"]))
+    canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def may_stay_open(verdict: Verdict, on_insufficient: str) -> bool:
+    """Whether a verdict that is insufficient is left to a person, instead of halting.
+
+    Only the evaluation gate's, and only where the configuration says `approve`. A `fail` never is.
+    """
+    insufficient = verdict.outcome is Outcome.INSUFFICIENT
+    return insufficient and verdict.gate == MAY_BE_OPEN and on_insufficient == "approve"
+
+
+def tag_request(asked: bool, verdicts: Sequence[Verdict], deadline: datetime) -> dict[str, str]:
+    """Give the tags of a version that waits for approval; empty where no person is needed.
+
+    `asked`: the configuration wants a person for every version.
+    """
+    if not asked and all(verdict.passed for verdict in verdicts):
+        return {}
+    return {
+        ANSWER: Answer.PENDING.value,
+        DIGEST: digest_verdicts(verdicts),
+        DEADLINE: deadline.astimezone(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def read_request(service: str, version: int, tags: Mapping[str, str]) -> Approval | None:
+    """Give the request that a version's tags tell of; None where no person was asked."""
+    if ANSWER not in tags or DIGEST not in tags or DEADLINE not in tags:
+        return None
+    return Approval(service, version, tags[DIGEST], datetime.fromisoformat(tags[DEADLINE]))
+
+
+def tag_decision(decision: Decision) -> dict[str, str]:
+    """Give the tags that tell who answered a request, why and when."""
+    told = decision.to_dict()
+    keys = {ANSWER: "answer", BY: "by", WHY: "why", AT: "at"}
+    return {tag: str(told[key]) for tag, key in keys.items()}
+
+
+def write_moment(moment: datetime) -> str:
+    """Write a time as a person reads it, in UTC: `2026-01-05 12:00 UTC`."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def say_not_approved(service: str, version: int, answer: str) -> str:
+    """Say why a version may not go on, and what to do, by how its request for approval stands."""
+    if answer == Answer.PENDING:
+        decide = f"`sluice approve {service} --by NAME --why WORDS`, or `sluice refuse`"
+        return f"{service} v{version} waits for a person's approval; next: {decide}"
+    ended: dict[str, str] = {
+        Answer.REFUSED: "was refused by a person",
+        Answer.EXPIRED: "was not approved before its deadline",
+        Answer.SUPERSEDED: "was superseded by a newer version while it waited",
+    }
+    told = ended.get(answer, f"stands at '{answer}'")
+    return f"{service} v{version} {told}; next: release again (`sluice show {service}` has why)"

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from sluice.control.lease import Lease
 
 OPEN = ""
+DATA_CHANGED = "data.changed"
+"""The kind of cause of which a second release has nothing to do."""
 
 
 @dataclass(frozen=True)
@@ -42,3 +44,8 @@ class Claim:
         """
         alive = lease.epoch == self.lease_epoch and not lease.is_free
         return self.belongs_to(flow_run) or not (self.is_settled or alive)
+
+
+def name_data_cause(data_version: int, config_hash: str) -> str:
+    """Name a data version under a configuration, whose hash is hexadecimal; 12 digits tell it."""
+    return f"data v{data_version}, configuration {config_hash[:12]}"

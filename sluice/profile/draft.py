@@ -127,11 +127,14 @@ def assign_roles(columns: tuple[ColumnFacts, ...], wishes: Wishes, source: str) 
 
 def _check_rows(target: ColumnFacts, problem: Problem, source: str) -> None:
     if target.rows < LEAST:
+        held = target.rows * HOLDOUT
+        figure, spread = "an accuracy by", 0.8 / held**0.5  # 1.645 standard errors at a half
+        if problem == "regression":
+            figure, spread = "a mean error, in shares of its own spread, by", 1.645 / held**0.5
         raise DataInvalid(
             f"{source}: {target.rows:,} rows are too few for any gate: a release holds "
-            f"{HOLDOUT:.0%} out, and on {target.rows * HOLDOUT:.0f} rows chance alone moves an "
-            f"accuracy by {0.8 / (target.rows * HOLDOUT) ** 0.5:.2f}; bring at least {LEAST}, "
-            "better 2,000"
+            f"{HOLDOUT:.0%} out, and on {held:.0f} rows chance alone moves {figure} "
+            f"{spread:.2f}; bring at least {LEAST}, better 2,000"
         )
     if problem == "regression":
         return

@@ -80,7 +80,11 @@ def _describe_groups(name: str, groups: dict[str, int], draft: Draft) -> dict[st
     rate = _positive_rate(draft)
     if rate:
         found += f"; true-positive rates from {POSITIVES / rate:,.0f} rows of a group on"
-    return {"gate": "bias", "question": f"is a {name} treated worse", "at this size": found}
+    return {
+        "gate": "bias",
+        "question": f"is a group by {name} treated worse",
+        "at this size": found,
+    }
 
 
 def _positive_rate(draft: Draft) -> float:

@@ -2,6 +2,7 @@
 
 import re
 
+from sluice.config.evaluation import EvaluationConfig
 from sluice.stats.bootstrap import Estimate
 from sluice.stats.comparison import EvaluationEvidence
 from sluice.stats.treatment import BiasEvidence
@@ -20,6 +21,18 @@ def name_evaluation_figures(evidence: EvaluationEvidence) -> dict[str, float]:
     figures = {key: found.value for key, found in named.items() if found is not None}
     figures["compared rows"] = float(evidence.n)
     return _keep_known(figures)
+
+
+def name_primary_figures(
+    config: EvaluationConfig, evidence: EvaluationEvidence
+) -> dict[str, float]:
+    """Give the primary metric with its bounds and its floor or ceiling, by name."""
+    figure = evidence.find_metric(config.primary)
+    if figure is None:
+        return {}
+    ours = figure.candidate
+    named = {"primary/value": ours.value, "primary/low": ours.low, "primary/high": ours.high}
+    return _keep_known({**named, "primary/limit": config.floors.get(config.primary)})
 
 
 def name_bias_figures(evidence: BiasEvidence) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,9 +64,9 @@ def weigh_block(
     if np.any(wrong):
         raise ValueError(f"the alternative must lie {side} the limit: found {q_c}, limit {limit}")
     p_c, p_b = project(boundary, block.n_c, block.n_b, q_c, q_b)
-    arms = (block.n_c, block.k_c, q_c, p_c), (block.n_b, block.k_b, q_b, p_b)
-    evidence = weigh_trials(*arms[0]) + weigh_trials(*arms[1])
-    return np.where(block.is_empty, 0.0, evidence)
+    candidate = weigh_trials(block.n_c, block.k_c, q_c, p_c)
+    champion = weigh_trials(block.n_b, block.k_b, q_b, p_b)
+    return np.where(block.is_empty, 0.0, candidate + champion)
 
 
 def weigh_trials(n: Numbers, k: Numbers, q: Numbers, p: Numbers) -> NDArray[np.float64]:
@@ -78,3 +79,8 @@ def weigh_trials(n: Numbers, k: Numbers, q: Numbers, p: Numbers) -> NDArray[np.f
 def align(kept: NDArray[np.float64], chosen: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give what is kept per alternative (first axis) the number of axes that `chosen` has."""
     return kept.reshape(len(kept), *(1,) * (chosen.ndim - kept.ndim), *kept.shape[1:])
+
+
+def average(logarithms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the logarithm of the mean over the alternatives (first axis), from logarithms."""
+    return np.asarray(reduce(np.logaddexp, logarithms) - np.log(len(logarithms)))

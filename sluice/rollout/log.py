@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from typing import Any
 
-from sluice.config.policy import Policy
+from sluice.config.policy import Policy, hash_policy
 from sluice.rollout.facts import Arm, Facts, read_arm, read_facts, write_arm, write_facts
 from sluice.rollout.machine import step
-from sluice.rollout.observation import rules_of
 from sluice.rollout.phases import Action, Command, Decision, Verb
+from sluice.rollout.rules import list_rules
 from sluice.rollout.state import Rollout, start
 from sluice.rollout.waiting import read_pass
 
@@ -27,11 +26,6 @@ class Derived:
 
     state: Rollout
     decision: Decision
-
-
-def hash_policy(policy: Policy) -> str:
-    """Give the hexadecimal sha256 of everything that a policy decides."""
-    return sha256(policy.model_dump_json().encode()).hexdigest()
 
 
 def write_opening(policy: Policy, before: list[Arm], epoch: int) -> Record:
@@ -64,7 +58,7 @@ def write_step(
 def describe_tests(state: Rollout, policy: Policy) -> dict[str, dict[str, float | None]]:
     """Give each rule's evidence beside its threshold, as natural logarithms."""
     found: dict[str, dict[str, float | None]] = {}
-    for rule in rules_of(policy):
+    for rule in list_rules(policy):
         item = state.seen.evidence[rule.name]
         rate = item.history.rate
         found[rule.name] = {
@@ -84,8 +78,9 @@ def derive(records: Iterable[Record], policy: Policy) -> Iterator[Derived]:
         LogBroken: the log is of another policy, has a gap, or holds another decision than follows.
     """
     state: Rollout | None = None
+    wanted = hash_policy(policy)
     for expected, record in enumerate(records):
-        if record["policy"] != hash_policy(policy):
+        if record["policy"] != wanted:
             raise LogBroken(f"record {expected}: of another policy, {record['policy'][:12]}")
         if record["tick"] != expected:
             raise LogBroken(f"record {expected}: found tick {record['tick']}; a gap or a double")

@@ -96,12 +96,12 @@ def _judge(state: Rollout, facts: Facts, policy: Policy) -> tuple[Rollout, Decis
             return roll_back(state, f"{rule.name}: beyond its limit", rule.name)
     if paused:
         return state, Decision(Verb.HOLD, state.reason)
-    for rule in rejected:
-        reason = f"{rule.name}: beyond its limit; a person decides"
-        return replace(state, phase=Phase.PAUSED, reason=reason), Decision(
-            Verb.PAUSE, reason, rule.name
-        )
-    return _weigh_end(state, facts, policy)
+    if not rejected:
+        return _weigh_end(state, facts, policy)
+    rule = rejected[0]
+    reason = f"{rule.name}: beyond its limit; a person decides"
+    held = replace(state, phase=Phase.PAUSED, reason=reason)
+    return held, Decision(Verb.PAUSE, reason, rule.name)
 
 
 def _weigh_end(state: Rollout, facts: Facts, policy: Policy) -> tuple[Rollout, Decision]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+
+import numpy as np
 
 from sluice.config.policy import Policy
 from sluice.rollout.facts import Arm
@@ -18,12 +19,6 @@ from sluice.rollout.latency import (
 from sluice.rollout.passing import LimitTest
 from sluice.rollout.rules import Rule, count_block, list_rules
 from sluice.rollout.stage import StageEvidence
-
-
-@lru_cache(maxsize=32)
-def rules_of(policy: Policy) -> tuple[Rule, ...]:
-    """Give a policy's rules; they are the same for as long as it is."""
-    return list_rules(policy)
 
 
 @dataclass(frozen=True)
@@ -73,7 +68,7 @@ def open_stage(
         rule.name: StageEvidence.begin(
             histories[rule.name], rule.boundary, blocks, starts_at, rule.robust
         )
-        for rule in rules_of(policy)
+        for rule in list_rules(policy)
     }
     limit = LimitTest(policy.rules.disagreement.limit)
     return Observation(evidence, baseline, limit)
@@ -85,11 +80,10 @@ def observe(
     """Give the observation one block on; while paused (`counting` false) it only can stop."""
     limits = seen.baseline.limits
     evidence = dict(seen.evidence)
-    for rule in rules_of(policy):
+    for rule in list_rules(policy):
         block = count_block(rule.name, candidate, champion, limits)
         if block is not None:
-            before = evidence[rule.name]
-            evidence[rule.name] = before.update(block) if counting else before.watch(block)
+            evidence[rule.name] = evidence[rule.name].update(block, counting)
     blocks = seen.blocks + counting
     agrees = seen.disagreement
     if counting and blocks >= _first(seen):
@@ -106,7 +100,7 @@ def find_rejections(seen: Observation, policy: Policy) -> list[Rule]:
     """Name the rules whose roll-back test has enough evidence, in the order of asking."""
     return [
         rule
-        for rule in rules_of(policy)
+        for rule in list_rules(policy)
         if rule.name not in seen.waived
         and float(seen.evidence[rule.name].rollback.log_wealth) >= rule.threshold
     ]
@@ -119,12 +113,10 @@ def gather_histories(seen: Observation) -> dict[str, History]:
 
 def open_histories(policy: Policy, blocks: list[Arm]) -> tuple[dict[str, History], Baseline]:
     """Read the champion's traffic before the rollout: one arm a block, oldest first."""
-    import numpy as np
-
     baseline = Baseline()
-    counts: dict[str, list[tuple[float, float]]] = {rule.name: [] for rule in rules_of(policy)}
+    counts: dict[str, list[tuple[float, float]]] = {rule.name: [] for rule in list_rules(policy)}
     for arm in blocks:
-        for rule in rules_of(policy):
+        for rule in list_rules(policy):
             block = count_block(rule.name, arm, arm, baseline.limits)
             if block is not None:
                 counts[rule.name].append((float(block.n_b), float(block.k_b)))

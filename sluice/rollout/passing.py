@@ -1,13 +1,12 @@
 """The pass tests: evidence, from a stage's second half on, that the candidate is within a limit."""
 
 from dataclasses import dataclass, field, replace
-from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sluice.rollout.boundary import Boundary, Numbers
-from sluice.rollout.evidence import Block, Side, align, weigh_block, weigh_trials
+from sluice.rollout.evidence import Block, Side, align, average, weigh_block, weigh_trials
 from sluice.rollout.rollback import HIGHEST, LOW_RATE
 
 LOWEST = 1e-5
@@ -22,11 +21,6 @@ PARTS = (0.5, 0.25, 0.1)
 
 def _nothing() -> NDArray[np.float64]:
     return np.zeros(ALTERNATIVES)
-
-
-def mean_of(log_products: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the logarithm of the mean over the first axis, from logarithms."""
-    return np.asarray(reduce(np.logaddexp, log_products) - np.log(len(log_products)))
 
 
 @dataclass(frozen=True)
@@ -44,7 +38,7 @@ class PassTest:
     @property
     def log_value(self) -> NDArray[np.float64]:
         """Natural logarithm of the test's value; 0 at its start."""
-        return mean_of(self.log_products)
+        return average(self.log_products)
 
     def is_possible(self, rate: Numbers) -> NDArray[np.bool_]:
         """Whether the limit leaves room below it and is one, given the champion's rate."""
@@ -84,7 +78,7 @@ class LimitTest:
     @property
     def log_value(self) -> NDArray[np.float64]:
         """Natural logarithm of the test's value; 0 at its start."""
-        return mean_of(self.log_products)
+        return average(self.log_products)
 
     def update(self, n: Numbers, k: Numbers) -> "LimitTest":
         """Give the test k of n trials on."""

@@ -1,6 +1,7 @@
 """The rules of a policy as tests: their limits, their thresholds, and what each counts."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import log
 
 from sluice.config.policy import Policy
@@ -23,8 +24,9 @@ class Rule:
     """Whether clustered failures weigh less."""
 
 
+@lru_cache(maxsize=32)
 def list_rules(policy: Policy) -> tuple[Rule, ...]:
-    """Give a policy's rules in the order in which they are asked."""
+    """Give a policy's rules in the order in which they are asked; made once a policy."""
     rules = policy.rules
     found = [
         ("error_rate", rules.error_rate, Boundary(1, rules.error_rate.margin)),

@@ -1,22 +1,16 @@
 """The watch over a candidate that has all traffic: alarms against limits that are frozen."""
 
 from dataclasses import dataclass, replace
-from functools import reduce
-from math import log
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sluice.rollout.boundary import Numbers
 from sluice.rollout.breaker import ALTERNATIVES, LIMIT, THRESHOLD
-from sluice.rollout.evidence import align, weigh_trials
+from sluice.rollout.evidence import align, average, weigh_trials
+from sluice.rollout.rollback import HIGHEST
 
-HIGHEST = 0.98
 FACTORS = tuple(rate / LIMIT for rate in ALTERNATIVES)
-
-
-def _nothing() -> NDArray[np.float64]:
-    return np.zeros(len(FACTORS))
 
 
 @dataclass(frozen=True)
@@ -29,12 +23,12 @@ class Alarm:
     @classmethod
     def begin(cls, limit: float) -> "Alarm":
         """Give a quiet alarm against a limit in (0, .98)."""
-        return cls(limit, _nothing())
+        return cls(limit, np.zeros(len(FACTORS)))
 
     @property
     def log_evidence(self) -> NDArray[np.float64]:
         """Natural logarithm of the evidence that the rate is above the limit."""
-        return np.asarray(reduce(np.logaddexp, self.sums) - log(len(self.sums)))
+        return average(self.sums)
 
     @property
     def is_raised(self) -> NDArray[np.bool_]:

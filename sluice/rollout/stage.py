@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sluice.rollout.boundary import Boundary
 from sluice.rollout.evidence import Block
@@ -45,30 +44,21 @@ class StageEvidence:
         """Whether the pass test has seen a block."""
         return self.rollback.t >= self.starts_at
 
-    def update(self, block: Block, rho: NDArray[np.float64] | None = None) -> "StageEvidence":
-        """Give the evidence one block on; `rho` only where it was measured already.
+    def update(self, block: Block, counting: bool = True) -> "StageEvidence":
+        """Give the evidence one block on.
 
-        Before 500 champion requests are known the block only adds to the history.
+        Before 500 champion requests are known the block only adds to the history. One that does
+        not count (the rollout is paused) can only speak against the candidate: the wealth is
+        played on, no tick passes, and the pass test does not see it.
         """
         history = self.history.append(block.n_b, block.k_b)
         if not np.all(self.history.is_known):
             return replace(self, history=history)
-        if rho is None:
-            rho = self.clustering.rho if self.robust else np.zeros(())
         rate = self.history.rate
-        rollback = self.rollback.update(block, rate, rho)
-        begins = rollback.t >= self.starts_at
-        passing = self.passing.update(block, rate, rho) if begins else self.passing
-        return replace(self, history=history, rollback=rollback, passing=passing)
-
-    def watch(self, block: Block) -> "StageEvidence":
-        """Give the evidence with a block that counts against the candidate only: while paused.
-
-        The wealth is played on, no tick passes, and the pass test does not see it.
-        """
-        history = self.history.append(block.n_b, block.k_b)
-        if not np.all(self.history.is_known):
-            return replace(self, history=history)
         rho = self.clustering.rho if self.robust else np.zeros(())
-        rollback = self.rollback.update(block, self.history.rate, rho, counting=False)
-        return replace(self, history=history, rollback=rollback)
+        after = replace(
+            self, history=history, rollback=self.rollback.update(block, rate, rho, counting)
+        )
+        if counting and after.has_begun:
+            return replace(after, passing=self.passing.update(block, rate, rho))
+        return after

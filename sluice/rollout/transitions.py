@@ -6,7 +6,8 @@ from sluice.config.policy import Policy, Stage
 from sluice.rollout import breaker
 from sluice.rollout.observation import gather_histories, open_stage
 from sluice.rollout.phases import Decision, Phase, Verb
-from sluice.rollout.soak import HIGHEST, Alarm
+from sluice.rollout.rollback import HIGHEST
+from sluice.rollout.soak import Alarm
 from sluice.rollout.state import Rollout, Soak
 
 SPARE_RATE = 1e-3

@@ -22,3 +22,16 @@ def stocked(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home
         state = release("employment", cause="first data", return_state=True)
         assert state.is_completed(), state.message
         yield Home(root)
+
+
+@pytest.fixture(scope="module")
+def begun(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A home with 2015 ingested, a registry made ready and no model yet."""
+    from sluice.adapters.registry.client import open_registry
+
+    with pytest.MonkeyPatch.context() as patch:
+        root: Path = tmp_path_factory.mktemp("begun")
+        patch.setenv("SLUICE_HOME", str(root))
+        assert ingest_year(2015).is_completed()
+        open_registry(Home(root)).prepare()
+        yield Home(root)

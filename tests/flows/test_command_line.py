@@ -7,17 +7,19 @@ import pytest
 from sluice.home import Home
 from support import run_sluice
 
-COMMANDS = ["demo", "ingest", "release", "promote", "simulate", "feasible", "show", "doctor"]
-
 
 def test_help_lists_every_command(tmp_path: Path) -> None:
     ended = run_sluice("--help", home=tmp_path)
     assert ended.returncode == 0
-    for command in (*COMMANDS, "ui"):
+    commands = ("demo", "ingest", "release", "approve", "refuse", "promote", "deploy", "show")
+    for command in (*commands, "history", "doctor", "simulate", "feasible", "up", "ui"):
         assert f" {command} " in ended.stdout
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command",
+    ["demo", "ingest", "release", "promote", "deploy", "show", "doctor", "up", "simulate"],
+)
 def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
     ended = run_sluice(command, "--help", home=tmp_path)
     assert ended.returncode == 0
@@ -27,11 +29,33 @@ def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
 def test_unknown_command_suggests_the_right_one(tmp_path: Path) -> None:
     ended = run_sluice("relase", home=tmp_path)
     assert ended.returncode == 2
-    assert "Did you mean 'release'?" in ended.stderr
+    assert "Did you mean 'release'" in ended.stderr
 
 
 @pytest.mark.parametrize(
-    "arguments", [("release",), ("promote",), ("show",), ("ingest", "file.parquet")]
+    ("url", "said"),
+    [
+        ("", "no Prefect server to deploy to: PREFECT_API_URL names none"),
+        ("http://127.0.0.1:9/api", "no Prefect server answers at http://127.0.0.1:9/api; next: "),
+    ],
+)
+def test_deploying_where_no_server_is_says_what_to_do(url: str, said: str, tmp_path: Path) -> None:
+    ended = run_sluice("deploy", home=tmp_path / "home", PREFECT_API_URL=url)
+    assert ended.returncode == 3
+    assert ended.stdout.startswith(f"ServerUnavailable: {said}")
+    assert ended.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("release",),
+        ("promote",),
+        ("show",),
+        ("history",),
+        ("approve", "--by=Ada", "--why=so"),
+        ("ingest", "file.parquet"),
+    ],
 )
 def test_unknown_service_is_refused_before_anything_starts(
     arguments: tuple[str, ...], tmp_path: Path
@@ -40,7 +64,7 @@ def test_unknown_service_is_refused_before_anything_starts(
     ended = run_sluice(command, "nobody", *rest, home=tmp_path / "home")
     assert ended.returncode == 2
     assert ended.stdout.startswith("ServiceUnknown: no service 'nobody'")
-    assert "known: employment" in ended.stdout
+    assert "known: arrivals, earnings, employment" in ended.stdout
     assert not (tmp_path / "home").exists()
 
 
@@ -101,9 +125,10 @@ def test_registry_that_does_not_answer_is_a_fault(tmp_path: Path) -> None:
 def test_show_says_how_to_start_where_nothing_is_registered(tmp_path: Path) -> None:
     ended = run_sluice("show", home=tmp_path)
     assert ended.returncode == 0
-    assert ended.stdout == (
-        "employment: nothing registered yet; `sluice release employment` starts\n"
-    )
+    assert ended.stdout.splitlines() == [
+        f"{name}: nothing registered yet; `sluice release {name}` starts"
+        for name in ("arrivals", "earnings", "employment")
+    ]
 
 
 def test_doctor_finds_a_healthy_machine_well(tmp_path: Path) -> None:
@@ -118,3 +143,15 @@ def test_doctor_says_what_to_do_about_a_state_folder_that_is_none(tmp_path: Path
     ended = run_sluice("doctor", home=Home(tmp_path / "file").root)
     assert ended.returncode == 1
     assert "SLUICE_HOME" in " ".join(ended.stdout.split())
+
+
+def test_history_says_how_to_start_where_nothing_was_released(tmp_path: Path) -> None:
+    ended = run_sluice("history", "employment", home=tmp_path)
+    assert ended.returncode == 0
+    assert ended.stdout == "employment: no release yet; `sluice release employment` starts\n"
+
+
+def test_decision_needs_who_and_why(tmp_path: Path) -> None:
+    ended = run_sluice("approve", "employment", "--by", "Ada", home=tmp_path)
+    assert ended.returncode == 2
+    assert "--why" in ended.stderr

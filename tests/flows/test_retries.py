@@ -17,7 +17,7 @@ import pytest
 from demo.faults import leak_answer
 from sluice.config.loading import load_service
 from sluice.home import SAMPLES, Home
-from support import gate_runs_of, ingest_year, logs_of, states_of, task_runs_of
+from support import gate_runs_of, logs_of, states_of, task_runs_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 
@@ -34,19 +34,6 @@ for capability in (1, 2):
         sys.exit(os.strerror(ctypes.get_errno()))
 os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
-
-
-@pytest.fixture(scope="module")
-def begun(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """A home with 2015 ingested, a registry made ready and no model yet."""
-    from sluice.adapters.registry.client import open_registry
-
-    with pytest.MonkeyPatch.context() as patch:
-        root = tmp_path_factory.mktemp("retries")
-        patch.setenv("SLUICE_HOME", str(root))
-        assert ingest_year(2015).is_completed()
-        open_registry(Home(root)).prepare()
-        yield Home(root)
 
 
 def count_runs(database: Path) -> int:

@@ -1,29 +1,40 @@
 """The whole Prefect stack as a team runs it: server, pool, deployments, schedule, worker."""
 
 from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sluice.adapters.tables.delta import list_versions
+from sluice.errors import ConfigInvalid
 from sluice.home import PROJECT, SAMPLES, Home
 from stack_support import (
+    FILE,
     POOL,
     ask,
     await_answer,
     await_final,
     create_run,
-    deploy_all,
+    deploy,
     find_deployments,
-    run_prefect,
+    remove_all,
     run_worker,
 )
 from support import session_root
 
 pytestmark = pytest.mark.slow
 
-EXPECTED = {"release/release", "ingest/ingest", "promote/promote"}
+EXPECTED = {
+    "release/release",
+    "ingest/ingest",
+    "approve/approve",
+    "promote/promote",
+    "notice/notice",
+    "watch/watch",
+}
 SCHEDULE_SECONDS = 30.0
 
 
@@ -36,38 +47,59 @@ def server_log(api: str) -> Path:
 def deployed(server_log: Path) -> Iterator[dict[str, Any]]:
     """The deployments of `deployments.yaml`, deployed twice; gone from the server at the end."""
     log_size = server_log.stat().st_size
-    made = run_prefect("work-pool", "create", POOL, "--type", "process")
-    assert made.returncode == 0, made.stdout + made.stderr
     before = set(PROJECT.iterdir())
     try:
-        for _ in range(2):
-            ended = deploy_all()
-            assert ended.returncode == 0, ended.stdout + ended.stderr
+        told = deploy()
+        assert told[0] == f"made the work pool '{POOL}'"
+        assert deploy() == told[1:]
         assert set(PROJECT.iterdir()) == before
         yield find_deployments()
     finally:
-        for item in find_deployments().values():
-            ask(lambda client, item=item: client.delete_deployment(item.id))
-        ask(lambda client: client.delete_work_pool(POOL))
+        remove_all()
     assert "Traceback" not in server_log.read_text(encoding="utf-8")[log_size:]
 
 
+def triggers_of(deployment: Any) -> list[Any]:
+    resource = f"prefect.deployment.{deployment.id}"
+    return list(ask(lambda client: client.read_resource_related_automations(resource)))
+
+
 def test_deploying_twice_leaves_everything_once(deployed: dict[str, Any]) -> None:
-    assert set(deployed) == EXPECTED
-    assert len(ask(lambda client: client.read_deployments())) == len(EXPECTED)
-    schedules = {name: [item.slug for item in found.schedules] for name, found in deployed.items()}
-    assert schedules == {"release/release": ["weekly"], "ingest/ingest": [], "promote/promote": []}
+    assert set(deployed) >= EXPECTED
+    assert len(ask(lambda client: client.read_deployments())) == len(deployed)
+    release = deployed["release/release"]
+    assert [item.slug for item in release.schedules] == ["weekly"]
+    assert [item.name for item in triggers_of(release)] == ["release on data.changed"]
+    automations = [item.name for item in ask(lambda client: client.read_automations())]
+    assert len(automations) == len(set(automations))
+
+
+def test_pool_lets_a_run_outlive_its_worker(deployed: dict[str, Any]) -> None:
+    pool = ask(lambda client: client.read_work_pool(POOL))
+    assert pool.type == "process"
+    variables = pool.base_job_template["variables"]["properties"]
+    assert variables["stream_output"]["default"] is False
 
 
 def test_deployments_ask_for_what_the_flows_take(deployed: dict[str, Any]) -> None:
     assert {item.work_pool_name for item in deployed.values()} == {POOL}
-    assert deployed["release/release"].parameters == {"service": "employment", "cause": "weekly"}
+    assert all("sluice" in item.tags and item.description for item in deployed.values())
     for item in deployed.values():
         properties = item.parameter_openapi_schema["properties"]
         assert all(value["description"] for value in properties.values())
     limits = {name: item.global_concurrency_limit for name, item in deployed.items()}
-    assert limits["release/release"].limit == 1
+    assert limits["release/release"].limit == 4
     assert limits["ingest/ingest"].limit == 1
+
+
+def test_form_of_a_release_offers_services_and_limits(deployed: dict[str, Any]) -> None:
+    schema = deployed["release/release"].parameter_openapi_schema
+    assert schema["required"] == ["service"]
+    assert "employment" in schema["properties"]["service"]["enum"]
+    assert schema["properties"]["data_version"]["minimum"] == -1
+    overrides = schema["definitions"]["Overrides"]["properties"]
+    assert overrides["mitigation"]["enum"] == ["as configured", "none", "reweigh"]
+    assert all(value["description"] for value in overrides.values())
 
 
 def test_schedule_produces_runs(deployed: dict[str, Any]) -> None:
@@ -89,7 +121,7 @@ def test_schedule_produces_runs(deployed: dict[str, Any]) -> None:
 def test_worker_takes_a_file_in(deployed: dict[str, Any], tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     file = SAMPLES / "acs_employment_2015.parquet"
-    run = create_run(deployed["ingest/ingest"], home, service="employment", file=str(file))
+    run = create_run(deployed["ingest/ingest"], home, service="employment", source=str(file))
     log = tmp_path / "worker.log"
     with run_worker(log):
         state = await_final(run)
@@ -101,12 +133,115 @@ def test_worker_takes_a_file_in(deployed: dict[str, Any], tmp_path: Path) -> Non
     assert [(item.version, item.rows) for item in versions] == [(0, 12_000)]
 
 
-def test_wrong_parameter_is_refused_when_the_run_is_asked_for(deployed: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"service": "unemployment"}, "'unemployment' is not one of"),
+        ({"data_version": "latest"}, "'latest' is not of type 'integer'"),
+        ({"data_version": -2}, "-2 is less than the minimum of -1"),
+        ({"overrides": {"seed": -2}}, "-2 is less than the minimum of -1"),
+        ({"overrides": {"mitigation": "guess"}}, "'guess' is not one of"),
+    ],
+)
+def test_wrong_parameter_is_refused_when_the_run_is_asked_for(
+    deployed: dict[str, Any], parameters: dict[str, Any], said: str
+) -> None:
     from prefect.exceptions import PrefectHTTPStatusError
 
-    with pytest.raises(PrefectHTTPStatusError, match="409"):
+    asked = {"service": "employment", **parameters}
+    with pytest.raises(PrefectHTTPStatusError, match="409") as refused:
         ask(
             lambda client: client.create_flow_run_from_deployment(
-                deployed["release/release"].id, parameters={"data_version": "latest"}
+                deployed["release/release"].id, parameters=asked
             )
         )
+    assert said in refused.value.response.json()["detail"]
+
+
+def test_wrong_file_changes_nothing_on_the_server(deployed: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "deployments.yaml"
+    text = FILE.read_text(encoding="utf-8").replace("limit: 4", "limit: 3")
+    file.write_text(text.replace("flows.notice.notice", "flows.notice.nothing"), encoding="utf-8")
+    with pytest.raises(ConfigInvalid, match="no flow stands at"):
+        deploy(file)
+    assert find_deployments()["release/release"].global_concurrency_limit.limit == 4
+
+
+@dataclass(frozen=True)
+class Redeployed:
+    """What deploying said of a file whose names had changed, and of the shipped one after it."""
+
+    other: list[str]
+    shipped: list[str]
+
+
+@pytest.fixture(scope="module")
+def redeployed(deployed: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Redeployed:
+    """Another file and the shipped one deployed again, after a person's hand on the server."""
+    from prefect.client.schemas.actions import WorkPoolUpdate
+
+    release = find_deployments()["release/release"]
+    trigger, schedule = triggers_of(release)[0], release.schedules[0]
+    ask(lambda client: client.pause_automation(trigger.id))
+    ask(lambda client: client.update_deployment_schedule(release.id, schedule.id, active=False))
+    template = deepcopy(ask(lambda client: client.read_work_pool(POOL)).base_job_template)
+    template["variables"]["properties"]["stream_output"]["default"] = True
+    changed = WorkPoolUpdate(base_job_template=template)
+    ask(lambda client: client.update_work_pool(POOL, changed))
+    file = tmp_path_factory.mktemp("other") / "deployments.yaml"
+    text = FILE.read_text(encoding="utf-8").replace("notice on a failed", "former on a failed")
+    text = text.replace("- name: promote", "- name: former").replace(
+        "- name: notice", "- name: old"
+    )
+    file.write_text(text, encoding="utf-8")
+    return Redeployed(deploy(file), deploy(prune=True))
+
+
+def test_what_left_the_file_is_named(redeployed: Redeployed) -> None:
+    left = "promote/promote is on the server and left the file; next: `sluice deploy --prune`"
+    assert left in redeployed.other
+
+
+def test_what_left_the_file_is_removed_when_asked(
+    deployed: dict[str, Any], redeployed: Redeployed
+) -> None:
+    assert "removed promote/former, which left the file" in redeployed.shipped
+    assert set(find_deployments()) == set(deployed)
+    names = {item.name for item in ask(lambda client: client.read_automations())}
+    assert "notice on a failed trigger" in names
+    assert "former on a failed trigger" not in names
+
+
+def test_what_was_switched_off_by_hand_is_named(redeployed: Redeployed) -> None:
+    trigger = "release/release: trigger 'release on data.changed' was switched off and is on again"
+    schedule = "release/release: schedule 'weekly' is switched off and stays so"
+    assert [line.partition(";")[0] for line in redeployed.other if "switched" in line] == [
+        trigger,
+        schedule,
+    ]
+
+
+def test_pool_that_ends_runs_with_their_worker_is_named(redeployed: Redeployed) -> None:
+    assert "has stream_output on: flow runs die with their worker" in redeployed.other[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [({"by": ""}, "by"), ({"why": "  "}, "why"), ({"decision": "maybe"}, "decision")],
+)
+def test_decision_without_name_reason_or_answer_is_refused_by_the_form(
+    deployed: dict[str, Any], changes: dict[str, str], field: str
+) -> None:
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    item = deployed["approve/approve"]
+    assert {"service", "decision", "by", "why"} == set(item.parameter_openapi_schema["required"])
+    given = {"service": "employment", "decision": "approve", "by": "Ada", "why": "so"}
+    with pytest.raises(PrefectHTTPStatusError) as refused:
+        ask(
+            lambda client: client.create_flow_run_from_deployment(
+                item.id, parameters={**given, **changes}
+            )
+        )
+    assert refused.value.response.status_code == 409
+    assert f"'{field}'" in refused.value.response.json()["detail"]

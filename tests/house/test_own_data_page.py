@@ -41,7 +41,7 @@ def test_every_command_of_the_page_runs(api: str, tmp_path: Path) -> None:
         "SLUICE_CONFIGS": str(tmp_path / "configs"),
         "SLUICE_SUITES": str(tmp_path / "gx"),
     }
-    assert len(commands()) == 9
+    assert len(commands()) == 10
     printed = {}
     for command in commands():
         program, *arguments = shlex.split(command)

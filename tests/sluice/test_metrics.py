@@ -180,3 +180,8 @@ def test_multiclass_service_without_a_favourable_class_is_refused() -> None:
     config = change(evaluation=values).model_copy(update={"problem": "multiclass"})
     with pytest.raises(ConfigInvalid, match=r"bias\.favourable"):
         check_metrics(config)
+
+
+def test_share_of_a_target_of_nothing_is_undefined() -> None:
+    answers = Predictions(np.array([1.0, 2.0, 3.0]))
+    assert np.isnan(METRICS["mape"].compute("regression", np.array([0.0, 2.0, 4.0]), answers))

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 import yaml
 
 from sluice.config.policy import Policy
-from sluice.home import CONFIGS
+from sluice.home import CONFIGS, PROJECT
 from sluice.rollout.facts import Arm, Facts
 from sluice.rollout.latency import bucket_of
 from sluice.rollout.log import Derived
@@ -17,6 +18,8 @@ from sluice.rollout.phases import Phase
 from sluice.rollout.state import Rollout, start
 
 RATE, ERRORS = 150, 0.01
+VECTORS = json.loads((PROJECT / "tests/sluice/rollout/vectors.json").read_text(encoding="utf-8"))
+"""Published figures of every test."""
 
 
 def read_policy(name: str) -> Policy:
@@ -52,9 +55,8 @@ def facts_of(
     n_c = int(rng.poisson(RATE * (weight or 1.0)))
     n_b = int(rng.poisson(RATE * (1 - weight)))
     arm = arm_of(n_c, int(rng.binomial(n_c, candidate)), rng, slower)
-    shadow = Arm(**{**vars(arm), "compared": float(n_c), "differing": 0.0})
     return Facts(
-        candidate=shadow,
+        candidate=replace(arm, compared=float(n_c)),
         champion=arm_of(n_b, int(rng.binomial(n_b, ERRORS)), rng),
         epoch=state.epoch,
         champion_alarm=-1.0,
@@ -76,7 +78,6 @@ def drive(
     ticks: int,
     candidate: float = ERRORS,
     slower: float = 1.0,
-    smoke: bool = True,
 ) -> Iterator[Derived]:
     """Step a rollout on traffic until it is over, at most so many ticks."""
     for _ in range(ticks):

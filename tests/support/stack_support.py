@@ -36,8 +36,35 @@ def run_prefect(*arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def deploy_all() -> "subprocess.CompletedProcess[str]":
-    return run_prefect("deploy", "--all", "--prefect-file", str(FILE), "--no-prompt")
+def deploy(file: Path = FILE, prune: bool = False) -> list[str]:
+    """Deploy a file to the session's server; give what was reported."""
+    from tasks.deployment import deploy_file
+
+    lines: list[str] = []
+    deploy_file(file, lines.append, prune)
+    return lines
+
+
+def remove_all() -> None:
+    """Remove every deployment and the pool from the session's server."""
+    for item in find_deployments().values():
+        remove_deployment(item)
+    ask(lambda client: client.delete_work_pool(POOL))
+
+
+def remove_deployment(item: Any) -> None:
+    resource = f"prefect.deployment.{item.id}"
+    ask(lambda client: client.delete_resource_owned_automations(resource))
+    ask(lambda client: client.delete_deployment(item.id))
+
+
+def find_runs(deployment: Any) -> list[Any]:
+    """Give a deployment's flow runs but for those that a schedule made."""
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
+
+    one = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
+    found = ask(lambda client: client.read_flow_runs(deployment_filter=one))
+    return [run for run in found if not run.auto_scheduled]
 
 
 def ask(question: Callable[[Any], Any]) -> Any:
@@ -63,13 +90,13 @@ def find_deployments() -> dict[str, Any]:
 
 
 @contextmanager
-def run_worker(log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def run_worker(log: Path, **variables: str) -> Iterator["subprocess.Popen[bytes]"]:
     """A worker in a process group of its own, which is empty when the block has ended."""
     command = [sys.executable, "-c", LAUNCH, "worker", "start", "--pool", POOL, "--name", "one"]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            env={**os.environ, "PREFECT_WORKER_QUERY_SECONDS": "1"},
+            env={**os.environ, "PREFECT_WORKER_QUERY_SECONDS": "1", **variables},
             cwd=log.parent,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -107,3 +134,10 @@ def await_final(run: Any, seconds: float = RUN_SECONDS) -> Any:
         return state if state.is_final() else None
 
     return await_answer(read_final, seconds)
+
+
+def count_versions(home: Home, service: str = "employment") -> int:
+    """Count the model versions that a home's registry holds of a service."""
+    from mlflow import MlflowClient
+
+    return len(MlflowClient(home.tracking_uri).search_model_versions(f"name='{service}'"))

@@ -1,15 +1,20 @@
 """What several test files ask of a run that ended."""
 
+import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from sluice.home import CONFIGS, SAMPLES, Home
+from sluice.config.data import DataConfig
+from sluice.home import CONFIGS, SAMPLES, SUITES, Home
 from sluice.profile.columns import ColumnFacts, describe_column, kind_of_type
 
 
@@ -21,6 +26,31 @@ def facts_of(**columns: list[Any]) -> tuple[ColumnFacts, ...]:
         kind, reason = kind_of_type(column, name, "test")
         found.append(describe_column(name, column, kind, reason, "test")[1])
     return tuple(found)
+
+
+def find_port() -> int:
+    """Give a port of loopback on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def small_config(*features: str) -> DataConfig:
+    """Configure a table with a column of each kind, by an id of whole numbers."""
+    return DataConfig(
+        id="key",
+        target="label",
+        columns={
+            "key": "integer",
+            "size": "number",
+            "name": "text",
+            "flag": "boolean",
+            "seen": "timestamp",
+            "label": "integer",
+        },
+        features=features,
+        suite="none",
+    )
 
 
 def session_root() -> Path:
@@ -96,6 +126,25 @@ def run_sluice(
     )
 
 
+@contextmanager
+def start_sluice(
+    *arguments: str, home: Path, **variables: str
+) -> Iterator["subprocess.Popen[str]"]:
+    """Start the command line in a process of its own, which is gone when the block has ended."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows", *arguments],
+        env={**os.environ, "SLUICE_HOME": str(home), "PYTHONUNBUFFERED": "1", **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def write_service(folder: Path, name: str, *changes: tuple[str, str]) -> Path:
     """Write the default service's file under another name, each change one text for another."""
     text = (CONFIGS / "employment.yaml").read_text(encoding="utf-8")
@@ -129,6 +178,28 @@ def describe_state(home: Home) -> dict[str, Any]:
     }
 
 
+def runs_of(home: Home, service: str = "employment") -> list[Any]:
+    """Give a service's registry runs as MLflow has them, by start."""
+    from sluice.adapters.registry.store import Store
+
+    store = Store(home.tracking_uri, home.model_artifacts)
+    return sorted(store.list_runs(service, {}), key=lambda run: run.info.start_time)
+
+
+def spans_of(home: Home, service: str = "employment") -> list[tuple[float, float]]:
+    """When each release of a service opened and ended its registry run, by start."""
+    infos = [run.info for run in runs_of(home, service)]
+    return [(info.start_time, info.end_time or float("inf")) for info in infos]
+
+
+def versions_of(home: Home, service: str = "employment") -> dict[int, str]:
+    """Give the flow run that registered each version of a service's model, by version."""
+    from sluice.adapters.registry.store import Store
+
+    found = Store(home.tracking_uri, home.model_artifacts).list_versions(service)
+    return {item.version: item.tags["prefect.flow_run_id"] for item in found}
+
+
 def logs_of(state: Any) -> list[str]:
     """Give the lines that the server keeps of a flow run, its tasks' included."""
     from prefect.client.orchestration import get_client
@@ -149,3 +220,13 @@ def states_of(run: Any) -> list[str]:
         found = client._client.get("/task_run_states/", params={"task_run_id": str(run.id)})
     states = sorted(found.raise_for_status().json(), key=lambda item: str(item["timestamp"]))
     return [str(item["name"]) for item in states]
+
+
+def edit_suite(folder: Path, edit: Callable[[list[dict[str, Any]]], Any]) -> Path:
+    """Copy the suites to a folder, with the rules of the default one edited."""
+    shutil.copytree(SUITES, folder)
+    path = folder / "expectations" / "employment.json"
+    values = json.loads(path.read_text())
+    edit(values["expectations"])
+    path.write_text(json.dumps(values))
+    return folder

@@ -1,4 +1,4 @@
-"""Waiting for the service's lease, and answering a change of data once."""
+"""Waiting for the service's lease, and losing it."""
 
 import threading
 import time
@@ -8,12 +8,11 @@ import pytest
 from prefect import flow
 
 from sluice.adapters.control.store import open_control
-from sluice.config.loading import load_service
 from sluice.control.lease import Lease
-from sluice.errors import BiasFound, DataMissing
+from sluice.errors import DataMissing
 from sluice.home import Home, find_home
 from support import logs_of
-from tasks.control import answer_cause, await_lease, confirm_lease, hold_release
+from tasks.control import await_lease, hold_release
 from tasks.outcome import read_failure, state_failure
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
@@ -29,26 +28,21 @@ def wait_for(holder: str, patience: float) -> Any:
 
 @flow(**SETTINGS)
 @state_failure
-def answer(cause: str, version: int, failing: str = "") -> str:
-    errors = {"gate": BiasFound("found"), "refusal": DataMissing("none")}
-    config = load_service("employment", "development")
-    with (
-        hold_release("employment") as lease,
-        answer_cause(config, lease, version, cause) as other,
-    ):
-        if failing and not other:
-            raise errors[failing]
-        return other
-
-
-@flow(**SETTINGS)
-@state_failure
-def lose_lease() -> None:
+def lose_lease(error: Exception | None = None) -> None:
     control = open_control(find_home())
     with hold_release("employment") as lease:
         while not control.leases.take(control.leases.find(*KEY), "second", 15):
             pass
-        confirm_lease(lease)
+        if error:
+            raise error
+        control.leases.renew(lease)
+
+
+@flow(**SETTINGS)
+@state_failure
+def fail_within() -> None:
+    with hold_release("employment"):
+        raise DataMissing("none")
 
 
 def hold(home: Home, ttl: float) -> Lease:
@@ -90,24 +84,12 @@ def test_one_who_lost_the_lease_ends_at_once(home: Home) -> None:
     assert open_control(home).leases.find(*KEY).holder == "second"
 
 
-def test_a_change_of_data_is_answered_once(home: Home) -> None:
-    assert answer("data.changed", 2) == ""
-    other = answer("data.changed", 2)
-    assert other.startswith("data v2, configuration ")
-    assert other.endswith("registered it")
-    assert answer("data.changed", 3) == ""
+def test_what_stops_one_who_lost_the_lease_is_told_as_the_loss(home: Home) -> None:
+    state = lose_lease(FileNotFoundError("scratch"), return_state=True)
+    assert read_failure(state)[0] == "LeaseLost"
 
 
-def test_a_release_by_hand_is_never_skipped(home: Home) -> None:
-    assert [answer("by hand", 2) for _ in range(2)] == ["", ""]
-    assert open_control(home).causes.list_claims("employment") == []
-
-
-def test_a_gate_that_halted_has_answered(home: Home) -> None:
-    assert answer("data.changed", 2, "gate", return_state=True).is_failed()
-    assert answer("data.changed", 2).endswith("was halted by BiasFound")
-
-
-def test_a_refusal_leaves_the_cause_to_the_next(home: Home) -> None:
-    assert answer("data.changed", 2, "refusal", return_state=True).is_failed()
-    assert answer("data.changed", 2) == ""
+def test_an_error_under_a_lease_that_is_still_held_stays_what_it_is(home: Home) -> None:
+    state = fail_within(return_state=True)
+    assert read_failure(state)[0] == "DataMissing"
+    assert open_control(home).leases.find(*KEY).is_free

@@ -22,6 +22,12 @@ def ask(verdict: Verdict, service: str) -> str:
     return pass_gate(verdict, service, "http://127.0.0.1:5000/#/runs/1").outcome.value
 
 
+@flow(persist_result=False, result_serializer="json")
+@state_failure
+def ask_leniently(verdict: Verdict, service: str) -> str:
+    return pass_gate(verdict, service, "", "approve").outcome.value
+
+
 def make_verdict(gate: str, outcome: Outcome, notices: tuple[str, ...] = ()) -> Verdict:
     check = Check("auc floor", outcome, 0.79, (0.78, 0.795), 0.8, ">=", "", 2412)
     return Verdict(gate, outcome, (check,), "auc .790, floor .800", "train again", notices)
@@ -46,6 +52,27 @@ def test_verdict_that_does_not_pass_halts(gate: str, outcome: Outcome, error: st
     assert gate_runs_of(state)[gate].run_count == 1
     table = json.loads(artifacts_of(state)[f"alpha-verdict-{gate}"].data)
     assert table[0]["outcome"] == outcome.value
+
+
+def test_insufficient_evaluation_left_to_a_person_is_published_and_goes_on(api: str) -> None:
+    verdict = make_verdict("evaluation", Outcome.INSUFFICIENT)
+    state = ask_leniently(verdict, "left-open", return_state=True)
+    assert state.result() == "insufficient"
+    assert "left-open-verdict-evaluation" in artifacts_of(state)
+    assert await_event(api, "gate.open", "sluice.service.left-open")["payload"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("gate", "outcome"),
+    [
+        ("evaluation", Outcome.FAIL),
+        ("data", Outcome.INSUFFICIENT),
+        ("bias", Outcome.INSUFFICIENT),
+        ("parity", Outcome.INSUFFICIENT),
+    ],
+)
+def test_nothing_else_is_left_to_a_person(gate: str, outcome: Outcome) -> None:
+    assert ask_leniently(make_verdict(gate, outcome), "alpha", return_state=True).is_failed()
 
 
 def test_verdict_that_passes_goes_on_and_shows_its_notices() -> None:

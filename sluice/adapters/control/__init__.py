@@ -1,1 +1,1 @@
-"""The control store's tables: leases, causes, approvals."""
+"""The control store's tables: leases, causes, approvals, watermarks."""

@@ -13,6 +13,7 @@ from sluice.errors import DecisionRefused
 KEY = ("service", "version", "verdict_digest")
 CLOCK = "the deadline"
 LATE = "nobody decided in time"
+NEWER = "a newer version"
 
 
 class Approvals:
@@ -65,7 +66,9 @@ class Approvals:
             state = found.answer_at(now)
         if state is Answer.EXPIRED:
             self.expire(approval.service, now)
-        raise DecisionRefused(f"{_name(approval)} is {state} already; the log of decisions has why")
+        raise DecisionRefused(
+            f"{_name(approval)} is {state} already; next: `sluice show {approval.service}` has why"
+        )
 
     def expire(self, service: str, now: datetime) -> list[Approval]:
         """Close a service's requests that nobody answered in time, log it, and give them."""
@@ -78,6 +81,20 @@ class Approvals:
             return [
                 _settle(connection, item, item.decide(Answer.EXPIRED, CLOCK, LATE, now))
                 for item in late
+            ]
+
+    def supersede(self, service: str, version: int, now: datetime) -> list[Approval]:
+        """Close the open requests for versions older than this one, log it, and give them."""
+        with self._database.transact("closing approvals of older versions") as connection:
+            older = [
+                item
+                for item in _read_all(connection, service)
+                if item.answer is Answer.PENDING and item.version < version
+            ]
+            why = f"v{version} was registered while it waited"
+            return [
+                _settle(connection, item, item.decide(Answer.SUPERSEDED, NEWER, why, now))
+                for item in older
             ]
 
     def find(self, service: str, version: int, verdict_digest: str) -> Approval | None:

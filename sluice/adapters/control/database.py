@@ -72,7 +72,8 @@ def insert_once(connection: Connection, table: Table, values: dict[str, Any]) ->
     """Insert a row unless one with its key is there; say whether it was inserted."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     statement = dialect.insert(table).values(**values).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount == 1
+    kept = statement.execution_options(preserve_rowcount=True)  # Postgres forgets it otherwise
+    return connection.execute(kept).rowcount == 1
 
 
 def _read_url(text: str) -> URL:

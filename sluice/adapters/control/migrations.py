@@ -3,9 +3,9 @@
 A new step is appended with the next number. A step that was published is not edited.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, inspect, select, text
 
@@ -43,7 +43,8 @@ class Step:
     number: int
     name: str
     statements: tuple[str, ...]
-    freezes_decisions: bool = False
+    by_dialect: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What each dialect says in its own words, after the statements."""
 
 
 MIGRATIONS = (
@@ -74,7 +75,16 @@ MIGRATIONS = (
             verdict_digest TEXT NOT NULL, answer TEXT NOT NULL, decided_by TEXT NOT NULL,
             why TEXT NOT NULL, at TEXT NOT NULL)""",
         ),
-        freezes_decisions=True,
+        by_dialect=FREEZE_DECISIONS,
+    ),
+    Step(
+        3,
+        "watermarks",
+        (
+            """CREATE TABLE watermarks (
+            service TEXT NOT NULL, what TEXT NOT NULL, mark TEXT NOT NULL,
+            announced TEXT NOT NULL, PRIMARY KEY (service, what))""",
+        ),
     ),
 )
 
@@ -141,7 +151,7 @@ def _read_steps(connection: Connection) -> set[int]:
 
 def _apply(connection: Connection, step: Step) -> None:
     dialect = connection.dialect.name
-    statements = step.statements + (FREEZE_DECISIONS[dialect] if step.freezes_decisions else ())
+    statements = step.statements + step.by_dialect.get(dialect, ())
     for statement in statements:
         connection.exec_driver_sql(statement.replace("{identity}", IDENTITY[dialect]))
     connection.execute(STEPS.insert().values(number=step.number, name=step.name))

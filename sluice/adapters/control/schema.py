@@ -54,3 +54,11 @@ DECISIONS = Table(
     Column("why", Text, nullable=False),
     Column("at", Text, nullable=False),
 )
+WATERMARKS = Table(
+    "watermarks",
+    METADATA,
+    Column("service", Text, primary_key=True),
+    Column("what", Text, primary_key=True),
+    Column("mark", Text, nullable=False),
+    Column("announced", Text, nullable=False),
+)

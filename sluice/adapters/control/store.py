@@ -8,6 +8,7 @@ from sluice.adapters.control.causes import Causes
 from sluice.adapters.control.database import Database
 from sluice.adapters.control.leases import Leases
 from sluice.adapters.control.migrations import migrate
+from sluice.adapters.control.watermarks import Watermarks
 from sluice.home import Home
 
 
@@ -19,6 +20,7 @@ class Control:
         self.leases = Leases(database)
         self.causes = Causes(database)
         self.approvals = Approvals(database)
+        self.watermarks = Watermarks(database)
 
     def prepare(self) -> list[int]:
         """Make the store, or bring its schema up to date; give the steps that were missing.

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from sluice.adapters.registry.faults import check_database, find_database, impor
 from sluice.adapters.registry.versions import (
     SERVING_FOLDER,
     ModelVersionRef,
+    fit_description,
     read_version,
     write_model,
 )
@@ -102,14 +103,24 @@ class Store:
 
     def find_version(self, service: str, run_id: str) -> ModelVersionRef | None:
         """Give the version that the run registered, None where there is none yet."""
-        found = self.client().search_model_versions(f"name='{service}' and run_id='{run_id}'")
-        return read_version(found[0]) if found else None
+        found = self.list_versions(service, f"run_id='{run_id}'")
+        return found[0] if found else None
 
-    def find_run(self, service: str, tag: str, value: str) -> str:
-        """Give the newest run of the service that carries the tag, empty where there is none."""
-        filters = f"tags.`{tag}` = '{value}'"
-        found = self.client().search_runs([self.find_experiment(service)], filters, max_results=1)
-        return str(found[0].info.run_id) if found else ""
+    def list_versions(self, service: str, filters: str = "") -> list[ModelVersionRef]:
+        """Give the service's versions that the filter lets through, without their aliases."""
+        wanted = " and ".join(item for item in (f"name='{service}'", filters) if item)
+        return [read_version(found) for found in self.client().search_model_versions(wanted)]
+
+    def tag_version(self, service: str, version: int, tag: str, value: str) -> None:
+        """Put a tag on a version."""
+        self.client().set_model_version_tag(service, str(version), tag, value)
+
+    def list_runs(self, service: str, tags: Mapping[str, str], status: str = "") -> list[Any]:
+        """Give the service's runs that carry the tags and have the status, newest first."""
+        filters = [f"tags.`{tag}` = '{value}'" for tag, value in tags.items()]
+        filters += [f"attributes.status = '{status}'"] if status else []
+        experiment = self.find_experiment(service)
+        return list(self.client().search_runs([experiment], " and ".join(filters)))
 
     def find_record(self, run_id: str) -> Any:
         """Give MLflow's record of the run's model, made where there is none.
@@ -186,7 +197,7 @@ class Store:
             source,
             run_id=record.source_run_id,
             tags=tags,
-            description=description,
+            description=fit_description(description),
             model_id=record.model_id,
         )
         return read_version(found)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sluice.control.approval import ANSWER, MAY_BE_OPEN, Answer, say_not_approved
 from sluice.errors import PromotionRefused
 from sluice.verdict import Outcome
 
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 MODEL_FILE = "model.skops"
 SERVING_FOLDER = "serving"
 VERDICT = "sluice.verdict."
+FLOW_RUN = "prefect.flow_run_id"
+REGISTERED, ORPHANED = "sluice.registered", "sluice.orphaned"
+"""Tags of a version: the alias it was registered as; that its run lost its lease before that."""
+DESCRIPTION_LENGTH = 5000
+"""Longest description of a version: MLflow's schema says so, and Postgres means it."""
+CUT = "\n\nCut here; the whole of it is among the run's files.\n"
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
 
 
@@ -54,6 +61,14 @@ def read_version(found: Any) -> ModelVersionRef:
         uri=f"models:/{found.name}/{found.version}",
         aliases=tuple(found.aliases),
     )
+
+
+def fit_description(text: str) -> str:
+    """Cut a description that is too long after a whole line, and say so at its end."""
+    if len(text) <= DESCRIPTION_LENGTH:
+        return text
+    kept = text[: DESCRIPTION_LENGTH - len(CUT)]
+    return (kept.rpartition("\n")[0] or kept).rstrip() + CUT
 
 
 def write_model(
@@ -96,17 +111,28 @@ def _pin_requirements() -> list[str]:
 
 
 def check_verdicts(version: ModelVersionRef) -> None:
-    """Refuse a version of which not every gate said `pass`.
+    """Refuse a version of which not every gate said `pass`, or that a person did not approve.
+
+    A person may have approved an evaluation that was insufficient; nothing else is let through.
 
     Raises:
-        PromotionRefused: a verdict is another, or there is none.
+        PromotionRefused: a verdict is another, there is none, or approval is missing.
     """
+    answer = version.tags.get(ANSWER, Answer.APPROVED)
+    if answer != Answer.APPROVED:
+        raise PromotionRefused(say_not_approved(version.service, version.version, answer))
+    approved = ANSWER in version.tags
     verdicts = {
         key.removeprefix(VERDICT): outcome
         for key, outcome in sorted(version.tags.items())
         if key.startswith(VERDICT)
     }
-    missed = [f"{gate} {told}" for gate, told in verdicts.items() if told != Outcome.PASS]
+    missed = [
+        f"{gate} {told}"
+        for gate, told in verdicts.items()
+        if told != Outcome.PASS
+        and not (approved and gate == MAY_BE_OPEN and told == Outcome.INSUFFICIENT)
+    ]
     if not verdicts or missed:
         found = ", ".join(missed) or "it carries no verdict"
         raise PromotionRefused(

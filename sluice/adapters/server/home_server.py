@@ -11,13 +11,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import IO
 
 from sluice.adapters.file_lock import hold_lock, try_lock
+from sluice.adapters.server.background import last_line
 from sluice.adapters.server.health import is_healthy, is_of_home
+from sluice.adapters.server.port_user import name_user
 from sluice.adapters.server.process import (
     ServerRecord,
     is_alive,
@@ -86,6 +88,21 @@ def run_server(home: Home, port: int = 4200, *, report: Callable[[str], None]) -
             _leave(home, users)
 
 
+def revive_server(home: Home, port: int, report: Callable[[str], None]) -> None:
+    """Start the home's server again on its port; only for who uses it already.
+
+    Raises:
+        ServerUnavailable: the port is taken meanwhile, or it does not come up.
+    """
+    with hold_lock(home.root / "server.lock", START_SECONDS, _tell_waiting(report)):
+        if is_alive(home):
+            return  # another user was faster
+        if not is_free(port):
+            user = name_user(port) or "another program"
+            raise ServerUnavailable(f"port {port} of the Prefect server is taken by {user}")
+        _start(home, port, report)
+
+
 def _find_named(home: Home) -> str:
     """Give the server that the caller's environment names, empty if it names none but our own."""
     named = os.environ.get("PREFECT_API_URL", "").rstrip("/")
@@ -139,7 +156,8 @@ def _start(home: Home, port: int, report: Callable[[str], None]) -> ServerRecord
     log = home.logs / "prefect-server.log"
     for candidate in range(port, port + PORTS):
         if not is_free(candidate):
-            report(f"port {candidate} is taken by another program; trying {candidate + 1}")
+            user = name_user(candidate) or "another program"
+            report(f"port {candidate} is taken by {user}; trying {candidate + 1}")
             continue
         first = "" if (home.prefect / "prefect.db").exists() else "; it makes its database first"
         report(f"starting the Prefect server at http://127.0.0.1:{candidate}{first}")
@@ -152,7 +170,7 @@ def _start(home: Home, port: int, report: Callable[[str], None]) -> ServerRecord
             raise
         stop_process(home, record)  # it ended by itself: only collected
         if is_free(candidate):
-            raise ServerUnavailable(f"the Prefect server ended while starting: {_last_line(log)}")
+            raise ServerUnavailable(f"the Prefect server ended while starting: {last_line(log)}")
         # Somebody took the port between our look and the server's own.
     raise ServerUnavailable(f"ports {port} to {port + PORTS - 1} are all taken; free one of them")
 
@@ -227,11 +245,3 @@ def _users_file(home: Home) -> Path:
 
 def _page(record: ServerRecord) -> str:
     return record.api.removesuffix("/api")
-
-
-def _last_line(log: Path) -> str:
-    with suppress(OSError):
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        if lines:
-            return f"{lines[-1].strip()} (all of it in {log})"
-    return f"see {log}"

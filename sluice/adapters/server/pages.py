@@ -2,72 +2,90 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
+from sluice.adapters.server.background import BackgroundProcess, start_background
+from sluice.adapters.server.port_user import name_user
 from sluice.adapters.server.process import HOST, is_free
 from sluice.errors import ServerUnavailable
 from sluice.home import Home
 
 PORT, PORTS = 5000, 20
-START_SECONDS, STOP_SECONDS = 90.0, 3.0
+START_SECONDS, STOP_SECONDS, POLL_SECONDS = 90.0, 3.0, 0.2
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that nobody here asks
+}
 
 
 @contextmanager
-def run_registry_pages(home: Home, report: Callable[[str], None]) -> Iterator[str]:
-    """Serve the registry's pages on port 5000 or the next free one; give their address.
+def run_registry_pages(
+    home: Home, report: Callable[[str], None], port: int = PORT
+) -> Iterator[str]:
+    """Serve the registry's pages on the port or the next free one; give their address.
 
     Raises:
         ServerUnavailable: they do not come up.
     """
-    port = next((item for item in range(PORT, PORT + PORTS) if is_free(item)), 0)
-    if not port:
-        raise ServerUnavailable(f"ports {PORT} to {PORT + PORTS - 1} are all taken; free one")
-    if port != PORT:
-        report(f"port {PORT} is taken; the MLflow pages come at {port}")
-    home.logs.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", HOST]
-    command += ["--port", str(port), "--backend-store-uri", home.tracking_uri]
-    command += ["--default-artifact-root", home.model_artifacts.as_uri()]
-    with (home.logs / "mlflow-pages.log").open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603
-            command,
-            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    chosen = choose_port(port, report)
+    pages = start_pages(home, chosen, {})
     try:
-        address = f"http://{HOST}:{port}"
-        _await_pages(process, address, str(home.logs / "mlflow-pages.log"))
-        yield address
+        await_pages(pages, chosen)
+        yield give_address(chosen)
     finally:
-        _stop(process)
+        pages.stop(signal.SIGTERM, STOP_SECONDS)
 
 
-def _await_pages(process: "subprocess.Popen[bytes]", address: str, log: str) -> None:
+def choose_port(port: int, report: Callable[[str], None]) -> int:
+    """Give the port, or the next free one where another program has it.
+
+    Raises:
+        ServerUnavailable: all of the next ones are taken, too.
+    """
+    chosen = next((item for item in range(port, port + PORTS) if is_free(item)), 0)
+    if not chosen:
+        raise ServerUnavailable(f"ports {port} to {port + PORTS - 1} are all taken; free one")
+    if chosen != port:
+        user = name_user(port) or "another program"
+        report(f"port {port} is taken by {user}; the MLflow pages come at {chosen}")
+    return chosen
+
+
+def start_pages(home: Home, port: int, mark: Mapping[str, str]) -> BackgroundProcess:
+    """Start the pages' server, which does not yet answer; `mark` goes into its environment."""
+    arguments = ["-m", "mlflow", "server", "--workers", "1", "--host", HOST]
+    arguments += ["--port", str(port), "--backend-store-uri", home.tracking_uri]
+    arguments += ["--default-artifact-root", home.model_artifacts.as_uri()]
+    environment = {**os.environ, **QUIET, **mark}
+    log = home.logs / "mlflow-pages.log"
+    return start_background("the MLflow server", arguments, environment, log, home.root)
+
+
+def await_pages(pages: BackgroundProcess, port: int) -> None:
+    """Wait until the pages answer.
+
+    Raises:
+        ServerUnavailable: they ended instead, or do not answer in time.
+    """
     deadline = time.monotonic() + START_SECONDS
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise ServerUnavailable(f"the MLflow pages ended while starting; see {log}")
+        if not pages.is_alive:
+            raise ServerUnavailable(f"{pages.tell_end()}, while starting")
         with suppress(urllib.error.URLError, OSError):
-            opener.open(f"{address}/health", timeout=2).close()
+            opener.open(f"{give_address(port)}/health", timeout=2).close()
             return
-        time.sleep(0.2)
-    raise ServerUnavailable(f"the MLflow pages do not answer at {address}; see {log}")
+        time.sleep(POLL_SECONDS)
+    raise ServerUnavailable(
+        f"the MLflow pages do not answer at {give_address(port)}; see {pages.log}"
+    )
 
 
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
-            return
+def give_address(port: int) -> str:
+    """Give the address of the pages on a port."""
+    return f"http://{HOST}:{port}"

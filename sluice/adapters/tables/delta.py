@@ -87,6 +87,16 @@ def latest_version(uri: Path, service: str) -> int:
         return int(_open_table(uri).version())
 
 
+def count_rows(uri: Path, version: int) -> int:
+    """Give the rows of one version from its log, without reading any.
+
+    Raises:
+        DataUnavailable: the table cannot be reached.
+    """
+    with _reaching(uri):
+        return int(_open_table(uri, version).count())
+
+
 def list_versions(uri: Path, service: str) -> list[DataVersion]:
     """Give every version that was written with its hashes, oldest first, without reading rows.
 

@@ -54,7 +54,7 @@ def check_file(path: Path) -> None:
     if not exists:
         raise DataInvalid(f"{path}: no such file")
     if not regular:
-        raise DataInvalid(f"{path}: found a folder, allowed: one file")
+        raise DataInvalid(f"{path}: found a folder, allowed: one file, or a Delta table")
     if size == 0:
         raise DataInvalid(f"{path}: the file is empty")
 

@@ -190,6 +190,8 @@ def _detail_comparison(comparison: Comparison, level: float) -> dict[str, Any]:
 
 def _to_plain(value: Any) -> Any:
     """Give a number, or a time as ISO 8601 text, that JSON can hold."""
+    if isinstance(value, str):
+        return value
     if hasattr(value, "isoformat"):
         return value.isoformat()
     return int(value) if float(value).is_integer() else float(value)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sluice.config.policy_file import hash_policy, list_policies, load_policy
+from sluice.config.policy import hash_policy
+from sluice.config.policy_file import list_policies, load_policy
 from sluice.errors import ConfigInvalid
 from sluice.home import CONFIGS
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sluice.control.cause import Claim
+from sluice.control.cause import Claim, name_data_cause
 from sluice.control.lease import Lease
 
 LEASE = Lease("employment", "release").take("first", 15.0)
@@ -27,3 +27,7 @@ def test_an_open_claim_passes_on_with_its_lease(lease: Lease) -> None:
 
 def test_a_settled_claim_never_passes_on() -> None:
     assert not SETTLED.may_pass_to("run 2", LEASE.take("second", 15.0))
+
+
+def test_a_data_version_under_a_configuration_is_named_by_both() -> None:
+    assert name_data_cause(2, "0123456789abcdef") == "data v2, configuration 0123456789ab"

@@ -6,24 +6,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from sluice.config.data import DataConfig
 from sluice.data.schema import arrow_schema, check_schema, find_misfit
 from sluice.errors import DataInvalid
+from support import small_config
 
-CONFIG = DataConfig(
-    id="key",
-    target="label",
-    columns={
-        "key": "integer",
-        "size": "number",
-        "name": "text",
-        "flag": "boolean",
-        "seen": "timestamp",
-        "label": "integer",
-    },
-    features=("size", "name"),
-    suite="none",
-)
+CONFIG = small_config("size", "name")
 
 
 def make_table(**changes: Any) -> pa.Table:

@@ -1,16 +1,13 @@
 """The breaker and the sample ratio: published vectors and figures."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from rollout_support import VECTORS
 from sluice.rollout.breaker import Breaker
 from sluice.rollout.sample_ratio import THRESHOLD, weigh_ratio
-
-VECTORS = json.loads((Path(__file__).parent / "vectors.json").read_text(encoding="utf-8"))
 
 
 def trip(failures: "np.typing.ArrayLike") -> int | None:

@@ -1,7 +1,5 @@
 """E-values of a block: published vectors, exact expectations, laws."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from rollout_support import VECTORS
 from sluice.rollout.boundary import Boundary, project
 from sluice.rollout.evidence import Block, Side, weigh_block
 
-VECTORS = json.loads((Path(__file__).parent / "vectors.json").read_text(encoding="utf-8"))
 BOUNDARIES = [
     Boundary(1, 0.005),
     Boundary(1, 0.0),

@@ -7,11 +7,29 @@ import pytest
 
 from rollout_support import LAPTOP, arm_of, begin, drive, facts_of, run_to
 from sluice.rollout.facts import Facts, Units
-from sluice.rollout.phases import Action, Command, Phase, Verb
+from sluice.rollout.machine import step
+from sluice.rollout.phases import ALLOWED, Action, Command, Decision, Phase, Verb
+from sluice.rollout.state import Rollout
 
 
 def command(action: Action) -> Command:
     return Command(action, "ada", "because")
+
+
+def begin_step(
+    state: Rollout, facts: Facts, given: Command | None = None
+) -> tuple[Rollout, Decision]:
+    return step(state, facts, given, LAPTOP)
+
+
+def fail_until_it_leaves(state: Rollout, rng: np.random.Generator, ticks: int) -> Rollout:
+    """Step on traffic on which three in ten fail, until the phase is another."""
+    phase = state.phase
+    for _ in range(ticks):
+        state, _ = begin_step(state, facts_of(state, rng, candidate=0.3))
+        if state.phase is not phase:
+            break
+    return state
 
 
 def test_healthy_candidate_walks_through_every_stage() -> None:
@@ -51,12 +69,6 @@ def test_what_is_missing_holds_and_lets_the_lease_lapse() -> None:
     assert state.phase is Phase.HOLDING
     assert not state.renews
     assert state.seen.blocks == blocks
-
-
-def begin_step(state, facts, given=None):  # type: ignore[no-untyped-def]
-    from sluice.rollout.machine import step
-
-    return step(state, facts, given, LAPTOP)
 
 
 @pytest.mark.parametrize(
@@ -139,12 +151,7 @@ def test_paused_rollout_still_rolls_back_and_never_goes_on() -> None:
         quiet, decision = begin_step(quiet, facts_of(quiet, rng))
         assert decision.verb is Verb.HOLD
     assert (quiet.phase, quiet.seen.blocks) == (Phase.PAUSED, state.seen.blocks)
-    failing = paused
-    for _ in range(100):
-        failing, _ = begin_step(failing, facts_of(failing, rng, candidate=0.3))
-        if failing.phase is not Phase.PAUSED:
-            break
-    assert failing.phase is Phase.ROLLING_BACK
+    assert fail_until_it_leaves(paused, rng, ticks=100).phase is Phase.ROLLING_BACK
 
 
 def test_frozen_pause_comes_back_as_a_pause() -> None:
@@ -176,8 +183,6 @@ def test_pause_rule_waits_for_a_person_who_may_override_it() -> None:
 @pytest.mark.parametrize("action", list(Action))
 @pytest.mark.parametrize("phase", [Phase.PENDING, Phase.CANARY, Phase.DONE])
 def test_command_is_obeyed_or_refused_with_words(action: Action, phase: Phase) -> None:
-    from sluice.rollout.phases import ALLOWED
-
     state = begin() if phase is Phase.PENDING else run_to(phase)
     after, decision = begin_step(state, Facts(), command(action))
     if state.phase in ALLOWED[action]:
@@ -204,29 +209,18 @@ def test_soak_rolls_back_on_errors_and_waits_for_traffic() -> None:
     assert decision.reason == "soak: no traffic"
     assert silent.renews
     rng = np.random.default_rng(13)
-    failing = silent
-    for _ in range(10):
-        failing, _ = begin_step(failing, facts_of(failing, rng, candidate=0.3))
-        if failing.phase is not Phase.SOAK:
-            break
-    assert failing.phase is Phase.ROLLING_BACK
+    assert fail_until_it_leaves(silent, rng, ticks=10).phase is Phase.ROLLING_BACK
 
 
 def test_stage_that_is_not_proved_by_its_maximum_holds_or_rolls_back_as_configured() -> None:
     rng = np.random.default_rng(14)
-    steps = list(drive(begin(), rng, ticks=150, candidate=0.03, smoke=True))
+    steps = list(drive(begin(), rng, ticks=150, candidate=0.03))
     assert steps[-1].state.phase in (Phase.HOLDING, Phase.ROLLED_BACK)
-    stages = tuple(replace_stage(stage) for stage in LAPTOP.stages)
+    stages = tuple(stage.model_copy(update={"on_max": "roll_back"}) for stage in LAPTOP.stages)
     strict = LAPTOP.model_copy(update={"stages": stages})
     state = begin(strict)
-    from sluice.rollout.machine import step
-
     for _ in range(150):
         state, decision = step(state, replace(facts_of(state, rng), smoke=None), None, strict)
         if decision.verb is Verb.ROLL_BACK:
             break
     assert decision.rule == "on_max"
-
-
-def replace_stage(stage):  # type: ignore[no-untyped-def]
-    return stage.model_copy(update={"on_max": "roll_back"})

@@ -1,6 +1,7 @@
 """Laws of the state machine under any facts and commands, in any order."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import settings
@@ -16,7 +17,6 @@ from sluice.rollout.phases import ALLOWED, Action, Command, Decision, Phase, Ver
 from sluice.rollout.state import Rollout, start
 
 counts = st.one_of(st.integers(0, 2000).map(float), st.sampled_from([float("nan"), -1.0]))
-shares = st.floats(0, 1)
 
 
 @st.composite
@@ -85,7 +85,7 @@ class RolloutMachine(RuleBasedStateMachine):
         for _ in range(many):
             weight = self.state.weight(LAPTOP) or 1.0
             arm = arm_of(round(RATE * 5 * weight), 1)
-            shadow = Arm(**{**vars(arm), "compared": arm.requests})
+            shadow = replace(arm, compared=arm.requests)
             facts = Facts(
                 shadow, arm_of(RATE * 5, 7), self.state.epoch, None, False, -3.0, True, True
             )

@@ -1,7 +1,5 @@
 """A rule's evidence in a stage: every published block, and the laws that it must keep."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,13 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rollout_support import VECTORS
 from sluice.rollout.boundary import Boundary
 from sluice.rollout.evidence import Block
 from sluice.rollout.history import History, measure_clustering
 from sluice.rollout.passing import LimitTest
 from sluice.rollout.stage import StageEvidence
-
-VECTORS = json.loads((Path(__file__).parent / "vectors.json").read_text(encoding="utf-8"))
 
 
 def history_of(blocks: list[list[float]]) -> History:

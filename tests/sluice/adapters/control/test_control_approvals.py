@@ -81,6 +81,18 @@ def test_late_requests_are_closed_once(control: Control, asked: Approval) -> Non
     assert control.approvals.expire("employment", LATE) == []
 
 
+def test_a_newer_version_closes_open_requests_for_older_ones(
+    control: Control, asked: Approval
+) -> None:
+    newer = control.approvals.request("employment", 4, DIGEST, DEADLINE)
+    ended = replace(asked, answer=Answer.SUPERSEDED)
+    assert control.approvals.supersede("employment", 4, NOW) == [ended]
+    assert control.approvals.supersede("employment", 4, NOW) == []
+    assert control.approvals.list_requests("employment") == [ended, newer]
+    with pytest.raises(DecisionRefused, match="v3 is superseded already"):
+        control.approvals.decide(asked, Answer.APPROVED, "Ada", "figures hold", NOW)
+
+
 @pytest.mark.parametrize(
     ("answer", "by", "why", "found"),
     [

@@ -14,12 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.compose import make_column_transformer
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
+from sklearn.preprocessing import FunctionTransformer
 
-from sluice.adapters.registry.client import ModelVersionRef, Registry, open_registry
+from sluice.adapters.registry.client import Registry
 from sluice.adapters.registry.faults import translate_faults
 from sluice.adapters.registry.store import Store
 from sluice.data.version import DataVersion
@@ -34,51 +32,6 @@ from sluice.home import Home
 PASSED = {"sluice.verdict.data": "pass", "sluice.verdict.bias": "pass", "sluice.data.version": "4"}
 BOUND = 10.0
 """Seconds within which every call on a locked registry must give up."""
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        yield Home(tmp_path_factory.mktemp("state"))
-
-
-@pytest.fixture(scope="module")
-def registry(home: Home) -> Registry:
-    found = open_registry(home)
-    found.prepare()
-    return found
-
-
-@pytest.fixture(scope="module")
-def rows() -> pd.DataFrame:
-    ages = np.arange(400) % 70
-    return pd.DataFrame({"age": ages, "town": np.where(ages % 3, "a", "b"), "here": ages % 2 == 0})
-
-
-@pytest.fixture(scope="module")
-def pipeline(rows: pd.DataFrame) -> Pipeline:
-    encoder = OneHotEncoder(sparse_output=False, handle_unknown="ignore")
-    columns = make_column_transformer((encoder, ["town"]), remainder="passthrough")
-    model = HistGradientBoostingClassifier(max_iter=5, random_state=0)
-    return make_pipeline(columns, model).fit(rows, rows["age"] > 30)
-
-
-@pytest.fixture
-def service(request: pytest.FixtureRequest) -> str:
-    """A service of the test's own, so that one database serves all tests."""
-    return request.node.name.split("[")[0].replace("_", "-")[:40]
-
-
-@pytest.fixture
-def register(registry: Registry, pipeline: Pipeline, rows: pd.DataFrame, service: str) -> Any:
-    def run(run_id: str = "", tags: dict[str, str] = PASSED) -> ModelVersionRef:
-        run_id = run_id or registry.start_run(service, "a release", {})
-        example = rows.head(3)
-        answers = pipeline.predict(example)
-        return registry.register_model(run_id, service, pipeline, example, answers, tags, "a card")
-
-    return run
 
 
 @pytest.fixture
@@ -186,7 +139,7 @@ def test_the_next_version_is_candidate(registry: Registry, register: Any, servic
 def test_a_version_carries_tags_run_and_data_version(register: Any, service: str) -> None:
     version = register()
     assert version.service == service
-    assert version.tags == PASSED
+    assert version.tags == {**PASSED, "sluice.registered": "champion"}
     assert version.data_version == 4
     assert version.uri == f"models:/{service}/1"
     assert version.run_id
@@ -321,7 +274,7 @@ def test_a_candidate_whose_gates_did_not_all_pass_is_refused(
         registry.promote(service)
     champion = registry.find_alias(service, "champion")
     assert champion is not None
-    assert champion.tags == PASSED
+    assert champion.tags == {**PASSED, "sluice.registered": "champion"}
 
 
 @pytest.mark.parametrize("alias", ["previous", "champion"])

@@ -13,22 +13,10 @@ from sluice.config.loading import load_service
 from sluice.data.schema import arrow_schema
 from sluice.errors import DataInvalid
 from sluice.home import SAMPLES
+from support import small_config
 
 EMPLOYMENT = load_service("employment", "development").data
-CONFIG = DataConfig(
-    id="key",
-    target="label",
-    columns={
-        "key": "integer",
-        "size": "number",
-        "name": "text",
-        "flag": "boolean",
-        "seen": "timestamp",
-        "label": "integer",
-    },
-    features=("size",),
-    suite="none",
-)
+CONFIG = small_config("size")
 HEADER = "key,size,name,flag,seen,label\n"
 GOOD = "1,1.5,a,true,2020-01-01T00:00:00Z,0\n"
 

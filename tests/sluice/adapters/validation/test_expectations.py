@@ -1,7 +1,5 @@
 """The committed suite passes the real survey, names what is wrong, and never passes in silence."""
 
-import json
-import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +17,7 @@ from sluice.data.schema import check_schema
 from sluice.gates.data import DataEvidence, DataGate
 from sluice.home import SAMPLES, SUITES
 from sluice.verdict import Outcome, Verdict
+from support import edit_suite
 
 CONFIG = load_service("employment", "development")
 YEARS = {
@@ -53,15 +52,6 @@ def outcomes(verdict: Verdict) -> dict[str, Outcome]:
 
 def failed(verdict: Verdict) -> set[str]:
     return {check.name for check in verdict.checks if check.outcome is Outcome.FAIL}
-
-
-def edit_suite(folder: Path, edit: Callable[[list[dict[str, Any]]], Any]) -> Path:
-    shutil.copytree(SUITES, folder)
-    path = folder / "expectations" / "employment.json"
-    values = json.loads(path.read_text())
-    edit(values["expectations"])
-    path.write_text(json.dumps(values))
-    return folder
 
 
 @pytest.mark.parametrize("year", [2016, 2017, 2018])

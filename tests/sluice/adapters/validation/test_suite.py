@@ -1,8 +1,5 @@
 """A suite that cannot be read whole is refused: a rule that is dropped protects nothing."""
 
-import json
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +9,8 @@ from sluice.adapters.tables.files import read_batch
 from sluice.adapters.validation.expectations import check_suite, measure_data
 from sluice.config.loading import load_service
 from sluice.errors import ConfigInvalid
-from sluice.home import SAMPLES, SUITES
+from sluice.home import SAMPLES
+from support import edit_suite
 
 CONFIG = load_service("employment", "development")
 YEAR = read_batch(SAMPLES / "acs_employment_2016.parquet", CONFIG.data)
@@ -21,15 +19,6 @@ YEAR = read_batch(SAMPLES / "acs_employment_2016.parquet", CONFIG.data)
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLUICE_HOME", str(tmp_path / "home"))
-
-
-def edit_suite(folder: Path, edit: Callable[[list[dict[str, Any]]], Any]) -> Path:
-    shutil.copytree(SUITES, folder)
-    path = folder / "expectations" / "employment.json"
-    values = json.loads(path.read_text())
-    edit(values["expectations"])
-    path.write_text(json.dumps(values))
-    return folder
 
 
 def test_a_missing_suite_names_the_path(tmp_path: Path) -> None:

@@ -1,0 +1,47 @@
+"""Record a person's decision on a version that waits for approval."""
+
+from typing import Literal
+
+from prefect import flow
+
+from sluice.config.loading import load_service
+from tasks.approval import WAITING, Decided, decide_approval
+from tasks.form import ServiceName, Words
+from tasks.history import publish_history
+from tasks.naming import name_decision
+from tasks.outcome import state_failure
+from tasks.settings import environment_name
+
+ANSWERS = {"approve": "approved", "refuse": "refused"}
+
+
+@flow(
+    name="approve",
+    flow_run_name=name_decision,
+    persist_result=False,
+    result_serializer="json",
+)
+@state_failure
+def approve(
+    service: ServiceName,
+    *,
+    version: int = WAITING,
+    decision: Literal["approve", "refuse"],
+    by: Words,
+    why: Words,
+) -> Decided:
+    """Approve or refuse the version that waits; who, why and when stay on record.
+
+    An approved version becomes champion where the service has none, else `promote` takes it.
+
+    Args:
+        service: The service whose version waits.
+        version: The version as its approval page names it; -1 takes the one that waits.
+        decision: Whether the version may go on. It is taken once and cannot be changed.
+        by: Your name, as it stays in the log of decisions.
+        why: Your reason, in a sentence; it is shown beside the decision.
+    """
+    load_service(service, environment_name())
+    decided = decide_approval(service, version, ANSWERS[decision], by, why)
+    publish_history(service)
+    return decided

@@ -1,0 +1,42 @@
+"""See what changed without an event, take it in, and tell the world."""
+
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from flows.ingest import ingest
+from sluice.config.loading import load_service
+from tasks.announcement import announce_unanswered
+from tasks.approval import expire_late
+from tasks.form import ALL, ServiceOrAll
+from tasks.outcome import state_failure
+from tasks.settings import environment_name
+from tasks.watching import Watch, choose_services, find_news
+
+
+@flow(
+    name="watch",
+    flow_run_name="{service}",
+    persist_result=False,
+    result_serializer="json",
+)
+@state_failure
+def watch(service: ServiceOrAll = ALL) -> State[Any]:
+    """Take in what the services' sources have new, and tell of data that no release answered.
+
+    A service that cannot be watched does not keep the others from being watched.
+
+    Args:
+        service: The service to watch, or all.
+    """
+    seen = Watch()
+    for name in choose_services(service):
+        with seen.bear(name):
+            config = load_service(name, environment_name())
+            with seen.bear(name):
+                for delivery in find_news(config):
+                    seen.note_run(name, ingest(name, delivery.argument, return_state=True))
+            seen.note_told(name, announce_unanswered(config))
+            expire_late(name)
+    return seen.end()

@@ -1,0 +1,41 @@
+"""Which version a service's aliases name, moved in steps that a second attempt finishes."""
+
+from dataclasses import replace
+
+from sluice.adapters.registry.store import Store
+from sluice.adapters.registry.versions import ModelVersionRef, check_verdicts
+from sluice.control.approval import ANSWER, Answer
+from sluice.errors import PromotionRefused
+
+CHAMPION, CANDIDATE, PREVIOUS = "champion", "candidate", "previous"
+CLOSED = (Answer.REFUSED, Answer.EXPIRED, Answer.SUPERSEDED)
+
+
+def choose_alias(version: ModelVersionRef, champion: ModelVersionRef | None) -> str:
+    """Give the alias of a version that was just registered; empty where it keeps what it has.
+
+    A version that a person is asked about never becomes champion by being registered.
+    """
+    answer = version.tags.get(ANSWER)
+    if answer in CLOSED or (champion and champion.version == version.version):
+        return ""
+    return CANDIDATE if champion or answer else CHAMPION
+
+
+def promote(store: Store, service: str) -> tuple[ModelVersionRef | None, ModelVersionRef]:
+    """Make the candidate champion and the champion previous; give (previous, champion).
+
+    Raises:
+        PromotionRefused: there is no candidate, or it may not be promoted.
+    """
+    new, old = store.find_alias(service, CANDIDATE), store.find_alias(service, CHAMPION)
+    if new is None:
+        raise PromotionRefused(f"{service} has no candidate: a release that passes makes one")
+    check_verdicts(new)
+    if old and old.version == new.version:  # an earlier attempt came this far
+        old = store.find_alias(service, PREVIOUS)
+    elif old:
+        store.set_alias(service, PREVIOUS, old.version)
+    store.set_alias(service, CHAMPION, new.version)
+    store.client().delete_registered_model_alias(service, CANDIDATE)
+    return old, replace(new, aliases=(CHAMPION,))

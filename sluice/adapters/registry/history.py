@@ -1,0 +1,65 @@
+"""A service's releases as the registry's runs tell them, in few calls."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sluice.adapters.registry.client import Registry
+from sluice.adapters.registry.faults import translate_faults
+from sluice.report.history import VERSION, PastRelease
+
+MOST = 50
+
+
+def list_releases(
+    registry: Registry, service: str, page: str = "", most: int = MOST
+) -> list[PastRelease]:
+    """Give the newest releases of a service, newest first; `page` is the registry UI's address.
+
+    One call for the runs, one for the aliases.
+
+    Raises:
+        RegistryUnavailable: the registry cannot be reached.
+    """
+    with translate_faults(f"listing the releases of {service}"):
+        client = registry.store.client()
+        experiment = client.get_experiment_by_name(service)
+        if experiment is None:
+            return []
+        runs = client.search_runs(
+            [experiment.experiment_id],
+            "tags.`sluice.service` != ''",
+            max_results=most,
+            order_by=["attributes.start_time DESC"],
+        )
+        found = client.search_registered_models(f"name='{service}'")
+    aliases: dict[str, list[str]] = {}
+    for alias, version in (found[0].aliases if found else {}).items():
+        aliases.setdefault(str(version), []).append(alias)
+    return [_read(run, aliases, page) for run in runs]
+
+
+def find_experiment(registry: Registry, run_id: str) -> str:
+    """Give the id of the experiment that a run is in, which addresses of its files need.
+
+    Raises:
+        RegistryUnavailable: the registry cannot be reached.
+    """
+    with translate_faults(f"reading run {run_id}"):
+        return str(registry.store.client().get_run(run_id).info.experiment_id)
+
+
+def _read(run: Any, aliases: dict[str, list[str]], page: str) -> PastRelease:
+    tags = dict(run.data.tags)
+    experiment, run_id = run.info.experiment_id, run.info.run_id
+    links = {
+        "run": tags.get("prefect.flow_run_url", ""),
+        "MLflow": f"{page}/#/experiments/{experiment}/runs/{run_id}",
+    }
+    return PastRelease(
+        started=datetime.fromtimestamp(run.info.start_time / 1000, UTC),
+        status=run.info.status,
+        tags=tags,
+        figures=dict(run.data.metrics),
+        aliases=tuple(sorted(aliases.get(tags.get(VERSION, ""), []))),
+        links=links,
+    )

@@ -1,0 +1,160 @@
+"""Versions of each service's model, and the aliases that say which one serves."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sluice.adapters.registry.aliases import CHAMPION, choose_alias, promote
+from sluice.adapters.registry.faults import translate_faults
+from sluice.adapters.registry.store import Store
+from sluice.adapters.registry.versions import (
+    FLOW_RUN,
+    MODEL_FILE,
+    ORPHANED,
+    REGISTERED,
+    SERVING_FOLDER,
+    ModelVersionRef,
+)
+from sluice.errors import LeaseLost
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sluice.adapters.registry.onnx_model import ServedModel
+
+
+class Models:
+    """The versions of every service's model; a run registers one version at most."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def find_alias(self, service: str, alias: str) -> ModelVersionRef | None:
+        """Find the version that carries an alias; None where the service or the alias is unknown.
+
+        Raises:
+            RegistryUnavailable: the registry cannot be reached.
+        """
+        with translate_faults(f"looking for the {alias} of {service}"):
+            return self._store.find_alias(service, alias)
+
+    def load_model(self, version: ModelVersionRef) -> Any:
+        """Load a version's pipeline; only reviewed types are made, whatever its files claim.
+
+        Raises:
+            ModelUntrusted: the model holds a type that nobody reviewed.
+            RegistryUnavailable: the registry or the model's file cannot be reached.
+        """
+        with translate_faults(f"loading {version.uri}"), tempfile.TemporaryDirectory() as work:
+            from sluice.adapters.registry.model_file import load_model
+
+            return load_model(self._store.download_file(version, MODEL_FILE, Path(work)))
+
+    def load_serving(self, version: ModelVersionRef) -> "ServedModel":
+        """Load a version's served form, from files that hold plain values only.
+
+        Raises:
+            ServingImpossible: a file is damaged, or onnxruntime does not take it.
+            RegistryUnavailable: it has none, or the registry or its files cannot be reached.
+        """
+        with translate_faults(f"loading {version.uri}"), tempfile.TemporaryDirectory() as work:
+            from sluice.adapters.registry.onnx_model import load_serving
+
+            return load_serving(self._store.download_file(version, SERVING_FOLDER, Path(work)))
+
+    def register_model(  # noqa: PLR0913, PLR0917
+        self,
+        run_id: str,
+        service: str,
+        pipeline: Any,
+        input_example: "pd.DataFrame",
+        predictions_example: Any,
+        tags: Mapping[str, str],
+        description: str = "",
+        *,
+        serving: Path | None = None,
+        confirm: Callable[[], object] = lambda: None,
+    ) -> ModelVersionRef:
+        """Register a run's model as `candidate`, or as `champion` where the service has none.
+
+        One that is tagged as waiting for a person's approval is candidate in any case. A run
+        registers one version: asked again, it finds and completes that one. `serving` is the
+        folder of its served form's files, which are kept beside it. `confirm` is called between
+        the version and its alias; where it raises `LeaseLost` the version is tagged as orphaned
+        and gets no alias.
+
+        Raises:
+            LeaseLost: `confirm` said so.
+            ModelUntrusted: the model holds a type that nobody reviewed.
+            RegistryUnavailable: the registry or its files cannot be reached.
+            StorageFull: the disk is full.
+        """
+        with translate_faults(f"registering the model of run {run_id} for {service}"):
+            found = self._store.find_version(service, run_id)
+            if found is None:
+                record = self._store.find_record(run_id)
+                self._store.upload_model(
+                    record, pipeline, input_example, predictions_example, serving
+                )
+                found = self._store.create_version(service, record, dict(tags), description)
+            try:
+                confirm()
+            except LeaseLost:
+                self._orphan(found)
+                raise
+            return self._complete(found)
+
+    def find_registered(self, service: str, flow_run: str) -> ModelVersionRef | None:
+        """Find the version that a flow run registered, with or without its alias yet.
+
+        None where there is none, or where the run had lost its lease by then.
+
+        Raises:
+            RegistryUnavailable: the registry cannot be reached.
+        """
+        with translate_faults(f"looking for what flow run {flow_run} registered"):
+            found = self._store.list_versions(service, f"tags.`{FLOW_RUN}` = '{flow_run}'")
+            return next((item for item in found if ORPHANED not in item.tags), None)
+
+    def finish_registration(self, version: ModelVersionRef) -> ModelVersionRef:
+        """Give a version the alias that its run died before moving; nothing if it had it once.
+
+        Raises:
+            RegistryUnavailable: the registry cannot be reached.
+        """
+        with translate_faults(f"finishing the registration of {version.uri}"):
+            return self._complete(version)
+
+    def _complete(self, version: ModelVersionRef) -> ModelVersionRef:
+        """Move the alias, once; a version that a newer one has overtaken gets none."""
+        store, service = self._store, version.service
+        if REGISTERED not in version.tags:
+            newer = [
+                item for item in store.list_versions(service) if item.version > version.version
+            ]
+            overtaken = any(REGISTERED in item.tags for item in newer)
+            champion = store.find_alias(service, CHAMPION)
+            alias = choose_alias(version, champion)
+            if alias and not overtaken:
+                store.set_alias(service, alias, version.version)
+            had = CHAMPION if champion and champion.version == version.version else "none"
+            told = "overtaken" if overtaken else alias or had
+            store.tag_version(service, version.version, REGISTERED, told)
+        return store.read_version(service, version.version)
+
+    def _orphan(self, version: ModelVersionRef) -> None:
+        """Tag a version whose run lost its lease, unless its successor took the version over."""
+        now = self._store.read_version(version.service, version.version)
+        if REGISTERED not in now.tags:
+            self._store.tag_version(version.service, version.version, ORPHANED, "true")
+
+    def promote(self, service: str) -> tuple[ModelVersionRef | None, ModelVersionRef]:
+        """Make the candidate champion and the champion previous; give (previous, champion).
+
+        Raises:
+            PromotionRefused: there is no candidate, or it may not be promoted.
+            RegistryUnavailable: the registry cannot be reached.
+        """
+        with translate_faults(f"promoting the candidate of {service}"):
+            return promote(self._store, service)

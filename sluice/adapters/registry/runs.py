@@ -1,0 +1,182 @@
+"""Runs of the registry: opened, ended, and what is kept with them."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from sluice.adapters.registry.faults import translate_faults
+from sluice.adapters.registry.store import Store
+from sluice.adapters.registry.versions import FLOW_RUN
+from sluice.data.version import DataVersion
+
+BATCH = 100
+"""Most parameters or tags that MLflow takes in one call."""
+DIGEST_LENGTH = 36
+"""Longest digest of a data set that MLflow keeps."""
+SUCCESSOR = "sluice.successor"
+"""Tag of a run that was killed: the run that followed it."""
+
+
+class Runs:
+    """The runs of every service, each in the service's experiment."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def start_run(self, service: str, name: str, tags: Mapping[str, str]) -> str:
+        """Open a run in the service's experiment and give its id.
+
+        Raises:
+            RegistryUnavailable: the registry cannot be reached.
+        """
+        with translate_faults(f"opening a run of {service}"):
+            experiment = self._store.find_experiment(service)
+            run = self._store.client().create_run(experiment, run_name=name, tags=dict(tags))
+            return str(run.info.run_id)
+
+    def find_run(self, service: str, tags: Mapping[str, str], status: str = "") -> str:
+        """Find the newest run that carries the tags and give its id; empty where there is none.
+
+        `status` leaves only those that have it: `RUNNING`, `FINISHED`, `FAILED` or `KILLED`.
+
+        Raises:
+            RegistryUnavailable: the registry cannot be reached.
+        """
+        with translate_faults(f"looking for a run of {service}"):
+            found = self._store.list_runs(service, tags, status)
+            return str(found[0].info.run_id) if found else ""
+
+    def end_run(self, run_id: str, status: str = "FINISHED") -> None:
+        """Close a run as `FINISHED`, `FAILED` or `KILLED`.
+
+        Raises:
+            RegistryUnavailable: the registry cannot be reached.
+        """
+        with translate_faults(f"closing run {run_id}"):
+            self._store.client().set_terminated(run_id, status)
+
+    def end_lost_runs(self, service: str, successor: str) -> list[str]:
+        """Close as `KILLED` every open run of a flow but the successor's, and give their ids.
+
+        Each is tagged with its successor's id. Only who has the service to itself may call this.
+
+        Raises:
+            RegistryUnavailable: the registry cannot be reached.
+        """
+        with translate_faults(f"closing the lost runs of {service}"):
+            client = self._store.client()
+            lost = [
+                str(run.info.run_id)
+                for run in self._store.list_runs(service, {}, "RUNNING")
+                if FLOW_RUN in run.data.tags and run.info.run_id != successor
+            ]
+            for run_id in lost:
+                client.set_tag(run_id, SUCCESSOR, successor)
+                client.set_terminated(run_id, "KILLED")
+            return lost
+
+    def log_facts(
+        self,
+        run_id: str,
+        params: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Keep parameters, numbers and tags with a run; a parameter never changes its value.
+
+        Raises:
+            RegistryUnavailable: the registry cannot be reached.
+        """
+        with translate_faults(f"recording facts of run {run_id}"):
+            client = self._store.client()
+            from mlflow.entities import Metric, Param, RunTag
+            from mlflow.utils.time import get_current_time_millis
+
+            now = get_current_time_millis()
+            entries = {
+                "params": [Param(key, str(value)) for key, value in (params or {}).items()],
+                "metrics": [
+                    Metric(key, float(value), now, 0) for key, value in (metrics or {}).items()
+                ],
+                "tags": [RunTag(key, str(value)) for key, value in (tags or {}).items()],
+            }
+            for kind, items in entries.items():
+                rest = iter(items)
+                while batch := list(islice(rest, BATCH)):
+                    client.log_batch(run_id, **{kind: batch})
+
+    def log_bytes(self, run_id: str, name: str, content: bytes) -> None:
+        """Keep a file with a run; `name` may have folders, `plots/roc.png`.
+
+        Raises:
+            RegistryUnavailable: the registry or its files cannot be reached.
+            StorageFull: the disk is full.
+        """
+        path = PurePosixPath(name)
+        with (
+            translate_faults(f"keeping {name} of run {run_id}"),
+            tempfile.TemporaryDirectory() as work,
+        ):
+            local = Path(work) / path.name
+            local.write_bytes(content)
+            folder = "" if path.parent == PurePosixPath() else str(path.parent)
+            self._store.client().log_artifact(run_id, str(local), folder or None)
+
+    def log_text(self, run_id: str, name: str, text: str) -> None:
+        """Keep a text with a run, as UTF-8.
+
+        Raises:
+            RegistryUnavailable: the registry or its files cannot be reached.
+            StorageFull: the disk is full.
+        """
+        self.log_bytes(run_id, name, text.encode())
+
+    def log_json(self, run_id: str, name: str, value: Any) -> None:
+        """Keep a value with a run, as indented JSON.
+
+        Raises:
+            RegistryUnavailable: the registry or its files cannot be reached.
+            StorageFull: the disk is full.
+        """
+        self.log_text(run_id, name, json.dumps(value, indent=2, default=str) + "\n")
+
+    def read_texts(self, run_id: str, folder: str) -> dict[str, str]:
+        """Read every text that a run keeps in a folder, by name, sorted; empty where there is none.
+
+        Raises:
+            RegistryUnavailable: the registry or its files cannot be reached.
+        """
+        with (
+            translate_faults(f"reading {folder} of run {run_id}"),
+            tempfile.TemporaryDirectory() as work,
+        ):
+            client = self._store.client()
+            files = [item.path for item in client.list_artifacts(run_id, folder) if not item.is_dir]
+            read = {path: client.download_artifacts(run_id, path, work) for path in sorted(files)}
+            return {
+                PurePosixPath(path).name: Path(local).read_text(encoding="utf-8")
+                for path, local in read.items()
+            }
+
+    def log_data_input(self, run_id: str, data: DataVersion, context: str) -> None:
+        """Link a data version to a run as its input; `context` says for what, as `training`.
+
+        Raises:
+            RegistryUnavailable: the registry cannot be reached.
+        """
+        with translate_faults(f"recording the data of run {run_id}"):
+            client = self._store.client()
+            from mlflow.entities import Dataset, DatasetInput, InputTag
+
+            dataset = Dataset(
+                name=Path(data.uri).parent.name or data.uri,
+                digest=data.content_hash[:DIGEST_LENGTH],
+                source_type="delta",
+                source=json.dumps({"uri": data.uri, "version": data.version}),
+                profile=json.dumps({"rows": data.rows, "schema_hash": data.schema_hash}),
+            )
+            tags = [InputTag("mlflow.data.context", context)]
+            client.log_inputs(run_id, datasets=[DatasetInput(dataset, tags)])

@@ -1,0 +1,233 @@
+"""The stack of a home: Prefect server, worker and the registry's pages, kept up together."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from sluice.adapters.registry.client import open_registry
+from sluice.adapters.server import flow_runs, pages, worker
+from sluice.adapters.server.background import BackgroundProcess, last_line
+from sluice.adapters.server.ending import EndSignals
+from sluice.adapters.server.home_server import revive_server, run_server, server_environment
+from sluice.adapters.server.kin import find_kin, mark_part
+from sluice.adapters.server.lost_runs import close_lost
+from sluice.adapters.server.process import is_alive, read_record
+from sluice.adapters.server.restarts import MOST, Restarts
+from sluice.adapters.server.stack_record import StackRecord, forget_stack, write_stack
+from sluice.errors import ServerUnavailable
+from sluice.home import Home
+
+LOOK_SECONDS, LOST_SECONDS = 0.5, 30.0
+CANCEL_SECONDS, STOP_SECONDS, SWEEP_SECONDS = 40.0, 10.0, 5.0
+POLL_SECONDS = 0.3
+PAGES = "pages"
+ENDED = "the stack was ended (`sluice up`) while it was at work"
+LOST = "its process and its worker were killed"
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class StackWishes:
+    """The ports to try first, and how many flow runs the worker takes at once."""
+
+    port: int = 4200
+    pages_port: int = pages.PORT
+    limit: int = 4
+
+
+@contextmanager
+def run_stack(
+    home: Home, wishes: StackWishes, signals: EndSignals, report: Report
+) -> Iterator["Stack"]:
+    """Start or join the home's Prefect server, and end everything of the stack at the end.
+
+    The process's environment names the server from here on; import Prefect only inside.
+
+    Raises:
+        ServerUnavailable: the server does not answer, or none can be started.
+    """
+    with run_server(home, wishes.port, report=report) as api:
+        os.environ.update({**server_environment(home), "PREFECT_API_URL": api})
+        stack = Stack(home, api, wishes, signals, report)
+        try:
+            yield stack
+        finally:
+            signals.begin_ending()
+            stack.end()
+
+
+class Stack:
+    """The parts that stand beside the server; none runs until `start`."""
+
+    def __init__(
+        self, home: Home, api: str, wishes: StackWishes, signals: EndSignals, report: Report
+    ) -> None:
+        self._home, self._api, self._wishes = home, api, wishes
+        self._signals, self._report = signals, report
+        record = read_record(home)
+        own = record is not None and record.api == api and is_alive(home)
+        self._own_port = record.port if record and own else 0
+        self._pages_port, self._address = 0, home.tracking_uri
+        self._pages: BackgroundProcess | None = None
+        self._worker: BackgroundProcess | None = None
+        self._restarts = {name: Restarts() for name in ("server", PAGES, worker.PART)}
+        self._looked = time.monotonic()
+
+    def start(self, deploy: Callable[[], object]) -> StackRecord:
+        """Start pages and worker, deploy in between; give where all of it is, once it answers.
+
+        Raises:
+            ServerUnavailable: a part does not come up.
+            RegistryUnavailable: the registry cannot be made ready.
+        """
+        self._end_leftovers()
+        self._close_lost()
+        open_registry(self._home).prepare()
+        if not self._address.startswith("http"):
+            self._pages_port = pages.choose_port(self._wishes.pages_port, self._report)
+            self._address = pages.give_address(self._pages_port)
+            self._start_pages()
+        deploy()
+        if self._pages:
+            pages.await_pages(self._pages, self._pages_port)
+        self._report("starting the worker")
+        self._start_worker()
+        record = self._describe()
+        write_stack(self._home, record)
+        return record
+
+    def keep(self) -> None:
+        """Start again what ends, until a signal raises.
+
+        Raises:
+            ServerUnavailable: a part ended four times within a minute, or does not come up.
+        """
+        while True:
+            self._keep_server()
+            if self._pages and not self._pages.is_alive:
+                self._pause(PAGES, self._pages.tell_end())
+                self._end_part(PAGES)  # what it started may hold its port
+                self._start_pages()
+            if self._worker and not self._worker.is_alive:
+                self._replace_worker(self._worker)
+            if time.monotonic() - self._looked > LOST_SECONDS:
+                self._looked = time.monotonic()
+                self._close_lost()
+            time.sleep(LOOK_SECONDS)
+
+    def end(self) -> None:
+        """Cancel the flow runs at work, end worker and pages, and leave no process."""
+        forget_stack(self._home)
+        hasty = self._signals.is_hasty
+        self._report("ending")
+        self._cancel_runs()
+        if self._worker:
+            self._worker.stop(signal.SIGINT, STOP_SECONDS, hasty)
+        if self._pages:
+            self._pages.stop(signal.SIGTERM, pages.STOP_SECONDS, hasty)
+        self._sweep()
+        self._close_lost(ENDED)
+        if self._worker:
+            worker.forget_worker(self._worker, self._api)
+
+    def _start_pages(self) -> None:
+        mark = mark_part(self._home, PAGES)
+        self._pages = pages.start_pages(self._home, self._pages_port, mark)
+
+    def _start_worker(self) -> None:
+        self._worker = worker.start_worker(self._home, self._api, self._address, self._wishes.limit)
+        worker.await_worker(self._worker, self._api, self._report)
+
+    def _replace_worker(self, ended: BackgroundProcess) -> None:
+        self._pause(worker.PART, f"{ended.tell_end()}; its flow runs go on")
+        worker.forget_worker(ended, self._api)
+        try:
+            self._start_worker()
+        except ServerUnavailable as error:
+            self._report(str(error))  # one that ended is seen, and counted, at the next look
+            return
+        self._report("the worker is online again")
+        write_stack(self._home, self._describe())
+
+    def _keep_server(self) -> None:
+        if not self._own_port or is_alive(self._home):
+            return
+        log = self._home.logs / "prefect-server.log"
+        self._pause("server", f"the Prefect server ended; its last line: {last_line(log)}")
+        revive_server(self._home, self._own_port, self._report)
+
+    def _pause(self, part: str, words: str) -> None:
+        pause = self._restarts[part].allow(time.monotonic())
+        if pause is None:
+            raise ServerUnavailable(f"{words}; it was started {MOST} times within a minute")
+        self._report(f"{words}; starting another in {pause:.0f} s")
+        time.sleep(pause)
+
+    def _describe(self) -> StackRecord:
+        name = worker.name_worker(self._worker) if self._worker else ""
+        page = self._api.removesuffix("/api")
+        log = str(self._home.logs / "worker.log")
+        return StackRecord(os.getpid(), page, self._address, name, log, self._wishes.limit)
+
+    def _end_leftovers(self) -> None:
+        """End what a killed `sluice up` left; its flow runs go on."""
+        kin = find_kin(self._home)
+        for name in (worker.PART, PAGES):
+            if self._end_part(name):
+                self._report(f"ended the {name} that a killed `sluice up` left")
+        runs = {item.flow_run for item in kin if item.flow_run}
+        if runs:
+            self._report(f"{len(runs)} of its flow runs are at work, and go on")
+
+    def _end_part(self, name: str) -> bool:
+        """Kill every process of a part; say whether there was one."""
+        left = [item.pid for item in find_kin(self._home) if item.part == name]
+        _send(left, signal.SIGKILL)
+        return bool(left)
+
+    def _cancel_runs(self) -> None:
+        """Have the flow runs at work cancelled, as one would in the UI, and wait for them."""
+        deadline, asked, told = time.monotonic() + CANCEL_SECONDS, set[str](), set[int]()
+        own = self._worker.pid if self._worker and self._worker.is_alive else 0
+        while time.monotonic() < deadline and not self._signals.is_hasty():
+            at_work = [item for item in find_kin(self._home) if item.flow_run]
+            for run in {item.flow_run for item in at_work} - asked:
+                asked.add(run)
+                self._cancel(run)
+            for item in at_work:
+                if item.parent != own and item.pid not in told:
+                    told.add(item.pid)  # its worker is gone and cannot pass it on
+                    _send([item.pid], signal.SIGTERM)
+            if not at_work and self._have_ended(asked):
+                return
+            time.sleep(POLL_SECONDS)
+
+    def _cancel(self, run: str) -> None:
+        found = flow_runs.read_run(self._api, run)
+        if found and not found.is_final:
+            self._report(f"cancelling flow run {found.name}; Ctrl-C kills it")
+            flow_runs.ask_cancelling(self._api, found, ENDED)
+
+    def _have_ended(self, runs: set[str]) -> bool:
+        """Whether the server knows of each run that it ended; true, too, of what it cannot tell."""
+        found = [flow_runs.read_run(self._api, run) for run in runs]
+        return all(run is None or run.is_final for run in found)
+
+    def _sweep(self) -> None:
+        deadline = time.monotonic() + SWEEP_SECONDS
+        while (left := find_kin(self._home)) and time.monotonic() < deadline:
+            _send([item.pid for item in left], signal.SIGKILL)
+            time.sleep(POLL_SECONDS)
+
+    def _close_lost(self, why: str = LOST) -> None:
+        for run in close_lost(self._api, why):
+            self._report(f"flow run {run.name} is closed as Crashed: {why}")
+
+
+def _send(pids: list[int], number: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)

@@ -1,0 +1,1 @@
+"""Where new rows are read from: dropped files, Delta tables, SQL queries."""

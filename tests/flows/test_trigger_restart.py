@@ -1,0 +1,96 @@
+"""A Prefect server that is killed between an event and its run: one release all the same."""
+
+import json
+import os
+import signal
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sluice.adapters.control.store import open_control
+from sluice.adapters.server.home_server import run_server, server_environment
+from sluice.adapters.server.process import is_alive, read_record
+from sluice.home import SAMPLES, Home
+from stack_support import await_answer, count_versions, run_worker
+from support import run_sluice
+
+pytestmark = pytest.mark.slow
+
+FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+SECONDS = 240.0
+
+
+@contextmanager
+def serve(home: Home, port: int) -> Iterator[str]:
+    """A server of the home's own, whatever server the session has."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PREFECT_API_URL", raising=False)
+        with run_server(home, port, report=lambda _: None) as api:
+            yield api
+
+
+def post(api: str, path: str, body: Any) -> Any:
+    request = urllib.request.Request(  # noqa: S310
+        f"{api}/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(request, timeout=60) as answer:
+        text = answer.read()
+    return json.loads(text) if text else None
+
+
+def find_releases(api: str) -> list[dict[str, Any]]:
+    """Give the release runs that no schedule made."""
+    wanted = {"flows": {"name": {"any_": ["release"]}}}
+    found: list[dict[str, Any]] = post(api, "flow_runs/filter", wanted)
+    return [run for run in found if not run["auto_scheduled"]]
+
+
+def find_events(api: str) -> list[dict[str, Any]]:
+    wanted = {"filter": {"event": {"name": ["data.changed"]}}}
+    found: list[dict[str, Any]] = post(api, "events/filter", wanted)["events"]
+    return found
+
+
+def kill_server(home: Home) -> int:
+    record = read_record(home)
+    assert record is not None
+    os.killpg(record.pid, signal.SIGKILL)
+    assert await_answer(lambda: not is_alive(home), 30)
+    return record.port
+
+
+def test_server_killed_between_event_and_run_releases_once(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    file = str(SAMPLES / "acs_employment_2015.parquet")
+    home.root.mkdir()
+    with serve(home, 4700) as api:
+        variables = {**server_environment(home), "PREFECT_API_URL": api}
+        deployed = run_sluice("deploy", home=home.root, **variables)
+        assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+        taken = run_sluice("ingest", "employment", file, home=home.root, **variables)
+        assert taken.returncode == 0, taken.stdout + taken.stderr
+        assert len(await_answer(lambda: find_releases(api), SECONDS)) == 1
+        told = await_answer(lambda: find_events(api), SECONDS)
+        port = kill_server(home)
+        with serve(home, port) as again:
+            assert again == api
+            # What a client sends again that had no answer: the same events, word for word.
+            post(api, "events", [{**event, "follows": None} for event in told])
+            log = tmp_path / "worker.log"
+            with run_worker(log, **variables):
+                assert await_answer(lambda: all_ended(api), SECONDS), log.read_text()
+            ended = [(run["state_type"], run["state_name"]) for run in find_releases(api)]
+            assert ended.count(("COMPLETED", "Completed")) == 1
+            assert set(ended) <= {("COMPLETED", "Completed"), ("COMPLETED", "Skipped")}
+    assert count_versions(home) == 1
+    claims = open_control(home).causes.list_claims("employment")
+    assert [item.outcome for item in claims] == ["registered it"]
+
+
+def all_ended(api: str) -> bool:
+    return all(run["state_type"] in FINAL for run in find_releases(api))

@@ -1,0 +1,214 @@
+"""A change of data starts one release, however often it is told; a failed trigger is seen."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sluice.adapters.control.store import open_control
+from sluice.home import Home
+from stack_support import (
+    POOL,
+    ask,
+    await_answer,
+    await_final,
+    count_versions,
+    create_run,
+    deploy,
+    find_deployments,
+    find_runs,
+    remove_all,
+    remove_deployment,
+    run_worker,
+)
+from support import ingest_year
+
+pytestmark = pytest.mark.slow
+
+SERVICE = "employment"
+EVENT_SECONDS, END_SECONDS = 180.0, 400.0
+
+
+@pytest.fixture(scope="module")
+def home(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A home with one data version, which was told before anything listened."""
+    with pytest.MonkeyPatch.context() as patch:
+        root: Path = tmp_path_factory.mktemp("triggers")
+        patch.setenv("SLUICE_HOME", str(root))
+        assert ingest_year(2015).is_completed()
+        flush()
+        yield Home(root)
+
+
+@pytest.fixture(scope="module")
+def deployed(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """The shipped deployments and a worker that works in the home; gone at the end."""
+    log = tmp_path_factory.mktemp("worker") / "worker.log"
+    try:
+        deploy()
+        with run_worker(log, SLUICE_HOME=str(home.root)):
+            yield find_deployments()
+    finally:
+        remove_all()
+
+
+def flush() -> None:
+    from prefect.events.worker import EventsWorker
+
+    EventsWorker.drain_all(timeout=30)
+
+
+def tell(payload: dict[str, Any], **labels: str) -> None:
+    """Emit `data.changed` as somebody else's program would."""
+    from prefect.events import emit_event
+
+    resource = {
+        "prefect.resource.id": f"sluice.service.{SERVICE}",
+        "prefect.resource.name": SERVICE,
+        **{label.replace("_", "."): value for label, value in labels.items()},
+    }
+    emit_event("data.changed", resource=resource, payload=payload)
+
+
+def await_runs(deployment: Any, count: int) -> list[Any]:
+    return list(
+        await_answer(
+            lambda: found if len(found := find_runs(deployment)) >= count else [], EVENT_SECONDS
+        )
+    )
+
+
+def endings(runs: list[Any]) -> list[str]:
+    states = [await_final(run, END_SECONDS) for run in runs]
+    assert all(states)
+    return sorted(state.name for state in states)
+
+
+def causes(home: Home) -> list[str]:
+    return [item.outcome for item in open_control(home).causes.list_claims(SERVICE)]
+
+
+@pytest.fixture(scope="module")
+def burst(deployed: dict[str, Any], home: Home) -> list[Any]:
+    """The runs that ten events of one version made."""
+    from tasks.events import tell_world
+
+    for _ in range(10):
+        tell_world(SERVICE, "data.changed", {"version": 0, "rows": 12_000})
+    flush()
+    runs = await_runs(deployed["release/release"], 1)
+    assert endings(runs) == ["Completed"]
+    return runs
+
+
+def test_ten_events_of_one_version_release_once(burst: list[Any], home: Home) -> None:
+    assert count_versions(home) == 1
+    assert causes(home) == ["registered it"]
+
+
+def test_ten_events_of_one_version_start_one_run(
+    burst: list[Any], deployed: dict[str, Any]
+) -> None:
+    runs = find_runs(deployed["release/release"])
+    assert [run.id for run in runs] == [run.id for run in burst]
+    assert runs[0].parameters == {"service": SERVICE, "data_version": 0, "cause": "data.changed"}
+
+
+def test_events_and_runs_that_come_again_find_it_done(
+    burst: list[Any], deployed: dict[str, Any], home: Home
+) -> None:
+    """Told without a label, and without a version; asked for twice at once: nothing is done."""
+    release = deployed["release/release"]
+    tell({"version": 0})
+    flush()
+    asked = [
+        create_run(release, home, service=SERVICE, data_version=0, cause="data.changed")
+        for _ in range(2)
+    ]
+    told = [run for run in await_runs(release, 4) if run.id not in {burst[0].id}]
+    assert {run.id for run in asked} < {run.id for run in told}
+    assert endings(told) == ["Skipped"] * 3
+    assert count_versions(home) == 1
+    assert causes(home) == ["registered it"]
+
+
+def test_event_without_a_version_means_the_latest(
+    burst: list[Any], deployed: dict[str, Any]
+) -> None:
+    release = deployed["release/release"]
+    before = {run.id for run in find_runs(release)}
+    tell({}, sluice_version="unsaid")
+    flush()
+    runs = [run for run in await_runs(release, len(before) + 1) if run.id not in before]
+    assert [run.parameters["data_version"] for run in runs] == [-1]
+    assert endings(runs) == ["Skipped"]
+
+
+@pytest.fixture(scope="module")
+def notices(deployed: dict[str, Any]) -> dict[str, Any]:
+    """The failed runs by trigger: an event that no form takes, a deployment that is gone."""
+    from prefect.automations import Automation
+    from prefect.events import emit_event
+    from prefect.events.actions import RunDeployment
+    from prefect.events.schemas.automations import EventTrigger
+
+    gone = deployed["promote/promote"]
+    remove_deployment(gone)
+    made = Automation(
+        name="promote by itself",
+        trigger=EventTrigger(expect={"test.promote"}),
+        actions=[RunDeployment(deployment_id=gone.id, parameters={"service": SERVICE})],
+    ).create()
+    tell({"version": "newest"}, sluice_version="newest")
+    emit_event("test.promote", resource={"prefect.resource.id": "test"})
+    flush()
+    runs = await_runs(deployed["notice/notice"], 2)
+    ask(lambda client: client.delete_automation(made.id))
+    return {run.parameters["automation"]: (run, await_final(run, END_SECONDS)) for run in runs}
+
+
+def test_trigger_whose_event_no_form_takes_is_seen(notices: dict[str, Any]) -> None:
+    _, state = notices["release on data.changed"]
+    assert state.name == "Failed"
+    assert state.message.startswith("TriggerFailed: 'release on data.changed' started nothing: ")
+    assert "data_version" in state.message
+    assert "'newest' is not of type 'integer'" in state.message
+
+
+def test_trigger_whose_deployment_is_gone_is_seen(notices: dict[str, Any]) -> None:
+    _, state = notices["promote by itself"]
+    assert state.name == "Failed"
+    assert state.message.startswith("TriggerFailed: 'promote by itself' started nothing: ")
+
+
+def test_failed_triggers_share_one_artifact_with_their_history(notices: dict[str, Any]) -> None:
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+
+    from tasks.notice import KEY
+
+    wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[KEY]))
+    found = ask(lambda client: client.read_artifacts(artifact_filter=wanted))
+    assert {item.flow_run_id for item in found} == {run.id for run, _ in notices.values()}
+    assert any("'newest' is not of type 'integer'" in item.data for item in found)
+
+
+def test_notice_does_not_answer_its_own_failure(
+    notices: dict[str, Any], deployed: dict[str, Any]
+) -> None:
+    """Were it to, it would fail again and again; another's failure, told after it, is answered."""
+    from prefect.events import emit_event
+
+    for name in ("notice on a failed trigger", "another"):
+        emit_event(
+            "prefect.automation.action.failed",
+            resource={
+                "prefect.resource.id": f"prefect.automation.{name}",
+                "prefect.resource.name": name,
+            },
+            payload={"reason": "a test"},
+        )
+    flush()
+    runs = await_runs(deployed["notice/notice"], len(notices) + 1)
+    assert sorted(run.parameters["automation"] for run in runs) == sorted([*notices, "another"])
+    assert runs[0].work_pool_name == POOL

@@ -1,0 +1,45 @@
+"""`sluice up` for a Prefect server that somebody else keeps, ended in a hurry."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sluice.adapters.server.api import ask_server
+from sluice.adapters.server.flow_runs import POOL
+from sluice.adapters.server.health import is_healthy
+from sluice.home import SAMPLES, Home
+from stack_support import ask, find_deployments
+from up_support import READY, Up, ask_run, await_state, end_by_force, find_all, state_of
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def up(api: str, tmp_path: Path) -> Iterator[Up]:
+    started = Up(Home(tmp_path / "home"), "--mlflow-port", "5600", PREFECT_API_URL=api)
+    try:
+        started.await_words(READY)
+        yield started
+    finally:
+        end_by_force(started)
+        for item in find_deployments().values():
+            ask(lambda client, item=item: client.delete_deployment(item.id))
+        ask(lambda client: client.delete_work_pool(POOL))
+
+
+def test_named_server_gets_the_worker_and_outlives_a_hasty_end(up: Up, api: str) -> None:
+    assert up.said.startswith(f"using the Prefect server at {api}\n")
+    assert not (up.home.root / "server.json").exists()
+    file = str(SAMPLES / "acs_employment_2015.parquet")
+    run = ask_run(up, "ingest/ingest", service="employment", file=file)
+    await_state(up, run, "RUNNING")
+    up.send(signal.SIGTERM)
+    up.await_words("ending")
+    up.send(signal.SIGINT)
+    assert up.await_end() == 128 + signal.SIGTERM, up.said
+    assert find_all(up.home) == []
+    assert is_healthy(api)
+    assert state_of(up, run)[0] in ("CANCELLED", "CRASHED")
+    assert ask_server(f"{api}/work_pools/{POOL}/workers/filter", {})[1] == []

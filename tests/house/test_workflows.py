@@ -1,0 +1,139 @@
+"""The workflows are what GitHub takes, call what exists, and can do no more than they must."""
+
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path, PurePosixPath
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+FILE = ROOT / ".github" / "workflows" / "release.yml"
+WORKFLOW: dict[Any, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+TRIGGERS = WORKFLOW[True]  # YAML 1.1 reads `on` as a boolean
+JOBS: dict[str, dict[str, Any]] = WORKFLOW["jobs"]
+STEPS = [step for job in JOBS.values() for step in job["steps"]]
+SCRIPTS = [step["run"] for step in STEPS if "run" in step]
+SERVICES = ["arrivals", "earnings", "employment"]
+
+
+def find_tool(name: str) -> str:
+    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+    assert found, f"{name} is a development dependency"
+    return found
+
+
+def run(*command: str, text: str = "") -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command, input=text, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def chooser() -> ModuleType:
+    """The script that names the changed services."""
+    spec = importlib.util.spec_from_file_location(
+        "changed_services", ROOT / ".github" / "changed_services.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_github_would_take_the_file() -> None:
+    tool = find_tool("check-jsonschema")
+    done = run(tool, "--builtin-schema", "vendor.github-workflows", str(FILE))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_shell_lines_are_sound(script: str) -> None:
+    done = run(find_tool("shellcheck"), "--shell=bash", "-", text=script + "\n")
+    assert done.returncode == 0, done.stdout
+
+
+def test_make_targets_exist() -> None:
+    used = set(re.findall(r"make ([a-z-]+)", "\n".join(SCRIPTS)))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert used == {"test", "train", "deploy"}
+    assert used <= targets
+
+
+def test_every_path_that_triggers_exists() -> None:
+    assert TRIGGERS["push"]["paths"] == TRIGGERS["pull_request"]["paths"]
+    paths = [path.removesuffix("/**") for path in TRIGGERS["push"]["paths"]]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    assert {"data", "configs", "prompts", "gx", "sluice", "tasks", "flows"} <= set(paths)
+
+
+def test_it_can_read_and_nothing_else() -> None:
+    assert WORKFLOW["permissions"] == {"contents": "read"}
+    assert not [name for name, job in JOBS.items() if "permissions" in job]
+    checkouts = [step for step in STEPS if step.get("uses", "").startswith("actions/checkout@")]
+    assert len(checkouts) == len(JOBS)
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+def test_only_githubs_own_actions_run_each_at_a_version() -> None:
+    for step in STEPS:
+        if "uses" in step:
+            assert re.fullmatch(r"actions/[a-z-]+@(v\d+|[0-9a-f]{40})", step["uses"])
+
+
+def test_every_job_has_a_time_limit() -> None:
+    assert all(job["timeout-minutes"] <= 120 for job in JOBS.values())
+
+
+def test_scripts_take_nothing_from_outside_but_by_the_environment() -> None:
+    assert not [script for script in SCRIPTS if "${{" in script]
+
+
+def test_deploy_waits_for_test_and_train_on_main() -> None:
+    assert JOBS["train"]["needs"] == "test"
+    assert JOBS["deploy"]["needs"] == ["test", "train"]
+    condition = JOBS["deploy"]["if"]
+    for part in ("github.ref == 'refs/heads/main'", "github.event_name == 'push'"):
+        assert part in condition
+    assert "needs.test.result == 'success'" in condition
+    assert "needs.train.result == 'success'" in condition
+
+
+def test_a_pull_request_sees_no_secret() -> None:
+    for step in STEPS:
+        if "secrets." in str(step):
+            guarded = "github.event_name == 'push'" in step.get("if", "")
+            assert guarded or step in JOBS["deploy"]["steps"]
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (["data/acs_employment_2018.parquet"], ["employment"]),
+        (["configs/earnings.yaml", "gx/expectations/arrivals.json"], ["arrivals", "earnings"]),
+        (["docs/examples/arrivals.py"], ["arrivals"]),
+        (["data/earnings/part-1.parquet"], ["earnings"]),
+        (["configs/production.yaml"], SERVICES),
+        (["sluice/metrics.py"], SERVICES),
+        (["requirements.lock"], SERVICES),
+        (["prompts/README.md", "docs/gates.md", "tests/conftest.py", "README.md"], []),
+        ([], []),
+    ],
+)
+def test_changed_services_are_found(
+    chooser: ModuleType, files: list[str], expected: list[str]
+) -> None:
+    assert chooser.find_changed([PurePosixPath(name) for name in files], SERVICES) == expected
+
+
+def test_services_are_those_of_the_configs_folder(chooser: ModuleType) -> None:
+    listed = chooser.find_services(
+        [PurePosixPath("configs") / path.name for path in (ROOT / "configs").iterdir()]
+    )
+    assert listed == SERVICES

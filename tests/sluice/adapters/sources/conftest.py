@@ -1,0 +1,38 @@
+"""Databases with a table of the kinds that a driver gives: a SQLite file, and Postgres."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from control_support import run_postgres, why_no_postgres
+from shop_support import MAKE, ROWS, Shop
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a Postgres server that ends with the session."""
+    if reason := why_no_postgres():
+        pytest.skip(reason)
+    with run_postgres() as address:
+        yield address
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+def shop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    url = f"sqlite:///{tmp_path / 'shop.db'}"
+    if request.param == "postgres":
+        import psycopg
+
+        address = request.getfixturevalue("postgres")
+        name = f"shop_{uuid.uuid4().hex[:8]}"
+        with psycopg.connect(f"{address}/postgres", autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        url = f"{address}/{name}"
+    monkeypatch.setenv("SHOP_DATABASE", url)
+    shop = Shop(request.param, url)
+    shop.run(MAKE)
+    for row in ROWS:
+        shop.run(f"INSERT INTO shop VALUES {row}")
+    return shop

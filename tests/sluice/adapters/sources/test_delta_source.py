@@ -1,0 +1,51 @@
+"""A foreign Delta table is told by id and version, and read at the version that was seen."""
+
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from sluice.adapters.sources.delta_source import find_table, is_table, read_table
+from sluice.errors import DataInvalid
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    for start in (0, 5):
+        rows = pa.table({"key": list(range(start, start + 5))})
+        write_deltalake(str(tmp_path / "lake"), rows, mode="append")
+    return tmp_path / "lake"
+
+
+def test_the_version_that_was_seen_is_the_one_that_is_read(lake: Path) -> None:
+    seen = find_table(str(lake))
+    write_deltalake(str(lake), pa.table({"key": [99]}), mode="append")
+    assert (seen.version, read_table(str(lake), seen.version).num_rows) == (1, 10)
+    assert find_table(str(lake)).mark != seen.mark
+
+
+def test_a_pinned_version_stays(lake: Path) -> None:
+    pinned = find_table(str(lake), 0)
+    assert read_table(str(lake), pinned.version).num_rows == 5
+
+
+def test_a_table_made_anew_is_another(lake: Path) -> None:
+    before = find_table(str(lake), 0)
+    shutil.rmtree(lake)
+    write_deltalake(str(lake), pa.table({"key": [1]}))
+    assert find_table(str(lake), 0).mark != before.mark
+
+
+def test_no_table_and_no_version_are_named(lake: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataInvalid, match="nowhere"):
+        find_table(str(tmp_path / "nowhere"))
+    with pytest.raises(DataInvalid, match=r"lake: .*9"):
+        find_table(str(lake), 9)
+
+
+def test_a_table_is_told_from_a_folder(lake: Path, tmp_path: Path) -> None:
+    assert is_table(str(lake))
+    assert is_table("s3://bucket/lake")
+    assert not is_table(str(tmp_path))

@@ -1,0 +1,181 @@
+"""A query on a real database: its rows by kind, what is new in them, and its refusals in words."""
+
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shop_support import Shop
+from sluice.adapters.sources.sql_query import find_rows, read_rows
+from sluice.config.data import DataConfig
+from sluice.config.source import SqlSource
+from sluice.errors import ConfigInvalid, DataInvalid, DataUnavailable
+
+CONFIG = DataConfig(
+    id="key",
+    target="sold",
+    columns={
+        "key": "integer",
+        "price": "number",
+        "name": "text",
+        "sold": "boolean",
+        "at": "timestamp",
+    },
+    features=("price",),
+    suite="shop",
+)
+COLUMNS = "key, price, name, sold, at"
+
+
+def ask(query: str, watermark: str = "", variable: str = "SHOP_DATABASE") -> SqlSource:
+    return SqlSource(kind="sql", url_variable=variable, query=query, watermark=watermark)
+
+
+def read(source: SqlSource, before: str = "") -> list[dict[str, Any]]:
+    return read_rows(source, before, CONFIG).to_pylist()
+
+
+def follow(source: SqlSource, before: str = "") -> str:
+    found = find_rows(source, before)
+    assert found is not None
+    return found.mark
+
+
+def test_rows_have_the_kinds_of_the_service(shop: Shop) -> None:
+    noon = datetime(2024, 5, 1, 12, tzinfo=UTC)
+    assert read(ask(f"SELECT {COLUMNS} FROM shop ORDER BY key;  ")) == [
+        {"key": 1, "price": 2.5, "name": "a", "sold": True, "at": noon},
+        {"key": 2, "price": None, "name": None, "sold": None, "at": None},
+    ]
+
+
+@pytest.mark.parametrize("watermark", ["seen", "page", "name", "price"])
+def test_since_reads_everything_first_and_then_what_is_newer(shop: Shop, watermark: str) -> None:
+    columns = COLUMNS if watermark in COLUMNS else f"{COLUMNS}, {watermark}"
+    source = ask(f"SELECT {columns} FROM shop WHERE {watermark} > :since -- newest", watermark)
+    shop.run("UPDATE shop SET name = 'b', price = 3.5 WHERE key = 2")
+    first = follow(source)
+    assert [row["key"] for row in read(source)] == [1, 2]
+    assert find_rows(source, first) is None
+    shop.add_later()
+    assert follow(source, first) != first
+    assert [row["key"] for row in read(source, first)] == [3]
+
+
+def test_without_a_watermark_any_change_of_the_result_is_seen(shop: Shop) -> None:
+    source = ask(f"SELECT {COLUMNS} FROM shop")
+    first = follow(source)
+    assert find_rows(ask(f"SELECT {COLUMNS} FROM shop ORDER BY key DESC"), first) is None
+    shop.run("UPDATE shop SET price = 3 WHERE key = 2")
+    assert follow(source, first) != first
+
+
+def test_an_empty_result_is_nothing_new(shop: Shop) -> None:
+    assert find_rows(ask(f"SELECT {COLUMNS} FROM shop WHERE key > 9"), "") is None
+    assert find_rows(ask(f"SELECT {COLUMNS}, page FROM shop WHERE key > 9", "page"), "") is None
+
+
+def test_many_rows_come_in_chunks(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sluice.adapters.sources.sql_query.CHUNK", 1)
+    assert [row["key"] for row in read(ask(f"SELECT {COLUMNS} FROM shop"))] == [1, 2]
+    price = "CASE key WHEN 1 THEN NULL ELSE 'b' END AS price"
+    with pytest.raises(DataInvalid, match=r"row 2: column 'price': found 'b'.*allowed: number"):
+        read(ask(f"SELECT key, {price}, name, sold, at FROM shop"))
+
+
+WRONG = {
+    "no such table": ("SELECT * FROM shops", "shops"),
+    "no such column": ("SELECT nothing FROM shop", "nothing"),
+    "no SQL": ("SELECTED * FROM shop", "SELECTED"),
+    "column missing": ("SELECT key, price FROM shop", "column 'name' is missing"),
+    "column unknown": (f"SELECT {COLUMNS}, page FROM shop", "column 'page' is unknown"),
+    "text for a time": (
+        "SELECT key, price, name, sold, name AS at FROM shop",
+        "row 1: column 'at': found 'a' (str), allowed: timestamp",
+    ),
+    "id twice": ("SELECT 1 AS key, price, name, sold, at FROM shop", "given more than once"),
+    "id missing": ("SELECT NULL AS key, price, name, sold, at FROM shop", "have no id"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(WRONG))
+def test_what_is_wrong_is_said_in_the_databases_words_or_ours(shop: Shop, name: str) -> None:
+    query, words = WRONG[name]
+    with pytest.raises(DataInvalid) as caught:
+        read(ask(query))
+    assert str(caught.value).startswith("SHOP_DATABASE: ")
+    assert words in str(caught.value)
+
+
+def test_a_watermark_that_the_result_does_not_have_is_refused(shop: Shop) -> None:
+    source = ask(f"SELECT {COLUMNS} FROM shop", "nothing")
+    with pytest.raises(DataInvalid, match="nothing"):
+        find_rows(source, "")
+    with pytest.raises(DataInvalid, match="no column 'nothing', the watermark"):
+        read(source)
+
+
+def test_a_query_cannot_write(shop: Shop) -> None:
+    with pytest.raises(DataInvalid, match=r"readonly|syntax error"):
+        read(ask("DELETE FROM shop WHERE key = 1 RETURNING key, price, name, sold, at"))
+    assert len(read(ask(f"SELECT {COLUMNS} FROM shop"))) == 2
+
+
+def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SHOP_DATABASE", raising=False)
+    with pytest.raises(ConfigInvalid, match="the environment variable SHOP_DATABASE is not set"):
+        read(ask("SELECT 1"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "no url",
+        "mysql://me:hidden@host/shop",
+        "postgresql://me:hidden@host:hidden/shop",
+        "sqlite://",
+    ],
+)
+def test_a_url_that_is_none_is_refused_without_showing_it(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_DATABASE", url)
+    with pytest.raises(ConfigInvalid, match=r"SHOP_DATABASE holds .*allowed: sqlite:") as caught:
+        read(ask("SELECT 1"))
+    assert "hidden" not in f"{caught.value}{caught.value.__cause__}"
+
+
+def test_a_file_that_is_not_there_is_a_fault_and_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_DATABASE", f"sqlite:///{tmp_path / 'gone.db'}")
+    with pytest.raises(DataUnavailable, match="unable to open database file"):
+        read(ask("SELECT 1"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_does_not_answer_is_a_fault_without_the_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("psycopg")
+    with socket.socket() as probe:  # bound, and nobody listens
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        monkeypatch.setenv("SHOP_DATABASE", f"postgresql://me:hidden@127.0.0.1:{port}/shop")
+        with pytest.raises(DataUnavailable, match="SHOP_DATABASE: the database: ") as caught:
+            read(ask("SELECT 1"))
+    assert "hidden" not in f"{caught.value}{caught.value.__cause__}"
+
+
+@pytest.mark.slow
+def test_a_password_in_the_servers_words_is_hidden(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgres.replace("sluice@", "me:hidden@")
+    monkeypatch.setenv("SHOP_DATABASE", f"{url}/hidden")
+    with pytest.raises(DataUnavailable) as caught:
+        read(ask("SELECT 1"))
+    assert "***" in str(caught.value) or "me" in str(caught.value)
+    assert "hidden" not in f"{caught.value}{caught.value.__cause__}"

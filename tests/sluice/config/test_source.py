@@ -1,0 +1,89 @@
+"""A source is one of three kinds, and what is wrong in it is named by line and key."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sluice.config.loading import dump_service, load_service
+from sluice.config.source import DeltaSource, FilesSource, SqlSource
+from sluice.errors import ConfigInvalid
+from source_support import configure
+
+SQL = {"kind": "sql", "url_variable": "DATABASE", "query": "select 1"}
+
+
+def load(folder: Path, **source: Any) -> Any:
+    configure(folder, "work", **source)
+    return load_service("work", "development", folder)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ({"kind": "files", "path": "/drop/*.csv"}, FilesSource(kind="files", path="/drop/*.csv")),
+        ({"kind": "delta", "uri": "/lake/a"}, DeltaSource(kind="delta", uri="/lake/a", version=-1)),
+        (
+            {"kind": "delta", "uri": "s3://lake/a", "version": 3},
+            DeltaSource(kind="delta", uri="s3://lake/a", version=3),
+        ),
+        (SQL, SqlSource(kind="sql", url_variable="DATABASE", query="select 1", watermark="")),
+    ],
+)
+def test_each_kind_is_read(source: dict[str, Any], expected: Any, tmp_path: Path) -> None:
+    config = load(tmp_path, **source)
+    assert config.source == expected
+    (tmp_path / "work.yaml").write_text(dump_service(config), encoding="utf-8")
+    assert load_service("work", "development", tmp_path) == config
+
+
+def test_no_source_is_none(tmp_path: Path) -> None:
+    assert load(tmp_path).source is None
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown kind": (
+        {"kind": "kafka", "path": "/a"},
+        "source.kind: found 'kafka'; allowed: 'files', 'delta', 'sql'",
+    ),
+    "no kind": ({"path": "/a"}, "source.kind: Field required; allowed: files, delta, sql"),
+    "unknown key": (
+        {"kind": "files", "pth": "/a", "path": "/a"},
+        "source.pth: unknown key (did you mean `path`?); allowed: kind, path",
+    ),
+    "relative path": (
+        {"kind": "files", "path": "drop"},
+        "source.path: found 'drop', allowed: an absolute path",
+    ),
+    "relative folder": (
+        {"kind": "delta", "uri": "lake"},
+        "source.uri: found 'lake', allowed: an absolute path",
+    ),
+    "URL instead of a variable": (
+        {**SQL, "url_variable": "postgresql://a:b@c/d"},
+        "source.url_variable: String should match pattern",
+    ),
+    "unknown bind": (
+        {**SQL, "query": "select :day"},
+        "source.query: found bind parameter `:day`, allowed: `:since`",
+    ),
+    "since without watermark": (
+        {**SQL, "query": "select :since"},
+        "source.query: `:since` needs `watermark`",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(WRONG))
+def test_what_is_wrong_is_named_by_line_and_key(name: str, tmp_path: Path) -> None:
+    source, words = WRONG[name]
+    path = configure(tmp_path, "work", **source)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    line = next(number for number, text in enumerate(lines, 1) if text.startswith("source:"))
+    with pytest.raises(ConfigInvalid) as caught:
+        load_service("work", "development", tmp_path)
+    assert str(caught.value).startswith(f"{path}:{line}: {words}")
+
+
+def test_a_times_colon_is_no_bind_parameter(tmp_path: Path) -> None:
+    assert load(tmp_path, **{**SQL, "query": "select '12:30:00'"}).source.asks_since is False

@@ -1,0 +1,20 @@
+"""Too few rows are refused in the terms of the problem."""
+
+import pytest
+
+from sluice.errors import DataInvalid
+from sluice.profile.draft import Wishes, assign_roles
+from support import facts_of
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ([0, 1] * 40, "on 24 rows chance alone moves an accuracy by 0.16; bring at least 200"),
+        ([n / 7 for n in range(80)], "a mean error, in shares of its own spread, by 0.34; bring"),
+    ],
+)
+def test_eighty_rows_are_refused_with_what_chance_does(target: list[float], words: str) -> None:
+    columns = facts_of(row_id=list(range(80)), size=[n % 9 / 2 for n in range(80)], target=target)
+    with pytest.raises(DataInvalid, match=words):
+        assign_roles(columns, Wishes("target"), "file.csv")
