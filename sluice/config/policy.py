@@ -142,7 +142,7 @@ class Policy(Section):
     pass_alpha: Alpha = 0.05
     """Most often that a candidate on the limit passes a stage."""
     count: Literal["requests", "units"] = "requests"
-    """`units` counts the first request of each unit in the stage: exact with heavy users."""
+    """`units`: the rules on errors count each unit's first request of the stage, and no other."""
     rules: Rules = Rules()
     stages: tuple[Stage, ...] = Field(min_length=1)
     soak: Duration
