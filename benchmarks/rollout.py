@@ -20,8 +20,9 @@ from sluice.config.policy import Policy, hash_policy
 from sluice.config.policy_file import load_policy
 from sluice.rollout.simulation.feasibility import find_need, pass_equal_arms
 from sluice.rollout.simulation.outcome import Ending, Outcome
-from sluice.rollout.simulation.rollouts import Trial, simulate
+from sluice.rollout.simulation.rollouts import simulate
 from sluice.rollout.simulation.traffic import Drift, Incident, Regression, Traffic, Users
+from sluice.rollout.simulation.trial import Trial
 
 POLICY, STAGE = "standard", "canary"
 HOUR, MINUTE = 3600.0, 60.0

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from sluice.config.policy import Policy
     from sluice.rollout.simulation.feasibility import Outlook
     from sluice.rollout.simulation.outcome import Outcome
-    from sluice.rollout.simulation.rollouts import Progress, Trial
+    from sluice.rollout.simulation.rollouts import Progress
     from sluice.rollout.simulation.traffic import Regression, Traffic
+    from sluice.rollout.simulation.trial import Trial
 
 WAYS: tuple[tuple[str, Literal["evidence", "points"], int], ...] = (
     ("evidence", "evidence", 1),
@@ -48,7 +49,7 @@ def simulate_policy(
         StorageFull: the picture cannot be written.
     """
     from sluice.rollout.simulation.recorded import read_recording
-    from sluice.rollout.simulation.rollouts import Trial
+    from sluice.rollout.simulation.trial import Trial
 
     found = load_policy(policy)
     recording = read_recording(Path(files[0])) if files[0] else None

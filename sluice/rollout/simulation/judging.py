@@ -1,6 +1,7 @@
 """How a block is judged: by evidence as Sluice does, or by the block's own point estimates."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from math import log
 from typing import Protocol
 
@@ -26,16 +27,19 @@ SLOWEST = 0.05
 
 @dataclass(frozen=True)
 class Sight:
-    """What is seen of one block: counts, overruns where latency is known, answers that differ."""
+    """What is seen of one block: counts, overruns where latency is known, signals by rule."""
 
     counts: Counts
     overruns: Overruns | None
     differing: Floats
+    signals: Mapping[str, Block] = field(default_factory=dict)
 
     def block(self, rule: str) -> Block | None:
         """Give a rule's counts; None where latency is not known."""
         if rule in ERRORS:
             return Block(self.counts.n_c, self.counts.k_c, self.counts.n_b, self.counts.k_b)
+        if rule not in LATENCY:
+            return self.signals[rule]
         if self.overruns is None:
             return None
         far = rule == "latency_double"
@@ -56,8 +60,9 @@ class Judge(Protocol):
 
 
 def simulated_rules(policy: Policy, names: tuple[str, ...] = ERRORS + LATENCY) -> tuple[Rule, ...]:
-    """Give the rules that made-up traffic has counts for."""
-    return tuple(rule for rule in list_rules(policy) if rule.name in names)
+    """Give the rules that there are counts for, those that pause last, as the controller asks."""
+    found = [rule for rule in list_rules(policy) if rule.name in names]
+    return tuple(sorted(found, key=lambda rule: rule.action == "pause"))
 
 
 class EvidenceJudge:
@@ -160,7 +165,7 @@ class PointJudge:
 
 def kind_of(rule: str) -> str:
     """Name the counts that a rule's history is made of."""
-    return "errors" if rule in ERRORS else "latency"
+    return "errors" if rule in ERRORS else "latency" if rule in LATENCY else rule
 
 
 def _keep(values: Floats, kept: NDArray[np.bool_]) -> Floats:

@@ -16,6 +16,7 @@ class Ending(IntEnum):
     PROMOTED = 1
     ROLLED_BACK = 2
     HELD = 3
+    PAUSED = 4
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Outcome:
 
     endings: NDArray[np.intp]
     rules: NDArray[np.intp]
-    """Place in `names` of what rolled it back; -1 where nothing did."""
+    """Place in `names` of what rolled it back or paused it; -1 where nothing did."""
     seconds: Floats
     """When it ended."""
     exposed: Floats
@@ -52,10 +53,10 @@ class Outcome:
         chosen = self.exposed[self.endings == ending]
         return float(np.median(chosen)) if len(chosen) else None
 
-    def count_rules(self) -> dict[str, int]:
-        """Count what rolled back, most often first."""
+    def count_rules(self, ending: Ending = Ending.ROLLED_BACK) -> dict[str, int]:
+        """Count what rolled back, or paused, most often first."""
         found = {
-            name: int(np.sum((self.rules == place) & (self.endings == Ending.ROLLED_BACK)))
+            name: int(np.sum((self.rules == place) & (self.endings == ending)))
             for place, name in enumerate(self.names)
         }
         return dict(sorted(((k, v) for k, v in found.items() if v), key=lambda item: -item[1]))

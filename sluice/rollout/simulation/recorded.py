@@ -20,6 +20,11 @@ class Recording:
     counts: NDArray[np.int64]
 
     @property
+    def has_candidate(self) -> bool:
+        """Whether a candidate's requests were recorded beside the champion's."""
+        return bool(self.counts[:, 0].any())
+
+    @property
     def rate(self) -> float:
         """The champion's share of failed requests."""
         return float(self.counts[:, 3].sum() / max(int(self.counts[:, 2].sum()), 1))
@@ -57,6 +62,27 @@ class RecordedArrivals:
         added = np.clip(self.traffic.added_errors(clock), 0, 1)
         k_c = k_c + self.rng.binomial(n_c - k_c, added)
         return Counts(*(np.asarray(item, dtype=float) for item in (n_c, k_c, n_b, k_b)))
+
+
+class ReplayArrivals:
+    """Both arms exactly as recorded, whatever a stage's weight; nothing after the last row.
+
+    The rows before the candidate's first request are the champion's history.
+    """
+
+    def __init__(self, recording: Recording, runs: int, history: int) -> None:
+        self.counts, self.runs = recording.counts.astype(float), runs
+        self.at = int(np.argmax(recording.counts[:, 0] > 0)) - history
+
+    def open_stage(self, weight: float, blocks: int) -> None:
+        """Begin a stage; the recorded arms do not change with it."""
+
+    def draw(self, runs: Indices, clock: Floats) -> Counts:
+        """Give the next recorded row to each of the chosen rollouts."""
+        inside = 0 <= self.at < len(self.counts)
+        row = self.counts[self.at] if inside else np.zeros(4)
+        self.at += 1
+        return Counts(*(np.full(len(runs), figure) for figure in row))
 
 
 def read_recording(path: Path) -> Recording:

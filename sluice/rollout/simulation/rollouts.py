@@ -1,64 +1,33 @@
 """Many rollouts of one policy at once, each on its own clock, stage after stage."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from sluice.config.policy import Policy, Stage
+from sluice.config.policy import Stage
 from sluice.rollout.breaker import LIMIT
-from sluice.rollout.simulation.arrivals import Arrivals, DrawnArrivals
+from sluice.rollout.rollback import HIGHEST
 from sluice.rollout.simulation.judging import (
-    ERRORS,
-    LATENCY,
     EvidenceJudge,
     Judge,
     PointJudge,
     Sight,
+    kind_of,
     simulated_rules,
 )
 from sluice.rollout.simulation.latencies import Latencies
 from sluice.rollout.simulation.ledger import Ledger
 from sluice.rollout.simulation.outcome import Ending, Outcome
-from sluice.rollout.simulation.recorded import RecordedArrivals, Recording
-from sluice.rollout.simulation.traffic import Floats, Indices, Traffic
-from sluice.rollout.simulation.users import FirstRequestArrivals, UserArrivals
+from sluice.rollout.simulation.signals import DrawnSignals
+from sluice.rollout.simulation.traffic import Floats, Indices, Signals
+from sluice.rollout.simulation.trial import Trial, open_arrivals
+from sluice.rollout.simulation.users import UserArrivals
 from sluice.rollout.soak import Alarm
 
-SHORT = 240
-"""Blocks up to which a stage's clustering is measured each block."""
-SPARSELY = 10
-"""Beyond, it is measured each so many blocks unless told otherwise, and the report says so."""
 EXTRA = ("max", "soak")
 """What rolls back besides rules."""
 Progress = Callable[[str, float], None]
 """Told the stage's name and the share of it that is done."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What is simulated: a policy on traffic, so many rollouts, judged one way."""
-
-    policy: Policy
-    traffic: Traffic
-    runs: int = 1000
-    seed: int = 1
-    judge: Literal["evidence", "points"] = "evidence"
-    checks: int = 1
-    """Failed checks that roll back, where points judge."""
-    recording: Recording | None = None
-    soak: bool = True
-    sparsely: int = SPARSELY
-    """Each how many blocks clustering is measured where stages are longer than 240 blocks."""
-    keep_going: bool = False
-    """Whether a rollout that did not pass a stage goes on all the same (feasibility)."""
-
-    @property
-    def every(self) -> int:
-        """Each how many blocks clustering is measured."""
-        longest = max(self.policy.count_blocks(stage.max) for stage in self.policy.stages)
-        return 1 if longest <= SHORT else self.sparsely
 
 
 class Rollouts:
@@ -68,17 +37,19 @@ class Rollouts:
         policy, runs = trial.policy, trial.runs
         self.trial, self.policy = trial, policy
         self.rng = np.random.default_rng(trial.seed)
-        names = ERRORS if trial.recording else ERRORS + LATENCY
-        self.rules = simulated_rules(policy, names)
+        self.rules = simulated_rules(policy, trial.names)
+        # A stream of its own: all else is drawn as it is without signals.
+        signals = (trial.traffic.signals or Signals(), policy, trial.signals)
+        self.signals = DrawnSignals(*signals, self.rng.spawn(1)[0])
         by_points = trial.judge == "points"
         self.names = ("failed checks",) if by_points else tuple(rule.name for rule in self.rules)
         self.arrivals = open_arrivals(trial, self.rng)
         history = policy.count_blocks(policy.history)
         blocks = history + sum(policy.count_blocks(stage.max) for stage in policy.stages)
-        self.ledgers = {"errors": Ledger(runs, blocks, trial.every)}
+        kinds = {kind_of(rule.name) for rule in self.rules}
+        self.ledgers = {kind: Ledger(runs, blocks, trial.every) for kind in sorted(kinds)}
         self.latencies: Latencies | None = None
         if not trial.recording:
-            self.ledgers["latency"] = Ledger(runs, blocks, trial.every)
             margin, far = policy.rules.latency_margin, policy.rules.latency_double.ratio
             limits = (margin.ratio, far, margin.min_effect_ms)
             lowest = trial.traffic.rate * policy.block * (1 - policy.stages[-1].weight)
@@ -93,10 +64,14 @@ class Rollouts:
     def _watch_champion(self, blocks: int) -> None:
         """Draw the champion's traffic before the rollout."""
         runs = np.arange(self.trial.runs)
-        self.arrivals.open_stage(0.0, blocks)
+        self._open(0.0, blocks)
         for block in range(blocks):
             clock = np.full(len(runs), (block - blocks) * self.policy.block)
             self._record(runs, self._look(runs, clock))
+
+    def _open(self, weight: float, blocks: int) -> None:
+        self.weight = weight
+        self.arrivals.open_stage(weight, blocks)
 
     def _look(self, runs: Indices, clock: Floats) -> Sight:
         counts = self.arrivals.draw(runs, clock)
@@ -106,13 +81,18 @@ class Rollouts:
             drawn = self.latencies.observe(self.rng, runs, counts, clock)
             overruns = drawn if known else None
         differing = self.rng.binomial(counts.n_c.astype(int), self.trial.traffic.disagreement)
-        return Sight(counts, overruns, differing.astype(float))
+        fault = self.trial.traffic.regression
+        late = fault.has_begun(clock).astype(float)
+        signals = self.signals.draw(counts, fault, late, self.weight == 0)
+        return Sight(counts, overruns, differing.astype(float), signals)
 
     def _record(self, runs: Indices, sight: Sight) -> None:
         counts = sight.counts
         self.ledgers["errors"].append(runs, counts.n_b, counts.k_b)
         if sight.overruns is not None:
             self.ledgers["latency"].append(runs, counts.n_b, sight.overruns.usual)
+        for name, block in sight.signals.items():
+            self.ledgers[name].append(runs, np.asarray(block.n_b), np.asarray(block.k_b))
 
     def run_stage(self, place: int, progress: Progress | None = None) -> None:
         """Take every rollout that is still under way through a stage."""
@@ -120,7 +100,7 @@ class Rollouts:
         blocks = self.policy.count_blocks(stage.max)
         half = self.policy.count_blocks(stage.min) // 2
         runs = np.flatnonzero(self.endings == Ending.UNDECIDED)
-        self.arrivals.open_stage(stage.weight, blocks)
+        self._open(stage.weight, blocks)
         judge = self._open_judge(stage, len(runs))
         asked = np.zeros(self.trial.runs)
         for block in range(1, blocks + 1):
@@ -133,7 +113,7 @@ class Rollouts:
             asked[runs] += sight.counts.n_c if block > half else 0.0
             self.exposed[runs] += sight.counts.n_c if stage.weight else 0.0
             stopped = rejected >= 0
-            self._roll_back(runs[stopped], rejected[stopped])
+            self._stop(runs[stopped], rejected[stopped])
             gone = runs[passed & ~stopped]
             self.passed[place, gone] = block * self.policy.block
             self.spent[place, gone] = asked[gone]
@@ -154,6 +134,13 @@ class Rollouts:
         self.endings[runs] = Ending.ROLLED_BACK
         self.rejected[runs] = rules
 
+    def _stop(self, runs: Indices, rules: Indices) -> None:
+        """End rollouts as the rule that rejected would have it: back, or paused for a person."""
+        self._roll_back(runs, rules)
+        pauses = [place for place, rule in enumerate(self.rules) if rule.action == "pause"]
+        if self.trial.judge == "evidence":
+            self.endings[runs[np.isin(rules, pauses)]] = Ending.PAUSED
+
     def _end_at_max(self, stage: Stage, runs: Indices) -> None:
         if self.trial.keep_going:
             return
@@ -168,8 +155,8 @@ class Rollouts:
         They look at blocks; the gateway's breaker, which looks at requests, would be quicker.
         """
         runs = np.flatnonzero(self.endings == Ending.UNDECIDED)
-        errors, slow = Alarm.begin(LIMIT), Alarm.begin(LIMIT)
-        self.arrivals.open_stage(1.0, self.policy.count_blocks(self.policy.soak))
+        errors, slow, unsafe = (Alarm.begin(limit) for limit in (LIMIT, LIMIT, self._hit_limit()))
+        self._open(1.0, self.policy.count_blocks(self.policy.soak))
         raised = np.zeros(len(runs), dtype=bool)
         for _ in range(self.policy.count_blocks(self.policy.soak)):
             sight = self._look(runs, self.clock[runs] * self.policy.block)
@@ -178,9 +165,18 @@ class Rollouts:
             if sight.overruns is not None:
                 slow = slow.update(sight.counts.n_c, sight.overruns.far)
                 raised = raised | slow.is_raised
+            if "guardrail" in sight.signals:
+                block = sight.signals["guardrail"]
+                unsafe = unsafe.update(block.n_c, block.k_c)
+                raised = raised | unsafe.is_raised
             self.clock[runs] += ~raised
             self.exposed[runs] += np.where(raised, 0.0, sight.counts.n_c)
         self._roll_back(runs[raised], np.full(int(raised.sum()), len(self.names) + 1))
+
+    def _hit_limit(self) -> float:
+        """Give the soak's limit of guardrail hits, from the champion's share of them."""
+        share = (self.trial.traffic.signals or Signals()).guardrails
+        return min(self.policy.rules.guardrail.ratio * share, HIGHEST / 2)
 
     def finish(self) -> Outcome:
         """Give what became of all; who is still under way was promoted."""
@@ -198,21 +194,6 @@ class Rollouts:
             tuple(stage.name for stage in self.policy.stages),
             float(np.mean(measured)),
         )
-
-
-def open_arrivals(trial: Trial, rng: np.random.Generator) -> Arrivals:
-    """Open the source of blocks that the trial's traffic calls for."""
-    traffic, policy = trial.traffic, trial.policy
-    if trial.recording is not None:
-        return RecordedArrivals(trial.recording, traffic, trial.runs, rng)
-    if traffic.users is None:
-        return DrawnArrivals(traffic, policy.block, rng)
-    if policy.count == "units":
-        return FirstRequestArrivals(traffic, policy.block, rng, trial.runs)
-    weights = [stage.weight for stage in policy.stages if stage.weight]
-    users = UserArrivals(traffic, policy.block, rng, weights)
-    users.prepare(trial.runs, policy.rules.error_margin.margin)
-    return users
 
 
 def simulate(trial: Trial, progress: Progress | None = None) -> Outcome:

@@ -45,6 +45,36 @@ class Regression:
     slowdown: float = 1.0
     """Each answer takes this many times as long."""
     start: float = 0.0
+    guardrails: float = 1.0
+    """So many times the champion's guardrail hits."""
+    negatives: float = 1.0
+    """So many times the champion's negative feedback."""
+    costs: float = 1.0
+    """Each request costs so many times as much."""
+    values: float = 1.0
+    """So many times the champion's mean business value."""
+
+    def has_begun(self, seconds: Floats) -> NDArray[np.bool_]:
+        """Whether the fault is there at each time."""
+        return np.asarray(seconds >= self.start)
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What the champion's answers bring beside errors and time."""
+
+    guardrails: float = 0.002
+    """Share of requests with a guardrail hit."""
+    feedbacks: float = 0.02
+    """Share of requests that get feedback, within their block."""
+    negatives: float = 0.1
+    """Share of feedback that is negative."""
+    cost_spread: float = 1.0
+    """Standard deviation of a request's cost, in means."""
+    valued: float = 0.1
+    """Share of requests that bring a value of the business metric."""
+    value: float = 0.5
+    """Mean of those values, in caps."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +111,8 @@ class Traffic:
     """Sigma of the lognormal times."""
     disagreement: float = 0.02
     """Share of shadow answers that differ from the champion's."""
+    signals: Signals | None = None
+    """Guardrail hits, feedback and costs; None leaves their rules out."""
 
     def champion_errors(self, seconds: Floats) -> Floats:
         """Give the champion's error rate at each time, clustering and users aside."""
@@ -94,11 +126,11 @@ class Traffic:
 
     def added_errors(self, seconds: Floats) -> Floats:
         """Give what the candidate fails more, at each time."""
-        return np.where(seconds >= self.regression.start, self.regression.errors, 0.0)
+        return np.where(self.regression.has_begun(seconds), self.regression.errors, 0.0)
 
     def slowdowns(self, seconds: Floats) -> Floats:
         """Give how many times as long the candidate takes, at each time."""
-        return np.where(seconds >= self.regression.start, self.regression.slowdown, 1.0)
+        return np.where(self.regression.has_begun(seconds), self.regression.slowdown, 1.0)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from sluice.rollout.simulation.feasibility import (
     round_up,
 )
 from sluice.rollout.simulation.outcome import Ending
-from sluice.rollout.simulation.rollouts import Trial, simulate
+from sluice.rollout.simulation.rollouts import simulate
 from sluice.rollout.simulation.traffic import Traffic
+from sluice.rollout.simulation.trial import Trial
 
 STANDARD, LAPTOP = load_policy("standard"), load_policy("laptop")
 PUBLISHED = {0.05: 5650, 0.25: 7400, 0.50: 10400}

@@ -13,8 +13,9 @@ from sluice.rollout.simulation.judging import EvidenceJudge, Sight, simulated_ru
 from sluice.rollout.simulation.latencies import Overruns
 from sluice.rollout.simulation.ledger import Ledger
 from sluice.rollout.simulation.outcome import Ending, Outcome
-from sluice.rollout.simulation.rollouts import Trial, simulate
+from sluice.rollout.simulation.rollouts import simulate
 from sluice.rollout.simulation.traffic import Counts, Drift, Incident, Regression, Traffic, Users
+from sluice.rollout.simulation.trial import Trial
 from sluice.rollout.stage import StageEvidence
 
 HOUR = 3600.0
