@@ -171,45 +171,68 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command takes what its line takes
     rps: Rate = 50.0,
     errors: Errors = 0.01,
     latency: Latency = 100.0,
-    candidate_errors: Annotated[
-        float, typer.Option(help="A bad candidate's; else twice the margin above.", max=0.98)
-    ] = -1.0,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What a bad candidate has: errors=.01 (added), slowdown=1.2, guardrails=, "
+            "negatives=, costs= or values= (times as much). Again for more."
+        ),
+    ] = None,
     onset: Annotated[float, typer.Option(help="Minutes until it turns bad.", min=0)] = 0.0,
+    incident: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(help="Both arms fail: from minute, for minutes, at rate."),
+    ] = None,
+    drift: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(help="Both arms' errors move: from minute, for minutes, to rate."),
+    ] = None,
     clustering: Annotated[
         float, typer.Option(help="Spread of the error rate from block to block.", min=0, max=2)
     ] = 0.0,
-    users: Annotated[bool, typer.Option(help="5,000 users; some always fail.")] = False,
+    apart: Annotated[bool, typer.Option(help="Each arm has bursts of its own.")] = False,
+    users: Annotated[int, typer.Option(help="So many users; some always fail.", min=0)] = 0,
+    balance: Annotated[bool, typer.Option(help="Shadow balance chooses the salt.")] = True,
+    signal: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Champion's guardrails=, feedbacks=, negatives=, cost_spread=, valued= or value=."
+        ),
+    ] = None,
     runs: Annotated[int, typer.Option(help="Rollouts each.", min=10)] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of all that is drawn.", min=0)] = 1,
     traffic: Annotated[str, typer.Option(help="CSV: block, n_c, k_c, n_b, k_b.")] = "",
     plot: Annotated[str, typer.Option(help="PNG to draw.")] = "",
 ) -> None:
     """Simulate whole rollouts: how often a policy rolls back, misses and holds, and how soon."""
-    from flows.simulating import AS_POLICY, simulate_policy
-    from sluice.rollout.simulation.traffic import Regression, Traffic, Users
+    from flows.described_traffic import Wishes
+    from flows.simulating import simulate_policy
 
-    drawn = Traffic(rps, errors, latency=latency, clustering=clustering)
-    drawn = replace(drawn, users=Users(balanced=True) if users else None)
-    added = candidate_errors - errors if candidate_errors >= 0 else AS_POLICY
-    fault = Regression(added, start=60 * onset)
-    simulate_policy(policy, drawn, fault, (runs, seed), (traffic, plot))
+    wishes = Wishes(rps, errors, latency, clustering, apart, users, balance, incident, drift)
+    wishes = replace(wishes, signals=signal or ())
+    simulate_policy(policy, wishes, (fault or (), onset), (runs, seed), (traffic, plot))
 
 
 @app.command()
-def feasible(
-    policy: Policy,
+def feasible(  # noqa: PLR0913, PLR0917 - a command takes what its line takes
+    service: Service,
     rps: Rate,
+    policy: Annotated[str, typer.Option(help="Name or path; else the service's own.")] = "",
     errors: Errors = 0.01,
     latency: Latency = 100.0,
+    signal: Annotated[
+        list[str] | None,
+        typer.Option(help="Of the business metric: valued= (share of requests), value= (caps)."),
+    ] = None,
     runs: Annotated[int, typer.Option(help="Rollouts.", min=10)] = 400,
     seed: Annotated[int, typer.Option(help="Seed of all that is drawn.", min=0)] = 1,
 ) -> None:
-    """Say whether each stage of a policy can conclude at a traffic, and what to change if not."""
-    from flows.simulating import check_feasibility
-    from sluice.rollout.simulation.traffic import Traffic
+    """Say whether each stage of a service's rollout can conclude, and what to change if not."""
+    from flows.described_traffic import Wishes
+    from flows.foretelling import check_feasibility
 
-    drawn = Traffic(rps, errors, latency=latency)
-    sys.exit(check_feasibility(policy, drawn, (runs, seed)))
+    wishes = Wishes(rps, errors, latency, signals=signal or ())
+    sys.exit(check_feasibility(service, policy, wishes, (runs, seed)))
 
 
 @app.command()

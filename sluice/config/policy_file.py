@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from sluice.config.explanation import explain_errors, name_key
 from sluice.config.policy import Policy
+from sluice.config.service import ServiceConfig
 from sluice.config.yaml_file import read_mapping
 from sluice.errors import ConfigInvalid
 from sluice.home import CONFIGS
@@ -19,6 +20,22 @@ SUFFIX = ".yaml"
 def list_policies(folder: Path = CONFIGS) -> list[str]:
     """Name the policies in a folder of configurations, sorted."""
     return sorted(path.stem for path in (folder / FOLDER).glob(f"*{SUFFIX}"))
+
+
+def find_policy(service: ServiceConfig, folder: Path = CONFIGS) -> Policy:
+    """Read the policy that a service names in `rollout.policy`.
+
+    Raises:
+        ConfigInvalid: there is no such policy, or it is not right.
+    """
+    policy = service.rollout.policy
+    if not policy.endswith(SUFFIX) and policy not in list_policies(folder):
+        known = ", ".join(list_policies(folder)) or "none yet"
+        words = f"found '{policy}'; allowed: {known}, or the path of a {SUFFIX} file"
+        raise ConfigInvalid(
+            name_key(folder / f"{service.service}{SUFFIX}", ("rollout", "policy"), words)
+        )
+    return load_policy(policy, folder)
 
 
 def load_policy(policy: str, folder: Path = CONFIGS) -> Policy:

@@ -1,7 +1,7 @@
 """Whether a policy's stages can conclude at a traffic, and what would have to change if not."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -108,8 +108,10 @@ def pass_equal_arms(
 
 
 def _try(policy: Policy, traffic: Traffic, size: tuple[int, int]) -> float:
-    """Give the share that passes a policy's only stage."""
-    outcome = pass_equal_arms(policy, traffic, size)
+    """Give the share that passes a policy's only stage, clustering measured now and then."""
+    runs, seed = size
+    equal = Trial(policy, traffic, runs, seed, soak=False, keep_going=True)
+    outcome = simulate(replace(equal, sparsely=SPARSELY, short=0))
     return float(np.mean(~np.isnan(outcome.passed[0])))
 
 
@@ -199,6 +201,11 @@ def _limits(
         margin = rules.error_margin.margin
         values = [margin * times for times in WIDER if margin * times < 0.5]
         yield "rules.error_margin.margin", margin, values, _changer(rules, "error_margin", "margin")
+    business = rules.business
+    if "business" in stage.passes and business != "none":
+        margin = business.margin
+        values = [margin * times for times in WIDER if margin * times < business.cap / 2]
+        yield "rules.business.margin", margin, values, _changer(rules, "business", "margin")
     if "latency_margin" in stage.passes:
         ratio = rules.latency_margin.ratio
         values = [value for value in RATIOS if ratio < value < rules.latency_double.ratio]

@@ -111,7 +111,8 @@ class Rollouts:
             self._record(runs, sight)
             self.clock[runs] += 1
             asked[runs] += sight.counts.n_c if block > half else 0.0
-            self.exposed[runs] += sight.counts.n_c if stage.weight else 0.0
+            shown = stage.weight > 0 or self.trial.replay
+            self.exposed[runs] += sight.counts.n_c if shown else 0.0
             stopped = rejected >= 0
             self._stop(runs[stopped], rejected[stopped])
             gone = runs[passed & ~stopped]

@@ -35,7 +35,8 @@ class Trial:
     """Whether the recorded candidate is judged, block by block as it was (one rollout)."""
     soak: bool = True
     sparsely: int = SPARSELY
-    """Each how many blocks clustering is measured where stages are longer than 240 blocks."""
+    """Each how many blocks clustering is measured where stages are longer than `short` blocks."""
+    short: int = SHORT
     keep_going: bool = False
     """Whether a rollout that did not pass a stage goes on all the same (feasibility)."""
 
@@ -43,7 +44,7 @@ class Trial:
     def every(self) -> int:
         """Each how many blocks clustering is measured."""
         longest = max(self.policy.count_blocks(stage.max) for stage in self.policy.stages)
-        return 1 if longest <= SHORT else self.sparsely
+        return 1 if longest <= self.short else self.sparsely
 
     @property
     def signals(self) -> tuple[str, ...]:

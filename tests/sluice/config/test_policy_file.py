@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from sluice.config.loading import load_service
 from sluice.config.policy import hash_policy
-from sluice.config.policy_file import list_policies, load_policy
+from sluice.config.policy_file import find_policy, list_policies, load_policy
+from sluice.config.rollout import RolloutConfig
 from sluice.errors import ConfigInvalid
 from sluice.home import CONFIGS
 
@@ -103,6 +105,22 @@ def test_every_policy_of_the_project_is_sound() -> None:
 def test_unknown_policy_names_the_known() -> None:
     with pytest.raises(ConfigInvalid, match=r"no policy 'fast'.*known: laptop, standard"):
         load_policy("fast")
+
+
+def test_service_names_its_policy() -> None:
+    config = load_service("employment", "development")
+    assert find_policy(config) == load_policy("standard")
+    other = config.model_copy(update={"rollout": RolloutConfig(policy="laptop")})
+    assert find_policy(other) == load_policy("laptop")
+
+
+def test_policy_that_a_service_names_and_nobody_wrote_is_refused() -> None:
+    config = load_service("employment", "development")
+    lost = config.model_copy(update={"rollout": RolloutConfig(policy="fast")})
+    with pytest.raises(ConfigInvalid) as refused:
+        find_policy(lost)
+    words = "rollout.policy: found 'fast'; allowed: laptop, standard, or the path of a .yaml file"
+    assert str(refused.value).endswith(words)
 
 
 def test_hash_changes_with_a_limit_and_not_with_words(tmp_path: Path) -> None:

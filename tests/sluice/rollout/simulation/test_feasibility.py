@@ -56,7 +56,7 @@ def test_offered_change_makes_the_stage_feasible() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rate", [10.0, 50.0])
+@pytest.mark.parametrize("rate", [1.0, 10.0, 50.0])
 def test_feasibility_agrees_with_whole_rollouts(rate: float) -> None:
     stages = STANDARD.stages[:3]
     policy = STANDARD.model_copy(update={"stages": stages})

@@ -1,5 +1,6 @@
 """Recorded counts are split between the arms as they were, and a bad file is refused by line."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,36 @@ def test_recorded_incidents_do_not_blame_a_healthy_candidate() -> None:
         policy, Traffic(regression=Regression(0.03)), 100, seed=1, recording=record(), soak=False
     )
     assert simulate(bad).share(Ending.ROLLED_BACK) >= 0.95
+
+
+def write_rollout(regression: float, blocks: int = 400) -> Recording:
+    """An hour of the champion alone, then a candidate at 5 % that fails so much more."""
+    rng = np.random.default_rng(6)
+    n_c = np.where(np.arange(blocks) < 60, 0, 150)
+    n_b = 3000 - n_c
+    k_c, k_b = rng.binomial(n_c, 0.01 + regression), rng.binomial(n_b, 0.01)
+    return Recording(np.stack([n_c, k_c, n_b, k_b], axis=1))
+
+
+def test_recorded_candidate_is_judged_block_by_block_as_it_was() -> None:
+    policy = load_policy("standard")
+    policy = policy.model_copy(update={"stages": (policy.stages[1],)})
+    bad, good = write_rollout(0.02), write_rollout(0.0)
+    trial = Trial(policy, Traffic(), 1, recording=bad, replay=True, soak=False)
+    outcome = simulate(trial)
+    assert outcome.share(Ending.ROLLED_BACK) == 1
+    rows = round(float(outcome.seconds[0]) / policy.block)
+    assert outcome.exposed[0] == bad.counts[60 : 60 + rows, 0].sum()
+    assert simulate(replace(trial, recording=good)).share(Ending.PROMOTED) == 1
+    assert outcome.seconds[0] == simulate(replace(trial, seed=9)).seconds[0]
+
+
+def test_replay_that_runs_out_of_rows_proves_nothing() -> None:
+    policy = load_policy("standard")
+    short = Recording(write_rollout(0.0).counts[:100])
+    trial = Trial(policy, Traffic(), 1, recording=short, replay=True)
+    assert simulate(trial).share(Ending.HELD) == 1
+    assert trial.unasked == {"quarter": ("latency_margin",), "half": ("latency_margin",)}
 
 
 def test_file_is_read(tmp_path: Path) -> None:
