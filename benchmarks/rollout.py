@@ -18,11 +18,18 @@ import numpy as np
 from benchmarks.results import Row, report
 from sluice.config.policy import Policy, hash_policy
 from sluice.config.policy_file import load_policy
+from sluice.rollout.facts import Arm, Facts
+from sluice.rollout.history import History
+from sluice.rollout.latency import WINDOW, bucket_of
+from sluice.rollout.machine import step
+from sluice.rollout.observation import open_stage
+from sluice.rollout.phases import Phase
 from sluice.rollout.simulation.feasibility import find_need, pass_equal_arms
 from sluice.rollout.simulation.outcome import Ending, Outcome
 from sluice.rollout.simulation.rollouts import simulate
 from sluice.rollout.simulation.traffic import Drift, Incident, Regression, Traffic, Users
 from sluice.rollout.simulation.trial import Trial
+from sluice.rollout.state import start
 
 POLICY, STAGE = "standard", "canary"
 HOUR, MINUTE = 3600.0, 60.0
@@ -57,10 +64,10 @@ def whole_cases(policy: Policy, runs: int) -> Iterator[Case]:
     back, missed = ("rolled back", "share", 0.02), ("not promoted", "share", 0.05)
     hours = ("median to promotion", "h", None)
     yield Case("whole, healthy", Trial(policy, Traffic(), runs), (back, missed, hours))
-    for name, start in (("from the start", 0.0), ("from the canary on", HOUR)):
-        traffic = Traffic(regression=Regression(0.01, start=start))
+    for name, onset in (("from the start", 0.0), ("from the canary on", HOUR)):
+        traffic = Traffic(regression=Regression(0.01, start=onset))
         asked = (("promoted", "share", 0.01), ("median to roll-back", "min", None))
-        yield Case(f"whole, +1 point {name}", Trial(policy, traffic, runs), asked, start)
+        yield Case(f"whole, +1 point {name}", Trial(policy, traffic, runs), asked, onset)
     slow = Traffic(regression=Regression(slowdown=1.2, start=HOUR))
     asked = (("promoted", "share", None), ("median to roll-back", "min", None))
     yield Case("whole, P95 x1.2 from the canary on", Trial(policy, slow, runs), asked, HOUR)
@@ -227,8 +234,36 @@ def measure_speed(seconds: tuple[float, float], runs: int) -> list[Row]:
     return [
         Row("1,000 stages of 240 blocks, four rules: wall time", wall, "s", 60),
         Row("1,000 stages of 240 blocks, four rules: processor time", processor, "s"),
+        measure_step(),
         Row("load of the machine at the end", load, "processes"),
     ]
+
+
+def measure_step(blocks: int = 2400, times: int = 200) -> Row:
+    """Give the time of one tick of a controller late in a rollout, the champion long known."""
+    policy, rng = load_policy(POLICY), np.random.default_rng(301)
+    begun = start(policy, [draw_arm(rng, 3000) for _ in range(WINDOW)])
+    past = rng.binomial(3000, 0.01, blocks).astype(float)
+    history = dict.fromkeys(begun.seen.evidence, History(np.full(blocks, 3000.0), past))
+    last = len(policy.stages) - 1
+    seen = open_stage(policy, last, history, begun.seen.baseline)
+    state = replace(begun, phase=Phase.CANARY, stage=last, epoch=1, seen=seen)
+    facts = Facts(draw_arm(rng, 1500), draw_arm(rng, 1500), 1, champion_alarm=-1.0)
+    began = time.process_time()
+    for _ in range(times):
+        step(state, facts, None, policy)
+    spent = (time.process_time() - began) / times * 1000
+    rules = len(begun.seen.evidence)
+    return Row(f"one step of a controller, {rules} rules, {blocks:,} blocks known", spent, "ms", 5)
+
+
+def draw_arm(rng: np.random.Generator, requests: int) -> Arm:
+    """Draw an arm's counts of one block, with its histogram of times."""
+    failures = int(rng.binomial(requests, 0.01))
+    drawn = [bucket_of(float(time)) for time in rng.lognormal(4.6, 0.6, requests - failures)]
+    latencies = {bucket: float(drawn.count(bucket)) for bucket in set(drawn)}
+    n = float(requests)
+    return Arm(n, float(failures), latencies, n / 500, n / 50, n / 500, n, n / 20)
 
 
 def draw(outcomes: dict[str, Outcome]) -> None:

@@ -38,4 +38,4 @@ def _draw_panel(axes: "Axes", title: str, outcomes: Mapping[str, Outcome], secon
         label = f"{way}: {shares[-1]:.3f}"
         axes.step(times, shares, dash, where="post", color=colour, linewidth=1.8, label=label)
     axes.set(xlim=(-seconds / MINUTE / 60, seconds / MINUTE), ylim=(-0.03, 1.03))
-    add_legend(axes, "lower right")
+    add_legend(axes, "center right")

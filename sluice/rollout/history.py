@@ -97,19 +97,27 @@ def _measure_one(history: History) -> Clustering:
     """Measure one history: the same groups, gathered in plain numbers, a hundred times as fast."""
     total = float(history.n.sum())
     rate = float(history.k.sum()) / max(total, 1)
+    table = _merge_blocks(history, rate)
+    groups = np.asarray(len(table), dtype=np.int64)
+    if len(table) < GROUPS:
+        return Clustering(np.zeros(()), groups)
+    squares = compare_groups(table[1:, 0], table[1:, 1], table[:-1, 0], table[:-1, 1])
+    excess = np.median(squares) / MEDIAN_CHI_SQUARE - 1
+    return Clustering(np.asarray(max(0.0, excess / table[:, 0].mean())), groups)
+
+
+def _merge_blocks(history: History, rate: float) -> NDArray[np.float64]:
+    """Give the groups' requests and failures, one row a group."""
+    seen = history.n > 0
+    if seen.any() and history.n[seen].min() * rate >= FAILURES:  # each block is a group of its own
+        return np.column_stack([history.n[seen], history.k[seen]])
     merged, n, k = [], 0.0, 0.0
     for block_n, block_k in zip(history.n.tolist(), history.k.tolist(), strict=True):
         n, k = n + block_n, k + block_k
         if n * rate >= FAILURES and n > 0:
             merged.append((n, k))
             n, k = 0.0, 0.0
-    groups = np.asarray(len(merged), dtype=np.int64)
-    if len(merged) < GROUPS:
-        return Clustering(np.zeros(()), groups)
-    table = np.array(merged)
-    squares = compare_groups(table[1:, 0], table[1:, 1], table[:-1, 0], table[:-1, 1])
-    excess = np.median(squares) / MEDIAN_CHI_SQUARE - 1
-    return Clustering(np.asarray(max(0.0, excess / table[:, 0].mean())), groups)
+    return np.array(merged).reshape(-1, 2)
 
 
 def compare_groups(

@@ -61,7 +61,12 @@ def test_stage_that_passes_on_business_alone_is_named(tmp_path: Path) -> None:
 
 def test_feasible_ends_with_1_and_says_what_to_change(tmp_path: Path) -> None:
     arguments = ("--rps", "60", "--errors", "0.002", "--latency", "2", "--runs", "40")
-    given = ("employment", "--policy", "laptop")
+    lines = (CONFIGS / "policies" / "laptop.yaml").read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if "name: quarter" not in line and "name: half" not in line]
+    policy = tmp_path / "short.yaml"
+    text = "\n".join(kept).replace("policy: laptop", "policy: short")
+    policy.write_text(text, encoding="utf-8")
+    given = ("employment", "--policy", str(policy))
     ended = run_sluice("feasible", *given, *arguments, home=tmp_path)
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert "canary: passes by max in " in ended.stdout

@@ -22,7 +22,7 @@ WEIGHTS = (0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.40, 0.50)
 WIDER = (1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
 RATIOS = (1.15, 1.20, 1.30, 1.50, 1.75)
 SPARSELY = 60
-"""Each how many blocks of a long stage clustering is measured."""
+"""Each how many blocks clustering is measured in a long stage, and in one that is only tried."""
 LONGEST = 4**3
 """How many times its max a stage is followed to find what it would need."""
 
@@ -108,11 +108,14 @@ def pass_equal_arms(
 
 
 def _try(policy: Policy, traffic: Traffic, size: tuple[int, int]) -> float:
-    """Give the share that passes a policy's only stage, clustering measured now and then."""
-    runs, seed = size
-    equal = Trial(policy, traffic, runs, seed, soak=False, keep_going=True)
-    outcome = simulate(replace(equal, sparsely=SPARSELY, short=0))
-    return float(np.mean(~np.isnan(outcome.passed[0])))
+    """Give the share that passes a policy's only stage."""
+    return float(np.mean(~np.isnan(_follow(policy, traffic, size).passed[0])))
+
+
+def _follow(policy: Policy, traffic: Traffic, size: tuple[int, int]) -> Outcome:
+    """Take equal arms through a stage that is only tried: clustering is measured now and then."""
+    equal = Trial(policy, traffic, *size, soak=False, keep_going=True)
+    return simulate(replace(equal, sparsely=SPARSELY, short=0))
 
 
 def find_need(
@@ -128,7 +131,7 @@ def find_need(
     while longer <= LONGEST:
         alone = _single(policy, place, max=stage.max * longer)
         alone = _without_wait(alone)
-        outcome = pass_equal_arms(alone, traffic, size)
+        outcome = _follow(alone, traffic, size)
         spent = np.sort(np.nan_to_num(outcome.spent[0], nan=np.inf))
         times = np.sort(np.nan_to_num(outcome.passed[0], nan=np.inf))
         at = ceil(POWER * len(spent)) - 1
