@@ -17,9 +17,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 Policy = Annotated[str, typer.Argument(help="Name in configs/policies, or path of a YAML file.")]
-Rate = Annotated[float, typer.Option(help="Requests a second.", min=0.01)]
-Errors = Annotated[float, typer.Option(help="Champion's error rate.", min=0, max=0.9)]
-Latency = Annotated[float, typer.Option(help="Median time of an answer, in ms.", min=0.1)]
+Rate = Annotated[float, typer.Option(help="Requests a second.")]
+Errors = Annotated[float, typer.Option(help="Champion's error rate.")]
+Latency = Annotated[float, typer.Option(help="Median time of an answer, in ms.")]
+UserCount = Annotated[int, typer.Option(help="So many users; some always fail.", min=0)]
 By = Annotated[str, typer.Option(help="Your name, as it stays on record.")]
 Why = Annotated[str, typer.Option(help="Your reason, in a sentence.")]
 Version = Annotated[int, typer.Option(help="Version of the model; -1: the one that waits.")]
@@ -178,7 +179,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command takes what its line takes
             "negatives=, costs= or values= (times as much). Again for more."
         ),
     ] = None,
-    onset: Annotated[float, typer.Option(help="Minutes until it turns bad.", min=0)] = 0.0,
+    onset: Annotated[float, typer.Option(help="Minutes until it turns bad.")] = 0.0,
     incident: Annotated[
         tuple[float, float, float] | None,
         typer.Option(help="Both arms fail: from minute, for minutes, at rate."),
@@ -188,10 +189,10 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command takes what its line takes
         typer.Option(help="Both arms' errors move: from minute, for minutes, to rate."),
     ] = None,
     clustering: Annotated[
-        float, typer.Option(help="Spread of the error rate from block to block.", min=0, max=2)
+        float, typer.Option(help="Spread of the error rate from block to block.")
     ] = 0.0,
     apart: Annotated[bool, typer.Option(help="Each arm has bursts of its own.")] = False,
-    users: Annotated[int, typer.Option(help="So many users; some always fail.", min=0)] = 0,
+    users: UserCount = 0,
     balance: Annotated[bool, typer.Option(help="Shadow balance chooses the salt.")] = True,
     signal: Annotated[
         list[str] | None,
@@ -220,6 +221,7 @@ def feasible(  # noqa: PLR0913, PLR0917 - a command takes what its line takes
     policy: Annotated[str, typer.Option(help="Name or path; else the service's own.")] = "",
     errors: Errors = 0.01,
     latency: Latency = 100.0,
+    users: UserCount = 0,
     signal: Annotated[
         list[str] | None,
         typer.Option(help="Of the business metric: valued= (share of requests), value= (caps)."),
@@ -231,7 +233,7 @@ def feasible(  # noqa: PLR0913, PLR0917 - a command takes what its line takes
     from flows.described_traffic import Wishes
     from flows.foretelling import check_feasibility
 
-    wishes = Wishes(rps, errors, latency, signals=signal or ())
+    wishes = Wishes(rps, errors, latency, users=users, signals=signal or ())
     sys.exit(check_feasibility(service, policy, wishes, (runs, seed)))
 
 

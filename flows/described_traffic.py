@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from sluice.rollout.simulation.traffic import Regression, Traffic
 
 MINUTE = 60.0
+RANGES = {"rps": (0.01, 1e6), "errors": (0.0, 0.9), "latency": (0.1, 1e6), "clustering": (0.0, 2.0)}
+FAULTS = {"errors": (0.0, 0.98), "slowdown": (0.01, 1000.0)}
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ def describe_traffic(wishes: Wishes) -> "Traffic":
     """
     from sluice.rollout.simulation.traffic import Drift, Incident, Signals, Traffic, Users
 
+    for name, allowed in RANGES.items():
+        _check(f"--{name}", getattr(wishes, name), allowed)
     traffic = Traffic(
         wishes.rps,
         wishes.errors,
@@ -65,13 +69,13 @@ def describe_fault(given: Sequence[str], onset: float, default: float) -> "Regre
     """
     from sluice.rollout.simulation.traffic import Regression
 
+    _check("--onset", onset, (0.0, 1e6))
     start = MINUTE * onset
     if not given:
         return Regression(default, start=start)
     values = _read_pairs("--fault", given, [item for item in _names(Regression) if item != "start"])
     for name, value in values.items():
-        allowed = (0.0, 0.98) if name == "errors" else (0.0, 1000.0)
-        _check(f"--fault {name}", value, allowed)
+        _check(f"--fault {name}", value, FAULTS.get(name, (0.0, 1000.0)))
     return Regression(**values, start=start)
 
 
@@ -129,6 +133,7 @@ def _read_pairs(option: str, given: Sequence[str], known: Sequence[str]) -> dict
 
 
 def _minutes(option: str, found: tuple[float, float, float]) -> tuple[float, float]:
+    _check(f"{option}: start", found[0], (-1e6, 1e6))
     _check(f"{option}: length", found[1], (0.01, 1e6))
     _check(f"{option}: errors", found[2], (0.0, 1.0))
     return MINUTE * found[0], MINUTE * found[1]

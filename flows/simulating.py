@@ -102,6 +102,8 @@ def list_doubts(trial: "Trial") -> list[str]:
         f"{stage}: {', '.join(rules)} counts as passed, for want of counts"
         for stage, rules in trial.unasked.items()
     ]
+    if trial.policy.count == "units" and trial.traffic.users is None:
+        found.append("count: units: each request counts as another user's; next: --users N")
     for stage in trial.policy.stages:
         if stage.passes == ("business",):
             found.append(

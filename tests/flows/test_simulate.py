@@ -89,6 +89,10 @@ def test_feasible_ends_with_1_and_says_what_to_change(tmp_path: Path) -> None:
             "ConfigInvalid: --fault: found 'speed=2'; allowed: errors=, slowdown=, guardrails=, ",
         ),
         (
+            ("feasible", "employment", "--rps", "nan"),
+            "ConfigInvalid: --rps: found nan; allowed: 0.01 to 1e+06",
+        ),
+        (
             ("simulate", "laptop", "--signal", "value=many"),
             "ConfigInvalid: --signal value: found 'many'; allowed: a number",
         ),

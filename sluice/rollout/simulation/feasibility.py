@@ -21,6 +21,7 @@ TRIED = 200
 WEIGHTS = (0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.40, 0.50)
 WIDER = (1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
 RATIOS = (1.15, 1.20, 1.30, 1.50, 1.75)
+LONGER = (1.0, 1.25, 1.5, 2.0, 3.0)
 SPARSELY = 60
 """Each how many blocks clustering is measured in a long stage, and in one that is only tried."""
 LONGEST = 4**3
@@ -165,9 +166,10 @@ def _find_changes(
     if stage.weight:
         yield from _least(f"{stage.name}.weight", stage.weight, weights, weigh)
     if seconds is not None:
-        lowest = round_up(stage.min / 2 + seconds)
-        durations = [round_up(lowest * more) for more in (1.0, 1.25, 1.5, 2.0, 3.0)]
-        yield from _least(f"{stage.name}.max", stage.max, durations, last)
+        lowest = max(stage.min / 2 + seconds, stage.max)
+        durations = [round_up(lowest * more) for more in LONGER]
+        longer = [duration for duration in durations if duration > stage.max]
+        yield from _least(f"{stage.name}.max", stage.max, longer, last)
     for key, found, values, change in _limits(policy.rules, stage):
 
         def widen(value: float, change: Callable[[float], Rules] = change) -> float:

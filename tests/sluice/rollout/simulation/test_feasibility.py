@@ -49,6 +49,7 @@ def test_offered_change_makes_the_stage_feasible() -> None:
     changes = {change.key: change for change in outlook.changes}
     assert set(changes) == {"canary.weight", "canary.max", "rules.error_margin.margin"}
     assert all(change.probability >= POWER for change in outlook.changes)
+    assert all(change.wanted > change.found for change in outlook.changes)
     stage = LAPTOP.stages[1].model_copy(update={"max": changes["canary.max"].wanted})
     stages = (LAPTOP.stages[0], stage)
     longer = LAPTOP.model_copy(update={"stages": stages})
