@@ -51,10 +51,10 @@ train: install ## ingest what data/ has of SERVICE (else its example in docs), a
 	$(BIN)/sluice release $(SERVICE)
 
 test: check ## the whole suite, lint, types, import contracts, docs
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: install ## the suite without real servers and whole releases
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 check: install ## lint, format, types, import contracts
 	@$(BIN)/ruff check .

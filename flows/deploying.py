@@ -24,7 +24,7 @@ def deploy_here(file: str, prune: bool) -> None:
     if not os.environ.get("PREFECT_API_URL"):
         raise ServerUnavailable(
             "no Prefect server to deploy to: PREFECT_API_URL names none and this home's own is not"
-            " up; next: set it, or keep `sluice ui` running meanwhile"
+            " up; next: set it, or keep `sluice up` running meanwhile"
         )
     home.prefect.mkdir(parents=True, exist_ok=True)  # Prefect warns where it is missing
     from prefect.settings import PREFECT_UI_URL

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
@@ -48,6 +48,7 @@ def deploy_file(file: Path, report: Report, prune: bool = False) -> list[str]:
             _prepare_pool(client, pool, report)
         before = _find_off(client, names)
         _run_deploy(file)
+        _close_forms(client, names)
         for name in names:
             report(f"deployed {name}")
         _tell_switches(before, _find_off(client, names), report)
@@ -127,6 +128,14 @@ def _run_deploy(file: Path) -> None:
             f"Prefect's deploy of {file.name} ended with code {ended.returncode}: {said}; next: "
             "mend that and deploy again, deployments that were taken stay as they are"
         )
+
+
+def _close_forms(client: SyncPrefectClient, names: list[str]) -> None:
+    """Have a parameter that no form has refused; Prefect would take it and fail the run later."""
+    for name, found in _read_marked(client).items():
+        if name in names:
+            schema = {**(found.parameter_openapi_schema or {}), "additionalProperties": False}
+            client.update_deployment(found.id, DeploymentUpdate(parameter_openapi_schema=schema))
 
 
 def _find_off(client: SyncPrefectClient, names: list[str]) -> set[str]:

@@ -51,6 +51,11 @@ def api() -> Iterator[str]:
         flush_client()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Real servers first: the quick tests then fill up what is left of each process's time."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def flush_client() -> None:
     """Send what is still on its way to the server, which is about to end."""
     from prefect.events.worker import EventsWorker

@@ -230,7 +230,9 @@ def test_suite_that_is_missing_is_refused(begun: Home, tmp_path: Path) -> None:
         "ingest", "employment", str(file), home=begun.root, SLUICE_SUITES=str(suites)
     )
     assert ended.returncode == 2, ended.stdout + ended.stderr
-    assert f"ConfigInvalid: {suite}: no such expectation suite; there are: wages" in ended.stdout
+    names = ", ".join(sorted(item.stem for item in suite.parent.glob("*.json")))
+    said = f"ConfigInvalid: {suite}: no such expectation suite; there are: {names}\n"
+    assert said in ended.stdout
     assert describe_state(begun) == before
 
 

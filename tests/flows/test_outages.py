@@ -51,6 +51,14 @@ def await_open(home: Home, service: str = "employment") -> Any:
     return found[0]
 
 
+def await_begun(run: Any) -> None:
+    """Wait until the run has logged: one killed off its server while it starts may be Crashed."""
+    from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+
+    wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
+    assert await_answer(lambda: ask(lambda client: client.read_logs(wanted, limit=1)), FIND_SECONDS)
+
+
 def end_of(run: Any, log: Path) -> Any:
     state = await_final(run, END_SECONDS)
     assert state is not None, log.read_text(encoding="utf-8", errors="replace")
@@ -130,7 +138,7 @@ def test_a_release_outlives_its_worker_and_is_not_done_again(stack: Stack, tmp_p
         worker.kill()
         worker.wait()
         with run_worker(logs[1]):
-            again = stack.create_run("ingest", service="employment", file=str(FILE))
+            again = stack.create_run("ingest", service="employment", source=str(FILE))
             states = [end_of(item, logs[1]) for item in (again, run)]
             assert [state.name for state in states] == ["Completed", "Completed"]
             registered = versions_of(home, OTHER)

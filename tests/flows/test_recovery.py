@@ -94,7 +94,8 @@ def test_a_version_registered_without_the_lease_gets_no_alias(
 
 def test_an_ingest_killed_before_its_event_is_not_done_twice(begun: Home) -> None:
     file = str(SAMPLES / "acs_employment_2016.parquet")
-    run_until("tasks.ingestion:tell_world", "ingest", begun, service="employment", file=file)
+    place = "tasks.ingestion:announce_version"
+    run_until(place, "ingest", begun, service="employment", source=file)
     before = list_versions(begun.table("employment"), "employment")
     assert [item.rows for item in before] == [12_000, 24_000]
     state = ingest_year(2016)

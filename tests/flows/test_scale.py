@@ -185,7 +185,7 @@ def test_command_line_of_a_worker_reaches_the_server(site: Site) -> None:
 
 def test_new_data_starts_exactly_one_release(site: Site) -> None:
     file = SAMPLES / "acs_employment_2015.parquet"
-    ingest = site.create_run("ingest/ingest", service="employment", file=str(file))
+    ingest = site.create_run("ingest/ingest", service="employment", source=str(file))
     assert site.await_state(ingest) == "COMPLETED", site.explain(ingest)
     [run] = site.await_true(lambda: find_triggered(site))
     assert site.await_state(run["id"]) == "COMPLETED", site.explain(run["id"])

@@ -43,6 +43,12 @@ def server_log(api: str) -> Path:
     return Home(session_root()).logs / "prefect-server.log"
 
 
+def find_faults(log: str) -> list[str]:
+    """Tracebacks of the server, but for SQLite's own lock: a loop met it, and tries again."""
+    _, *found = log.split("Traceback (most recent call last)")
+    return [item for item in found if "database is locked" not in item]
+
+
 @pytest.fixture(scope="module")
 def deployed(server_log: Path) -> Iterator[dict[str, Any]]:
     """The deployments of `deployments.yaml`, deployed twice; gone from the server at the end."""
@@ -141,6 +147,7 @@ def test_worker_takes_a_file_in(deployed: dict[str, Any], tmp_path: Path) -> Non
         ({"data_version": -2}, "-2 is less than the minimum of -1"),
         ({"overrides": {"seed": -2}}, "-2 is less than the minimum of -1"),
         ({"overrides": {"mitigation": "guess"}}, "'guess' is not one of"),
+        ({"versoin": 3}, "Additional properties are not allowed ('versoin' was unexpected)"),
     ],
 )
 def test_wrong_parameter_is_refused_when_the_run_is_asked_for(

@@ -101,7 +101,7 @@ def test_the_second_one_names_the_first_and_disturbs_nothing(up: Up, home: Home)
 
 
 def test_a_file_is_taken_in_by_the_worker(up: Up) -> None:
-    run = ask_run(up, "ingest/ingest", service="employment", file=FILE)
+    run = ask_run(up, "ingest/ingest", service="employment", source=FILE)
     await_state(up, run, "COMPLETED", "FAILED", "CRASHED")
     assert state_of(up, run)[0] == "COMPLETED", state_of(up, run)
 
