@@ -14,7 +14,7 @@ PRUNE ?=
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help install demo train up deploy test test-fast check lock bench-release bench-outcomes bench-serving clean
+.PHONY: help install demo train up deploy test test-fast check lock bench-release bench-outcomes bench-serving bench-rollout clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -74,6 +74,9 @@ bench-outcomes: install ## the clean release and each fault on ten seeds
 
 bench-serving: install ## one row through the served form beside the trained one
 	@$(BIN)/python -m benchmarks.serving
+
+bench-rollout: install ## how often a policy decides wrongly: 1,000 simulated rollouts a row
+	@$(BIN)/python -m benchmarks.rollout
 
 clean: ## remove the environment (never your data: that is in .sluice)
 	rm -rf $(VENV)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -15,6 +16,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+Policy = Annotated[str, typer.Argument(help="Name in configs/policies, or path of a YAML file.")]
+Rate = Annotated[float, typer.Option(help="Requests a second.")]
+Errors = Annotated[float, typer.Option(help="Champion's error rate.")]
+Latency = Annotated[float, typer.Option(help="Median time of an answer, in ms.")]
+UserCount = Annotated[int, typer.Option(help="So many users; some always fail.", min=0)]
 By = Annotated[str, typer.Option(help="Your name, as it stays on record.")]
 Why = Annotated[str, typer.Option(help="Your reason, in a sentence.")]
 Version = Annotated[int, typer.Option(help="Version of the model; -1: the one that waits.")]
@@ -158,6 +164,77 @@ def show(
     from flows.overview import show_services
 
     show_services(service)
+
+
+@app.command()
+def simulate(  # noqa: PLR0913, PLR0917 - a command takes what its line takes
+    policy: Policy,
+    rps: Rate = 50.0,
+    errors: Errors = 0.01,
+    latency: Latency = 100.0,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What a bad candidate has: errors=.01 (added), slowdown=1.2, guardrails=, "
+            "negatives=, costs= or values= (times as much). Again for more."
+        ),
+    ] = None,
+    onset: Annotated[float, typer.Option(help="Minutes until it turns bad.")] = 0.0,
+    incident: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(help="Both arms fail: from minute, for minutes, at rate."),
+    ] = None,
+    drift: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(help="Both arms' errors move: from minute, for minutes, to rate."),
+    ] = None,
+    clustering: Annotated[
+        float, typer.Option(help="Spread of the error rate from block to block.")
+    ] = 0.0,
+    apart: Annotated[bool, typer.Option(help="Each arm has bursts of its own.")] = False,
+    users: UserCount = 0,
+    balance: Annotated[bool, typer.Option(help="Shadow balance chooses the salt.")] = True,
+    signal: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Champion's guardrails=, feedbacks=, negatives=, cost_spread=, valued= or value=."
+        ),
+    ] = None,
+    runs: Annotated[int, typer.Option(help="Rollouts each.", min=10)] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of all that is drawn.", min=0)] = 1,
+    traffic: Annotated[str, typer.Option(help="CSV: block, n_c, k_c, n_b, k_b.")] = "",
+    plot: Annotated[str, typer.Option(help="PNG to draw.")] = "",
+) -> None:
+    """Simulate whole rollouts: how often a policy rolls back, misses and holds, and how soon."""
+    from flows.described_traffic import Wishes
+    from flows.simulating import simulate_policy
+
+    wishes = Wishes(rps, errors, latency, clustering, apart, users, balance, incident, drift)
+    wishes = replace(wishes, signals=signal or ())
+    simulate_policy(policy, wishes, (fault or (), onset), (runs, seed), (traffic, plot))
+
+
+@app.command()
+def feasible(  # noqa: PLR0913, PLR0917 - a command takes what its line takes
+    service: Service,
+    rps: Rate,
+    policy: Annotated[str, typer.Option(help="Name or path; else the service's own.")] = "",
+    errors: Errors = 0.01,
+    latency: Latency = 100.0,
+    users: UserCount = 0,
+    signal: Annotated[
+        list[str] | None,
+        typer.Option(help="Of the business metric: valued= (share of requests), value= (caps)."),
+    ] = None,
+    runs: Annotated[int, typer.Option(help="Rollouts.", min=10)] = 400,
+    seed: Annotated[int, typer.Option(help="Seed of all that is drawn.", min=0)] = 1,
+) -> None:
+    """Say whether each stage of a service's rollout can conclude, and what to change if not."""
+    from flows.described_traffic import Wishes
+    from flows.foretelling import check_feasibility
+
+    wishes = Wishes(rps, errors, latency, users=users, signals=signal or ())
+    sys.exit(check_feasibility(service, policy, wishes, (runs, seed)))
 
 
 @app.command()

@@ -13,7 +13,7 @@ from prefect.utilities.schema_tools.validation import validate
 from pydantic import ValidationError
 
 from sluice.config.deployments import Deployment, Deployments, Parameters, Schedule, Trigger
-from sluice.config.loading import Location, find_line
+from sluice.config.yaml_file import Location, find_line
 from sluice.errors import ConfigInvalid
 
 Finding = tuple[Location, str]

@@ -6,8 +6,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
-from sluice.config.loading import explain_errors, read_mapping
+from sluice.config.explanation import explain_errors
 from sluice.config.section import Section
+from sluice.config.yaml_file import read_mapping
 from sluice.errors import ConfigInvalid
 
 MARK = "sluice"

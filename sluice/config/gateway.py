@@ -5,8 +5,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from sluice.config.loading import OVERLAYS, explain_errors, lay_over, read_mapping
+from sluice.config.explanation import explain_errors
+from sluice.config.loading import OVERLAYS, lay_over
 from sluice.config.serving import GatewayConfig
+from sluice.config.yaml_file import read_mapping
 from sluice.errors import ConfigInvalid
 from sluice.home import CONFIGS
 

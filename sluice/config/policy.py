@@ -1,5 +1,7 @@
 """A rollout's policy: its stages, how long each lasts, and the rules that stop it or let it on."""
 
+import hashlib
+import json
 import re
 from typing import Annotated, Any, Literal
 
@@ -140,7 +142,7 @@ class Policy(Section):
     pass_alpha: Alpha = 0.05
     """Most often that a candidate on the limit passes a stage."""
     count: Literal["requests", "units"] = "requests"
-    """`units` counts the first request of each unit in the stage: exact with heavy users."""
+    """`units`: the rules on errors count each unit's first request of the stage, and no other."""
     rules: Rules = Rules()
     stages: tuple[Stage, ...] = Field(min_length=1)
     soak: Duration
@@ -179,3 +181,10 @@ class Policy(Section):
     def count_blocks(self, seconds: float) -> int:
         """Give how many control ticks a duration is, one at least."""
         return max(1, round(seconds / self.block))
+
+
+def hash_policy(policy: Policy) -> str:
+    """Give the hexadecimal sha256 of everything that a policy decides, defaults included."""
+    values = policy.model_dump(mode="json", exclude={"description"})
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

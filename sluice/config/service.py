@@ -8,6 +8,7 @@ from sluice.config.bias import BiasConfig
 from sluice.config.data import DataConfig
 from sluice.config.evaluation import EvaluationConfig
 from sluice.config.model import ModelConfig, Problem
+from sluice.config.rollout import RolloutConfig
 from sluice.config.section import KeyInvalid, Section
 from sluice.config.serving import Serving
 from sluice.config.source import SourceConfig
@@ -42,6 +43,7 @@ class ServiceConfig(Section):
     """Whether every version that passed its gates waits for a person's approval."""
     approval_hours: int = Field(72, ge=1, le=8760)
     """Hours in which a person may decide; nobody's answer in time is a refusal."""
+    rollout: RolloutConfig = RolloutConfig()
     code: CodeConfig = CodeConfig()
 
     @model_validator(mode="after")

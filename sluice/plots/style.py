@@ -41,7 +41,8 @@ def dress_axes(axes: "Axes", title: str = "", x: str = "", y: str = "") -> "Axes
 
 
 def add_legend(
-    axes: "Axes", place: Literal["lower right", "lower left", "upper left", "upper right"]
+    axes: "Axes",
+    place: Literal["lower right", "center right", "lower left", "upper left", "upper right"],
 ) -> None:
     """Add a legend without a frame in a corner of the axes."""
     axes.legend(loc=place, fontsize=8, frameon=False, labelcolor=INK)

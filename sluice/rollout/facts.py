@@ -34,6 +34,10 @@ class Arm:
     compared: float = 0.0
     """Answers that were compared with the champion's (shadow)."""
     differing: float = 0.0
+    units: float = 0.0
+    """Units whose first request of the stage came in the block (`count: units`)."""
+    unit_failures: float = 0.0
+    """Those of them whose first request failed."""
 
     @property
     def fault(self) -> str:
@@ -57,6 +61,7 @@ PARTS = (
     ("cost", "priced"),
     ("lack", "valued"),
     ("differing", "compared"),
+    ("unit_failures", "units"),
 )
 
 

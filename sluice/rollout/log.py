@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from typing import Any
 
-from sluice.config.policy import Policy
+from sluice.config.policy import Policy, hash_policy
 from sluice.rollout.facts import Arm, Facts, read_arm, read_facts, write_arm, write_facts
 from sluice.rollout.machine import step
 from sluice.rollout.phases import Action, Command, Decision, Verb
@@ -27,11 +26,6 @@ class Derived:
 
     state: Rollout
     decision: Decision
-
-
-def hash_policy(policy: Policy) -> str:
-    """Give the hexadecimal sha256 of everything that a policy decides."""
-    return sha256(policy.model_dump_json().encode()).hexdigest()
 
 
 def write_opening(policy: Policy, before: list[Arm], epoch: int) -> Record:

@@ -58,11 +58,22 @@ def _stage(state: Rollout, facts: Facts, policy: Policy) -> tuple[Rollout, Decis
 
 def _find_fault(state: Rollout, facts: Facts) -> str:
     """Say why a tick cannot be used; what is missing never counts as good."""
-    if facts.fault:
-        return facts.fault
-    if facts.epoch != state.epoch:
-        return f"the gateways serve under epoch {facts.epoch}, the rollout is at {state.epoch}"
-    return ""
+    return facts.fault or _find_lag(state, facts)
+
+
+def _find_lag(state: Rollout, facts: Facts) -> str:
+    """Say that not every gateway serves as this state says; empty where each does."""
+    if facts.epoch == state.epoch:
+        return ""
+    return f"the gateways serve under epoch {facts.epoch}, the rollout is at {state.epoch}"
+
+
+def _find_soak_fault(state: Rollout, facts: Facts) -> str:
+    """Say why a tick of the soak cannot be used; there, no champion is to be seen."""
+    if facts.candidate is None:
+        return facts.missing or "counters could not be read"
+    fault = facts.candidate.fault
+    return f"candidate: {fault}" if fault else _find_lag(state, facts)
 
 
 def _find_incident(state: Rollout, facts: Facts) -> tuple[Rollout, Decision] | None:
@@ -122,14 +133,12 @@ def _weigh_end(state: Rollout, facts: Facts, policy: Policy) -> tuple[Rollout, D
 
 def _soak(state: Rollout, facts: Facts, policy: Policy) -> tuple[Rollout, Decision]:
     """Watch the candidate at full traffic; there is no champion beside it."""
-    arm, soak, fault = facts.candidate, state.soak, ""
-    if soak is None or arm is None or arm.fault or facts.epoch != state.epoch:
-        fault = (arm.fault if arm else facts.missing) or _find_fault(state, facts)
-    elif arm.requests <= 0:
-        return replace(state, unseen=0), Decision(Verb.HOLD, "soak: no traffic")
+    arm, soak, fault = facts.candidate, state.soak, _find_soak_fault(state, facts)
     if fault or soak is None or arm is None:
         missed = replace(state, unseen=state.unseen + 1, reason=fault)
         return missed, Decision(Verb.HOLD, f"soak: {fault}")
+    if arm.requests <= 0:
+        return replace(state, unseen=0), Decision(Verb.HOLD, "soak: no traffic")
     soak = _sound_alarms(soak, arm)
     state = replace(state, soak=soak, unseen=0)
     for name, alarm in soak.alarms.items():

@@ -81,7 +81,7 @@ def observe(
     limits = seen.baseline.limits
     evidence = dict(seen.evidence)
     for rule in list_rules(policy):
-        block = count_block(rule.name, candidate, champion, limits)
+        block = count_block(rule, candidate, champion, limits)
         if block is not None:
             evidence[rule.name] = evidence[rule.name].update(block, counting)
     blocks = seen.blocks + counting
@@ -112,12 +112,15 @@ def gather_histories(seen: Observation) -> dict[str, History]:
 
 
 def open_histories(policy: Policy, blocks: list[Arm]) -> tuple[dict[str, History], Baseline]:
-    """Read the champion's traffic before the rollout: one arm a block, oldest first."""
+    """Read the champion's traffic before the rollout: one arm a block, oldest first.
+
+    What is older than the policy's `history` is left out.
+    """
     baseline = Baseline()
     counts: dict[str, list[tuple[float, float]]] = {rule.name: [] for rule in list_rules(policy)}
-    for arm in blocks:
+    for arm in blocks[-policy.count_blocks(policy.history) :]:
         for rule in list_rules(policy):
-            block = count_block(rule.name, arm, arm, baseline.limits)
+            block = count_block(rule, arm, arm, baseline.limits)
             if block is not None:
                 counts[rule.name].append((float(block.n_b), float(block.k_b)))
         baseline = baseline.observe(arm.latencies, policy)

@@ -20,6 +20,8 @@ class Rule:
     threshold: float
     action: str
     """What follows: `roll_back` or `pause`."""
+    counts: tuple[str, str]
+    """An arm's figures that the rule compares: all of them, and those that speak against it."""
     robust: bool = True
     """Whether clustered failures weigh less."""
 
@@ -40,28 +42,25 @@ def list_rules(policy: Policy) -> tuple[Rule, ...]:
     if rules.business != "none":
         business = rules.business
         found.append(("business", business, Boundary(1, business.margin / business.cap)))
+    counts = {**COUNTS, **(BY_UNIT if policy.count == "units" else {})}
     return tuple(
-        Rule(name, boundary, log(1 / rule.alpha), rule.action, robust=name != "error_rate")
+        Rule(name, boundary, log(1 / rule.alpha), rule.action, counts[name], name != "error_rate")
         for name, rule, boundary in found
     )
 
 
 def count_block(
-    name: str, candidate: Arm, champion: Arm, limits: LatencyLimits | None
+    rule: Rule, candidate: Arm, champion: Arm, limits: LatencyLimits | None
 ) -> Block | None:
-    """Give a rule's counts in a block; None where latency has no baseline yet.
-
-    Raises:
-        KeyError: no rule has the name.
-    """
-    if name.startswith("latency_"):
+    """Give a rule's counts in a block; None where latency has no baseline yet."""
+    whole, part = rule.counts
+    if part == "latencies":
         if limits is None:
             return None
-        limit = limits.near if name == "latency_margin" else limits.far
+        limit = limits.near if rule.name == "latency_margin" else limits.far
         slow = count_overruns(candidate.latencies, candidate.failures, limit)
         usual = count_overruns(champion.latencies, champion.failures, limits.baseline)
         return Block(candidate.requests, slow, champion.requests, usual)
-    whole, part = COUNTS[name]
     return Block(
         getattr(candidate, whole),
         getattr(candidate, part),
@@ -73,8 +72,12 @@ def count_block(
 COUNTS = {
     "error_rate": ("requests", "failures"),
     "error_margin": ("requests", "failures"),
+    "latency_double": ("requests", "latencies"),
+    "latency_margin": ("requests", "latencies"),
     "guardrail": ("requests", "guardrails"),
     "feedback": ("feedbacks", "negatives"),
     "cost": ("priced", "cost"),
     "business": ("valued", "lack"),
 }
+BY_UNIT = {"error_rate": ("units", "unit_failures"), "error_margin": ("units", "unit_failures")}
+"""What the rules on errors compare under `count: units`; every other rule counts requests."""

@@ -54,6 +54,9 @@ class Rollout:
 
 
 def start(policy: Policy, before: list[Arm], epoch: int = 0) -> Rollout:
-    """Give a rollout that has not begun; `before` is the champion's traffic, an arm a block."""
+    """Give a rollout that has not begun; `before` is the champion's traffic, an arm a block.
+
+    Of it the policy's `history` counts.
+    """
     histories, baseline = open_histories(policy, before)
     return Rollout(Phase.PENDING, 0, epoch, open_stage(policy, 0, histories, baseline))

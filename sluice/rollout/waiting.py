@@ -32,7 +32,7 @@ def list_wants(state: Rollout, facts: Facts, policy: Policy) -> Iterator[Want]:
             yield Want(f"sample ratio: {units[0]:,} and {units[1]:,} units at {stage.weight:g}")
     for name in stage.passes:
         yield from _ask_pass(seen, name, policy)
-    if stage.weight == 0 and facts.fair_salt is not True:
+    if stage.weight == 0 and policy.count == "requests" and facts.fair_salt is not True:
         found = "not yet measured" if facts.fair_salt is None else "no salt is fair: count units"
         yield Want(f"shadow balance: {found}")
     if facts.smoke is not True:

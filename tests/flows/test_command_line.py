@@ -11,14 +11,34 @@ from support import run_sluice
 def test_help_lists_every_command(tmp_path: Path) -> None:
     ended = run_sluice("--help", home=tmp_path)
     assert ended.returncode == 0
-    commands = ("demo", "ingest", "release", "approve", "refuse", "promote", "deploy", "show")
-    for command in (*commands, "history", "doctor", "up", "log-writer", "ui"):
+    commands = ("demo", "ingest", "release", "approve", "refuse", "promote", "log-writer", "show")
+    for command in (
+        *commands,
+        "history",
+        "doctor",
+        "simulate",
+        "feasible",
+        "up",
+        "log-writer",
+        "ui",
+    ):
         assert f" {command} " in ended.stdout
 
 
 @pytest.mark.parametrize(
     "command",
-    ["demo", "ingest", "release", "promote", "deploy", "show", "doctor", "up", "log-writer"],
+    [
+        "demo",
+        "ingest",
+        "release",
+        "promote",
+        "deploy",
+        "show",
+        "doctor",
+        "up",
+        "simulate",
+        "log-writer",
+    ],
 )
 def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
     ended = run_sluice(command, "--help", home=tmp_path)

@@ -212,6 +212,23 @@ def test_soak_rolls_back_on_errors_and_waits_for_traffic() -> None:
     assert fail_until_it_leaves(silent, rng, ticks=10).phase is Phase.ROLLING_BACK
 
 
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        (Facts(candidate=arm_of(100, 1), epoch=2), "soak: the gateways serve under epoch 2, "),
+        (Facts(candidate=replace(arm_of(9, 1), cost=-1.0)), "soak: candidate: cost is -1"),
+        (Facts(missing="no replica answers"), "soak: no replica answers"),
+        (Facts(), "soak: counters could not be read"),
+    ],
+    ids=["an epoch that lags", "an impossible count", "a known reason", "no reason"],
+)
+def test_soak_says_why_a_tick_cannot_be_used(facts: Facts, words: str) -> None:
+    state = run_to(Phase.SOAK)
+    after, decision = begin_step(state, facts)
+    assert decision.reason.startswith(words)
+    assert (after.unseen, after.soak) == (1, state.soak)
+
+
 def test_stage_that_is_not_proved_by_its_maximum_holds_or_rolls_back_as_configured() -> None:
     rng = np.random.default_rng(14)
     steps = list(drive(begin(), rng, ticks=150, candidate=0.03))

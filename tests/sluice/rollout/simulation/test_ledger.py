@@ -1,0 +1,46 @@
+"""The ledger of many rollouts says what the controller's history of each alone says."""
+
+import numpy as np
+import pytest
+
+from sluice.rollout.history import History, measure_clustering
+from sluice.rollout.simulation.ledger import Ledger, find_medians
+
+
+@pytest.mark.parametrize("requests", [2850, 400, 57, 3])
+def test_ledger_equals_each_history(requests: int) -> None:
+    rng = np.random.default_rng(requests)
+    ledger = Ledger(4, 300)
+    for block in range(300):
+        # The last rollout skips every fifth block: its row of zeros must change nothing.
+        runs = np.arange(4 if block % 5 else 3)
+        n = rng.poisson(requests, len(runs)).astype(float)
+        rate = np.minimum(0.02 * rng.lognormal(0, 0.7, len(runs)), 1)
+        ledger.append(runs, n, rng.binomial(n.astype(int), rate).astype(float))
+    table = np.diff(ledger.sums, axis=2)
+    for run in range(4):
+        past = History(table[0, run], table[1, run])
+        alone = measure_clustering(past)
+        chosen = np.array([run])
+        assert ledger.rate(chosen)[0] == pytest.approx(float(past.rate), rel=1e-12)
+        assert ledger.is_measured(chosen)[0] == bool(alone.is_measured)
+        assert ledger.measure(chosen)[0] == pytest.approx(float(alone.rho), rel=1e-9, abs=0)
+    assert ledger.is_measured(np.arange(4)).all() == (requests > 3)
+
+
+def test_clustering_is_measured_as_often_as_asked() -> None:
+    ledger = Ledger(1, 100, every=10)
+    runs = np.array([0])
+    seen = []
+    for block in range(60):
+        ledger.append(runs, np.array([1000.0]), np.array([5.0 + 20 * (block % 2)]))
+        seen.append(float(ledger.correlation(runs, block)[0]))
+    assert {block for block in range(1, 60) if seen[block] != seen[block - 1]} <= set(
+        range(0, 60, 10)
+    )
+    assert seen[-1] > 0
+
+
+def test_median_leaves_out_what_is_no_number() -> None:
+    values = np.array([[3.0, np.nan, 1.0, 2.0], [np.nan, np.nan, 4.0, 6.0], [np.nan] * 4])
+    assert find_medians(values).tolist() == [2.0, 5.0, 0.0]
