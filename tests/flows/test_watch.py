@@ -126,13 +126,13 @@ def test_rows_of_a_database_are_taken_in(
     monkeypatch.setenv("PEOPLE_DATABASE", f"sqlite:///{tmp_path / 'people.db'}")
     query = "SELECT * FROM people WHERE updated_at >= :since"
     source = {"url_variable": "PEOPLE_DATABASE", "query": query, "watermark": "updated_at"}
-    configure(services, "asked", kind="sql", **source)
+    configure(services, "queried", kind="sql", **source)
     fill_sqlite(tmp_path / "people.db", FIRST, "2024-01-01")
-    assert watch_all().message == "asked: rows taken in"
+    assert watch_all().message == "queried: rows taken in"
     fill_sqlite(tmp_path / "people.db", SECOND, "2024-01-02")
-    assert watch_all().message == "asked: rows taken in"
+    assert watch_all().message == "queried: rows taken in"
     assert watch_all().name == "Skipped"
-    assert [item["version"] for item in payloads(api, "asked")] == [0, 1]
+    assert [item["version"] for item in payloads(api, "queried")] == [0, 1]
 
 
 def test_one_that_is_broken_keeps_no_other_from_being_served(
