@@ -149,7 +149,9 @@ def test_workers_and_log_writer_killed_under_load_lose_and_double_nothing(tmp_pa
             with start([sys.executable, "-c", WRITING, str(replica), life], environment) as worker:
                 assert worker.stdout is not None
                 while len(answered) < 6000 * int(life):  # more than a batch
-                    answered += worker.stdout.readline().split()
+                    line = worker.stdout.readline()
+                    assert line, "the worker ended by itself"
+                    answered += line.split()
                 worker.kill()
                 lines = worker.stdout.read().split("\n")
                 answered += [name for line in lines[:-1] for name in line.split()]
