@@ -1,7 +1,7 @@
 """From a cached folder to a model that answers: its files proved, its answers to the sample too."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from serving.cache import Entry, ModelCache
@@ -31,59 +31,54 @@ def load_cached(cache: ModelCache, entry: Entry) -> LoadedModel:
         DataUnavailable: a file cannot be read right now.
     """
     manifest, folder = cache.open(entry)
-    data = manifest.data_config
-    signature = Signature({name: data.columns[name] for name in data.features})
-    sample = _read_sample(manifest, folder)
+    kept = _Kept(manifest, folder, entry, _read_sample(manifest, folder))
     why = "" if manifest.form == "onnx" else "the parity gate let the trained form serve"
     if not why and not set(SERVED_FILES) <= set(manifest.files):
         why = "the registry has no graph of it"
     if not why:
         try:
-            return _load_graph(manifest, folder, signature, sample, entry)
+            return _load_graph(kept)
         except Refused as error:
             why = str(error)
-    return replace(_load_trained(manifest, folder, signature, sample, entry), why=why)
+    return replace(_load_trained(kept), why=why)
 
 
-def _load_graph(
-    manifest: Manifest,
-    folder: Path,
-    signature: Signature,
-    sample: ParitySample | None,
-    entry: Entry,
-) -> LoadedModel:
-    served = load_serving(folder / SERVING_FOLDER)
+@dataclass(frozen=True)
+class _Kept:
+    """A version as the cache has it."""
+
+    manifest: Manifest
+    folder: Path
+    entry: Entry
+    sample: ParitySample | None
+
+    @property
+    def signature(self) -> Signature:
+        data = self.manifest.data_config
+        return Signature({name: data.columns[name] for name in data.features})
+
+
+def _load_graph(kept: _Kept) -> LoadedModel:
+    served, signature = load_serving(kept.folder / SERVING_FOLDER), kept.signature
     form, answering = OnnxForm(served, signature), served.form.answering
     positive = answering.classes[answering.positive] if answering.classes else None
-    shape = AnswerShape(answering.classes, positive)
-    return _prove(manifest, entry, signature, form, shape, sample)
+    return _prove(kept, signature, form, AnswerShape(answering.classes, positive))
 
 
-def _load_trained(
-    manifest: Manifest,
-    folder: Path,
-    signature: Signature,
-    sample: ParitySample | None,
-    entry: Entry,
-) -> LoadedModel:
-    pipeline, data = load_model(folder / MODEL_FILE), manifest.data_config
+def _load_trained(kept: _Kept) -> LoadedModel:
+    manifest, signature = kept.manifest, kept.signature
+    pipeline, data = load_model(kept.folder / MODEL_FILE), manifest.data_config
     form = TrainedForm(pipeline, signature, data, manifest.problem)
     classes = [] if manifest.problem == "regression" else pipeline.classes_.tolist()
-    return _prove(manifest, entry, signature, form, AnswerShape(classes, data.positive), sample)
+    return _prove(kept, signature, form, AnswerShape(classes, data.positive))
 
 
-def _prove(
-    manifest: Manifest,
-    entry: Entry,
-    signature: Signature,
-    form: Form,
-    shape: AnswerShape,
-    sample: ParitySample | None,
-) -> LoadedModel:
+def _prove(kept: _Kept, signature: Signature, form: Form, shape: AnswerShape) -> LoadedModel:
     """Give the model once it answered the sample as the trained form did when it was judged."""
+    manifest, sample = kept.manifest, kept.sample
     proved = len(sample.records) if sample else 0
     model = LoadedModel(
-        manifest.service, manifest.version, entry.digest, signature, form, shape, proved=proved
+        manifest.service, manifest.version, kept.entry.digest, signature, form, shape, proved=proved
     )
     if sample and proved:
         records = signature.decode(json.dumps(sample.records).encode())
