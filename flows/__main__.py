@@ -263,6 +263,15 @@ def log_writer() -> None:
     os.execv(sys.executable, [sys.executable, "-m", "serving.log_writer"])  # noqa: S606
 
 
+@app.command(
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def replay(context: typer.Context) -> None:
+    """Send a service's held-out rows to its gateway as users would, and tell what became of them."""
+    os.execv(sys.executable, [sys.executable, "-m", "demo.replay", *context.args])  # noqa: S606
+
+
 @app.command()
 def ui() -> None:
     """Serve the Prefect and MLflow pages until Ctrl-C."""
