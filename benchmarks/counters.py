@@ -11,15 +11,13 @@ import random
 import signal
 import tempfile
 import threading
-import time
 from collections import Counter
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gateway import start_gateway
+from benchmarks.gateway import build_bodies, run_gateway
 from benchmarks.load import MARK, write_requests
-from benchmarks.processes import Server, run_load, run_server
+from benchmarks.processes import Server, run_load
 from benchmarks.results import Row, report
 from benchmarks.served import SERVICE, Served, prepare_home
 from demo.faulty import register_faulty
@@ -30,8 +28,7 @@ from sluice.home import Home, find_home
 FAULT = ModelFault("errors", share=0.02, seed=3)
 BATCH_SECONDS = 2.0
 CONNECTIONS = 16
-SHIPPED_SECONDS = 300.0
-COLUMNS = ["request_id", "arm", "arm_version", "epoch", "failed", "fallback", "source", "position"]
+COLUMNS = ["request_id", "arm", "arm_version", "epoch", "failed", "fallback"]
 COUNTED = ("requests", "failures", "fallbacks")
 
 
@@ -53,24 +50,19 @@ def drive(
     served: Served, folder: Path, wanted: int, kills: int
 ) -> tuple[list[bytes], int, Counter[str]]:
     """Load the gateway until enough was answered, killing as it goes; give the answered ids."""
-    bodies = [
-        f'{{"inputs":{record},"request_id":"{MARK}","unit":"u{place}"}}'
-        for place, record in enumerate(served.held.records)
-    ]
+    bodies = build_bodies(served)
     requests = folder / "requests.txt"
     write_requests(requests, f"/v1/models/{SERVICE}:predict", bodies)
     route = served.set_route(SERVICE, 1, candidate=2, weight=0.5, mode="canary")
     answered: list[bytes] = []
     statuses: Counter[str] = Counter()
     killer = Killer(random.Random(5), kills)  # noqa: S311 - no secret hangs on it
-    with ExitStack() as stack:
-        stack.enter_context(served.renew(route))
-        gateway, writer = start_gateway(stack, folder, workers=2)
+    with served.renew(route), run_gateway(folder, workers=2) as gateway:
         gateway.await_page(f"/v1/models/{SERVICE}:predict", bodies[0].replace(MARK, "first"))
         answered.append(b"first")
         first = 0
         while len(answered) < wanted:
-            killer.plan(len(answered) / wanted, gateway, writer)
+            timer = killer.plan(len(answered) / wanted, gateway)
             found = run_load(
                 gateway.port,
                 requests,
@@ -79,64 +71,37 @@ def drive(
                 ids=folder / "ids",
                 first_id=first,
             )
+            if timer:
+                timer.join()
             first += found["sent"]
             answered += (folder / "ids").read_bytes().split()
             statuses.update(found["statuses"])
-            writer = killer.finish(stack, folder, writer)
             say(f"### {len(answered):,} answered, {killer.killed} killed, {dict(statuses)}")
-    ship_rest(folder)
     return answered, killer.killed, statuses
 
 
 class Killer:
-    """Kills a worker in every so many batches, in the midst of one, and the log-writer with it."""
+    """Kills a worker and the log-writer in the midst of a batch, so many times in all."""
 
     def __init__(self, draw: random.Random, kills: int) -> None:
         self._draw, self._kills = draw, kills
+        self._planned = 0
         self.killed = 0
-        self._timer: threading.Timer | None = None
-        self._ends_writer = False
 
-    def plan(self, progress: float, gateway: Server, writer: Server) -> None:
-        """Kill within the next batch where it is time for the next one."""
-        self._timer, self._ends_writer = None, False
-        if (
-            self._kills
-            and self.killed < 2 * self._kills
-            and 2 * self._kills * progress >= self.killed
-        ):
-            worker = self._draw.choice(gateway.find("serving.worker") or gateway.list_pids()[-1:])
-            self._ends_writer = True
-            after = self._draw.uniform(0.3, 0.8) * BATCH_SECONDS
-            pids = [worker, writer.process.pid]
-            self._timer = threading.Timer(after, self._kill, [pids])
-            self._timer.start()
+    def plan(self, progress: float, gateway: Server) -> threading.Timer | None:
+        """Kill within the batch that begins, where it is time to."""
+        if self._planned >= self._kills or progress * self._kills < self._planned:
+            return None
+        self._planned += 1
+        timer = threading.Timer(self._draw.uniform(0.2, 0.9) * BATCH_SECONDS, self._kill, [gateway])
+        timer.start()
+        return timer
 
-    def finish(self, stack: ExitStack, folder: Path, writer: Server) -> Server:
-        """Start another log-writer for the one that was killed."""
-        if self._timer is None:
-            return writer
-        self._timer.join()
-        writer.process.wait()
-        log = folder / f"log-writer-{self.killed}.log"
-        return stack.enter_context(run_server(["-m", "serving.log_writer"], 0, log))
-
-    def _kill(self, pids: list[int]) -> None:
-        for pid in pids:
+    def _kill(self, gateway: Server) -> None:
+        workers, writers = gateway.find("serving.worker"), gateway.find("serving.log_writer")
+        for pid in [*workers[:1], *writers]:
             os.kill(pid, signal.SIGKILL)
             self.killed += 1
-
-
-def ship_rest(folder: Path) -> None:
-    """Let a last log-writer move what the others left, and end when it has."""
-    home = find_home()
-    with run_server(["-m", "serving.log_writer"], 0, folder / "last.log") as writer:
-        lock = home.root / "traffic" / "log-writer.lock"
-        limit = time.monotonic() + SHIPPED_SECONDS
-        while not lock.exists() or lock.read_text() != str(writer.process.pid):
-            if time.monotonic() > limit:
-                raise RuntimeError((folder / "last.log").read_text()[-3000:])
-            time.sleep(0.1)
 
 
 def judge(home: Home, answered: list[bytes], killed: int) -> list[Row]:

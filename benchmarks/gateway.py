@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks.load import MARK, write_requests
 from benchmarks.processes import Server, find_port, run_load, run_server
+from benchmarks.request_cost import measure_steps
 from benchmarks.results import Row, report
 from benchmarks.served import SERVICE, Served, prepare_home
 from flows.terminal import say
@@ -36,7 +37,7 @@ class Target:
     """One thing under measurement: its processes, and the requests that it is asked."""
 
     name: str
-    servers: list[Server]
+    server: Server
     requests: Path
     seconds: float
     figures: dict[int, list[tuple[float, float, float]]] = field(default_factory=dict)
@@ -44,20 +45,17 @@ class Target:
 
     def measure(self, connections: int) -> None:
         """Ask for a while and keep the figures; any answer but 200 ends the benchmark."""
-        before = self._count_cpu()
+        before = self.server.cpu_seconds()
         found = run_load(
-            self.servers[0].port, self.requests, connections=connections, seconds=self.seconds
+            self.server.port, self.requests, connections=connections, seconds=self.seconds
         )
-        spent = self._count_cpu() - before
+        spent = self.server.cpu_seconds() - before
         if set(found["statuses"]) != {"200"}:
             raise RuntimeError(f"{self.name} answered {found['statuses']}")
         figures = (1e6 * spent / found["answered"], found["rps"], found["p99"])
         self.figures.setdefault(connections, []).append(figures)
         shown = "{:8.0f} us a request, {:7.0f} requests/s, p99 {:.1f} ms".format(*figures)
         say(f"  {self.name:24s} c={connections:<3d} {shown}")
-
-    def _count_cpu(self) -> float:
-        return sum(server.cpu_seconds() for server in self.servers)
 
     def take(self, connections: int, place: int) -> list[float]:
         """Give one figure of all rounds."""
@@ -78,7 +76,10 @@ def main() -> None:
                 for connections in CONNECTIONS:
                     for target in targets:
                         target.measure(connections)
-    report("gateway", [*list_rows(targets), *compare(targets)], describe(asked))
+            route = served.control.routes.find(SERVICE)
+        bodies = [body.encode() for body in build_bodies(served)]
+        steps = measure_steps(served.home, route, bodies, Path(folder))
+    report("gateway", [*list_rows(targets), *compare(targets), *steps], describe(asked))
 
 
 @contextmanager
@@ -94,15 +95,12 @@ def run_targets(served: Served, folder: Path, seconds: float) -> Iterator[list[T
                 service, 1, candidate=2, weight=WEIGHT, mode="canary", arm_timeout_ms=5000.0
             )
             stack.enter_context(served.renew(route))
-        gateway, writer = start_gateway(stack, folder, workers=1)
+        gateway = stack.enter_context(run_gateway(folder, workers=1))
         empty = stack.enter_context(
             run_server(*plain_server("benchmarks.empty_handler:app", folder))
         )
         mlflow = stack.enter_context(run_mlflow(served, folder))
-        bodies = [
-            f'{{"inputs":{record},"request_id":"{MARK}","unit":"u{place}"}}'
-            for place, record in enumerate(served.held.records)
-        ]
+        bodies = build_bodies(served)
         files = {}
         for service in (SERVICE, TRAINED):
             files[service] = folder / f"{service}.txt"
@@ -111,25 +109,33 @@ def run_targets(served: Served, folder: Path, seconds: float) -> Iterator[list[T
         records = served.held.records
         write_requests(frames, "/invocations", [f'{{"dataframe_records":[{r}]}}' for r in records])
         targets = [
-            Target("empty handler", [empty], files[SERVICE], seconds),
-            Target("gateway, ONNX", [gateway, writer], files[SERVICE], seconds),
-            Target("gateway, trained form", [gateway, writer], files[TRAINED], seconds),
-            Target("mlflow models serve", [mlflow], frames, seconds),
+            Target("empty handler", empty, files[SERVICE], seconds),
+            Target("gateway, ONNX", gateway, files[SERVICE], seconds),
+            Target("gateway, trained form", gateway, files[TRAINED], seconds),
+            Target("mlflow models serve", mlflow, frames, seconds),
         ]
         for service in (SERVICE, TRAINED):
             gateway.await_page(f"/v1/models/{service}:predict", bodies[0])
         for target in targets:
-            run_load(target.servers[0].port, target.requests, connections=8, seconds=3)
+            run_load(target.server.port, target.requests, connections=8, seconds=3)
         yield targets
 
 
-def start_gateway(stack: ExitStack, folder: Path, workers: int) -> tuple[Server, Server]:
-    """Start a gateway and its log-writer."""
+def build_bodies(served: Served) -> list[str]:
+    """Give a request for each held-out row, its id still to come."""
+    return [
+        f'{{"inputs":{record},"request_id":"{MARK}","unit":"u{place}"}}'
+        for place, record in enumerate(served.held.records)
+    ]
+
+
+@contextmanager
+def run_gateway(folder: Path, workers: int) -> Iterator[Server]:
+    """Run a replica: supervisor, workers, fetcher and log-writer."""
     port = find_port()
     command = ["-m", "serving", f"--port={port}", f"--workers={workers}"]
-    gateway = stack.enter_context(run_server(command, port, folder / "gateway.log", "/readyz"))
-    writing = ["-m", "serving.log_writer"]
-    return gateway, stack.enter_context(run_server(writing, 0, folder / "log-writer.log"))
+    with run_server(command, port, folder / "gateway.log", "/readyz") as server:
+        yield server
 
 
 def plain_server(app: str, folder: Path) -> tuple[list[str], int, Path, str]:

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.gateway import start_gateway
-from benchmarks.load import MARK, write_requests
+from benchmarks.gateway import build_bodies, run_gateway
+from benchmarks.load import write_requests
 from benchmarks.processes import Server, run_load
 from benchmarks.results import Row, report
 from benchmarks.served import SERVICE, prepare_home
@@ -109,11 +109,8 @@ def main() -> None:
             served.register(Path(folder), SERVICE, "onnx")
         route = served.set_route(SERVICE, 1, candidate=2, weight=0.05, mode="canary")
         stack.enter_context(served.renew(route))
-        gateway, _ = start_gateway(stack, Path(folder), WORKERS)
-        bodies = [
-            f'{{"inputs":{record},"request_id":"{MARK}","unit":"u{place}"}}'
-            for place, record in enumerate(served.held.records)
-        ]
+        gateway = stack.enter_context(run_gateway(Path(folder), WORKERS))
+        bodies = build_bodies(served)
         requests = Path(folder) / "requests.txt"
         write_requests(requests, f"/v1/models/{SERVICE}:predict", bodies)
         gateway.await_page(f"/v1/models/{SERVICE}:predict", bodies[0])

@@ -61,10 +61,11 @@ class Caller:
         if found is None:
             return None
         label = self._held.labels[asker.row]
-        right = bool(found["prediction"] == label)
+        prediction = found["outputs"]["prediction"]
+        right = bool(prediction == label)
         source = (str(found["arm"]), int(found["version"]))
         tally.count_answer(source, (clock() - planned) * 1000, right)
-        return Answered(request_id, asker, found["prediction"])
+        return Answered(request_id, asker, prediction)
 
     async def tell(self, answered: Answered, judged: bool) -> None:
         """Tell the true outcome; where classes are predicted also whether the answer was liked."""

@@ -268,7 +268,7 @@ def log_writer() -> None:
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
 def replay(context: typer.Context) -> None:
-    """Send a service's held-out rows to its gateway as users would, and tell what became of them."""
+    """Send a service's held-out rows to its gateway as users would; labels follow."""
     os.execv(sys.executable, [sys.executable, "-m", "demo.replay", *context.args])  # noqa: S606
 
 
