@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -76,13 +76,6 @@ def scrape(gateway: Server, epoch: int) -> dict[str, Arm]:
     return {"candidate": reading.candidate, "champion": reading.champion}
 
 
-def await_counts(gateway: Server, epoch: int, enough: Callable[[dict[str, Arm]], bool]) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while not enough(found := scrape(gateway, epoch)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return found
-
-
 def try_candidate(served: Served, gateway: Server, kind: FaultKind, mode: str) -> tuple[Tally, Any]:
     """Put a faulty version on trial, replay, and give what callers and counters saw."""
     facts: dict[str, Any] = {"weight": 0.5} if mode == "canary" else {}
@@ -90,18 +83,21 @@ def try_candidate(served: Served, gateway: Server, kind: FaultKind, mode: str) -
         SERVICE, 1, candidate=VERSIONS[kind], mode=mode, arm_timeout_ms=LIMIT, **facts
     )
     with served.renew(route):
-        deadline = time.monotonic() + PATIENCE
-        words = f'"candidate":{VERSIONS[kind]},'.encode()
-        while words not in gateway.ask("/readyz")[1]:
-            assert time.monotonic() < deadline, gateway.log.read_text()
-            time.sleep(0.2)
+        await_route(gateway, route)
         tally = replay(served, gateway, seed=VERSIONS[kind])
-        arms = await_counts(
-            gateway,
-            route.epoch,
-            lambda found: sum(arm.feedbacks for arm in found.values()) >= 0.2 * tally.told,
-        )
-    return tally, arms
+    return tally, scrape(gateway, route.epoch)
+
+
+def await_route(gateway: Server, route: Route) -> None:
+    """Wait until the gateway obeys a route, its candidate included."""
+    wanted = (route.epoch, route.champion, route.candidate)
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        seat = json.loads(gateway.ask("/readyz")[1])["services"].get(SERVICE, {})
+        if (seat.get("epoch"), seat.get("champion"), seat.get("candidate")) == wanted:
+            return
+        assert time.monotonic() < deadline, (seat, gateway.log.read_text()[-3000:])
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("kind", ["errors", "nan"])
@@ -113,7 +109,7 @@ def test_failing_candidate_is_counted_and_its_callers_get_the_champions_answer(
     assert tally.answered == tally.sent == RATE * SECONDS
     assert arms["candidate"].failures > 3
     assert arms["champion"].failures == 0
-    assert tally.answers["candidate", 1].times  # answered by the champion in its place
+    assert tally.answers["candidate", 1].times  # by the champion, in its place
 
 
 def test_slow_candidate_is_seen_in_its_histogram_alone(served: Served, gateway: Server) -> None:
@@ -138,13 +134,11 @@ def test_flipped_answers_are_seen_in_shadow_while_callers_get_the_champions(
 
 def test_labels_reach_the_gateway_as_feedback(served: Served, gateway: Server) -> None:
     route = served.set_route(SERVICE, 1)
+    await_route(gateway, route)
     tally = replay(served, gateway, seed=99)
     assert (tally.told, tally.untold) == (tally.answered, 0)
     right = sum(item.right for item in tally.answers.values())
-    found = await_counts(
-        gateway, route.epoch, lambda arms: arms["champion"].feedbacks >= tally.told
-    )
-    champion = found["champion"]
+    champion = scrape(gateway, route.epoch)["champion"]
     assert champion.feedbacks == tally.told
     assert champion.negatives == tally.told - right
 
