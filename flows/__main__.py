@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flows.processes import log_writer, serve
 from flows.terminal import exit_code, say
 from sluice.errors import SluiceError
 
@@ -257,10 +258,8 @@ def up(
     sys.exit(keep_stack(port, mlflow_port, limit))
 
 
-@app.command()
-def log_writer() -> None:
-    """Move what gateways spooled to the traffic log, until Ctrl-C."""
-    os.execv(sys.executable, [sys.executable, "-m", "serving.log_writer"])  # noqa: S606
+app.command()(serve)
+app.command()(log_writer)
 
 
 @app.command(
