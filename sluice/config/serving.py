@@ -78,6 +78,15 @@ class GatewayConfig(Section):
     access_log: AccessLogConfig = AccessLogConfig()
 
     @model_validator(mode="after")
+    def _body_fits_a_segment(self) -> "GatewayConfig":
+        most = self.traffic_log.segment_bytes // 4
+        if self.limits.body_bytes > most:
+            found = f"found {self.limits.body_bytes}"
+            words = f"{found}, allowed: at most {most}, a quarter of traffic_log.segment_bytes"
+            raise KeyInvalid("limits.body_bytes", words)
+        return self
+
+    @model_validator(mode="after")
     def _keys_file_is_absolute(self) -> "GatewayConfig":
         if self.keys_file and not PurePath(self.keys_file).is_absolute():
             raise KeyInvalid("keys_file", f"found '{self.keys_file}', allowed: an absolute path")

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,10 +18,16 @@ from typing import Any
 import yaml
 
 from serving.cache import ModelCache
+from serving.life import list_lives
 from serving.manifest import Manifest
+from serving.position import Position
+from serving.record import Answer, Record, decode_record
+from serving.spool_reader import SpoolReader
+from serving_support import describe_model
 from sluice.adapters.control.store import Control, open_control
 from sluice.control.route import Mode, Route
 from sluice.home import Home
+from town_support import DATA
 
 SECONDS = 120.0
 SETTINGS: dict[str, Any] = {
@@ -60,14 +67,46 @@ class Site:
     def keep(self, manifest: Manifest, source: Path) -> None:
         self.cache.publish(self.cache.keep(manifest, source))
 
+    def serve(self, service: str, towns: Path, candidate: Path | None = None) -> None:
+        """Have a service with a champion, and a second version that may be another model."""
+        for version, source in ((1, towns), (2, candidate or towns)):
+            self.keep(describe_model(DATA, "binary", version, service=service), source)
+        self.route(service)
+        self._source = towns
+
+    def serve_more(self, service: str, version: int) -> None:
+        """Bring another version of a service into the cache."""
+        self.keep(describe_model(DATA, "binary", version, service=service), self._source)
+
     def route(self, service: str = "towns", **facts: Any) -> Route:
         seen = self.control.routes.find(service)
         base = seen or Route(service, 1)
         return self.control.routes.swap(seen, replace(base, **facts))
 
-    def canary(self, weight: float, **facts: Any) -> Route:
+    def canary(self, service: str, weight: float, **facts: Any) -> Route:
         values = {"candidate": 2, "mode": Mode.CANARY, "salt": "s", "weight": weight}
-        return self.route(**{**values, **facts})
+        return self.route(service, **{**values, **facts})
+
+    def shadow(self, service: str, **facts: Any) -> Route:
+        values = {"candidate": 2, "mode": Mode.SHADOW, "salt": "s", "weight": 0.0}
+        return self.route(service, **{**values, **facts})
+
+    @contextmanager
+    def renewing(self, service: str) -> Iterator[None]:
+        """Be the controller that keeps a route's lease alive."""
+        ended = threading.Event()
+
+        def renew() -> None:
+            while not ended.wait(0.5):
+                self.renew(service)
+
+        thread = threading.Thread(target=renew)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def renew(self, service: str = "towns") -> None:
         found = self.control.routes.find(service)
@@ -114,6 +153,18 @@ class Running:
     def tell(self, service: str = "towns") -> dict[str, Any]:
         """What the worker that answers believes of a service."""
         return dict(self.ask("/readyz").json["services"].get(service, {}))
+
+    def await_candidate(self, service: str) -> None:
+        """Wait until every worker gives the candidate its share."""
+        hits = 0
+
+        def believes() -> bool:
+            nonlocal hits
+            told = self.tell(service)
+            hits = hits + 1 if told.get("candidate") and not told["reason"] else 0
+            return hits >= 12  # each ask is a new connection, taken by either worker
+
+        wait_until(believes)
 
     def workers(self) -> list[int]:
         """The processes of the workers, without those that are only starting."""
@@ -181,3 +232,18 @@ def wait_until(condition: Callable[[], object], seconds: float = SECONDS) -> Non
     while not condition():
         assert time.monotonic() < limit
         time.sleep(0.05)
+
+
+def read_log(folder: Path) -> list[Record]:
+    """Every record that the replica's workers spooled, of lives that nobody cleared away."""
+    records = []
+    for life in list_lives(folder):
+        reader = SpoolReader(life.folder, Position())
+        records += [decode_record(content) for content in reader.read()]
+    return records
+
+
+def read_answers(folder: Path, service: str) -> list[Answer]:
+    """The answers among them, of one service."""
+    found = read_log(folder)
+    return [item for item in found if isinstance(item, Answer) and item.service == service]
