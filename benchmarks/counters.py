@@ -109,7 +109,7 @@ def judge(home: Home, answered: list[bytes], killed: int) -> list[Row]:
     import pyarrow as pa
     from deltalake import DeltaTable
 
-    table = pa.table(DeltaTable(str(home.answers(SERVICE))).to_pyarrow_table(COLUMNS))
+    table = pa.table(DeltaTable(str(home.answers(SERVICE))).to_pyarrow_table(columns=COLUMNS))
     rows = table.to_pylist()
     logged = Counter(row["request_id"] for row in rows)
     missing = sum(request.decode() not in logged for request in answered)

@@ -8,6 +8,7 @@ logs every answer; what its log-writer costs is counted with it.
 import argparse
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,6 +26,7 @@ from flows.terminal import say
 from sluice.home import find_home
 
 TRAINED = "employment-trained"
+LOG_WRITER = "serving.log_writer"
 WEIGHT = 0.05
 CONNECTIONS = (1, 8, 32)
 JUDGED = 32
@@ -40,19 +42,22 @@ class Target:
     server: Server
     requests: Path
     seconds: float
-    figures: dict[int, list[tuple[float, float, float]]] = field(default_factory=dict)
-    """By connections: microseconds of processor a request, requests a second, p99 in ms."""
+    figures: dict[int, list[tuple[float, float, float, float]]] = field(default_factory=dict)
+    """By connections: microseconds of processor a request, requests a second, p99 in ms, and the
+    microseconds of the log-writer among the first."""
 
     def measure(self, connections: int) -> None:
         """Ask for a while and keep the figures; any answer but 200 ends the benchmark."""
-        before = self.server.cpu_seconds()
+        before, logging = self.server.cpu_seconds(), self.server.cpu_seconds(LOG_WRITER)
         found = run_load(
             self.server.port, self.requests, connections=connections, seconds=self.seconds
         )
         spent = self.server.cpu_seconds() - before
+        logging = self.server.cpu_seconds(LOG_WRITER) - logging
         if set(found["statuses"]) != {"200"}:
             raise RuntimeError(f"{self.name} answered {found['statuses']}")
-        figures = (1e6 * spent / found["answered"], found["rps"], found["p99"])
+        each = 1e6 / found["answered"]
+        figures = (each * spent, found["rps"], found["p99"], each * logging)
         self.figures.setdefault(connections, []).append(figures)
         shown = "{:8.0f} us a request, {:7.0f} requests/s, p99 {:.1f} ms".format(*figures)
         say(f"  {self.name:24s} c={connections:<3d} {shown}")
@@ -154,7 +159,8 @@ def run_mlflow(served: Served, folder: Path) -> Iterator[Server]:
     model = served.registry.download_model(version, folder / "mlflow")
     port = find_port()
     words = f"-m mlflow models serve -m {model} --env-manager local -w 1 -p {port}".split()
-    with run_server(words, port, folder / "mlflow.log", "/ping") as server:
+    places = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # it asks for uvicorn
+    with run_server(words, port, folder / "mlflow.log", "/ping", PATH=places) as server:
         yield server
 
 
@@ -163,8 +169,10 @@ def list_rows(targets: list[Target]) -> Iterator[Row]:
     for connections in CONNECTIONS:
         for target in targets:
             name = f"{target.name}, c={connections}"
-            cpu, rate, slow = (median(target.take(connections, place)) for place in range(3))
+            cpu, rate, slow, log = (median(target.take(connections, place)) for place in range(4))
             yield Row(f"{name}: processor", cpu, "us a request")
+            if log:
+                yield Row(f"{name}: of it the log-writer", log, "us a request")
             yield Row(f"{name}: rate", rate, "requests/s")
             yield Row(f"{name}: p99", slow, "ms")
 

@@ -40,9 +40,13 @@ class Server:
             new = [child for pid in new for child in children.get(pid, [])]
         return found
 
-    def cpu_seconds(self) -> float:
-        """Give the processor time of the tree, that of children which ended included."""
-        stats = [fields for pid in self.list_pids() if (fields := read_stat(pid))]
+    def cpu_seconds(self, words: str = "") -> float:
+        """Give the processor time of the tree, or of what in it has these words.
+
+        That of children which ended is included.
+        """
+        pids = self.find(words) if words else self.list_pids()
+        stats = [fields for pid in pids if (fields := read_stat(pid))]
         return sum(int(item) for fields in stats for item in fields[11:15]) / TICKS
 
     def count_memory(self) -> float:

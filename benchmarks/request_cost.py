@@ -1,6 +1,7 @@
 """Where a request's time goes inside a worker: each step by itself, on a worker's own objects."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,18 +30,24 @@ async def _measure(home: Home, route: Route, bodies: list[bytes], folder: Path) 
     from serving.answering import Answering
     from serving.circuits import Circuits
     from serving.ledger import Ledger
+    from serving.worker import SWITCH_SECONDS
     from sluice.config.serving import LimitsConfig, TrafficLogConfig
 
     ledger = Ledger(folder / "replica", "w0", "1", TrafficLogConfig())
     circuits = Circuits(folder / "replica" / "breakers")
     answering = Answering(ledger, circuits, LimitsConfig())
     seat = build_seat(home, route)
+    sys.setswitchinterval(SWITCH_SECONDS)
     asked = [answering._read(seat, body) for body in bodies]
     plain = [item for item in asked if item.assignment.lane is None]
     steps = list(list_steps(answering, seat, plain))
     answers = [build_record(item) for item in plain]
+    own = [body for body, item in zip(bodies, asked, strict=True) if item.assignment.lane is None]
     found = {name: time_step(step, len(plain)) for name, step in steps}
     found["log and counters"] = await time_turns(lambda n: ledger.record(answers[n % len(answers)]))
+    found["all of it, by the champion"] = await time_turns(
+        lambda n: answering.answer(seat, own[n % len(own)])
+    )
     found["all of it, 5 % by the candidate in its thread"] = await time_turns(
         lambda n: answering.answer(seat, bodies[n % len(bodies)])
     )
