@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from demo.faulty_graph import KINDS, FaultKind, ModelFault
 from demo.replay import Plan, Replay
 from demo.tally import Tally
 from sluice.control.route import Route
+from sluice.errors import DataMissing, Refused
 from sluice.home import find_home
 from sluice.rollout.facts import Arm
 from sluice.rollout.latency import bucket_of
@@ -148,6 +150,19 @@ def test_faulty_version_is_a_candidate_that_says_what_it_is(served: Served) -> N
     assert version is not None
     assert version.tags[FAULT_TAG] == KINDS[-1]
     assert json.loads(served.registry.read_text(version.run_id, "fault.json"))["share"] == SHARE
+
+
+def test_without_a_champion_there_is_nothing_to_write_a_fault_into(served: Served) -> None:
+    config = served.config.model_copy(update={"service": "nobody"})
+    with pytest.raises(DataMissing, match="nobody has no champion; next: release it first"):
+        register_faulty(served.registry, config, served.rows, ModelFault("nan"))
+
+
+def test_champion_without_a_graph_is_refused(served: Served, tmp_path: Path) -> None:
+    served.register(tmp_path, "trained", "sklearn")
+    config = served.config.model_copy(update={"service": "trained"})
+    with pytest.raises(Refused, match="trained/1 serves without a graph"):
+        register_faulty(served.registry, config, served.rows, ModelFault("nan"))
 
 
 def test_replay_from_the_command_line_ends_with_a_table(
