@@ -9,6 +9,7 @@ import argparse
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -50,15 +51,9 @@ class Growth:
     def verdict(self) -> str:
         """Say `flat`, `growing` or `not proved`."""
         limit = LIMITS[self.name]
-        if -limit <= self.low and self.high <= limit:
+        if self.high <= limit:
             return "flat"
-        return (
-            "growing"
-            if self.low > limit
-            else "flat or falling"
-            if self.high <= limit
-            else "not proved"
-        )
+        return "growing" if self.low > limit else "not proved"
 
 
 def measure_growth(name: str, seconds: Series, values: Series) -> Growth:
@@ -69,8 +64,10 @@ def measure_growth(name: str, seconds: Series, values: Series) -> Growth:
     blocks = min(BLOCKS, max(int(keep.sum()) // 3, 3))
     middles = [np.median(part) for part in np.array_split(values[keep], blocks)]
     times = [np.mean(part) for part in np.array_split(seconds[keep], blocks)]
-    line = linregress(times, middles)
     span, mean = float(np.ptp(seconds[keep])), float(np.mean(middles))
+    if not np.ptp(middles):
+        return Growth(name, mean, 0.0, 0.0, 0.0)
+    line = linregress(times, middles)
     reach = float(t.ppf(0.975, blocks - 2)) * float(line.stderr)
     scale = span / mean if mean else 0.0
     slope = float(line.slope)
@@ -78,16 +75,17 @@ def measure_growth(name: str, seconds: Series, values: Series) -> Growth:
 
 
 @contextmanager
-def watch(gateway: Server) -> Iterator[list[tuple[float, float]]]:
-    """Note a gateway's memory and handles each second."""
-    ended = threading.Event()
-    rows: list[tuple[float, float]] = []
+def watch(gateway: Server) -> Iterator[list[tuple[float, float, float]]]:
+    """Note second, memory and handles of a gateway about each second."""
+    ended, began = threading.Event(), time.monotonic()
+    rows: list[tuple[float, float, float]] = []
 
     def note() -> None:
         while not ended.wait(1.0):
-            rows.append((gateway.count_memory(), gateway.count_handles()))
+            memory, handles = gateway.count_memory(), gateway.count_handles()
+            rows.append((time.monotonic() - began, memory, handles))
             if len(rows) % 30 == 0:
-                say(f"  {len(rows)} s: {rows[-1][0]:.0f} MB, {rows[-1][1]:.0f} handles")
+                say(f"  {rows[-1][0]:.0f} s: {memory:.0f} MB, {handles} handles")
 
     thread = threading.Thread(target=note, daemon=True)
     thread.start()
@@ -132,14 +130,14 @@ def main() -> None:
 
 
 def collect(
-    answers: list[list[float]], watched: list[tuple[float, float]]
+    answers: list[list[float]], watched: list[tuple[float, float, float]]
 ) -> dict[str, tuple[Series, Series]]:
     """Give each series as seconds and values."""
     times, seen = np.array(answers), np.array(watched)
     columns = {"answers": 1, "p50 ms": 2, "p99 ms": 3, "p99.9 ms": 4}
     found = {name: (times[:, 0], times[:, place]) for name, place in columns.items()}
-    moments = np.arange(1.0, len(seen) + 1)
-    return {**found, "memory MB": (moments, seen[:, 0]), "handles": (moments, seen[:, 1])}
+    moments, memory, handles = seen.T
+    return {**found, "memory MB": (moments, memory), "handles": (moments, handles)}
 
 
 def list_rows(found: dict[str, Any], capacity: float, growths: list[Growth]) -> list[Row]:
