@@ -251,11 +251,12 @@ def up(
     port: Annotated[int, typer.Option(help="Prefect's port, or the next free one.")] = 4200,
     mlflow_port: Annotated[int, typer.Option(help="MLflow's port, or the next free one.")] = 5000,
     limit: Annotated[int, typer.Option(min=1, help="Flow runs at once.")] = 4,
+    gateway_port: Annotated[int, typer.Option(help="The gateway's, or the next free.")] = 8080,
 ) -> None:
-    """Start server, worker and MLflow pages, deploy deployments.yaml; Ctrl-C ends all of it."""
+    """Start server, worker, MLflow pages and gateway, deploy deployments.yaml, until Ctrl-C."""
     from flows.stack import keep_stack
 
-    sys.exit(keep_stack(port, mlflow_port, limit))
+    sys.exit(keep_stack(port, mlflow_port, limit, gateway_port))
 
 
 app.command()(serve)

@@ -1,7 +1,6 @@
 """One request from its body to its logged answer: arm, call, fallback, record, reply."""
 
 import time
-from secrets import token_hex
 
 from serving.arms import assign_request, hash_unit
 from serving.champion import ask_champion
@@ -13,6 +12,7 @@ from serving.lineup import Seat
 from serving.outcome import Asked, Outcome, build_answer, build_reply
 from serving.reply import Reply, ask_again
 from serving.request import decode_request
+from serving.request_ids import RequestIds
 from serving.shadowing import Copy
 from serving.signature import is_many
 from sluice.config.serving import LimitsConfig
@@ -26,6 +26,7 @@ class Answering:
 
     def __init__(self, ledger: Ledger, circuits: Circuits, limits: LimitsConfig) -> None:
         self._ledger, self._circuits, self._limits = ledger, circuits, limits
+        self._ids = RequestIds()
 
     async def answer(self, seat: Seat, body: bytes) -> tuple[Reply, Copy | None]:
         """Answer a request, and give what the candidate gets a copy of, if it gets one.
@@ -61,7 +62,7 @@ class Answering:
         records = signature.decode(request.inputs)
         given = 1 + (request.request_id is not None) + (request.unit is not None)
         refuse_duplicates(body, given + len(records) * len(signature.columns))
-        request_id = request.request_id or token_hex(12)
+        request_id = request.request_id or self._ids.take()
         unit = request.unit if route.assign_by == "unit" and request.unit else request_id
         key, now = hash_unit(unit), time.monotonic()
         assignment = assign_request(seat, route, key, self._circuits, now, self._ledger.is_low)

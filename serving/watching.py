@@ -12,7 +12,6 @@ from serving.last_routes import keep_routes, read_routes
 from serving.lineup import Lineup, Seat, seat_service
 from serving.models import Key, Models
 from sluice.control.route import Route
-from sluice.errors import SluiceError
 
 POLL_SECONDS = 1.0
 START_SECONDS = 20.0
@@ -34,12 +33,14 @@ class Watcher:
         self._told = ""
         self._kept: list[tuple[str, int, int]] = []
         self.lineup = Lineup()
+        self.is_ending = False
+        """Set by whoever ends the worker: nothing is waited for any more."""
 
     async def start(self) -> None:
         """Wait for the champions, for a while: others answer meanwhile, if there are any."""
         self._recall()
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not self.is_ending:
             await self.look()
             if self._loading:
                 await self._loading
@@ -64,7 +65,7 @@ class Watcher:
         loop = asyncio.get_running_loop()
         try:
             routes = await loop.run_in_executor(self._thread, self._list_routes)
-        except (SluiceError, OSError) as error:
+        except Exception as error:  # whatever a store's driver raises, champions go on
             self._tell(f"the control store cannot be read, champions go on: {error}")
         else:
             self._tell("")

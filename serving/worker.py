@@ -108,7 +108,7 @@ class Worker:
         """Say no at /readyz from now on, and stop after the notice."""
         if self._pages.is_draining:
             return
-        self._pages.is_draining = True
+        self._pages.is_draining = self._watcher.is_ending = True
         asyncio.get_running_loop().call_later(self._config.limits.notice_seconds, self._stop)
 
     def _stop(self) -> None:
@@ -170,7 +170,7 @@ def main() -> int:
     try:
         with asyncio.Runner(loop_factory=factory) as runner:
             return runner.run(run_worker(arguments))
-    except SluiceError as error:
+    except (SluiceError, OSError) as error:
         LOG.error("%s: %s", type(error).__name__, error)
         return 2 if isinstance(error, Refused) else 3
 

@@ -8,8 +8,10 @@ import pytest
 
 from faulty_graph import Fault, write_faulty
 from gateway_support import Running, Site, read_answers, read_log, run_gateway, wait_until
+from load_support import run_load
 from serving.arms import hash_unit
 from serving.record import AssignedArm, Shadow
+from sluice.adapters.registry.onnx_model import GRAPH_FILE, SERVING_FOLDER
 from sluice.control.route import Mode
 from sluice.rollout.assignment import place_of
 from town_support import Towns
@@ -154,3 +156,22 @@ def test_a_shadow_that_fails_is_cut_off_without_any_caller_waiting(
     mine = [item for item in failed if item.service == service]
     assert 1 <= len(mine) <= MOST_COMPLETED + WORKERS * 8
     assert all(item.failed and item.differs is None for item in mine)
+
+
+def test_a_champion_that_is_damaged_on_disk_is_refused_and_the_one_before_goes_on(
+    site: Site, gateway: Running, towns: Towns
+) -> None:
+    site.serve("damaged", towns.folder)
+    wait_until(lambda: all(gateway.tell("damaged").get("champion") == 1 for _ in range(12)))
+    site.serve_more("damaged", 3)
+    entry = site.cache.find("damaged", 3)
+    assert entry is not None
+    graph = site.cache.folder / entry.digest / SERVING_FOLDER / GRAPH_FILE
+    graph.write_bytes(graph.read_bytes()[:-10])
+    with run_load([gateway.port], "damaged", pause=0.02) as load:
+        site.route("damaged", champion=3)
+        wait_until(lambda: site.cache.find("damaged", 3) is None)
+        assert gateway.predict(GOOD, "damaged").json["version"] == 1
+        site.serve_more("damaged", 3)
+        wait_until(lambda: load.heard[-1].body.get("version") == 3)
+    assert load.statuses == {200}
