@@ -14,7 +14,7 @@ PRUNE ?=
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help install demo train up deploy test test-fast check lock bench-release bench-outcomes bench-serving bench-rollout clean
+.PHONY: help install demo train up deploy test test-fast check lock bench-release bench-outcomes bench-serving bench-rollout bench-gateway bench-counters soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -77,6 +77,16 @@ bench-serving: install ## one row through the served form beside the trained one
 
 bench-rollout: install ## how often a policy decides wrongly: 1,000 simulated rollouts a row
 	@$(BIN)/python -m benchmarks.rollout
+
+bench-gateway: install ## the gateway beside mlflow models serve and an empty handler, the same model
+	@$(BIN)/python -m benchmarks.gateway
+
+bench-counters: install ## counters against the log after 100,000 requests with kill -9 in between
+	@$(BIN)/python -m benchmarks.counters
+
+SECONDS_OF_SOAK ?= 600
+soak: install ## the gateway at half of its capacity for ten minutes: are times and memory flat?
+	@$(BIN)/python -m benchmarks.soak --seconds $(SECONDS_OF_SOAK)
 
 clean: ## remove the environment (never your data: that is in .sluice)
 	rm -rf $(VENV)

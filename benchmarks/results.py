@@ -25,17 +25,23 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class Row:
-    """One measured figure; `target` is None where none was set."""
+    """One measured figure; `target` is None where none was set, a limit from above else.
+
+    `at_least`: the target is a limit from below.
+    """
 
     name: str
     value: float
     unit: str
     target: float | None = None
+    at_least: bool = False
 
     @property
     def met(self) -> bool | None:
-        """Whether the figure is at most its target."""
-        return None if self.target is None else self.value <= self.target
+        """Whether the figure keeps to its target."""
+        if self.target is None:
+            return None
+        return self.value >= self.target if self.at_least else self.value <= self.target
 
 
 def report(name: str, rows: list[Row], notes: dict[str, Any] | None = None) -> None:
@@ -44,7 +50,8 @@ def report(name: str, rows: list[Row], notes: dict[str, Any] | None = None) -> N
     for column in ("figure", "value", "unit", "target", "met"):
         table.add_column(column, justify="right" if column == "value" else "left")
     for row in rows:
-        target = "" if row.target is None else f"{row.target:g}"
+        sign = ">= " if row.at_least else ""
+        target = "" if row.target is None else f"{sign}{row.target:g}"
         met = "" if row.met is None else ("yes" if row.met else "no")
         table.add_row(row.name, f"{row.value:.3f}", row.unit, target, met)
     Console().print(table)
@@ -53,8 +60,14 @@ def report(name: str, rows: list[Row], notes: dict[str, Any] | None = None) -> N
     content = {
         "machine": {"cpus": os.cpu_count(), "system": platform.platform(terse=True)},
         "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
-        "rows": [{**asdict(row), "met": row.met} for row in rows],
+        "rows": [_write_row(row) for row in rows],
         **({"notes": notes} if notes else {}),
     }
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _write_row(row: Row) -> dict[str, Any]:
+    """Give a row as it is kept; what is a limit from above needs no word."""
+    values = {**asdict(row), "met": row.met}
+    return values if row.at_least else {k: v for k, v in values.items() if k != "at_least"}

@@ -28,6 +28,7 @@ SluiceError
 │   ├── TriggerFailed
 │   ├── StorageFull
 │   ├── LogBusy
+│   ├── GatewayBusy
 │   └── FeedbackInvalid
 ├── LeaseLost
 ├── RouteMoved
@@ -157,6 +158,10 @@ class StorageFull(Refused):
 
 class LogBusy(Refused):
     """Another log-writer is at work on the same spool."""
+
+
+class GatewayBusy(Refused):
+    """A gateway of this name runs already, or its port is taken."""
 
 
 class FeedbackInvalid(Refused):

@@ -1,0 +1,162 @@
+"""Counters against the log after 100,000 requests, with kill -9 of workers and log-writer between.
+
+`python -m benchmarks.counters [--requests 100000] [--kills 5]`. Half of the traffic is a
+candidate's that fails on a fifth of its rows. What must hold, exactly: each answer that a caller
+got is in the log once, nothing is in it twice, and the counters are what the log adds up to.
+"""
+
+import argparse
+import os
+import random
+import signal
+import tempfile
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from benchmarks.gateway import build_bodies, run_gateway
+from benchmarks.load import MARK, write_requests
+from benchmarks.processes import Server, run_load
+from benchmarks.results import Row, report
+from benchmarks.served import SERVICE, Served, prepare_home
+from demo.faulty import register_faulty
+from demo.faulty_graph import ModelFault
+from flows.terminal import say
+from sluice.home import Home, find_home
+
+FAULT = ModelFault("errors", share=0.02, seed=3)
+BATCH_SECONDS = 2.0
+CONNECTIONS = 16
+COLUMNS = ["request_id", "arm", "arm_version", "epoch", "failed", "fallback"]
+COUNTED = ("requests", "failures", "fallbacks")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=100_000)
+    parser.add_argument("--kills", type=int, default=5, help="of workers, and of the log-writer")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["SLUICE_HOME"] = str(Path(folder) / "home")
+        served = prepare_home(find_home())
+        served.register(Path(folder), SERVICE, "onnx")
+        register_faulty(served.registry, served.config, served.rows, FAULT)
+        answered, killed, statuses = drive(served, Path(folder), asked.requests, asked.kills)
+        report("counters", judge(find_home(), answered, killed), {"statuses": dict(statuses)})
+
+
+def drive(
+    served: Served, folder: Path, wanted: int, kills: int
+) -> tuple[list[bytes], int, Counter[str]]:
+    """Load the gateway until enough was answered, killing as it goes; give the answered ids."""
+    bodies = build_bodies(served)
+    requests = folder / "requests.txt"
+    write_requests(requests, f"/v1/models/{SERVICE}:predict", bodies)
+    route = served.set_route(SERVICE, 1, candidate=2, weight=0.5, mode="canary")
+    answered: list[bytes] = []
+    statuses: Counter[str] = Counter()
+    killer = Killer(random.Random(5), kills)  # noqa: S311 - no secret hangs on it
+    with served.renew(route), run_gateway(folder, workers=2) as gateway:
+        gateway.await_page(f"/v1/models/{SERVICE}:predict", bodies[0].replace(MARK, "first"))
+        answered.append(b"first")
+        first = 0
+        while len(answered) < wanted:
+            timer = killer.plan(len(answered) / wanted, gateway)
+            found = run_load(
+                gateway.port,
+                requests,
+                connections=CONNECTIONS,
+                seconds=BATCH_SECONDS,
+                ids=folder / "ids",
+                first_id=first,
+            )
+            if timer:
+                timer.join()
+            first += found["sent"]
+            answered += (folder / "ids").read_bytes().split()
+            statuses.update(found["statuses"])
+            say(f"### {len(answered):,} answered, {killer.killed} killed, {dict(statuses)}")
+    return answered, killer.killed, statuses
+
+
+class Killer:
+    """Kills a worker and the log-writer in the midst of a batch, so many times in all."""
+
+    def __init__(self, draw: random.Random, kills: int) -> None:
+        self._draw, self._kills = draw, kills
+        self._planned = 0
+        self.killed = 0
+
+    def plan(self, progress: float, gateway: Server) -> threading.Timer | None:
+        """Kill within the batch that begins, where it is time to."""
+        if self._planned >= self._kills or progress * self._kills < self._planned:
+            return None
+        self._planned += 1
+        timer = threading.Timer(self._draw.uniform(0.2, 0.9) * BATCH_SECONDS, self._kill, [gateway])
+        timer.start()
+        return timer
+
+    def _kill(self, gateway: Server) -> None:
+        workers, writers = gateway.find("serving.worker"), gateway.find("serving.log_writer")
+        for pid in [*workers[:1], *writers]:
+            os.kill(pid, signal.SIGKILL)
+            self.killed += 1
+
+
+def judge(home: Home, answered: list[bytes], killed: int) -> list[Row]:
+    """Compare what callers got, what the log has, and what the counters say."""
+    import pyarrow as pa
+    from deltalake import DeltaTable
+
+    table = pa.table(DeltaTable(str(home.answers(SERVICE))).to_pyarrow_table(columns=COLUMNS))
+    rows = table.to_pylist()
+    logged = Counter(row["request_id"] for row in rows)
+    missing = sum(request.decode() not in logged for request in answered)
+    twice = sum(count - 1 for count in logged.values())
+    counted, added = read_counters(home), add_up(rows)
+    apart = sum(abs(counted[key] - added[key]) for key in set(counted) | set(added))
+    for key in sorted(set(counted) | set(added), key=str):
+        say(f"  {key}: counters {counted[key]:,}, log {added[key]:,}")
+    return [
+        Row("answered", len(answered), "requests"),
+        Row("killed", killed, "processes"),
+        Row("in the log", len(rows), "answers"),
+        Row("answered and not in the log", missing, "requests", 0),
+        Row("in the log twice", twice, "answers", 0),
+        Row("counters apart from the log, all counts", apart, "", 0),
+    ]
+
+
+def read_counters(home: Home) -> Counter[Any]:
+    """Give all replicas' counts by arm, version, epoch and what is counted."""
+    from serving.counts import NO_STAGE
+    from serving.replica import sum_counters
+
+    found: Counter[Any] = Counter()
+    for replica in home.serving.iterdir():
+        if not (replica / "lives").is_dir():
+            continue
+        for key, counts in sum_counters(replica).counts.items():
+            if key.service == SERVICE and key.stage == NO_STAGE:
+                for name in COUNTED:
+                    found[str(key.arm), key.version, key.epoch, name] += getattr(counts, name)
+                answers = sum(counts.latencies.values())
+                found[str(key.arm), key.version, key.epoch, "latencies"] += answers
+    return found
+
+
+def add_up(rows: list[dict[str, Any]]) -> Counter[Any]:
+    """Give the same counts from the log's rows."""
+    found: Counter[Any] = Counter()
+    for row in rows:
+        key = (row["arm"], row["arm_version"], row["epoch"])
+        found[*key, "requests"] += 1
+        found[*key, "failures"] += row["failed"]
+        found[*key, "fallbacks"] += row["fallback"]
+        found[*key, "latencies"] += not row["failed"]
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+"""The gateway beside `mlflow models serve` and an empty handler: the same model, the same rows.
+
+`python -m benchmarks.gateway [--rounds 5] [--seconds 3]`. All servers are up with one worker each
+and take turns in every round. The gateway splits its traffic (a candidate at 5 %), counts, and
+logs every answer; what its log-writer costs is counted with it.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.load import MARK, write_requests
+from benchmarks.processes import Server, find_port, run_load, run_server
+from benchmarks.request_cost import measure_steps
+from benchmarks.results import Row, report
+from benchmarks.served import SERVICE, Served, prepare_home
+from flows.terminal import say
+from sluice.home import find_home
+
+TRAINED = "employment-trained"
+LOG_WRITER = "serving.log_writer"
+WEIGHT = 0.05
+CONNECTIONS = (1, 8, 32)
+JUDGED = 32
+LESS_CPU = {"gateway, ONNX": 60.0, "gateway, trained form": 10.0}
+SHARE_OF_EMPTY = 0.4
+
+
+@dataclass
+class Target:
+    """One thing under measurement: its processes, and the requests that it is asked."""
+
+    name: str
+    server: Server
+    requests: Path
+    seconds: float
+    figures: dict[int, list[tuple[float, float, float, float]]] = field(default_factory=dict)
+    """By connections: microseconds of processor a request, requests a second, p99 in ms, and the
+    microseconds of the log-writer among the first."""
+
+    def measure(self, connections: int) -> None:
+        """Ask for a while and keep the figures; any answer but 200 ends the benchmark."""
+        before, logging = self.server.cpu_seconds(), self.server.cpu_seconds(LOG_WRITER)
+        found = run_load(
+            self.server.port, self.requests, connections=connections, seconds=self.seconds
+        )
+        spent = self.server.cpu_seconds() - before
+        logging = self.server.cpu_seconds(LOG_WRITER) - logging
+        if set(found["statuses"]) != {"200"}:
+            raise RuntimeError(f"{self.name} answered {found['statuses']}")
+        each = 1e6 / found["answered"]
+        figures = (each * spent, found["rps"], found["p99"], each * logging)
+        self.figures.setdefault(connections, []).append(figures)
+        shown = "{:8.0f} us a request, {:7.0f} requests/s, p99 {:.1f} ms".format(*figures)
+        say(f"  {self.name:24s} c={connections:<3d} {shown}")
+
+    def take(self, connections: int, place: int) -> list[float]:
+        """Give one figure of all rounds."""
+        return [figures[place] for figures in self.figures[connections]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["SLUICE_HOME"] = str(Path(folder) / "home")
+        served = prepare_home(find_home())
+        with run_targets(served, Path(folder), asked.seconds) as targets:
+            for number in range(asked.rounds):
+                say(f"### round {number + 1} of {asked.rounds}")
+                for connections in CONNECTIONS:
+                    for target in targets:
+                        target.measure(connections)
+            route = served.control.routes.find(SERVICE)
+        bodies = [body.encode() for body in build_bodies(served)]
+        steps = measure_steps(served.home, route, bodies, Path(folder))
+    report("gateway", [*list_rows(targets), *compare(targets), *steps], describe(asked))
+
+
+@contextmanager
+def run_targets(served: Served, folder: Path, seconds: float) -> Iterator[list[Target]]:
+    """Start everything, and warm it up."""
+    say("### a model is fitted and registered, servers start")
+    for service, form in ((SERVICE, "onnx"), (TRAINED, "sklearn")):
+        for _ in ("champion", "candidate"):
+            served.register(folder, service, form)  # type: ignore[arg-type]
+    with ExitStack() as stack:
+        for service in (SERVICE, TRAINED):
+            route = served.set_route(
+                service, 1, candidate=2, weight=WEIGHT, mode="canary", arm_timeout_ms=5000.0
+            )
+            stack.enter_context(served.renew(route))
+        gateway = stack.enter_context(run_gateway(folder, workers=1))
+        empty = stack.enter_context(
+            run_server(*plain_server("benchmarks.empty_handler:app", folder))
+        )
+        mlflow = stack.enter_context(run_mlflow(served, folder))
+        bodies = build_bodies(served)
+        files = {}
+        for service in (SERVICE, TRAINED):
+            files[service] = folder / f"{service}.txt"
+            write_requests(files[service], f"/v1/models/{service}:predict", bodies)
+        frames = folder / "mlflow.txt"
+        records = served.held.records
+        write_requests(frames, "/invocations", [f'{{"dataframe_records":[{r}]}}' for r in records])
+        targets = [
+            Target("empty handler", empty, files[SERVICE], seconds),
+            Target("gateway, ONNX", gateway, files[SERVICE], seconds),
+            Target("gateway, trained form", gateway, files[TRAINED], seconds),
+            Target("mlflow models serve", mlflow, frames, seconds),
+        ]
+        for service in (SERVICE, TRAINED):
+            gateway.await_page(f"/v1/models/{service}:predict", bodies[0])
+        for target in targets:
+            run_load(target.server.port, target.requests, connections=8, seconds=3)
+        yield targets
+
+
+def build_bodies(served: Served) -> list[str]:
+    """Give a request for each held-out row, its id still to come."""
+    return [
+        f'{{"inputs":{record},"request_id":"{MARK}","unit":"u{place}"}}'
+        for place, record in enumerate(served.held.records)
+    ]
+
+
+@contextmanager
+def run_gateway(folder: Path, workers: int) -> Iterator[Server]:
+    """Run a replica: supervisor, workers, fetcher and log-writer."""
+    port = find_port()
+    command = ["-m", "serving", f"--port={port}", f"--workers={workers}"]
+    with run_server(command, port, folder / "gateway.log", "/readyz") as server:
+        yield server
+
+
+def plain_server(app: str, folder: Path) -> tuple[list[str], int, Path, str]:
+    """Give the command of an application under the gateway's own server and settings."""
+    port = find_port()
+    words = f"-m uvicorn {app} --port {port} --loop uvloop --http httptools --no-access-log"
+    return [*words.split(), "--log-level=warning"], port, folder / "empty.log", "/"
+
+
+@contextmanager
+def run_mlflow(served: Served, folder: Path) -> Iterator[Server]:
+    """Serve the same model by MLflow's own command, in this environment, one worker."""
+    version = served.registry.find_alias(SERVICE, "champion")
+    if version is None:
+        raise RuntimeError("the registry has no champion")
+    model = served.registry.download_model(version, folder / "mlflow")
+    port = find_port()
+    words = f"-m mlflow models serve -m {model} --env-manager local -w 1 -p {port}".split()
+    places = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # it asks for uvicorn
+    with run_server(words, port, folder / "mlflow.log", "/ping", PATH=places) as server:
+        yield server
+
+
+def list_rows(targets: list[Target]) -> Iterator[Row]:
+    """Give the medians of all rounds."""
+    for connections in CONNECTIONS:
+        for target in targets:
+            name = f"{target.name}, c={connections}"
+            cpu, rate, slow, log = (median(target.take(connections, place)) for place in range(4))
+            yield Row(f"{name}: processor", cpu, "us a request")
+            if log:
+                yield Row(f"{name}: of it the log-writer", log, "us a request")
+            yield Row(f"{name}: rate", rate, "requests/s")
+            yield Row(f"{name}: p99", slow, "ms")
+
+
+def compare(targets: list[Target]) -> Iterator[Row]:
+    """Give the ratios that have targets, each within its round."""
+    known = {target.name: target.take(JUDGED, 0) for target in targets}
+    for name, wanted in LESS_CPU.items():
+        pairs = zip(known["mlflow models serve"], known[name], strict=True)
+        least = min(theirs / ours for theirs, ours in pairs)
+        yield Row(
+            f"{name}, c={JUDGED}: less processor than mlflow, worst round",
+            *(least, "times", wanted),
+            at_least=True,
+        )
+    pairs = zip(known["empty handler"], known["gateway, ONNX"], strict=True)
+    share = median(empty / ours for empty, ours in pairs)
+    yield Row(
+        f"gateway, ONNX, c={JUDGED}: processor of an empty handler to ours",
+        *(share, "share", SHARE_OF_EMPTY),
+        at_least=True,
+    )
+
+
+def describe(asked: argparse.Namespace) -> dict[str, Any]:
+    """Say under what the figures were taken."""
+    return {
+        "rounds": asked.rounds,
+        "seconds a measurement": asked.seconds,
+        "service": json.dumps({"rows": SERVICE, "candidate's weight": WEIGHT, "workers": 1}),
+        "left out": "BentoML",
+        "load of the machine at the end": os.getloadavg()[0],
+    }
+
+
+if __name__ == "__main__":
+    main()

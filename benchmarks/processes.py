@@ -1,0 +1,165 @@
+"""A server under measurement: its process tree, what it costs, and its end."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+START_SECONDS, END_SECONDS = 180.0, 60.0
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass
+class Server:
+    """A server with all processes that it started."""
+
+    process: "subprocess.Popen[bytes]"
+    port: int
+    log: Path
+
+    def list_pids(self) -> list[int]:
+        """Give the process and all that descend from it."""
+        children: dict[int, list[int]] = {}
+        for place in Path("/proc").glob("[0-9]*"):
+            if fields := read_stat(int(place.name)):
+                children.setdefault(int(fields[1]), []).append(int(place.name))
+        found, new = [], [self.process.pid]
+        while new:
+            found += new
+            new = [child for pid in new for child in children.get(pid, [])]
+        return found
+
+    def cpu_seconds(self, words: str = "") -> float:
+        """Give the processor time of the tree, or of what in it has these words.
+
+        That of children which ended is included.
+        """
+        pids = self.find(words) if words else self.list_pids()
+        stats = [fields for pid in pids if (fields := read_stat(pid))]
+        return sum(int(item) for fields in stats for item in fields[11:15]) / TICKS
+
+    def count_memory(self) -> float:
+        """Give the resident memory of the tree in MB; pages that are shared count in each."""
+        pages = 0
+        for pid in self.list_pids():
+            try:
+                pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+            except OSError:
+                continue
+        return pages * PAGE / 1e6
+
+    def count_handles(self) -> int:
+        """Count the tree's open file handles."""
+        count = 0
+        for pid in self.list_pids():
+            try:
+                count += len(list(Path(f"/proc/{pid}/fd").iterdir()))
+            except OSError:
+                continue
+        return count
+
+    def find(self, words: str) -> list[int]:
+        """Give the processes of the tree whose command line has these words."""
+        found = []
+        for pid in self.list_pids():
+            try:
+                line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if words in line:
+                found.append(pid)
+        return found
+
+    def ask(self, path: str, body: str = "") -> tuple[int, bytes]:
+        """Ask for a page, or send a body; the status is 0 where nobody answers."""
+        address = f"http://127.0.0.1:{self.port}{path}"
+        asked = urllib.request.Request(
+            address, body.encode() or None, {"content-type": "application/json"}
+        )
+        try:
+            with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310
+                return int(answer.status), answer.read()
+        except urllib.error.HTTPError as error:
+            return int(error.code), error.read()
+        except OSError:
+            return 0, b""
+
+    def await_page(self, path: str, body: str = "", words: bytes = b"") -> None:
+        """Wait until a page says 200, and these words."""
+        limit = time.monotonic() + START_SECONDS
+        while True:
+            status, content = self.ask(path, body)
+            if status == 200 and words in content:
+                return
+            if self.process.poll() is not None or time.monotonic() > limit:
+                log = self.log.read_text()[-3000:]
+                raise RuntimeError(f"{path} did not come up: {status} {content!r} {log}")
+            time.sleep(0.2)
+
+
+def read_stat(pid: int) -> list[str]:
+    """Give the fields of /proc/PID/stat behind the name; nothing where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+@contextmanager
+def run_server(
+    command: list[str], port: int, log: Path, ready: str = "", **variables: str
+) -> Iterator[Server]:
+    """Run a server in a session of its own; at the end all of it is gone."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            env={**os.environ, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    server = Server(process, port, log)
+    try:
+        if ready:
+            server.await_page(ready)
+        yield server
+    finally:
+        rest = server.list_pids()
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            for pid in rest:
+                os.kill(pid, signal.SIGKILL)
+            process.wait()
+
+
+def find_port() -> int:
+    """Give a port of loopback on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def run_load(port: int, requests: Path, **options: Any) -> dict[str, Any]:
+    """Run the load generator in a process of its own; see `benchmarks.load`."""
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    words = [word.removesuffix("=True") for word in words]
+    command = [sys.executable, "-m", "benchmarks.load", str(port), str(requests), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-3000:])
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found

@@ -1,0 +1,65 @@
+"""Rows of a service that no model of it was trained on, as callers send them, with the truth."""
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sluice.config.service import ServiceConfig
+from sluice.home import Home
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Records as JSON texts, and the true outcome of each as plain values."""
+
+    records: tuple[str, ...]
+    labels: tuple[Any, ...]
+
+
+def read_frame(home: Home, config: ServiceConfig) -> "pd.DataFrame":
+    """Give the held-out rows of the newest data version, by the service's own split.
+
+    Raises:
+        DataMissing: the service has no data yet.
+        DataInvalid: the table holds other rows than were written.
+        DataUnavailable: the table cannot be reached.
+    """
+    from sluice.adapters.tables.delta import latest_version, read_version
+    from sluice.data.split import split_rows
+
+    uri = home.table(config.service)
+    newest = latest_version(uri, config.service)
+    table, _ = read_version(uri, config.service, newest, config.data.id)
+    frame: pd.DataFrame = table.to_pandas()
+    held = split_rows(frame, config.data, config.split).holdout
+    return frame[held].reset_index(drop=True)
+
+
+def read_held_out(home: Home, config: ServiceConfig) -> HeldOut:
+    """Give the held-out rows of a service's newest data version as records and labels.
+
+    Raises:
+        DataMissing: the service has no data yet.
+        DataInvalid: the table holds other rows than were written.
+        DataUnavailable: the table cannot be reached.
+    """
+    return build_records(read_frame(home, config), config)
+
+
+def build_records(frame: "pd.DataFrame", config: ServiceConfig) -> HeldOut:
+    """Give rows as records and labels; rows without a label are left out."""
+    from sluice.models.serving.sample import make_sample
+    from sluice.stats.predictions import Predictions
+
+    known = frame[frame[config.data.target].notna()]
+    labels = known[config.data.target].to_numpy(dtype=object)
+    sample = make_sample(known, Predictions(labels), config.data)
+    return HeldOut(tuple(map(json.dumps, sample.records)), tuple(map(_make_plain, sample.labels)))
+
+
+def _make_plain(value: Any) -> Any:
+    """Give a label as JSON can have it: numpy's numbers as Python's."""
+    return value.item() if hasattr(value, "item") else value
