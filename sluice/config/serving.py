@@ -1,7 +1,7 @@
 """The form in which a released model serves, and how the gateway keeps what it answered."""
 
 from pathlib import PurePath
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -51,3 +51,7 @@ class GatewayConfig(Section):
 
     traffic_log: TrafficLogConfig = TrafficLogConfig()
     access_log: AccessLogConfig = AccessLogConfig()
+    replicas: tuple[Annotated[str, Field(pattern=r"^https?://[^/\s]+$")], ...] = (
+        "http://127.0.0.1:8080",
+    )
+    """Addresses of all replicas, for a rollout's controller; `SLUICE_GATEWAY_URLS` overrides it."""
