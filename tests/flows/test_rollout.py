@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gateway_support import TrafficReplica
+from replica_support import TrafficReplica
 from sluice.adapters.control.store import Control, open_control
 from sluice.adapters.registry.client import Registry, open_registry
 from sluice.config.loading import load_service
