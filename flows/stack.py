@@ -1,6 +1,7 @@
 """The stack in one command: server, worker and pages up, deployed to, until Ctrl-C."""
 
 from contextlib import suppress
+from pathlib import Path
 
 from flows.terminal import say
 from sluice.adapters.server.ending import EndSignals
@@ -10,7 +11,7 @@ from sluice.home import PROJECT, find_home
 FILE = PROJECT / "deployments.yaml"
 
 
-def keep_stack(port: int, pages_port: int, limit: int) -> int:
+def keep_stack(port: int, pages_port: int, limit: int, gateway_port: int) -> int:
     """Keep the home's stack up until a signal ends it; give the exit code.
 
     Where it is up already, its addresses are printed and nothing else happens.
@@ -27,16 +28,16 @@ def keep_stack(port: int, pages_port: int, limit: int) -> int:
                     _tell(f"the stack of this home is up already (process {other.pid})")
                     _tell_addresses(other)
                     return 0
-                _bring_up(port, pages_port, limit, signals)
+                _bring_up((port, pages_port, limit, gateway_port), signals)
         except KeyboardInterrupt:
             _tell("ended")
     return signals.exit_code
 
 
-def _bring_up(port: int, pages_port: int, limit: int, signals: EndSignals) -> None:
+def _bring_up(wishes: tuple[int, int, int, int], signals: EndSignals) -> None:
     from sluice.adapters.server.stack import StackWishes, run_stack
 
-    with run_stack(find_home(), StackWishes(port, pages_port, limit), signals, _tell) as stack:
+    with run_stack(find_home(), StackWishes(*wishes), signals, _tell) as stack:
         _tell_addresses(stack.start(_deploy))
         _tell("Ctrl-C ends all of it")
         stack.keep()
@@ -51,6 +52,7 @@ def _deploy() -> None:
 def _tell_addresses(record: StackRecord) -> None:
     _tell(f"Prefect  {record.prefect}")
     _tell(f"MLflow   {record.mlflow}")
+    _tell(f"gateway  {record.gateway}, log {Path(record.log).with_name('gateway.log')}")
     _tell(f"worker   {record.worker}, at most {record.limit} flow runs at once, log {record.log}")
 
 

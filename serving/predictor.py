@@ -1,5 +1,6 @@
 """What the gateway asks for answers: one loaded version, inline or off the event loop."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,6 +10,8 @@ from serving.forms import Form, FormName
 from serving.prediction import AnswerShape, Prediction
 from serving.signature import Record, Signature
 
+Timed = tuple[Prediction, float]
+"""An answer, and when the model had it."""
 INLINE_ROWS = 32
 """Most rows that are answered on the event loop, half a millisecond or so of it."""
 
@@ -33,6 +36,9 @@ class Predictor(Protocol):
 
     async def predict(self, records: Sequence[Record]) -> list[Prediction]:
         """Give an answer to each record, every one proved to be an answer."""
+
+    async def predict_timed(self, records: Sequence[Record]) -> tuple[list[Prediction], float]:
+        """Give the answers, and the seconds until the model had them."""
 
     def close(self) -> None:
         """Let go of the predictor's thread."""
@@ -73,8 +79,8 @@ class ModelPredictor:
     def __init__(self, model: LoadedModel, inline: bool) -> None:
         self.model = model
         self._inline = inline and model.form.name == "onnx"
-        self._batcher: Batcher[Record, Prediction] = Batcher(
-            model.answer, f"{model.service} v{model.version}"
+        self._batcher: Batcher[Record, Timed] = Batcher(
+            self._answer, f"{model.service} v{model.version}"
         )
 
     @property
@@ -92,6 +98,10 @@ class ModelPredictor:
         """Why the trained form serves; empty where the graph does."""
         return self.model.why
 
+    def is_inline(self, rows: int) -> bool:
+        """Whether so many rows are answered on the event loop, where nothing can wait for them."""
+        return self._inline and rows <= INLINE_ROWS
+
     async def predict(self, records: Sequence[Record]) -> list[Prediction]:
         """Give an answer to each record, every one proved to be an answer.
 
@@ -101,10 +111,31 @@ class ModelPredictor:
             AnswerInvalid: the model failed, or what it gave are no answers.
             ArmBusy: too many rows wait for the model already.
         """
-        if self._inline and len(records) <= INLINE_ROWS:
+        if self.is_inline(len(records)):
             return self.model.answer(records)
-        return await self._batcher.ask(records)
+        return [prediction for prediction, _ in await self._batcher.ask(records)]
+
+    async def predict_timed(self, records: Sequence[Record]) -> tuple[list[Prediction], float]:
+        """Give the answers, and the seconds until the model had them.
+
+        The end is taken in the model's own thread: how long the event loop then takes to notice
+        says nothing about the model, and a champion that answers inline never waits for that.
+
+        Raises:
+            AnswerInvalid: the model failed, or what it gave are no answers.
+            ArmBusy: too many rows wait for the model already.
+        """
+        began = time.perf_counter()
+        if self.is_inline(len(records)):
+            return self.model.answer(records), time.perf_counter() - began
+        timed = await self._batcher.ask(records)
+        return [prediction for prediction, _ in timed], timed[-1][1] - began
 
     def close(self) -> None:
         """Let the thread end once it has answered what waits."""
         self._batcher.close()
+
+    def _answer(self, records: list[Record]) -> list[Timed]:
+        answers = self.model.answer(records)
+        ended = time.perf_counter()
+        return [(answer, ended) for answer in answers]

@@ -31,6 +31,7 @@ SluiceError
 │   ├── TriggerFailed
 │   ├── StorageFull
 │   ├── LogBusy
+│   ├── GatewayBusy
 │   └── FeedbackInvalid
 ├── LeaseLost
 ├── RouteMoved
@@ -172,6 +173,10 @@ class StorageFull(Refused):
 
 class LogBusy(Refused):
     """Another log-writer is at work on the same spool."""
+
+
+class GatewayBusy(Refused):
+    """A gateway of this name runs already, or its port is taken."""
 
 
 class FeedbackInvalid(Refused):

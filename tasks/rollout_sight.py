@@ -1,21 +1,16 @@
-"""What a rollout's controller looks at: the replicas' counters, the log, a few fixed requests."""
+"""What a rollout's controller looks at: the replicas' counters, and the traffic log."""
 
-import tempfile
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sluice.adapters.gateway.replicas import Replicas, find_replicas
-from sluice.adapters.registry.answers import find_version
-from sluice.adapters.registry.client import open_registry
 from sluice.adapters.tables.traffic import read_units
 from sluice.config.gateway import load_gateway
 from sluice.errors import SluiceError
 from sluice.home import find_home
-from sluice.models.serving.sample import SAMPLE_FILE, ParitySample
 from sluice.rollout.assignment import place_of
 from sluice.rollout.balance import SALTS, Balance, choose_salt, measure_balance
 from sluice.rollout.course import Course
@@ -24,10 +19,8 @@ from sluice.rollout.phases import Phase
 from sluice.rollout.sighting import Reply, Sighting, Wanted, sight
 from tasks.settings import environment_name
 
-RECORDS = 8
-"""Fixed requests of a smoke test."""
 AGAIN_SECONDS = 20.0
-"""How long what was found out slowly (log, smoke test) is not asked again."""
+"""How long what was found out slowly is not asked again."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +28,6 @@ class Finding:
     """What was found out at the end of a stage's `min`, and when (monotonic seconds)."""
 
     epoch: int = -1
-    smoke: bool | None = None
     fair: bool | None = None
     units: Units | None = None
     words: str = ""
@@ -53,7 +45,6 @@ class Lookout:
         """
         self._service = service
         self._replicas = replicas or find_replicas(load_gateway(environment_name()))
-        self._records: list[dict[str, Any]] | None = None
         self._found = Finding()
 
     def read(self) -> dict[str, Reply]:
@@ -69,7 +60,8 @@ class Lookout:
     def look(self, course: Course) -> tuple[Course, Facts]:
         """Give one tick's facts, and the rollout with its new readings and its salt.
 
-        Smoke test, shadow balance and distinct units are asked for once a stage could end.
+        Shadow balance and distinct units are asked for once a stage could end. The smoke test is
+        the replicas' own: each answered the candidate's fixed rows when it loaded the model.
         """
         seen = self.count(course)
         course = replace(course, readings=seen.readings)
@@ -78,7 +70,7 @@ class Lookout:
         course = self._find_out(course)
         found = self._found
         missing = "; ".join(filter(None, (seen.facts.missing, found.words)))
-        facts = replace(seen.facts, smoke=found.smoke, fair_salt=found.fair, units=found.units)
+        facts = replace(seen.facts, smoke=seen.loaded, fair_salt=found.fair, units=found.units)
         return course, replace(facts, missing=missing)
 
     def _nears_its_end(self, course: Course) -> bool:
@@ -94,8 +86,7 @@ class Lookout:
         if now - found.at < AGAIN_SECONDS:
             return course
         in_shadow = course.policy.stages[course.state.stage].weight == 0
-        words = "" if found.smoke else self._try_candidate(course)
-        found = replace(found, smoke=not words, words=words and f"smoke test: {words}", at=now)
+        found = replace(found, words="", at=now)
         try:
             if in_shadow and not found.fair:
                 course, fair = self._balance(course)
@@ -103,17 +94,9 @@ class Lookout:
             elif not in_shadow:
                 found = replace(found, units=self._count_units(course))
         except SluiceError as error:
-            found = replace(found, words="; ".join(filter(None, (found.words, str(error)))))
+            found = replace(found, words=str(error))
         self._found = found
         return course
-
-    def _try_candidate(self, course: Course) -> str:
-        try:
-            if self._records is None:
-                self._records = read_records(course.service, course.candidate)
-        except SluiceError as error:
-            return str(error)
-        return self._replicas.try_version(course.service, course.candidate, self._records)
 
     def _balance(self, course: Course) -> tuple[Course, bool | None]:
         """Choose a salt under which the users that were seen would have failed alike."""
@@ -153,20 +136,3 @@ def _try_salts(course: Course, units: list[str], requests: Any, failures: Any) -
             for weight in weights
         ]
     return found
-
-
-def read_records(service: str, version: int) -> list[dict[str, Any]]:
-    """Give a version's first held-out rows, as callers send them; empty where it has none.
-
-    Raises:
-        Fault: the registry cannot be reached.
-        ModelDamaged: its file of rows is not one.
-    """
-    registry = open_registry(find_home())
-    found = find_version(registry, service, version)
-    if found is None:
-        return []
-    with tempfile.TemporaryDirectory() as work:
-        folder = registry.download_model(found, Path(work))
-        file = next(folder.rglob(SAMPLE_FILE), None)
-        return list(ParitySample.from_json(file.read_bytes()).records[:RECORDS]) if file else []

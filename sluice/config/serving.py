@@ -46,12 +46,50 @@ class AccessLogConfig(Section):
         return self
 
 
+class LimitsConfig(Section):
+    """What one caller may ask of a worker, and how long its parts wait for one another."""
+
+    body_bytes: int = Field(MEGABYTE, ge=1024, le=64 * MEGABYTE)
+    """Largest body; more is 413, known before all of it was read."""
+    body_seconds: float = Field(10.0, gt=0, le=600)
+    """How long a caller may take to send its body."""
+    in_flight: int = Field(256, ge=1, le=100_000)
+    """Requests of one worker at a time; what comes beyond is 503 at once."""
+    champion_seconds: float = Field(10.0, gt=0, le=600)
+    """How long a champion that answers off the event loop may take; no one answers for it."""
+    notice_seconds: float = Field(0.0, ge=0, le=600)
+    """After SIGTERM: how long a worker still takes requests while `/readyz` says no."""
+    drain_seconds: float = Field(10.0, gt=0, le=600)
+    """Then: how long requests in flight may take to finish."""
+
+
 class GatewayConfig(Section):
     """Everything about a gateway that is not a service's own."""
 
+    host: str = "127.0.0.1"
+    """Address to listen at; 0.0.0.0 is every network that the machine is in."""
+    port: int = Field(8080, ge=1, le=65535)
+    workers: int = Field(2, ge=1, le=256)
+    """Processes that answer; they share nothing but files and the port."""
+    keys_file: str = ""
+    """File of API keys, an absolute path; empty: those of SLUICE_GATEWAY_KEYS, if any."""
+    limits: LimitsConfig = LimitsConfig()
     traffic_log: TrafficLogConfig = TrafficLogConfig()
     access_log: AccessLogConfig = AccessLogConfig()
-    replicas: tuple[Annotated[str, Field(pattern=r"^https?://[^/\s]+$")], ...] = (
-        "http://127.0.0.1:8080",
-    )
-    """Addresses of all replicas, for a rollout's controller; `SLUICE_GATEWAY_URLS` overrides it."""
+    replicas: tuple[Annotated[str, Field(pattern=r"^https?://[^/\s]+$")], ...] = ()
+    """Addresses of all replicas, for a rollout's controller; empty: the one at `port` here."""
+
+    @model_validator(mode="after")
+    def _body_fits_a_segment(self) -> "GatewayConfig":
+        most = self.traffic_log.segment_bytes // 4
+        if self.limits.body_bytes > most:
+            found = f"found {self.limits.body_bytes}"
+            words = f"{found}, allowed: at most {most}, a quarter of traffic_log.segment_bytes"
+            raise KeyInvalid("limits.body_bytes", words)
+        return self
+
+    @model_validator(mode="after")
+    def _keys_file_is_absolute(self) -> "GatewayConfig":
+        if self.keys_file and not PurePath(self.keys_file).is_absolute():
+            raise KeyInvalid("keys_file", f"found '{self.keys_file}', allowed: an absolute path")
+        return self

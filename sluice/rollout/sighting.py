@@ -19,6 +19,8 @@ class Sighting:
 
     facts: Facts
     readings: Mapping[str, Reading] = field(default_factory=dict)
+    loaded: bool = False
+    """Whether each replica that answered has the candidate, proved on its fixed rows at load."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Told:
     readings: Mapping[str, Reading]
     tripped: bool
     alarm: float
+    loaded: bool
 
 
 def sight(replies: Mapping[str, Reply], wanted: Wanted, before: Mapping[str, Reading]) -> Sighting:
@@ -73,7 +76,8 @@ def sight(replies: Mapping[str, Reply], wanted: Wanted, before: Mapping[str, Rea
         lag = f"not every replica has followed: epoch {epoch}, the rollout is at {wanted.epoch}"
         return Sighting(replace(seen, missing=lag), before)
     now = {f"{name}/{life}": it for name, one in told.items() for life, it in one.readings.items()}
-    return _count(seen, now, before)
+    loaded = all(item.loaded for item in told.values())
+    return replace(_count(seen, now, before), loaded=loaded)
 
 
 def _count(seen: Facts, now: Mapping[str, Reading], before: Mapping[str, Reading]) -> Sighting:
@@ -92,14 +96,16 @@ def _read_reply(reply: Reply, wanted: Wanted) -> Told | str:
     if isinstance(reply, str):
         return reply
     try:
-        route = reply["routes"].get(wanted.service)
+        route = reply["services"].get(wanted.service)
         if route is None:
             return f"has no route of {wanted.service} yet"
         epoch = int(route["epoch"])
         readings = build_readings(reply["lives"], wanted.service, epoch)
         if wanted.alone:
             readings = {name: _turn(item) for name, item in readings.items()}
-        return Told(epoch, readings, _has_tripped(reply, wanted), _find_alarm(reply, wanted))
+        loaded = route["candidate"] == wanted.candidate
+        tripped, alarm = _has_tripped(reply, wanted), _find_alarm(reply, wanted)
+        return Told(epoch, readings, tripped, alarm, loaded)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         return f"its counters cannot be read: {type(error).__name__}: {error}"
 
@@ -113,7 +119,7 @@ def _find_circuits(
     reply: Mapping[str, Any], service: str, version: int, arm: str
 ) -> list[Mapping[str, Any]]:
     key = (service, version, arm)
-    told = reply["circuits"]
+    told = reply["breakers"]
     return [item for item in told if (item["service"], item["version"], item["arm"]) == key]
 
 

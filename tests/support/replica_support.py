@@ -36,7 +36,8 @@ class Behaviour:
     """What `/v1/counters` answers with."""
     broken: str = ""
     """`nan`, or `back`: counters that cannot be right."""
-    smoke: int = 200
+    loads: bool = True
+    """Whether the candidate can be loaded."""
 
 
 class TrafficReplica:
@@ -44,7 +45,6 @@ class TrafficReplica:
 
     def __init__(self, control: Control, service: str, seed: int = 1) -> None:
         self.behaviour = Behaviour()
-        self.tried: list[int] = []
         self.weights: list[float] = []
         """Shares of traffic that the candidate was given, in their order."""
         self._control, self._service = control, service
@@ -88,12 +88,13 @@ class TrafficReplica:
             for entry in counters:
                 entry["requests"] = self._spoil(entry["requests"])
             life = {"life": "w0", "started": str(self._started), "counters": counters}
-            known = {"epoch": route.epoch, "champion": route.champion} if route else None
+            candidate = self._belief.candidate(now) if self.behaviour.loads else None
+            known = {"epoch": route.epoch, "candidate": candidate} if route else None
             return {
                 "replica": "r0",
                 "lives": [life],
-                "routes": {self._service: known} if known else {},
-                "circuits": self._list_circuits(),
+                "services": {self._service: known} if known else {},
+                "breakers": self._list_circuits(),
             }
 
     def _spoil(self, requests: float) -> float:
@@ -144,12 +145,6 @@ class TrafficReplica:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 self._answer(replica.behaviour.status, replica.export())
-
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
-                version = int(self.path.rpartition("/")[2].removesuffix(":predict"))
-                replica.tried.append(version)
-                self._answer(replica.behaviour.smoke, {"version": version})
 
             def _answer(self, status: int, values: dict[str, Any]) -> None:
                 body = json.dumps(values).encode()

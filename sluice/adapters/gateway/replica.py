@@ -2,8 +2,7 @@
 
 import json
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from sluice.rollout.sighting import Reply
 
@@ -21,31 +20,14 @@ class Replica:
 
     def read_counters(self, seconds: float) -> Reply:
         """Give the counters of all its workers, the routes it obeys and its breakers."""
-        return self._ask("GET", "/v1/counters", None, seconds)
+        return self._ask("/v1/counters", seconds)
 
-    def try_version(
-        self, service: str, version: int, records: list[dict[str, Any]], seconds: float
-    ) -> str:
-        """Ask one version for fixed records; give in words what is wrong, empty where nothing is.
-
-        No arm counts what is asked so.
-        """
-        path = f"/v1/models/{quote(service)}/versions/{version}:predict"
-        reply = self._ask("POST", path, {"inputs": records}, seconds)
-        if isinstance(reply, str):
-            return f"{self.address}: {reply}"
-        if reply.get("version") != version:
-            return f"{self.address}: version {reply.get('version')} answered, not {version}"
-        return ""
-
-    def _ask(self, method: str, path: str, body: Any, seconds: float) -> Reply:
+    def _ask(self, path: str, seconds: float) -> Reply:
         try:
             connection = self._connect(seconds)
             try:
-                headers = {"Content-Type": "application/json"}
-                headers |= {"Authorization": f"Bearer {self._key}"} if self._key else {}
-                content = None if body is None else json.dumps(body)
-                connection.request(method, path, content, headers)
+                headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+                connection.request("GET", path, headers=headers)
                 answer = connection.getresponse()
                 text = answer.read(LARGEST)
             finally:
@@ -53,7 +35,7 @@ class Replica:
         except (OSError, HTTPException, ValueError) as error:
             return f"no answer: {error or type(error).__name__}"
         if answer.status != OK:
-            return f"{method} {path} answers {answer.status}"
+            return f"{path} answers {answer.status}"
         return _read_object(text)
 
     def _connect(self, seconds: float) -> HTTPConnection:

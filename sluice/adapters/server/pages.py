@@ -41,8 +41,10 @@ def run_registry_pages(
         pages.stop(signal.SIGTERM, STOP_SECONDS)
 
 
-def choose_port(port: int, report: Callable[[str], None]) -> int:
-    """Give the port, or the next free one where another program has it.
+def choose_port(
+    port: int, report: Callable[[str], None], what: str = "the MLflow pages come"
+) -> int:
+    """Give the port, or the next free one where another program has it; `what` goes there.
 
     Raises:
         ServerUnavailable: all of the next ones are taken, too.
@@ -52,7 +54,7 @@ def choose_port(port: int, report: Callable[[str], None]) -> int:
         raise ServerUnavailable(f"ports {port} to {port + PORTS - 1} are all taken; free one")
     if chosen != port:
         user = name_user(port) or "another program"
-        report(f"port {port} is taken by {user}; the MLflow pages come at {chosen}")
+        report(f"port {port} is taken by {user}; {what} at {chosen}")
     return chosen
 
 
@@ -66,8 +68,8 @@ def start_pages(home: Home, port: int, mark: Mapping[str, str]) -> BackgroundPro
     return start_background("the MLflow server", arguments, environment, log, home.root)
 
 
-def await_pages(pages: BackgroundProcess, port: int) -> None:
-    """Wait until the pages answer.
+def await_pages(pages: BackgroundProcess, port: int, path: str = "/health") -> None:
+    """Wait until the pages, or another server that says how it is, answer.
 
     Raises:
         ServerUnavailable: they ended instead, or do not answer in time.
@@ -78,11 +80,11 @@ def await_pages(pages: BackgroundProcess, port: int) -> None:
         if not pages.is_alive:
             raise ServerUnavailable(f"{pages.tell_end()}, while starting")
         with suppress(urllib.error.URLError, OSError):
-            opener.open(f"{give_address(port)}/health", timeout=2).close()
+            opener.open(f"{give_address(port)}{path}", timeout=2).close()
             return
         time.sleep(POLL_SECONDS)
     raise ServerUnavailable(
-        f"the MLflow pages do not answer at {give_address(port)}; see {pages.log}"
+        f"{pages.name} does not answer at {give_address(port)}; see {pages.log}"
     )
 
 

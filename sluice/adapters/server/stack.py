@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from sluice.adapters.registry.client import open_registry
-from sluice.adapters.server import flow_runs, pages, worker
+from sluice.adapters.server import flow_runs, gateway, pages, worker
 from sluice.adapters.server.background import BackgroundProcess, last_line
 from sluice.adapters.server.ending import EndSignals
 from sluice.adapters.server.home_server import revive_server, run_server, server_environment
@@ -36,6 +36,7 @@ class StackWishes:
     port: int = 4200
     pages_port: int = pages.PORT
     limit: int = 4
+    gateway_port: int = gateway.PORT
 
 
 @contextmanager
@@ -71,6 +72,8 @@ class Stack:
         own = record is not None and record.api == api and is_alive(home)
         self._own_port = record.port if record and own else 0
         self._pages_port, self._address = 0, home.tracking_uri
+        self._gateway_port = 0
+        self._gateway: BackgroundProcess | None = None
         self._pages: BackgroundProcess | None = None
         self._worker: BackgroundProcess | None = None
         self._restarts = {name: Restarts() for name in ("server", PAGES, worker.PART)}
@@ -90,11 +93,17 @@ class Stack:
             self._pages_port = pages.choose_port(self._wishes.pages_port, self._report)
             self._address = pages.give_address(self._pages_port)
             self._start_pages()
+        self._gateway_port = pages.choose_port(
+            self._wishes.gateway_port, self._report, "the gateway listens"
+        )
+        self._start_gateway()
         deploy()
         if self._pages:
             pages.await_pages(self._pages, self._pages_port)
         self._report("starting the worker")
         self._start_worker()
+        if self._gateway:
+            pages.await_pages(self._gateway, self._gateway_port, "/healthz")
         record = self._describe()
         write_stack(self._home, record)
         return record
@@ -111,6 +120,10 @@ class Stack:
                 self._pause(PAGES, self._pages.tell_end())
                 self._end_part(PAGES)  # what it started may hold its port
                 self._start_pages()
+            if self._gateway and not self._gateway.is_alive:
+                self._pause(gateway.PART, self._gateway.tell_end())
+                self._end_part(gateway.PART)
+                self._start_gateway()
             if self._worker and not self._worker.is_alive:
                 self._replace_worker(self._worker)
             if time.monotonic() - self._looked > LOST_SECONDS:
@@ -124,6 +137,8 @@ class Stack:
         hasty = self._signals.is_hasty
         self._report("ending")
         self._cancel_runs()
+        if self._gateway:
+            self._gateway.stop(signal.SIGTERM, gateway.STOP_SECONDS, hasty)
         if self._worker:
             self._worker.stop(signal.SIGINT, STOP_SECONDS, hasty)
         if self._pages:
@@ -136,6 +151,10 @@ class Stack:
     def _start_pages(self) -> None:
         mark = mark_part(self._home, PAGES)
         self._pages = pages.start_pages(self._home, self._pages_port, mark)
+
+    def _start_gateway(self) -> None:
+        mark = mark_part(self._home, gateway.PART)
+        self._gateway = gateway.start_gateway(self._home, self._gateway_port, mark)
 
     def _start_worker(self) -> None:
         self._worker = worker.start_worker(self._home, self._api, self._address, self._wishes.limit)
@@ -170,12 +189,13 @@ class Stack:
         name = worker.name_worker(self._worker) if self._worker else ""
         page = self._api.removesuffix("/api")
         log = str(self._home.logs / "worker.log")
-        return StackRecord(os.getpid(), page, self._address, name, log, self._wishes.limit)
+        address = pages.give_address(self._gateway_port)
+        return StackRecord(os.getpid(), page, self._address, name, log, self._wishes.limit, address)
 
     def _end_leftovers(self) -> None:
         """End what a killed `sluice up` left; its flow runs go on."""
         kin = find_kin(self._home)
-        for name in (worker.PART, PAGES):
+        for name in (worker.PART, PAGES, gateway.PART):
             if self._end_part(name):
                 self._report(f"ended the {name} that a killed `sluice up` left")
         runs = {item.flow_run for item in kin if item.flow_run}

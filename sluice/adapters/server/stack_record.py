@@ -25,6 +25,7 @@ class StackRecord:
     worker: str
     log: str
     limit: int
+    gateway: str = ""
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def entry(arm: str, requests: float, failures: float = 0, epoch: int = 7) -> dic
 
 def reply(candidate: float = 10, champion: float = 90, **facts: Any) -> dict[str, Any]:
     values = {
-        "routes": {"employment": {"epoch": 7}},
+        "services": {"employment": {"epoch": 7, "candidate": 4}},
         "lives": [
             {
                 "life": "w0",
@@ -35,7 +35,7 @@ def reply(candidate: float = 10, champion: float = 90, **facts: Any) -> dict[str
                 "counters": [entry("candidate", candidate), entry("champion", champion, 1)],
             }
         ],
-        "circuits": [],
+        "breakers": [],
     }
     return {**values, **facts}
 
@@ -83,7 +83,7 @@ def test_no_replica_at_all_is_a_fault() -> None:
 
 
 def test_one_that_has_not_followed_the_route_is_waited_for() -> None:
-    late = reply(routes={"employment": {"epoch": 6}})
+    late = reply(services={"employment": {"epoch": 6, "candidate": 4}})
     seen = sight({"a": reply(), "b": late}, WANTED, {})
     assert seen.facts.epoch == 6
     assert seen.facts.fault == "not every replica has followed: epoch 6, the rollout is at 7"
@@ -112,9 +112,15 @@ def test_who_serves_alone_is_counted_as_the_candidate() -> None:
     assert seen.facts.candidate.requests == 90
 
 
+def test_a_candidate_that_one_replica_has_not_loaded_is_told() -> None:
+    without = reply(services={"employment": {"epoch": 7, "candidate": None}})
+    assert sight({"a": reply()}, WANTED, {}).loaded
+    assert not sight({"a": reply(), "b": without}, WANTED, {}).loaded
+
+
 def test_breakers_are_read_over_all_replicas() -> None:
-    quiet = reply(circuits=[circuit(3, "champion", False, -2.0)])
-    loud = reply(circuits=[circuit(4, "candidate", True, 9.5), circuit(3, "champion", False, 1.5)])
+    quiet = reply(breakers=[circuit(3, "champion", False, -2.0)])
+    loud = reply(breakers=[circuit(4, "candidate", True, 9.5), circuit(3, "champion", False, 1.5)])
     facts = sight({"a": quiet, "b": loud}, WANTED, {}).facts
     assert (facts.tripped, facts.champion_alarm) == (True, 1.5)
 
@@ -123,13 +129,13 @@ def test_breakers_are_read_over_all_replicas() -> None:
     "wrong",
     [
         "no answer",
-        reply(routes={}),
-        reply(routes={"employment": {"epoch": "soon"}}),
-        reply(routes=[]),
+        reply(services={}),
+        reply(services={"employment": {"epoch": "soon", "candidate": 4}}),
+        reply(services=[]),
         reply(lives=[{"life": "w0"}]),
         reply(lives=None),
         {"lives": []},
-        reply(circuits=[{}]),
+        reply(breakers=[{}]),
     ],
 )
 def test_a_reply_of_which_nothing_can_be_made_is_as_none(wrong: Reply) -> None:

@@ -1,0 +1,67 @@
+"""The gateway, `sluice serve`: python -m serving [--port N] [--workers N] [--replica NAME]."""
+
+import argparse
+import logging
+import os
+import re
+import sys
+
+from serving.supervisor import Wishes, supervise
+from sluice.config.gateway import load_gateway
+from sluice.config.serving import GatewayConfig
+from sluice.errors import ConfigInvalid, Refused, SluiceError
+from sluice.home import find_home
+
+LOG = logging.getLogger("sluice.gateway")
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
+TAKEN = ("models",)
+
+
+def read_settings(arguments: argparse.Namespace) -> GatewayConfig:
+    """Give the settings of the files, with what the command line says in their place.
+
+    Raises:
+        ConfigInvalid: a value is not allowed.
+    """
+    config = load_gateway(os.environ.get("SLUICE_ENV") or "development")
+    given = {name: getattr(arguments, name) for name in ("host", "port", "workers")}
+    values = {name: value for name, value in given.items() if value is not None}
+    try:
+        return GatewayConfig.model_validate({**config.model_dump(), **values})
+    except ValueError as error:
+        raise ConfigInvalid(f"port: 1 to 65535, workers: 1 to 256; found {values}") from error
+
+
+def read_wishes(arguments: argparse.Namespace) -> Wishes:
+    """Give the replica's name and parts.
+
+    Raises:
+        ConfigInvalid: the name cannot be a folder's.
+    """
+    name = arguments.replica
+    if not NAME.fullmatch(name) or name in TAKEN:
+        raise ConfigInvalid(f"--replica: found {name!r}; allowed: a-z, 0-9 and -, not 'models'")
+    return Wishes(name, not arguments.no_fetcher, not arguments.no_log_writer)
+
+
+def main() -> int:
+    """Run a replica; the exit code is 2 for what was refused, 3 for a fault."""
+    parser = argparse.ArgumentParser(prog="serving", description="One replica of the gateway.")
+    parser.add_argument("--host", help="address to listen at")
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--replica", default=Wishes.replica, help="name, its own on the machine")
+    parser.add_argument("--no-fetcher", action="store_true", help="another replica has one")
+    parser.add_argument("--no-log-writer", action="store_true", help="one runs elsewhere")
+    arguments = parser.parse_args()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
+    try:
+        supervise(find_home(), read_settings(arguments), read_wishes(arguments))
+    except (SluiceError, OSError) as error:
+        LOG.error("%s: %s", type(error).__name__, error)
+        return 2 if isinstance(error, Refused) else 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""The candidate's lane: so many requests at a time, and no longer than its time limit."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from serving.prediction import Prediction
+from serving.predictor import ModelPredictor
+from serving.signature import Record
+from sluice.errors import AnswerInvalid, ArmBusy, RequestInvalid
+
+PATIENCE = 0.05
+"""Share of the time limit that a request waits for a place: a burst passes, a hang does not."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """How a call of an arm went; without `predictions` it failed, and `reason` says why.
+
+    `judged` is False where the model was never asked: that tells nothing about it.
+    """
+
+    predictions: Sequence[Prediction] | None
+    latency_ms: float = 0.0
+    reason: str = ""
+    judged: bool = True
+
+    @property
+    def failed(self) -> bool:
+        """Whether the arm gave no answer."""
+        return self.predictions is None
+
+
+REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (TimeoutError, "timeout"),
+    (ArmBusy, "busy"),
+    (AnswerInvalid, "invalid"),
+    (RequestInvalid, "signature"),
+)
+
+
+def explain_failure(error: Exception) -> Call:
+    """Give the failed call that an error means; its reason is one word, never data."""
+    reason = next((word for kind, word in REASONS if isinstance(error, kind)), "error")
+    return Call(None, reason=reason, judged=not isinstance(error, ArmBusy))
+
+
+class Lane:
+    """One worker's way to a candidate, always off the event loop.
+
+    `shares`: the candidate takes the very records that were read for the champion.
+    """
+
+    def __init__(
+        self, predictor: ModelPredictor, most: int, timeout_ms: float, shares: bool
+    ) -> None:
+        self.predictor = predictor
+        self.most = most
+        self.limits = (most, timeout_ms, shares)
+        self._seconds, self._shares = timeout_ms / 1000, shares
+        self._places = asyncio.Semaphore(most)
+
+    async def ask(self, records: Sequence[Record], inputs: msgspec.Raw) -> Call:
+        """Ask the candidate; whatever goes wrong comes back as a failed call.
+
+        Where all places are taken a request waits a moment, and then is turned away: `busy`. It
+        counts as the candidate's failure, for requests are compared by assigned arm, and those
+        that came while it was slow must not drop out of the comparison. The breaker is not told:
+        nobody asked the model, and those that hold the places will tell it. Inputs that the
+        champion takes and the candidate does not are a failure of the candidate: `signature`.
+        """
+        try:
+            async with asyncio.timeout(self._seconds):
+                if not self._shares:
+                    records = self.predictor.model.signature.decode(inputs)
+                if not await self._enter(PATIENCE * self._seconds):
+                    raise ArmBusy("all places are taken")
+                try:
+                    predictions, seconds = await self.predictor.predict_timed(records)
+                    return Call(predictions, 1000 * seconds)
+                finally:
+                    self._places.release()
+        except Exception as error:  # a candidate's own bug, too, is its failure
+            return explain_failure(error)
+
+    async def _enter(self, patience: float) -> bool:
+        if not self._places.locked():
+            await self._places.acquire()
+            return True
+        try:
+            async with asyncio.timeout(patience):
+                await self._places.acquire()
+        except TimeoutError:
+            return False
+        return True

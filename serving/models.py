@@ -1,0 +1,117 @@
+"""The models that a worker holds: loaded and proved in a thread, kept while they may be needed."""
+
+import asyncio
+import logging
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+
+from serving.cache import Entry, ModelCache
+from serving.loading import load_cached
+from serving.predictor import LoadedModel, ModelPredictor
+from sluice.errors import Fault, Refused, SluiceError
+
+SPARE = 2
+"""Models of a service that stay loaded beside those that its route names: the way back."""
+AGAIN_SECONDS, LONGEST_SECONDS = 1.0, 60.0
+CLOSE_SECONDS = 120.0
+"""How long a model's threads outlive its removal: no request takes so long."""
+Key = tuple[str, int]
+LOG = logging.getLogger("sluice.gateway")
+
+
+class Models:
+    """One worker's models; all but the loading itself is done on the event loop."""
+
+    def __init__(self, cache: ModelCache) -> None:
+        self._cache = cache
+        self._thread = ThreadPoolExecutor(1, "model-loader")
+        self._champions: dict[Key, ModelPredictor] = {}
+        self._candidates: dict[Key, ModelPredictor] = {}
+        self._used: dict[Key, None] = {}
+        self._later: dict[Key, tuple[float, float]] = {}
+        self._reasons: dict[Key, str] = {}
+
+    def champion(self, service: str, version: int) -> ModelPredictor | None:
+        """Give a version as it answers for all, inline where it can; None until it is loaded."""
+        return self._champions.get((service, version))
+
+    def candidate(self, service: str, version: int) -> ModelPredictor | None:
+        """Give a version as it answers on trial; None until it is loaded."""
+        return self._candidates.get((service, version))
+
+    def why_missing(self, service: str, version: int) -> str:
+        """Say why a version is not here."""
+        return self._reasons.get((service, version), f"v{version} is not loaded yet")
+
+    async def load(self, wanted: Collection[Key], now: float) -> bool:
+        """Load what of these is missing, one after the other; whether anything came.
+
+        What is damaged is taken out of the cache, so that it is fetched anew; what fails is tried
+        again later and later, up to once a minute.
+        """
+        came = False
+        for key in wanted:
+            since, _ = self._later.get(key, (now, 0.0))
+            if key in self._champions or now < since:
+                continue
+            came |= await self._load(key, now)
+        self._use(wanted)
+        return came
+
+    def close(self) -> None:
+        """Let go of everything; a load under way is not waited for."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        for predictor in (*self._champions.values(), *self._candidates.values()):
+            predictor.close()
+
+    async def _load(self, key: Key, now: float) -> bool:
+        entry = self._cache.find(*key)
+        if entry is None or entry.refused:
+            self._reasons[key] = entry.refused if entry else f"v{key[1]} is not fetched yet"
+            return False
+        loop = asyncio.get_running_loop()
+        try:
+            model = await loop.run_in_executor(self._thread, load_cached, self._cache, entry)
+        except (SluiceError, OSError) as error:
+            self._refuse(key, entry, error, now)
+            return False
+        self._take(key, model)
+        return True
+
+    def _take(self, key: Key, model: LoadedModel) -> None:
+        self._champions[key] = ModelPredictor(model, inline=True)
+        self._candidates[key] = ModelPredictor(model, inline=False)
+        self._later.pop(key, None)
+        self._reasons.pop(key, None)
+        why = f" ({model.why})" if model.why else ""
+        LOG.info("%s v%d is loaded: %s serves%s", *key, model.form.name, why)
+
+    def _refuse(self, key: Key, entry: Entry, error: Exception, now: float) -> None:
+        _, last = self._later.get(key, (0.0, 0.0))
+        pause = min(max(2 * last, AGAIN_SECONDS), LONGEST_SECONDS)
+        self._later[key] = (now + pause, pause)
+        self._reasons[key] = str(error)
+        LOG.error("%s v%d was not loaded, again in %.0f s: %s", *key, pause, error)
+        if isinstance(error, Refused) and not isinstance(error, Fault):
+            self._cache.discard(entry)
+
+    def _use(self, wanted: Collection[Key]) -> None:
+        """Keep what is wanted and what was wanted last; what goes has time to finish."""
+        for key in wanted:
+            self._used.pop(key, None)
+            self._used[key] = None
+        kept: dict[str, int] = {}
+        for key in reversed(list(self._used)):
+            if key in wanted:
+                continue
+            kept[key[0]] = kept.get(key[0], 0) + 1
+            if kept[key[0]] > SPARE:
+                self._drop(key)
+
+    def _drop(self, key: Key) -> None:
+        self._used.pop(key, None)
+        loop = asyncio.get_running_loop()
+        for shelf in (self._champions, self._candidates):
+            predictor = shelf.pop(key, None)
+            if predictor is not None:
+                loop.call_later(CLOSE_SECONDS, predictor.close)

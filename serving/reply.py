@@ -1,0 +1,61 @@
+"""What goes back to a caller: status, JSON or text, and how it is sent."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Scope = Mapping[str, Any]
+JSON = b"application/json"
+RETRY_SECONDS = 1
+Header = tuple[bytes, bytes]
+_ENCODER = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer of the gateway, whole."""
+
+    status: int
+    body: bytes
+    headers: tuple[Header, ...] = ()
+    content_type: bytes = JSON
+
+
+class CallFailed(Exception):  # noqa: N818
+    """A request that gets no prediction; `reply` says why."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.status)
+        self.reply = reply
+
+
+def explain(status: int, message: str, request_id: str = "", *headers: Header) -> Reply:
+    """Give a reply that says what is wrong; the request's id where it is known."""
+    told = {"error": message, **({"request_id": request_id} if request_id else {})}
+    return Reply(status, _ENCODER.encode(told), headers)
+
+
+def ask_again(message: str, request_id: str = "", seconds: int = RETRY_SECONDS) -> Reply:
+    """Give a 503 that names the seconds after which it is worth another try."""
+    return explain(503, message, request_id, (b"retry-after", b"%d" % seconds))
+
+
+def render_json(value: Any, status: int = 200) -> Reply:
+    """Give a value as JSON."""
+    return Reply(status, _ENCODER.encode(value))
+
+
+async def send_reply(send: Send, reply: Reply) -> None:
+    """Send a whole reply."""
+    body = reply.body
+    headers = [
+        (b"content-type", reply.content_type),
+        (b"content-length", b"%d" % len(body)),
+        *reply.headers,
+    ]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,49 @@
+"""Processes of a replica: started again with growing pauses, and none outlives its parent."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gateway_support import wait_until
+from serving.children import LONGEST_PAUSE, STEADY_SECONDS, Child, Pauses
+
+PARENT = """
+import time
+from serving.children import Child
+child = Child("one", lambda: ["-c", "import time; print('up', flush=True); time.sleep(600)"])
+child.start()
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_pauses_grow_and_begin_anew_after_a_long_life() -> None:
+    pauses = Pauses()
+    taken = [pauses.take(1.0) for _ in range(9)]
+    assert taken[:4] == [0.0, 0.5, 1.0, 2.0]
+    assert taken[-1] == LONGEST_PAUSE
+    assert pauses.take(STEADY_SECONDS) == 0.0
+
+
+def test_what_ended_is_found_once_and_started_again() -> None:
+    child = Child("brief", lambda: ["-c", "pass"])
+    child.start()
+    wait_until(lambda: child.look(time.monotonic()))
+    assert child.pid == 0
+    assert not child.look(time.monotonic())
+    assert child.pid
+    child.await_end(time.monotonic() + 60)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only the kernel of Linux ends orphans")
+def test_a_child_ends_with_a_parent_that_was_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        lines = {parent.stdout.readline().strip() for _ in range(2)} - {b"up"}
+        child = Path(f"/proc/{int(lines.pop())}")
+        assert child.exists()
+        parent.kill()
+        wait_until(lambda: not child.exists() or "Z" in (child / "stat").read_text().split()[2])

@@ -1,0 +1,206 @@
+"""A real gateway on loopback: what callers get, for good requests and for all others."""
+
+import json
+import socket
+import time
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway_support import Running, Site, run_gateway, wait_until
+from town_support import Towns
+
+pytestmark = pytest.mark.slow
+GOOD = {"size": 1.0, "town": "ayr", "here": True}
+PREDICT = "/v1/models/towns:predict"
+
+
+def test_one_record_is_answered_as_the_trained_pipeline_does(
+    gateway: Running, towns: Towns
+) -> None:
+    rows = towns.asked.head(20)
+    wanted = towns.pipeline.predict_proba(rows[["size", "town", "here"]])
+    records = json.loads(rows[["size", "town", "here"]].to_json(orient="records"))
+    said = gateway.predict(records).json["outputs"]
+    classes = list(towns.pipeline.classes_)
+    for found, expected in zip(said, wanted, strict=True):
+        assert found["probabilities"]["yes"] == pytest.approx(expected[classes.index("yes")])
+
+
+def test_an_answer_says_who_gave_it_and_echoes_the_ids(gateway: Running) -> None:
+    said = gateway.predict(GOOD, request_id="r-1", unit="ada").json
+    assert said["outputs"]["prediction"] in ("yes", "no")
+    told = {key: said[key] for key in ("request_id", "unit", "service", "version", "arm", "form")}
+    assert told == {
+        "request_id": "r-1",
+        "unit": "ada",
+        "service": "towns",
+        "version": 1,
+        "arm": "champion",
+        "form": "onnx",
+    }
+
+
+def test_a_request_without_id_gets_one_of_its_own(gateway: Running) -> None:
+    ids = {gateway.predict(GOOD).json["request_id"] for _ in range(5)}
+    assert len(ids) == 5
+
+
+BODY = json.dumps({"inputs": GOOD}).encode()
+REFUSED: list[tuple[int, str, str, bytes | None, dict[str, str]]] = [
+    (404, "POST", "/v1/models/nowhere:predict", BODY, {}),
+    (404, "GET", "/nowhere", None, {}),
+    (404, "POST", "/v1/models/:predict", BODY, {}),
+    (405, "GET", PREDICT, None, {}),
+    (405, "POST", "/metrics", b"{}", {}),
+    (405, "PUT", "/v1/feedback", b"{}", {}),
+    (413, "POST", PREDICT, b" " * 70_000, {}),
+    (415, "POST", PREDICT, BODY, {"content-type": "text/plain"}),
+    (422, "POST", PREDICT, b"", {}),
+    (422, "POST", "/v1/feedback", b"{}", {}),
+]
+
+
+@pytest.mark.parametrize(("status", "method", "path", "body", "headers"), REFUSED)
+def test_what_is_not_allowed_is_refused_with_words(
+    gateway: Running,
+    status: int,
+    method: str,
+    path: str,
+    body: bytes | None,
+    headers: dict[str, str],
+) -> None:
+    said = gateway.ask(path, body, headers, method)
+    assert said.status == status
+    assert "allowed" in said.json["error"] or "Expected" in said.json["error"] or status == 422
+    if status == 405:
+        assert said.headers["allow"] in ("GET", "POST")
+
+
+HOSTILE: list[tuple[bytes, str]] = [
+    (b'{"inputs": {"size": NaN, "town": "a", "here": true}}', "inputs"),
+    (b'{"inputs": {"size": 1e999, "town": "a", "here": true}}', "size"),
+    (b'{"inputs": {"size": "x", "town": "a", "here": true}}', "inputs.size"),
+    (b'{"inputs": {"size": 1, "town": "a"}}', "inputs.here"),
+    (b'{"inputs": {"size": 1, "size": 2, "town": "a", "here": true}}', "size"),
+    (b'{"inputs": {}, "inputs": {"size": 1, "town": "a", "here": true}}', "inputs"),
+    (b'{"inputs": {"size": 1, "town": "\xff", "here": true}}', "UTF-8"),
+    (b'{"inputs": {"size": 1, "town": "\\ud800", "here": true}}', "inputs"),
+    (b'{"inputs": ' + b"[" * 30_000 + b"]" * 30_000 + b"}", ""),
+    (
+        b'{"inputs": {"size": 1, "town": "a", "here": true, "z": '
+        + b"[" * 9000
+        + b"]" * 9000
+        + b"}}",
+        "",
+    ),
+    (b'{"inputs": []}', "inputs"),
+    (b'{"inputs": [' + b",".join([b"{}"] * 1001) + b"]}", "inputs"),
+    (b'{"inputs": {"size": 1, "town": "a", "here": true}, "unit": ""}', "unit"),
+    (b'{"inputs": {"size": 1, "town": "a", "here": true}, "more": 1}', "more"),
+    (b'{"inputs": {"size": 1, "town": "a", "here": true}} x', ""),
+]
+
+
+@pytest.mark.parametrize(("body", "named"), HOSTILE)
+def test_hostile_json_is_refused_and_the_field_is_named(
+    gateway: Running, body: bytes, named: str
+) -> None:
+    said = gateway.ask(PREDICT, body)
+    assert said.status == 422
+    assert named in said.json["error"]
+
+
+def test_a_huge_whole_number_is_a_number_or_refused_at_once(gateway: Running) -> None:
+    body = b'{"inputs": {"size": ' + b"9" * 50_000 + b', "town": "a", "here": true, "z": 1}}'
+    began = time.monotonic()
+    assert gateway.ask(PREDICT, body).status in (200, 422)
+    assert time.monotonic() - began < 10
+
+
+def test_a_body_that_grows_beyond_the_limit_is_cut_off_while_it_comes(gateway: Running) -> None:
+    with socket.create_connection(("127.0.0.1", gateway.port), 30) as caller:
+        head = f"POST {PREDICT} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+        caller.sendall(head.encode())
+        for _ in range(5):
+            caller.sendall(b"4000\r\n" + b" " * 0x4000 + b"\r\n")
+        assert caller.recv(100).startswith(b"HTTP/1.1 413")
+
+
+def test_a_body_that_never_comes_is_not_waited_for(gateway: Running) -> None:
+    with socket.create_connection(("127.0.0.1", gateway.port), 30) as caller:
+        head = f"POST {PREDICT} HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{{"
+        caller.sendall(head.encode())
+        assert caller.recv(100).startswith(b"HTTP/1.1 408")
+
+
+def test_a_service_whose_model_is_not_here_says_try_again(site: Site, gateway: Running) -> None:
+    site.route("later", champion=7)
+    lacks = "later: v7 is not fetched yet"
+    for _ in range(6):  # each of both workers, in all likelihood
+        wait_until(lambda: gateway.predict(GOOD, "later").json["error"] == lacks)
+        wait_until(lambda: gateway.ask("/readyz").json["amiss"] == [lacks])
+    said = gateway.predict(GOOD, "later")
+    assert said.status == gateway.ask("/readyz").status == 503
+    assert int(said.headers["retry-after"]) >= 1
+    site.serve_more("later", 7)
+    for _ in range(6):
+        wait_until(lambda: gateway.predict(GOOD, "later").status == 200)
+    assert gateway.predict(GOOD, "later").json["version"] == 7
+    gateway.await_ready()
+
+
+def test_metrics_count_what_was_answered_and_never_fall(gateway: Running) -> None:
+    def count() -> float:
+        families = text_string_to_metric_families(gateway.ask("/metrics").text.decode())
+        samples = [item for family in families for item in family.samples]
+        return sum(
+            item.value
+            for item in samples
+            if item.name == "sluice_requests_total" and item.labels["service"] == "towns"
+        )
+
+    wait_until(lambda: count() == count())
+    before = count()
+    for _ in range(20):
+        gateway.predict(GOOD)
+    wait_until(lambda: count() == before + 20)
+
+
+def test_feedback_counts_once_for_the_arm_that_answered(gateway: Running) -> None:
+    def count() -> tuple[int, int]:
+        lives = gateway.ask("/v1/counters").json["lives"]
+        entries = [entry for life in lives for entry in life["counters"]]
+        return (sum(e["feedbacks"] for e in entries), sum(e["negatives"] for e in entries))
+
+    before = count()
+    gateway.predict(GOOD, request_id="liked")
+    told: list[dict[str, Any]] = [
+        {"request_id": "liked", "rating": -1.0},
+        {"request_id": "liked", "rating": 1.0},
+        {"request_id": "nobody", "rating": -1.0},
+        {"request_id": "liked", "label": "yes"},
+    ]
+    for body in told:
+        said = gateway.ask("/v1/feedback", body)
+        assert (said.status, said.json["taken"]) == (202, True)
+    wait_until(lambda: count() == (before[0] + 1, before[1] + 1))
+    assert gateway.ask("/v1/feedback", {"request_id": "liked", "rating": 2}).status == 422
+
+
+def test_keys_open_what_they_are_for_and_nothing_else(site: Site) -> None:
+    every, some = (sha256(key).hexdigest() for key in (b"master", b"guest"))
+    keys = f"{every},{some} elsewhere"
+    options = ("--workers", "1", "--no-fetcher", "--no-log-writer")
+    with run_gateway(site, *options, name="locked", SLUICE_GATEWAY_KEYS=keys) as locked:
+        body = {"inputs": GOOD}
+        assert locked.ask(PREDICT, body).status == 401
+        assert locked.ask(PREDICT, body, {"x-api-key": "wrong"}).status == 401
+        assert locked.ask(PREDICT, body, {"x-api-key": "guest"}).status == 401
+        assert locked.ask(PREDICT, body, {"x-api-key": "master"}).status == 200
+        assert locked.ask(PREDICT, body, {"authorization": "Bearer master"}).status == 200
+        assert locked.ask("/readyz").status == 200
+        said = locked.ask("/openapi.json").json
+        assert said["components"]["securitySchemes"]["key"]["scheme"] == "bearer"

@@ -1,0 +1,156 @@
+"""Candidates that fail, hang or answer NaN: no caller sees it, and the breaker ends it."""
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from faulty_graph import Fault, write_faulty
+from gateway_support import Running, Site, read_answers, read_log, run_gateway, wait_until
+from serving.arms import hash_unit
+from serving.record import AssignedArm, Shadow
+from sluice.control.route import Mode
+from sluice.rollout.assignment import place_of
+from town_support import Towns
+
+pytestmark = pytest.mark.slow
+GOOD = {"size": 1.0, "town": "ayr", "here": True}
+CANDIDATE, NONE = AssignedArm.CANDIDATE, AssignedArm.NONE
+MOST_COMPLETED, WORKERS = 5, 2
+
+
+@pytest.mark.parametrize(("fault", "reason"), [("nan", "invalid"), ("error", "invalid")])
+def test_a_failing_candidate_is_cut_off_and_no_caller_notices(
+    site: Site, gateway: Running, towns: Towns, tmp_path: Path, fault: Fault, reason: str
+) -> None:
+    service = f"fails-{fault}"
+    site.serve(service, towns.folder, write_faulty(towns.folder, tmp_path / "m", fault))
+    site.canary(service, 1.0)
+    with site.renewing(service):
+        gateway.await_candidate(service)
+        said = [gateway.predict(GOOD, service) for _ in range(30)]
+    assert {item.status for item in said} == {200}
+    assert {item.json["version"] for item in said} == {1}
+    answers = read_answers(gateway.folder, service)
+    tried = [item for item in answers if item.arm is CANDIDATE]
+    assert 1 <= len(tried) <= MOST_COMPLETED
+    assert all(item.failed and item.fallback and item.reason == reason for item in tried)
+    assert {item.arm for item in answers} == {CANDIDATE, NONE}
+    assert len(answers) == 30
+
+
+def test_a_candidate_that_hangs_costs_its_time_limit_and_few_requests(
+    site: Site, towns: Towns, tmp_path: Path
+) -> None:
+    service, limit_ms = "hangs", 400.0
+    site.serve(service, towns.folder, write_faulty(towns.folder, tmp_path / "m", "hang"))
+    with run_gateway(site, name="hanging") as gateway:
+        site.canary(service, 1.0, arm_timeout_ms=limit_ms)
+        with site.renewing(service):
+            gateway.await_candidate(service)
+            took = []
+            for _ in range(15):
+                began = time.monotonic()
+                said = gateway.predict(GOOD, service)
+                took.append(time.monotonic() - began)
+                assert (said.status, said.json["version"]) == (200, 1)
+        answers = read_answers(gateway.folder, service)
+        tried = [item for item in answers if item.arm is CANDIDATE]
+        assert 1 <= len(tried) <= MOST_COMPLETED
+        assert {item.reason for item in tried} == {"timeout"}
+        assert max(took) < 10 * limit_ms / 1000
+        assert gateway.end() == 0, "a thread that hangs keeps nobody from ending"
+
+
+def test_without_renewal_the_candidate_gets_nothing_after_the_ttl(
+    site: Site, gateway: Running, towns: Towns
+) -> None:
+    site.serve("lapses", towns.folder)
+    site.canary("lapses", 1.0, ttl=3.0)
+    with site.renewing("lapses"):
+        gateway.await_candidate("lapses")
+        assert gateway.predict(GOOD, "lapses").json["arm"] == "candidate"
+    wait_until(lambda: not any(gateway.tell("lapses")["candidate"] for _ in range(12)))
+    said = gateway.predict(GOOD, "lapses").json
+    assert (said["arm"], said["version"]) == ("none", 1)
+    assert "no renewal of epoch 2" in gateway.tell("lapses")["reason"]
+
+
+def test_a_fresh_replica_waits_for_a_renewal(site: Site, towns: Towns) -> None:
+    site.serve("fresh", towns.folder)
+    site.canary("fresh", 1.0, ttl=30.0)
+    with run_gateway(site, "--workers", "1", "--no-fetcher", "--no-log-writer", name="new") as new:
+        assert new.predict(GOOD, "fresh").json["arm"] == "none"
+        assert "waits for a first renewal" in new.tell("fresh")["reason"]
+        site.renew("fresh")
+        wait_until(lambda: new.predict(GOOD, "fresh").json["arm"] == "candidate")
+
+
+def test_every_worker_of_every_replica_agrees_on_every_unit(site: Site, gateway: Running) -> None:
+    with run_gateway(site, name="other") as other:
+        site.canary("towns", 0.3, salt="agreed", ttl=30.0)
+        with site.renewing("towns"):
+            for replica in (gateway, other):
+                replica.await_candidate("towns")
+            units = [f"user-{number}" for number in range(150)]
+            asked = [
+                [replica.predict(GOOD, unit=unit).json for unit in units]
+                for replica in (gateway, other, gateway)
+            ]
+        site.route("towns", candidate=None, weight=0.0, mode=Mode.CHAMPION, salt="")
+        arms = [[item["arm"] for item in round_] for round_ in asked]
+        wanted = [
+            "candidate" if place_of("agreed", hash_unit(unit)) < 0.3 else "champion"
+            for unit in units
+        ]
+        assert arms == [wanted] * 3
+        assert all(
+            item["version"] == (2 if item["arm"] == "candidate" else 1)
+            for round_ in asked
+            for item in round_
+        )
+        answers = read_answers(other.folder, "towns")
+        assert {item.unit for item in answers} == {hash_unit(unit) for unit in units}
+
+
+def test_in_shadow_the_candidate_is_compared_and_nobody_waits_for_it(
+    site: Site, gateway: Running, towns: Towns
+) -> None:
+    site.serve("copied", towns.folder)
+    site.shadow("copied", stage_weights=(0.05, 0.5))
+    with site.renewing("copied"):
+        gateway.await_candidate("copied")
+        said = [gateway.predict(GOOD, "copied").json for _ in range(40)]
+        assert {(item["arm"], item["version"]) for item in said} == {("champion", 1)}
+
+        def shadows() -> list[Shadow]:
+            found = [item for item in read_log(gateway.folder) if isinstance(item, Shadow)]
+            return [item for item in found if item.service == "copied"]
+
+        wait_until(lambda: len(shadows()) == 40)
+    assert {item.request_id for item in shadows()} == {item["request_id"] for item in said}
+    assert not any(item.differs or item.failed for item in shadows())
+    lives = gateway.ask("/v1/counters").json["lives"]
+    stages = Counter(
+        entry["stage"]
+        for life in lives
+        for entry in life["counters"]
+        if entry["service"] == "copied" and entry["requests"]
+    )
+    assert {None, 0.05, 0.5} >= set(stages) >= {None, 0.5}
+
+
+def test_a_shadow_that_fails_is_cut_off_without_any_caller_waiting(
+    site: Site, gateway: Running, towns: Towns, tmp_path: Path
+) -> None:
+    service = "copied-badly"
+    site.serve(service, towns.folder, write_faulty(towns.folder, tmp_path / "m", "nan"))
+    site.shadow(service)
+    with site.renewing(service):
+        gateway.await_candidate(service)
+        wait_until(lambda: gateway.predict(GOOD, service).json["arm"] == "none")
+    failed = [item for item in read_log(gateway.folder) if isinstance(item, Shadow)]
+    mine = [item for item in failed if item.service == service]
+    assert 1 <= len(mine) <= MOST_COMPLETED + WORKERS * 8
+    assert all(item.failed and item.differs is None for item in mine)

@@ -1,0 +1,182 @@
+"""kill -9 under load, the store away, the disk full: callers go on, and the log has each answer."""
+
+import os
+import resource
+import signal
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable
+
+from gateway_support import Running, Site, read_answers, run_gateway, wait_until
+from load_support import Load, run_load
+from serving.life import list_lives
+from serving.replica import sum_counters
+from town_support import Towns
+
+pytestmark = pytest.mark.slow
+GOOD = {"size": 1.0, "town": "ayr", "here": True}
+SEGMENT = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory, towns: Towns) -> Site:
+    """A state folder of its own: what others serve need not be loaded anew for each replica."""
+    site = Site(tmp_path_factory.mktemp("small"))
+    site.serve("towns", towns.folder)
+    return site
+
+
+def settled(running: Running) -> bool:
+    return all(life.read().final for life in list_lives(running.folder))
+
+
+def check_log(running: Running, load: Load, service: str) -> None:
+    """Everything that was answered is in the log once, and the counters say the same."""
+    wait_until(lambda: settled(running))
+    ids = [item.request_id for item in read_answers(running.folder, service)]
+    assert len(ids) == len(set(ids))
+    assert load.ids <= set(ids)
+    counts = sum_counters(running.folder).counts
+    counted = sum(item.requests for key, item in counts.items() if key.service == service)
+    assert counted == len(ids)
+
+
+def test_killed_workers_are_replaced_and_lose_no_answer(small: Site) -> None:
+    with run_gateway(small, name="killed") as running:
+        with run_load([running.port], "towns") as load:
+            for _ in range(3):
+                before = len(load.heard)
+                wait_until(lambda seen=before: len(load.heard) > seen + 100)
+                victim = running.workers()[0]
+                os.kill(victim, signal.SIGKILL)
+                wait_until(lambda dead=victim: dead not in running.workers())
+                wait_until(lambda: len(running.workers()) == 2)
+        assert load.statuses == {200}
+        assert load.broken <= 3 * 4, "only requests in flight at a worker that died"
+        assert load.refused == 0
+        assert running.end() == 0
+        check_log(running, load, "towns")
+
+
+def test_of_two_replicas_the_other_serves_when_one_is_killed(small: Site) -> None:
+    with run_gateway(small, name="left") as left, run_gateway(small, name="right") as right:
+        with run_load([left.port, right.port], "towns") as load:
+            wait_until(lambda: len(load.heard) > 100)
+            children = left.children()
+            left.process.kill()
+            left.process.wait()
+            killed = time.monotonic()
+            wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
+            before = len(load.heard)
+            wait_until(lambda: len(load.heard) > before + 100)
+            assert right.predict(GOOD, "towns").status == 200
+            assert time.monotonic() - killed < 60
+        assert load.statuses == {200}
+        with run_gateway(small, name="left", port=left.port) as again:
+            assert again.predict(GOOD, "towns").status == 200, "the port is free again"
+            wait_until(lambda: sum(not item.read().final for item in list_lives(left.folder)) == 2)
+        ids = [
+            item.request_id
+            for folder in (left.folder, right.folder)
+            for item in read_answers(folder, "towns")
+        ]
+        assert len(ids) == len(set(ids))
+        assert load.ids <= set(ids)
+
+
+def test_the_log_writer_is_killed_and_every_answer_is_in_the_table_once(
+    small: Site, towns: Towns
+) -> None:
+    small.serve("shipped", towns.folder)
+    table = small.home.answers("shipped")
+    with run_gateway(small, "--no-fetcher", name="shipping") as running:
+        with run_load([running.port], "shipped") as load:
+            wait_until((table / "_delta_log").is_dir)
+            lock = small.home.root / "traffic" / "log-writer.lock"
+            for _ in range(2):
+                writer = int(lock.read_text())
+                os.kill(writer, signal.SIGKILL)
+                before = len(load.heard)
+                wait_until(lambda seen=before: len(load.heard) > seen + 100)
+                wait_until(lambda dead=writer: lock.read_text() not in ("", str(dead)))
+        assert load.statuses == {200}
+        assert running.end() == 0
+    ids = pa.table(DeltaTable(str(table)).to_pyarrow_table())["request_id"].to_pylist()
+    assert len(ids) == len(set(ids))
+    assert set(ids) == load.ids
+
+
+def test_while_the_store_is_away_the_champion_serves_alone(tmp_path: Path, towns: Towns) -> None:
+    site = Site(tmp_path)
+    site.serve("towns", towns.folder)
+    route = site.canary("towns", 1.0, ttl=2.0)
+    with run_gateway(site) as running:
+        with site.renewing("towns"):
+            running.await_candidate("towns")
+        away = site.home.root / "away.db"
+        (site.home.root / "control.db").rename(away)
+        with run_load([running.port], "towns") as load:
+            wait_until(lambda: any(item.body.get("arm") == "none" for item in load.heard))
+            os.kill(running.workers()[0], signal.SIGKILL)
+            before = len(load.heard)
+            wait_until(lambda: len(running.workers()) == 2 and len(load.heard) > before + 300)
+            late = load.heard[-50:]
+        assert load.statuses == {200}
+        assert {item.body["arm"] for item in late} == {"none"}
+        assert {item.body["version"] for item in late} == {1}
+        (site.home.root / "control.db").unlink(missing_ok=True)
+        away.rename(site.home.root / "control.db")
+        with site.renewing("towns"):
+            running.await_candidate("towns")
+        assert running.predict(GOOD).json["version"] == route.candidate
+
+
+def test_a_full_disk_first_costs_the_candidate_and_then_says_so(
+    tmp_path: Path, towns: Towns
+) -> None:
+    site = Site(tmp_path, traffic_log={"segment_bytes": SEGMENT})
+    site.serve("towns", towns.folder)
+    site.canary("towns", 1.0, ttl=60.0)
+    filler = {**GOOD, "note": "x" * 30_000}
+    with run_gateway(site) as running:
+        with site.renewing("towns"):
+            running.await_candidate("towns")
+            workers = running.workers()
+            for pid in workers:
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (SEGMENT - 1, resource.RLIM_INFINITY))
+            said = []
+            for _ in range(200):
+                said.append(running.predict(filler))
+                time.sleep(0.02)  # a worker looks four times a second whether there is room
+                if said[-1].status == 503:
+                    break
+            served = [item.json for item in said if item.status == 200]
+            assert served[0]["arm"] == "candidate"
+            assert served[-1]["arm"] == "none"
+            assert (said[-1].status, said[-1].json["error"]) == (503, "the log has no room")
+            assert int(said[-1].headers["retry-after"]) >= 1
+            lows = {running.ask("/readyz").json["log"] for _ in range(10)}
+            assert "low: the candidates get nothing" in lows
+            for pid in workers:
+                resource.prlimit(
+                    pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+                )
+            running.await_candidate("towns")
+            assert running.predict(filler).json["arm"] == "candidate"
+            assert running.workers() == workers
+        assert running.end() == 0
+        logged = {item.request_id for item in read_answers(running.folder, "towns")}
+        assert {item["request_id"] for item in served} <= logged
+
+
+def test_requests_in_flight_are_finished_before_the_end(small: Site) -> None:
+    with run_gateway(small, name="drained") as running:
+        with run_load([running.port], "towns", pause=0.0) as load:
+            wait_until(lambda: len(load.heard) > 200)
+            assert running.end() == 0
+        assert load.statuses == {200}
+        check_log(running, load, "towns")
+        assert len(load.ids) == len(read_answers(running.folder, "towns"))

@@ -1,0 +1,43 @@
+"""API keys: read strictly, compared by hash, some for some services only."""
+
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from serving.keys import Keyring, load_keys, parse_keys, read_key
+from sluice.errors import ConfigInvalid
+
+HASH = sha256(b"word").hexdigest()
+
+
+def test_a_key_opens_the_services_it_names_and_without_names_all() -> None:
+    ring = Keyring(parse_keys([f"{HASH} a b  # two", sha256(b"all").hexdigest(), ""], "x"))
+    assert ring.admits(b"word", "a")
+    assert not ring.admits(b"word", "c")
+    assert ring.admits(b"all", "c")
+    assert ring.admits(b"word")
+    assert not ring.admits(b"")
+    assert not ring.admits(HASH.encode(), "a"), "the hash itself is no key"
+
+
+def test_without_keys_none_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLUICE_GATEWAY_KEYS", raising=False)
+    assert not load_keys("")
+
+
+@pytest.mark.parametrize("content", ["word\n", "", "# nothing\n", f"{HASH[:-1]}\n"])
+def test_a_file_without_proper_keys_is_refused_and_never_shown(
+    tmp_path: Path, content: str
+) -> None:
+    file = tmp_path / "keys"
+    file.write_text(content)
+    with pytest.raises(ConfigInvalid) as found:
+        load_keys(str(file))
+    assert "word" not in str(found.value)
+
+
+def test_the_key_is_read_from_either_header() -> None:
+    assert read_key([(b"authorization", b"Bearer  abc")]) == b"abc"
+    assert read_key([(b"host", b"x"), (b"x-api-key", b"abc")]) == b"abc"
+    assert read_key([(b"authorization", b"Basic abc")]) == b""
