@@ -61,6 +61,7 @@ def control(home: Home, registry: Registry) -> Control:
     control = open_control(home)
     control.prepare()
     registry.store.set_alias(SERVICE, "champion", 1)
+    registry.store.set_alias(SERVICE, "candidate", 2)
     control.routes.follow_champion(SERVICE, 1)
     return control
 
