@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flows import steering
 from flows.processes import log_writer, serve
 from flows.terminal import exit_code, say
 from sluice.errors import SluiceError
@@ -244,6 +245,9 @@ def doctor() -> None:
     from flows.overview import show_findings
 
     sys.exit(show_findings())
+
+
+app.add_typer(steering.commands)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from tasks.form import ServiceName, Words
 from tasks.history import publish_history
 from tasks.naming import name_decision
 from tasks.outcome import state_failure
+from tasks.rollout_handover import hand_over_approved
 from tasks.settings import environment_name
 
 ANSWERS = {"approve": "approved", "refuse": "refused"}
@@ -41,7 +42,8 @@ def approve(
         by: Your name, as it stays in the log of decisions.
         why: Your reason, in a sentence; it is shown beside the decision.
     """
-    load_service(service, environment_name())
+    config = load_service(service, environment_name())
     decided = decide_approval(service, version, ANSWERS[decision], by, why)
     publish_history(service)
+    hand_over_approved(config, decided)
     return decided

@@ -10,6 +10,7 @@ from tasks.history import publish_history
 from tasks.naming import name_promote
 from tasks.outcome import state_failure
 from tasks.registration import Registered, promote_candidate
+from tasks.rollout_commands import confirm_no_rollout
 from tasks.settings import environment_name
 
 
@@ -24,12 +25,14 @@ def promote(service: ServiceName) -> Registered:
     """Move the champion alias to the candidate that passed every gate, without asking traffic.
 
     A version that waits for a person's approval, or did not get it, is refused. It never runs
-    beside a release of the service: it waits for one for a minute at most.
+    beside a release of the service: it waits for one for a minute at most. While a rollout is under
+    way it is refused; `rollout-control` can promote now.
 
     Args:
         service: The service whose candidate is promoted.
     """
     load_service(service, environment_name())
+    confirm_no_rollout(service)
     with hold_release(service, PROMOTE_SECONDS):
         confirm_approval(service)
         promoted = promote_candidate(service)

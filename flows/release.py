@@ -20,6 +20,7 @@ from tasks.naming import name_release
 from tasks.outcome import end_skipped, state_failure
 from tasks.registration import Registered, register_candidate
 from tasks.release import LATEST, link_run, record_release
+from tasks.rollout_handover import hand_over
 from tasks.rows import divide_rows
 from tasks.serving import build_served_form, weigh_parity
 from tasks.settings import environment_name
@@ -70,4 +71,4 @@ def release(
             parity = pass_gate(weigh_parity(config, opened, parts, model, served), service, link)
             verdicts = (data, evaluation, bias, parity)
             kept = register_candidate(config, lease, opened, parts, model, served, verdicts)
-            return request_approval(config, kept)
+            return hand_over(config, request_approval(config, kept))

@@ -6,7 +6,8 @@ SluiceError
 │   ├── CandidateWorse
 │   ├── BiasFound
 │   ├── ServingDiffers
-│   └── EvidenceInsufficient
+│   ├── EvidenceInsufficient
+│   └── RolloutRolledBack
 ├── Refused
 │   ├── ConfigInvalid
 │   ├── ServiceUnknown
@@ -22,6 +23,8 @@ SluiceError
 │   ├── RequestInvalid
 │   ├── PromotionRefused
 │   ├── DecisionRefused
+│   ├── RolloutRefused
+│   ├── CommandRefused
 │   ├── ServiceBusy
 │   ├── ControlUnusable
 │   ├── DeploymentRefused
@@ -74,6 +77,10 @@ class ServingDiffers(GateFailed):
 
 class EvidenceInsufficient(GateFailed):
     """A gate could not tell: evidence is missing, too small, or could not be measured."""
+
+
+class RolloutRolledBack(GateFailed):
+    """Live traffic, or a person, took a candidate off; the champion has all traffic again."""
 
 
 class Refused(SluiceError):  # noqa: N818
@@ -134,6 +141,14 @@ class PromotionRefused(Refused):
 
 class DecisionRefused(Refused):
     """A decision came too late, a second time, or without a name and a reason."""
+
+
+class RolloutRefused(Refused):
+    """A rollout cannot begin, or something else may not be done while one is under way."""
+
+
+class CommandRefused(Refused):
+    """A command makes no sense where the rollout is, or says not who gave it and why."""
 
 
 class ServiceBusy(Refused):

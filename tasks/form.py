@@ -5,6 +5,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from sluice.config.loading import list_services
+from sluice.config.policy_file import list_policies
+from sluice.rollout.phases import Action
 
 
 def offer(choices: list[str]) -> dict[str, Any]:
@@ -22,3 +24,12 @@ ServiceOrAll = Annotated[str, Field(json_schema_extra={"enum": [ALL, *list_servi
 """A service, or all of them."""
 Words = Annotated[str, Field(min_length=1, pattern=r"\S")]
 """Text that may not be blank."""
+
+CandidateVersion = Annotated[int, Field(ge=-1)]
+"""A version of a service's model; -1 is the one that carries the alias `candidate`."""
+PolicyName = Annotated[str, Field(json_schema_extra=offer(["as configured", *list_policies()]))]
+"""A policy of a rollout, or the service's own."""
+ActionName = Annotated[str, Field(json_schema_extra=offer([item.value for item in Action]))]
+"""What a person may command a rollout."""
+ModelVersion = Annotated[int, Field(ge=1)]
+"""A version of a service's model."""

@@ -45,6 +45,21 @@ def name_decision() -> str:
     return " ".join(filter(None, (service, about, str(given["decision"]))))
 
 
+def name_rollout() -> str:
+    """Name a rollout by its service, the version on trial, and that it is continued."""
+    given = flow_run.parameters
+    service, version = given["service"], int(given.get("version", LATEST))
+    about = _name_candidate(service) if version == LATEST else f"v{version}"
+    return " ".join(filter(None, (service, about, "continued" if given.get("resume") else "")))
+
+
+def name_command() -> str:
+    """Name a command by its service, what is commanded and by whom."""
+    given = flow_run.parameters
+    about = f"v{given['version']}" if "version" in given else given.get("action", "")
+    return " ".join(filter(None, (given["service"], str(about), f"by {given['by']}")))
+
+
 def _name_candidate(service: str) -> str:
     try:
         found = open_registry(find_home()).find_alias(service, "candidate")

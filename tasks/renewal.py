@@ -23,21 +23,30 @@ class Renewal(threading.Thread):
     def __init__(self, control: Control, lease: Lease, log: Log) -> None:
         super().__init__(name=f"renewal of {lease.purpose} {lease.service}", daemon=True)
         self._control, self._lease, self._log = control, lease, log
+        self._pause = lease.ttl / SHARE
         self._ended = threading.Event()
 
     def run(self) -> None:
         """Renew at a third of the lease's time; say each renewal that failed."""
-        pause = self._lease.ttl / SHARE
+        pause = self._pause
         while not self._ended.wait(pause):
             try:
-                self._control.leases.renew(self._lease)
-                pause = self._lease.ttl / SHARE
+                self.renew()
+                pause = self._pause
             except LeaseLost as error:
-                self._log.error("%s; this run ends before it registers anything", error)
+                self._log.error("%s; this run changes nothing more", error)
                 return
             except SluiceError as error:
                 self._log.warning("the lease was not renewed: %s", error)
-                pause = min(AGAIN_SECONDS, self._lease.ttl / SHARE)
+                pause = min(AGAIN_SECONDS, self._pause)
+
+    def renew(self) -> None:
+        """Renew once.
+
+        Raises:
+            LeaseLost: another run has taken the lease.
+        """
+        self._control.leases.renew(self._lease)
 
     def end(self) -> None:
         """Stop renewing; the lease is no longer touched when this returns."""

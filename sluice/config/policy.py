@@ -11,6 +11,7 @@ from sluice.config.section import KeyInvalid, Section
 
 UNITS = {"s": 1, "min": 60, "h": 3600}
 Action = Literal["roll_back", "pause"]
+TIMES, STAGE_TIMES = ("block", "history", "soak"), ("min", "max")
 PassRule = Literal["error_margin", "latency_margin", "business", "disagreement"]
 
 
@@ -188,3 +189,20 @@ def hash_policy(policy: Policy) -> str:
     values = policy.model_dump(mode="json", exclude={"description"})
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_policy(policy: Policy) -> str:
+    """Give a policy as JSON text, durations with their unit, as `read_policy` takes it."""
+    values = policy.model_dump(mode="json")
+    for holder, keys in ((values, TIMES), *((stage, STAGE_TIMES) for stage in values["stages"])):
+        holder.update({key: f"{holder[key]} s" for key in keys})
+    return json.dumps(values)
+
+
+def read_policy(text: str) -> Policy:
+    """Read what `write_policy` wrote.
+
+    Raises:
+        ValidationError: it is something else.
+    """
+    return Policy.model_validate_json(text, strict=True)

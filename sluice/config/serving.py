@@ -1,7 +1,7 @@
 """The form in which a released model serves, and how the gateway keeps what it answered."""
 
 from pathlib import PurePath
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -76,6 +76,8 @@ class GatewayConfig(Section):
     limits: LimitsConfig = LimitsConfig()
     traffic_log: TrafficLogConfig = TrafficLogConfig()
     access_log: AccessLogConfig = AccessLogConfig()
+    replicas: tuple[Annotated[str, Field(pattern=r"^https?://[^/\s]+$")], ...] = ()
+    """Addresses of all replicas, for a rollout's controller; empty: the one at `port` here."""
 
     @model_validator(mode="after")
     def _body_fits_a_segment(self) -> "GatewayConfig":

@@ -105,15 +105,21 @@ class Facts:
 
 
 def write_arm(arm: Arm) -> dict[str, Any]:
-    """Give an arm's counts as plain values for a log."""
-    latencies = {str(bucket): requests for bucket, requests in arm.latencies.items()}
-    return {**asdict(arm), "latencies": latencies}
+    """Give an arm's counts as plain values for a log; what is no number is written as a word."""
+    latencies = {str(bucket): _write_number(n) for bucket, n in arm.latencies.items()}
+    plain = {item.name: getattr(arm, item.name) for item in fields(Arm) if item.name != "latencies"}
+    return {**{name: _write_number(n) for name, n in plain.items()}, "latencies": latencies}
 
 
 def read_arm(values: Mapping[str, Any]) -> Arm:
     """Build an arm's counts from a log's plain values."""
-    latencies = {int(bucket): requests for bucket, requests in values["latencies"].items()}
-    return Arm(**{**values, "latencies": latencies})
+    latencies = {int(bucket): float(n) for bucket, n in values["latencies"].items()}
+    plain = {name: float(n) for name, n in values.items() if name != "latencies"}
+    return Arm(latencies=latencies, **plain)
+
+
+def _write_number(number: float) -> float | str:
+    return number if isfinite(number) else str(number)
 
 
 def write_facts(facts: Facts) -> dict[str, Any]:

@@ -54,9 +54,7 @@ class Leases:
             LeaseLost: another holds it, or it was freed.
         """
         with self._database.transact("renewing a lease") as connection:
-            now = require_lease(connection, lease)
-            _swap(connection, now, now.renew())
-            return now.renew()
+            return renew_lease(connection, lease)
 
     def release(self, lease: Lease) -> bool:
         """Free the lease; False, and nothing changes, where it is no longer this holder's."""
@@ -89,6 +87,17 @@ def require_lease(connection: Connection, lease: Lease) -> Lease:
             f"it is at epoch {now.epoch}"
         )
     return now
+
+
+def renew_lease(connection: Connection, lease: Lease) -> Lease:
+    """Move a lease's counter on inside a transaction.
+
+    Raises:
+        LeaseLost: another holds it, or it was freed.
+    """
+    now = require_lease(connection, lease)
+    _swap(connection, now, now.renew())
+    return now.renew()
 
 
 def _swap(connection: Connection, seen: Lease, wanted: Lease) -> bool:

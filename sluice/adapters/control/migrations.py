@@ -20,20 +20,24 @@ IDENTITY = {
     "sqlite": "INTEGER PRIMARY KEY AUTOINCREMENT",
     "postgresql": "INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
 }
-FREEZE_DECISIONS = {
-    "sqlite": (
-        """CREATE TRIGGER decisions_never_change BEFORE UPDATE ON decisions
-        BEGIN SELECT RAISE(ABORT, 'decisions are only appended'); END""",
-        """CREATE TRIGGER decisions_never_go BEFORE DELETE ON decisions
-        BEGIN SELECT RAISE(ABORT, 'decisions are only appended'); END""",
-    ),
-    "postgresql": (
-        """CREATE FUNCTION keep_decisions() RETURNS trigger LANGUAGE plpgsql AS
-        $$ BEGIN RAISE EXCEPTION 'decisions are only appended'; END $$""",
-        """CREATE TRIGGER decisions_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON decisions
-        FOR EACH STATEMENT EXECUTE FUNCTION keep_decisions()""",
-    ),
-}
+
+
+def freeze_table(table: str) -> Mapping[str, tuple[str, ...]]:
+    """Give the triggers that let a table's rows only be appended, by dialect."""
+    return {
+        "sqlite": (
+            f"""CREATE TRIGGER {table}_never_change BEFORE UPDATE ON {table}
+        BEGIN SELECT RAISE(ABORT, '{table} are only appended'); END""",
+            f"""CREATE TRIGGER {table}_never_go BEFORE DELETE ON {table}
+        BEGIN SELECT RAISE(ABORT, '{table} are only appended'); END""",
+        ),
+        "postgresql": (
+            f"""CREATE FUNCTION keep_{table}() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION '{table} are only appended'; END $$""",
+            f"""CREATE TRIGGER {table}_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
+        FOR EACH STATEMENT EXECUTE FUNCTION keep_{table}()""",
+        ),
+    }
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ MIGRATIONS = (
             verdict_digest TEXT NOT NULL, answer TEXT NOT NULL, decided_by TEXT NOT NULL,
             why TEXT NOT NULL, at TEXT NOT NULL)""",
         ),
-        by_dialect=FREEZE_DECISIONS,
+        by_dialect=freeze_table("decisions"),
     ),
     Step(
         3,
@@ -98,6 +102,27 @@ MIGRATIONS = (
             candidate_concurrency INTEGER NOT NULL, epoch INTEGER NOT NULL,
             ttl DOUBLE PRECISION NOT NULL, renewal BIGINT NOT NULL)""",
         ),
+    ),
+    Step(
+        5,
+        "rollouts",
+        (
+            """CREATE TABLE rollouts (
+            service TEXT NOT NULL, number INTEGER NOT NULL, champion INTEGER NOT NULL,
+            candidate INTEGER NOT NULL, policy TEXT NOT NULL, policy_hash TEXT NOT NULL,
+            terms TEXT NOT NULL, salt TEXT NOT NULL, phase TEXT NOT NULL, state TEXT NOT NULL,
+            readings TEXT NOT NULL, tick INTEGER NOT NULL, opened TEXT NOT NULL,
+            ended TEXT NOT NULL, settled INTEGER NOT NULL, PRIMARY KEY (service, number))""",
+            "CREATE UNIQUE INDEX one_open_rollout ON rollouts (service) WHERE ended = ''",
+            """CREATE TABLE rollout_log (
+            service TEXT NOT NULL, number INTEGER NOT NULL, tick INTEGER NOT NULL,
+            at TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (service, number, tick))""",
+            """CREATE TABLE commands (
+            sequence {identity}, service TEXT NOT NULL, number INTEGER NOT NULL,
+            action TEXT NOT NULL, given_by TEXT NOT NULL, why TEXT NOT NULL, at TEXT NOT NULL,
+            answer TEXT NOT NULL, words TEXT NOT NULL)""",
+        ),
+        by_dialect=freeze_table("rollout_log"),
     ),
 )
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, and_, select
 
 from sluice.adapters.control.database import Database, insert_once
-from sluice.adapters.control.schema import ROUTES
+from sluice.adapters.control.schema import ROLLOUTS, ROUTES
 from sluice.control.route import Mode, Route
 from sluice.errors import RouteMoved
 
@@ -47,7 +47,7 @@ class Routes:
         if seen is not None and seen.service != wanted.service:
             raise ValueError(f"a route of {seen.service} cannot become one of {wanted.service}")
         with self._database.transact("changing a route") as connection:
-            return _swap(connection, seen, wanted)
+            return swap_route(connection, seen, wanted)
 
     def renew(self, route: Route) -> Route:
         """Move the counter on and give the route as it is then.
@@ -56,40 +56,69 @@ class Routes:
             RouteMoved: it is at another epoch than the caller's.
         """
         with self._database.transact("renewing a route") as connection:
-            now = _read(connection, route.service)
-            if now is None or now.epoch != route.epoch:
-                raise RouteMoved(_say_moved(route.service, route, now))
-            renewed = replace(now, renewal=now.renewal + 1)
-            _write(connection, now, renewed)
-            return renewed
+            return renew_route(connection, route.service, route.epoch)
 
     def follow_champion(self, service: str, version: int) -> Route:
         """Let the route name this champion; it is made where there is none.
 
-        With a candidate on trial nothing is changed: the rollout decides, and the caller sees in
-        what it is given that the champion is another. The same champion again changes nothing.
+        While a rollout is under way nothing is changed: it decides, and the caller sees in what it
+        is given that the champion is another. The same champion again changes nothing.
         """
         with self._database.transact("following the champion") as connection:
-            now = _read(connection, service)
+            now = read_route(connection, service)
             if now is None:
                 # Two that come at once: the second finds the first one's row.
                 insert_once(connection, ROUTES, _columns(Route(service, version, epoch=1)))
                 now = _require(connection, service)
-            if now.candidate is not None or now.champion == version:
+            if (
+                now.candidate is not None
+                or now.champion == version
+                or _is_held(connection, service)
+            ):
                 return now
-            return _swap(connection, now, now.follow(version))
+            return swap_route(connection, now, now.follow(version))
 
 
-def _swap(connection: Connection, seen: Route | None, wanted: Route) -> Route:
+def renew_route(connection: Connection, service: str, epoch: int) -> Route:
+    """Move a route's counter on inside a transaction.
+
+    Raises:
+        RouteMoved: it is at another epoch.
+    """
+    now = require_route(connection, service, epoch)
+    renewed = replace(now, renewal=now.renewal + 1)
+    _write(connection, now, renewed)
+    return renewed
+
+
+def require_route(connection: Connection, service: str, epoch: int) -> Route:
+    """Give a route inside a transaction, kept as it is until that ends.
+
+    Raises:
+        RouteMoved: it is at another epoch than the caller's, or there is none.
+    """
+    now = read_route(connection, service)
+    if now is None or now.epoch != epoch:
+        raise RouteMoved(_say_moved(service, epoch, now))
+    return now
+
+
+def swap_route(connection: Connection, seen: Route | None, wanted: Route) -> Route:
+    """Put a route in another's place inside a transaction; see `Routes.swap`.
+
+    Raises:
+        RouteMoved: it is at another epoch than was seen.
+    """
     if seen is None:
         first = replace(wanted, epoch=1, renewal=0)
         if insert_once(connection, ROUTES, _columns(first)):
             return first
-        raise RouteMoved(_say_moved(wanted.service, None, _read(connection, wanted.service)))
+        raise RouteMoved(_say_moved(wanted.service, None, read_route(connection, wanted.service)))
     moved = replace(wanted, epoch=seen.epoch + 1, renewal=0)
     if _write(connection, seen, moved):
         return moved
-    raise RouteMoved(_say_moved(wanted.service, seen, _read(connection, wanted.service)))
+    now = read_route(connection, wanted.service)
+    raise RouteMoved(_say_moved(wanted.service, seen.epoch, now))
 
 
 def _write(connection: Connection, seen: Route, wanted: Route) -> bool:
@@ -98,14 +127,15 @@ def _write(connection: Connection, seen: Route, wanted: Route) -> bool:
     return connection.execute(ROUTES.update().where(same).values(_columns(wanted))).rowcount == 1
 
 
-def _read(connection: Connection, service: str) -> Route | None:
+def read_route(connection: Connection, service: str) -> Route | None:
+    """Give a route inside a transaction, kept as it is until that ends."""
     wanted = select(ROUTES).where(ROUTES.c.service == service).with_for_update()
     row = connection.execute(wanted).mappings().first()
     return _build(row) if row else None
 
 
 def _require(connection: Connection, service: str) -> Route:
-    found = _read(connection, service)
+    found = read_route(connection, service)
     if found is None:
         raise RouteMoved(f"the route of {service} went away while it was read")
     return found
@@ -121,7 +151,13 @@ def _build(row: RowMapping) -> Route:
     return Route(**{**row, "stage_weights": weights, "mode": Mode(row["mode"])})
 
 
-def _say_moved(service: str, seen: Route | None, now: Route | None) -> str:
-    saw = f"epoch {seen.epoch} was seen" if seen else "no route was seen"
+def _is_held(connection: Connection, service: str) -> bool:
+    """Whether a rollout of the service is under way."""
+    held = and_(ROLLOUTS.c.service == service, ROLLOUTS.c.ended == "")
+    return connection.execute(select(ROLLOUTS.c.number).where(held)).first() is not None
+
+
+def _say_moved(service: str, seen: int | None, now: Route | None) -> str:
+    saw = "no route was seen" if seen is None else f"epoch {seen} was seen"
     found = f"it is at epoch {now.epoch}" if now else "there is none"
     return f"the route of {service} is another's: {saw}, {found}; next: read it again"

@@ -5,9 +5,11 @@ A SQLite file in the state folder, or Postgres where `SLUICE_CONTROL_URL` names 
 
 from sluice.adapters.control.approvals import Approvals
 from sluice.adapters.control.causes import Causes
+from sluice.adapters.control.commands import Commands
 from sluice.adapters.control.database import Database
 from sluice.adapters.control.leases import Leases
 from sluice.adapters.control.migrations import migrate
+from sluice.adapters.control.rollouts import Rollouts
 from sluice.adapters.control.routes import Routes
 from sluice.adapters.control.watermarks import Watermarks
 from sluice.home import Home
@@ -23,6 +25,8 @@ class Control:
         self.approvals = Approvals(database)
         self.watermarks = Watermarks(database)
         self.routes = Routes(database)
+        self.rollouts = Rollouts(database)
+        self.commands = Commands(database)
 
     def prepare(self) -> list[int]:
         """Make the store, or bring its schema up to date; give the steps that were missing.

@@ -39,3 +39,32 @@ def promote(store: Store, service: str) -> tuple[ModelVersionRef | None, ModelVe
     store.set_alias(service, CHAMPION, new.version)
     store.client().delete_registered_model_alias(service, CANDIDATE)
     return old, replace(new, aliases=(CHAMPION,))
+
+
+def make_champion(store: Store, service: str, version: int) -> ModelVersionRef | None:
+    """Make a version champion, and the champion before it previous; give that one.
+
+    It is no candidate any more. Asked again, it finishes what was half done.
+    """
+    old = store.find_alias(service, CHAMPION)
+    if old and old.version != version:
+        store.set_alias(service, PREVIOUS, old.version)
+    store.set_alias(service, CHAMPION, version)
+    drop_alias(store, service, CANDIDATE, version)
+    return store.find_alias(service, PREVIOUS)
+
+
+def take_back(store: Store, service: str, champion: int, candidate: int) -> None:
+    """Give the champion its alias back where the candidate has it, and the candidate none."""
+    now = store.find_alias(service, CHAMPION)
+    if now and now.version == candidate:
+        store.set_alias(service, CHAMPION, champion)
+    drop_alias(store, service, PREVIOUS, champion)
+    drop_alias(store, service, CANDIDATE, candidate)
+
+
+def drop_alias(store: Store, service: str, alias: str, version: int) -> None:
+    """Remove an alias from a version; nothing where another version carries it."""
+    found = store.find_alias(service, alias)
+    if found and found.version == version:
+        store.client().delete_registered_model_alias(service, alias)

@@ -5,7 +5,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sluice.adapters.registry.aliases import CHAMPION, choose_alias, promote
+from sluice.adapters.registry.aliases import (
+    CHAMPION,
+    PREVIOUS,
+    choose_alias,
+    drop_alias,
+    make_champion,
+    promote,
+    take_back,
+)
 from sluice.adapters.registry.faults import translate_faults
 from sluice.adapters.registry.model_file import MODEL_FILE
 from sluice.adapters.registry.onnx_model import SERVING_FOLDER
@@ -171,3 +179,30 @@ class Models:
         """
         with translate_faults(f"promoting the candidate of {service}"):
             return promote(self._store, service)
+
+    def make_champion(self, service: str, version: int) -> ModelVersionRef | None:
+        """Make a version champion, and the champion before it previous; give the previous one.
+
+        Raises:
+            RegistryUnavailable: the registry cannot be reached.
+        """
+        with translate_faults(f"making {service} v{version} champion"):
+            return make_champion(self._store, service, version)
+
+    def take_back(self, service: str, champion: int, candidate: int) -> None:
+        """Let a champion serve again where a candidate was to; that one keeps no alias.
+
+        Raises:
+            RegistryUnavailable: the registry cannot be reached.
+        """
+        with translate_faults(f"taking {service} v{candidate} back"):
+            take_back(self._store, service, champion, candidate)
+
+    def drop_previous(self, service: str, version: int) -> None:
+        """Remove the alias `previous` from a version; nothing where another one carries it.
+
+        Raises:
+            RegistryUnavailable: the registry cannot be reached.
+        """
+        with translate_faults(f"removing the previous version of {service}"):
+            drop_alias(self._store, service, PREVIOUS, version)

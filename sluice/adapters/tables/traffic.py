@@ -65,6 +65,22 @@ def append_records(uri: Path, rows: pa.Table, positions: Mapping[str, int], now:
         )
 
 
+def read_units(uri: Path, epoch: int) -> pa.Table | None:
+    """Give unit, arm and failure of each answer under one epoch; None where nothing is logged.
+
+    Raises:
+        DataUnavailable: the table cannot be reached.
+    """
+    import pyarrow.dataset as ds
+
+    with _reaching(uri):
+        table = _open_table(uri)
+        if table is None:
+            return None
+        columns = ["unit", "arm", "failed"]
+        return table.to_pyarrow_dataset().to_table(columns, filter=ds.field("epoch") == epoch)
+
+
 def prune_records(uri: Path, now: float, days: float, most_bytes: int) -> int:
     """Delete the hours that are too old or beyond the size, and give how many went.
 

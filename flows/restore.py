@@ -1,0 +1,37 @@
+"""Let any earlier version serve again."""
+
+from prefect import flow
+
+from sluice.config.loading import load_service
+from tasks.control import PROMOTE_SECONDS, hold_release
+from tasks.form import ModelVersion, ServiceName, Words
+from tasks.history import publish_history
+from tasks.naming import name_command
+from tasks.outcome import state_failure
+from tasks.rollout_commands import RESTORE, Answered, serve_version
+from tasks.settings import environment_name
+
+
+@flow(
+    name="restore",
+    flow_run_name=name_command,
+    persist_result=False,
+    result_serializer="json",
+)
+@state_failure
+def restore(service: ServiceName, *, version: ModelVersion, reason: Words, by: Words) -> Answered:
+    """Make an earlier version champion at once; no live traffic is asked.
+
+    It is refused while a rollout is under way, and for a version that did not pass its gates.
+
+    Args:
+        service: The service whose champion changes.
+        version: The version that is to serve; the page SERVICE-history has them all.
+        reason: Your reason, in a sentence; it stays on record.
+        by: Your name, as it stays on record.
+    """
+    load_service(service, environment_name())
+    with hold_release(service, PROMOTE_SECONDS):
+        done = serve_version(service, version, RESTORE, reason, by)
+        publish_history(service)
+        return done

@@ -1,0 +1,1 @@
+"""A gateway's replicas, asked over HTTP."""

@@ -1,0 +1,135 @@
+"""What the replicas of a gateway tell, made into the facts of one tick."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from math import inf, isnan
+from typing import Any
+
+from sluice.rollout.counters import CountersBroken, Reading, take_block
+from sluice.rollout.facts import Arm, Facts
+from sluice.rollout.scraping import build_readings
+
+Reply = Mapping[str, Any] | str
+"""What a replica answered, as plain values; or in words why it did not."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One look at all replicas: the facts, and every worker's counters to count the next from."""
+
+    facts: Facts
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+    loaded: bool = False
+    """Whether each replica that answered has the candidate, proved on its fixed rows at load."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is looked for: a service's two versions under one epoch of its route.
+
+    At full traffic the candidate is the champion of the route (`alone`), and counted as such.
+    """
+
+    service: str
+    champion: int
+    candidate: int
+    epoch: int
+    alone: bool = False
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one replica told about the service; readings are those of the epoch it serves under."""
+
+    epoch: int
+    readings: Mapping[str, Reading]
+    tripped: bool
+    alarm: float
+    loaded: bool
+
+
+def sight(replies: Mapping[str, Reply], wanted: Wanted, before: Mapping[str, Reading]) -> Sighting:
+    """Make facts of the replicas' replies, by replica; `before` are the readings of the last look.
+
+    More than half of the replicas must have answered. What one did that was away comes with its
+    next answer. Readings that cannot be right are not counted from.
+    """
+    told: dict[str, Told] = {}
+    away: dict[str, str] = {}
+    for name, reply in replies.items():
+        found = _read_reply(reply, wanted)
+        if isinstance(found, Told):
+            told[name] = found
+        else:
+            away[name] = found
+    epoch = min((item.epoch for item in told.values()), default=0)
+    seen = Facts(
+        epoch=epoch,
+        missing="; ".join(f"{name}: {why}" for name, why in away.items()),
+        tripped=any(item.tripped for item in told.values()),
+        champion_alarm=max((item.alarm for item in told.values()), default=-inf),
+    )
+    if 2 * len(told) <= len(replies):
+        few = f"{len(told)} of {len(replies)} replicas answer: {seen.missing or 'none is named'}"
+        return Sighting(replace(seen, epoch=0, missing=few), before)
+    if epoch != wanted.epoch:  # some still serve by an older route: no count is of this one alone
+        lag = f"not every replica has followed: epoch {epoch}, the rollout is at {wanted.epoch}"
+        return Sighting(replace(seen, missing=lag), before)
+    now = {f"{name}/{life}": it for name, one in told.items() for life, it in one.readings.items()}
+    loaded = all(item.loaded for item in told.values())
+    return replace(_count(seen, now, before), loaded=loaded)
+
+
+def _count(seen: Facts, now: Mapping[str, Reading], before: Mapping[str, Reading]) -> Sighting:
+    try:
+        candidate, champion = take_block(before, now)
+    except CountersBroken as error:
+        return Sighting(replace(seen, missing=str(error)), now)
+    facts = replace(seen, candidate=candidate, champion=champion)
+    if candidate.fault or champion.fault:
+        return Sighting(facts, before)
+    return Sighting(facts, {**before, **now})
+
+
+def _read_reply(reply: Reply, wanted: Wanted) -> Told | str:
+    """Read what a replica told; in words why nothing can be made of it."""
+    if isinstance(reply, str):
+        return reply
+    try:
+        route = reply["services"].get(wanted.service)
+        if route is None:
+            return f"has no route of {wanted.service} yet"
+        epoch = int(route["epoch"])
+        readings = build_readings(reply["lives"], wanted.service, epoch)
+        if wanted.alone:
+            readings = {name: _turn(item) for name, item in readings.items()}
+        loaded = route["candidate"] == wanted.candidate
+        tripped, alarm = _has_tripped(reply, wanted), _find_alarm(reply, wanted)
+        return Told(epoch, readings, tripped, alarm, loaded)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        return f"its counters cannot be read: {type(error).__name__}: {error}"
+
+
+def _turn(reading: Reading) -> Reading:
+    """Give the counts of who serves alone as the candidate's."""
+    return Reading(reading.started, reading.champion, Arm())
+
+
+def _find_circuits(
+    reply: Mapping[str, Any], service: str, version: int, arm: str
+) -> list[Mapping[str, Any]]:
+    key = (service, version, arm)
+    told = reply["breakers"]
+    return [item for item in told if (item["service"], item["version"], item["arm"]) == key]
+
+
+def _has_tripped(reply: Mapping[str, Any], wanted: Wanted) -> bool:
+    found = _find_circuits(reply, wanted.service, wanted.candidate, "candidate")
+    return any(bool(circuit["open"]) for circuit in found)
+
+
+def _find_alarm(reply: Mapping[str, Any], wanted: Wanted) -> float:
+    """Give the champion's breaker evidence; one that is no number alarms."""
+    found = _find_circuits(reply, wanted.service, wanted.champion, "champion")
+    values = [float(circuit["log_evidence"]) for circuit in found]
+    return max((inf if isnan(value) else value for value in values), default=-inf)

@@ -1,0 +1,41 @@
+"""What a rollout can expect to prove at the traffic that was seen, said before it begins."""
+
+import numpy as np
+from prefect import get_run_logger
+
+from sluice.config.policy import Policy
+from sluice.rollout.simulation.feasibility import POWER, pass_equal_arms
+from sluice.rollout.simulation.traffic import Traffic
+from tasks.rollout_opening import Seen
+
+SEED = 1
+RUNS = 60
+"""Simulated rollouts: enough to tell a stage that can conclude from one that cannot."""
+
+
+def foretell(policy: Policy, seen: Seen) -> tuple[str, ...]:
+    """Say which stages can conclude; a rollout that cannot goes on, and holds where it cannot."""
+    notes = _weigh(policy, seen)
+    for note in notes:
+        get_run_logger().info(note)
+    return notes
+
+
+def _weigh(policy: Policy, seen: Seen) -> tuple[str, ...]:
+    if seen.rate <= 0:
+        why = f" ({seen.missing})" if seen.missing else ""
+        return (f"No traffic was seen before the start{why}: a stage holds until there is some.",)
+    said = [f"Traffic before the start: {seen.rate:,.1f} requests/s, {seen.errors:.2%} errors."]
+    traffic = Traffic(rate=seen.rate, errors=seen.errors, signals=None)
+    passed = pass_equal_arms(policy, traffic, (RUNS, SEED)).passed
+    for stage, seconds in zip(policy.stages, passed, strict=True):
+        share = float(np.mean(~np.isnan(seconds)))
+        if share < POWER:
+            said.append(
+                f"{stage.name}: a candidate that equals the champion passes by max in {share:.0%} "
+                f"(wanted {POWER:.0%}); next: `sluice feasible SERVICE --rps {seen.rate:.0f}` "
+                "says what would be enough"
+            )
+    if len(said) == 1:
+        said.append("Every stage can conclude at this traffic.")
+    return tuple(said)

@@ -1,0 +1,157 @@
+"""A rollout told to people: its page, events and log lines, none of which ever holds up a tick."""
+
+import contextvars
+import queue
+import re
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+
+from prefect import get_run_logger
+from prefect.artifacts import create_markdown_artifact
+
+from sluice.adapters.control.store import Control
+from sluice.report.rollout import Line, write_page
+from sluice.rollout.course import Course
+from sluice.rollout.log import Record
+from sluice.rollout.phases import Decision, Phase, Verb
+from tasks.events import tell_world
+
+QUIET_SECONDS = 60.0
+DRAIN_SECONDS = 30.0
+EVENTS = {
+    Verb.BEGIN: "rollout.started",
+    Verb.GO_ON: "rollout.advanced",
+    Verb.PAUSE: "rollout.paused",
+    Verb.FREEZE: "rollout.frozen",
+    Verb.THAW: "rollout.thawed",
+    Verb.ROLL_BACK: "rollout.rolling-back",
+    Verb.OBEY: "rollout.commanded",
+    Verb.REFUSE: "rollout.command-refused",
+}
+ENDINGS = {
+    Phase.DONE: "rollout.promoted",
+    Phase.ROLLED_BACK: "rollout.rolled-back",
+    Phase.ABORTED: "rollout.aborted",
+}
+HELD = "rollout.held"
+
+
+class Narrator(threading.Thread):
+    """Does what may wait for the orchestration server, in its order, beside the ticks."""
+
+    def __init__(self) -> None:
+        super().__init__(name="narrator", daemon=True)
+        self._context = contextvars.copy_context()
+        self._jobs: queue.Queue[Callable[[], object] | None] = queue.Queue()
+        self._log = get_run_logger()
+
+    def run(self) -> None:
+        """Do one thing after another; what fails is said and left out."""
+        while (job := self._jobs.get()) is not None:
+            try:
+                self._context.run(job)
+            except Exception as error:  # the server is away: the control store has it all
+                self._log.warning("not shown: %s: %s", type(error).__name__, error)
+
+    def add(self, job: Callable[[], object]) -> None:
+        """Put something at the end of the queue."""
+        self._jobs.put(job)
+
+    def end(self) -> None:
+        """Wait for what is queued, half a minute at most."""
+        self._jobs.put(None)
+        self.join(DRAIN_SECONDS)
+
+
+class Pages:
+    """What one rollout shows of itself."""
+
+    def __init__(self, control: Control, course: Course, notes: tuple[str, ...] = ()) -> None:
+        self._log = get_run_logger()
+        self._narrator = Narrator()
+        self._narrator.start()
+        self._notes = notes
+        self._lines = _read_lines(control, course)
+        self._told, self._words = 0.0, ""
+
+    def show(self, course: Course, decision: Decision, record: Record) -> None:
+        """Show a step: a page and an event where something changed, else a line now and then."""
+        late = _is_late(course, decision)
+        if decision.verb is Verb.HOLD and not late:
+            self._say(course, decision, only_now_and_then=True)
+            return
+        self._say(course, decision)
+        now = datetime.now(UTC).strftime("%m-%d %H:%M:%S")
+        self._lines.append(Line(now, decision.verb.value, decision.reason))
+        self._publish(course, decision)
+        for event in name_events(course, decision, late):
+            payload = {
+                "version": course.candidate,
+                "champion": course.champion,
+                "rollout": course.number,
+                "tick": record["tick"],
+                "phase": course.state.phase.value,
+                "stage": record["stage"],
+                "weight": record["weight"],
+                "reason": decision.reason,
+                "rule": decision.rule,
+            }
+            self._narrator.add(partial(tell_world, course.service, event, payload))
+
+    def end(self) -> None:
+        """Wait for what is still to be shown, half a minute at most."""
+        self._narrator.end()
+
+    def _publish(self, course: Course, decision: Decision) -> None:
+        page = write_page(course, tuple(self._lines), self._notes)
+        words = f"v{course.candidate}: {decision.verb}: {decision.reason}"
+        key = f"{course.service}-rollout"
+        self._narrator.add(
+            lambda: create_markdown_artifact(key=key, markdown=page, description=words)
+        )
+
+    def _say(self, course: Course, decision: Decision, only_now_and_then: bool = False) -> None:
+        now, kind = time.monotonic(), re.sub(r"[\d.,]+", "#", decision.reason)
+        if only_now_and_then and kind == self._words and now - self._told < QUIET_SECONDS:
+            return
+        self._told, self._words = now, kind
+        state = course.state
+        told = (course.service, course.candidate, state.phase, state.weight(course.policy))
+        self._log.info(
+            "%s v%d, %s at %.0f%%: %s: %s",
+            *told[:3],
+            100 * told[3],
+            decision.verb,
+            decision.reason,
+        )
+
+
+def name_events(course: Course, decision: Decision, late: bool) -> list[str]:
+    """Give the events of a step; a command that ends the rollout is two."""
+    found = [EVENTS[decision.verb]] if decision.verb in EVENTS else []
+    found += [HELD] if late else []
+    found += [ENDINGS[course.state.phase]] if course.state.phase in ENDINGS else []
+    return found
+
+
+def _is_late(course: Course, decision: Decision) -> bool:
+    """Whether a stage just reached its `max` without an end: a person is asked."""
+    state, policy = course.state, course.policy
+    if decision.verb is not Verb.HOLD or state.phase is not Phase.HOLDING or state.unseen:
+        return False
+    return state.seen.blocks == policy.count_blocks(policy.stages[state.stage].max)
+
+
+def _read_lines(control: Control, course: Course) -> list[Line]:
+    """Give the decisions so far, of a rollout that another controller began."""
+    if course.tick == 1:
+        return []
+    log = control.rollouts.read_log(course.service, course.number)[1:]
+    return [
+        Line(at.strftime("%m-%d %H:%M:%S"), item["decision"], item["reason"])
+        for at, item in log
+        if item["decision"] != Verb.HOLD
+    ]

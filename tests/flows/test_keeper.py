@@ -1,0 +1,157 @@
+"""The keeper: what it adopts, finishes and continues, and what it says is live."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rollout_support import LAPTOP
+from sluice.adapters.control.rollouts import CONTROLLER, Opening, Tick
+from sluice.adapters.control.store import Control, open_control
+from sluice.adapters.registry.client import Registry, open_registry
+from sluice.config.rollout import RouteConfig
+from sluice.control.lease import Lease
+from sluice.home import Home
+from sluice.rollout.course import Course
+from sluice.rollout.facts import Facts
+from sluice.rollout.log import Derived, write_step
+from sluice.rollout.machine import step
+from sluice.rollout.phases import Action, Command
+from support import artifacts_of
+
+pytestmark = pytest.mark.slow
+
+SERVICE = "employment"
+PASSED = {"sluice.verdict.data": "pass", "sluice.data.version": "1"}
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def home(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    with pytest.MonkeyPatch.context() as patch:
+        root: Path = tmp_path_factory.mktemp("kept")
+        patch.setenv("SLUICE_HOME", str(root))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield Home(root)
+
+
+@pytest.fixture(scope="module")
+def registry(home: Home) -> Registry:
+    """A registry with three versions, of which v1 is champion and v2 the candidate."""
+    from sklearn.linear_model import LogisticRegression
+
+    registry = open_registry(home)
+    registry.prepare()
+    rows = pd.DataFrame({"age": np.arange(40)})
+    pipeline = LogisticRegression().fit(rows, rows["age"] > 20)
+    for _ in range(3):
+        run = registry.start_run(SERVICE, "a release", {})
+        example = rows.head(2)
+        registry.register_model(run, SERVICE, pipeline, example, pipeline.predict(example), PASSED)
+    return registry
+
+
+@pytest.fixture
+def control(home: Home, registry: Registry) -> Control:
+    control = open_control(home)
+    control.prepare()
+    registry.store.set_alias(SERVICE, "champion", 1)
+    registry.store.set_alias(SERVICE, "candidate", 2)
+    control.routes.follow_champion(SERVICE, 1)
+    return control
+
+
+def keep() -> Any:
+    from flows.keeper import keeper
+
+    return keeper(SERVICE, return_state=True)
+
+
+def begin(control: Control) -> tuple[Lease, Course]:
+    """Open a rollout and give its first tick; its controller then renews no more."""
+    lease = control.leases.acquire(SERVICE, CONTROLLER, "a controller", 1.0)
+    terms = RouteConfig(lease_ttl=1.0)
+    course = control.rollouts.open(lease, Opening(SERVICE, 1, 2, LAPTOP, terms, "salt"), NOW)
+    return lease, advance(control, lease, course)
+
+
+def advance(control: Control, lease: Lease, course: Course, action: Action | None = None) -> Course:
+    command = Command(action, "Ada", "a test") if action else None
+    facts = Facts(epoch=course.state.epoch)
+    state, decision = step(course.state, facts, command, LAPTOP)
+    record = write_step(course.tick, facts, command, Derived(state, decision), LAPTOP)
+    tick = Tick(replace(course, state=state), record, decision)
+    return control.rollouts.write(lease, course, tick, NOW)
+
+
+def test_an_alias_that_was_moved_by_hand_is_adopted_and_put_on_record(
+    control: Control, registry: Registry
+) -> None:
+    registry.store.set_alias(SERVICE, "champion", 3)
+    state = keep()
+    assert "v3 is champion, the alias was moved from v1" in state.message
+    route = control.routes.find(SERVICE)
+    assert route is not None
+    assert route.champion == 3
+    done = control.commands.list_commands(SERVICE)[-1]
+    assert (done.action, done.by, done.words) == ("adopt", "the registry", "v3 is champion")
+    assert "| employment | v3 |" in artifacts_of(state)["rollouts"].data
+
+
+def test_with_nothing_to_do_it_says_so_and_shows_what_is_live(control: Control) -> None:
+    state = keep()
+    assert (state.name, state.message) == ("Skipped", "everything is as it should be")
+    assert "| employment | v1 |" in artifacts_of(state)["rollouts"].data
+
+
+def test_beside_a_rollout_a_moved_alias_is_a_conflict_and_moves_nothing(
+    control: Control, registry: Registry
+) -> None:
+    lease, course = begin(control)
+    registry.store.set_alias(SERVICE, "champion", 3)
+    page = artifacts_of(keep())["rollouts"].data
+    assert "conflict: the alias champion names v3, the rollout decides" in page
+    assert "gone: the champion serves alone" in page
+    route = control.routes.find(SERVICE)
+    assert route is not None
+    assert (route.champion, route.candidate) == (1, 2)
+    registry.store.set_alias(SERVICE, "champion", 1)
+    advance(control, lease, course, Action.ABORT)
+
+
+def test_aliases_that_do_not_follow_an_end_are_brought_there(
+    control: Control, registry: Registry
+) -> None:
+    lease, course = begin(control)
+    course = advance(control, lease, course, Action.ROLL_BACK)
+    advance(control, lease, course)
+    assert [item.number for item in control.rollouts.list_unsettled()]
+    assert "aliases follow rollout" in keep().message
+    assert control.rollouts.list_unsettled() == []
+    assert registry.find_alias(SERVICE, "candidate") is None
+
+
+def test_a_controller_that_is_gone_is_started_again(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect.client.orchestration import get_client
+
+    from stack_support import deploy, find_runs, remove_all
+
+    deploy()
+    lease, course = begin(control)
+    try:
+        assert "a controller for v2 was started" in keep().message
+        assert "a controller for v2 was started" in keep().message  # the same run, once in a while
+        with get_client(sync_client=True) as client:
+            found = client.read_deployment_by_name("rollout/rollout")
+        [run] = find_runs(found)
+        assert run.parameters == {"service": SERVICE, "version": 2, "resume": True}
+    finally:
+        remove_all()
+        advance(control, lease, course, Action.ABORT)

@@ -1,0 +1,357 @@
+"""Whole rollouts through the real flow, store, registry and server, on counts over real HTTP."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from replica_support import TrafficReplica
+from sluice.adapters.control.store import Control, open_control
+from sluice.adapters.registry.client import Registry, open_registry
+from sluice.config.loading import load_service
+from sluice.config.policy_file import load_policy
+from sluice.config.rollout import RolloutConfig, RouteConfig
+from sluice.config.service import ServiceConfig
+from sluice.home import Home
+from sluice.rollout.log import derive
+
+pytestmark = pytest.mark.slow
+
+SERVICE = "employment"
+PASSED = {"sluice.verdict.data": "pass", "sluice.release": "r", "sluice.data.version": "1"}
+POLICY = """
+policy: quick
+block: 0.2 s
+history: 1 s
+pass_alpha: 0.05
+rules:
+  error_margin: {margin: 0.05}
+stages:
+  - {name: shadow, weight: 0.0, min: 0.6 s, max: 60 s, passes: [error_margin, disagreement]}
+  - {name: canary, weight: 0.25, min: 0.6 s, max: 60 s, passes: [error_margin]}
+  - {name: half, weight: 0.50, min: 0.6 s, max: 60 s, passes: [error_margin]}
+soak: 0.6 s
+"""
+WAIT_SECONDS = 120.0
+
+
+@pytest.fixture(scope="module")
+def home(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    with pytest.MonkeyPatch.context() as patch:
+        root: Path = tmp_path_factory.mktemp("rolled")
+        patch.setenv("SLUICE_HOME", str(root))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setattr("tasks.rollout_opening.WATCH_SECONDS", 1.0)
+        yield Home(root)
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> str:
+    file: Path = tmp_path_factory.mktemp("policies") / "quick.yaml"
+    file.write_text(POLICY.lstrip())
+    return str(file)
+
+
+@pytest.fixture(scope="module")
+def registry(home: Home) -> Registry:
+    """A registry with four versions that passed their gates; v1 is champion."""
+    from sklearn.linear_model import LogisticRegression
+
+    registry = open_registry(home)
+    registry.prepare()
+    rows = pd.DataFrame({"age": np.arange(40)})
+    pipeline = LogisticRegression().fit(rows, rows["age"] > 20)
+    for _ in range(4):
+        run = registry.start_run(SERVICE, "a release", {})
+        answers = pipeline.predict(rows.head(2))
+        registry.register_model(run, SERVICE, pipeline, rows.head(2), answers, PASSED)
+    return registry
+
+
+@pytest.fixture
+def control(home: Home) -> Control:
+    control = open_control(home)
+    control.prepare()
+    return control
+
+
+@pytest.fixture
+def replica(
+    control: Control, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[TrafficReplica]:
+    """One replica, v1 the champion, v2 the candidate, and no rollout."""
+    store = registry.store
+    store.set_alias(SERVICE, "champion", 1)
+    store.set_alias(SERVICE, "candidate", 2)
+    registry.drop_previous(SERVICE, 1)
+    control.routes.follow_champion(SERVICE, 1)
+    config = configure()
+    for flow in ("rollout", "rollout_control", "rollback", "restore"):
+        monkeypatch.setattr(f"flows.{flow}.load_service", lambda *_: config)
+    with TrafficReplica(control, SERVICE) as replica:
+        monkeypatch.setenv("SLUICE_GATEWAY_URLS", replica.address)
+        yield replica
+
+
+def configure(**changes: Any) -> ServiceConfig:
+    route = RouteConfig(assign_by="request", lease_ttl=6.0)
+    config = load_service(SERVICE, "development")
+    return config.model_copy(update={"rollout": RolloutConfig(route=route, **changes)})
+
+
+def roll(policy: str, **given: Any) -> Any:
+    from flows.rollout import rollout
+
+    return rollout(SERVICE, policy=policy, return_state=True, **given)
+
+
+def steer(action: str, why: str = "a test") -> Any:
+    from flows.rollout_control import rollout_control
+
+    return rollout_control(SERVICE, action=action, reason=why, by="Ada", return_state=True)
+
+
+def aliases(registry: Registry) -> dict[str, int]:
+    names = ("champion", "candidate", "previous")
+    found = {name: registry.find_alias(SERVICE, name) for name in names}
+    return {name: item.version for name, item in found.items() if item}
+
+
+def last_log(control: Control) -> list[dict[str, Any]]:
+    course = control.rollouts.list_rollouts(SERVICE)[-1]
+    return [record for _, record in control.rollouts.read_log(SERVICE, course.number)]
+
+
+def newest_page() -> str:
+    """Give the page of the rollout as it was published last."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+    from prefect.client.schemas.sorting import ArtifactSort
+
+    wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[f"{SERVICE}-rollout"]))
+    with get_client(sync_client=True) as client:
+        order = ArtifactSort.CREATED_DESC
+        return str(client.read_artifacts(artifact_filter=wanted, sort=order, limit=1)[0].data)
+
+
+def await_course(control: Control, question: Callable[[Any], bool]) -> Any:
+    """Wait until the open rollout is as asked."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        course = control.rollouts.find_open(SERVICE)
+        if course and question(course):
+            return course
+        time.sleep(0.05)
+    raise AssertionError(f"still {course.state if course else 'no rollout'}")
+
+
+class Beside:
+    """A rollout that runs while the test does something else."""
+
+    def __init__(self, policy: str, **given: Any) -> None:
+        self.state: Any = None
+        self._thread = threading.Thread(target=self._run, args=(policy, given))
+        self._thread.start()
+
+    def _run(self, policy: str, given: dict[str, Any]) -> None:
+        self.state = roll(policy, **given)
+
+    def end(self) -> Any:
+        self._thread.join(WAIT_SECONDS)
+        assert self.state is not None
+        return self.state
+
+
+def test_a_healthy_candidate_serves_in_the_end(
+    replica: TrafficReplica, policy: str, control: Control, registry: Registry
+) -> None:
+    state = roll(policy)
+    assert state.is_completed(), state.message
+    assert state.result().phase == "done"
+    assert aliases(registry) == {"champion": 2, "previous": 1}
+    route = control.routes.find(SERVICE)
+    assert route is not None
+    assert (route.champion, route.candidate) == (2, None)
+    assert replica.weights == [0.0, 0.25, 0.5, 0.0]
+    records = last_log(control)
+    assert records[0]["before"]
+    derived = list(derive(records, load_policy(policy)))
+    assert derived[-1].state.phase.value == "done"
+    page = newest_page()
+    assert "| **done** | half | 100% |" in page
+    assert "half: proved within its limits" in page
+    assert control.rollouts.list_unsettled() == []
+
+
+def test_a_bad_candidate_is_rolled_back_and_loses_its_alias(
+    replica: TrafficReplica, policy: str, control: Control, registry: Registry
+) -> None:
+    replica.behave(errors={2: 0.3})
+    state = roll(policy)
+    assert state.is_failed()
+    assert state.message.startswith("RolloutRolledBack: error_")
+    assert aliases(registry) == {"champion": 1}
+    route = control.routes.find(SERVICE)
+    assert route is not None
+    assert (route.champion, route.candidate) == (1, None)
+    assert last_log(control)[-1]["phase"] == "rolled back"
+
+
+def test_one_that_turns_bad_in_the_soak_is_rolled_back_too(
+    replica: TrafficReplica, policy: str, control: Control, registry: Registry
+) -> None:
+    long = Path(policy).with_name("long.yaml")
+    text = POLICY.lstrip().replace("policy: quick", "policy: long")
+    long.write_text(text.replace("soak: 0.6 s", "soak: 60 s"))
+    beside = Beside(str(long))
+    await_course(control, lambda course: course.state.phase.value == "soak")
+    replica.behave(errors={2: 0.5})
+    state = beside.end()
+    assert state.message.startswith("RolloutRolledBack: error_rate: beyond its frozen limit")
+    assert aliases(registry) == {"champion": 1}
+
+
+def test_a_person_rolls_back(
+    replica: TrafficReplica, policy: str, control: Control, registry: Registry
+) -> None:
+    from flows.rollback import rollback
+
+    replica.behave(rate=20.0)
+    beside = Beside(policy)
+    await_course(control, lambda course: course.state.phase.value == "shadow")
+    done = rollback(SERVICE, reason="complaints", by="Ada", return_state=True)
+    assert done.result().words == "roll back (Ada: complaints)"
+    assert beside.end().message.startswith("RolloutRolledBack: roll back (Ada: complaints)")
+    commands = control.commands.list_commands(SERVICE)
+    assert (commands[-1].action, commands[-1].by, commands[-1].answer) == (
+        "roll back",
+        "Ada",
+        "obey",
+    )
+
+
+def test_commands_are_obeyed_where_they_make_sense_and_refused_elsewhere(
+    replica: TrafficReplica, policy: str, control: Control
+) -> None:
+    replica.behave(rate=20.0)
+    beside = Beside(policy)
+    await_course(control, lambda course: course.state.phase.value == "shadow")
+    refused = steer("resume")
+    assert refused.message == (
+        "CommandRefused: resume: the rollout is shadow; allowed where it is paused"
+    )
+    assert steer("pause").is_completed()
+    assert steer("sleep").message.startswith("CommandRefused: found 'sleep'; allowed: pause")
+    paused = await_course(control, lambda course: course.state.phase.value == "paused")
+    await_course(control, lambda course: course.tick >= paused.tick + 3)  # it goes on testing
+    assert steer("skip").is_completed()
+    await_course(control, lambda course: course.state.stage == 1)
+    assert steer("abort", "enough seen").is_completed()
+    assert beside.end().result().phase == "aborted"
+    assert steer("pause").message.startswith("CommandRefused: pause: no rollout of employment")
+
+
+def test_what_cannot_be_seen_holds_with_its_reason_and_lets_the_lease_lapse(
+    replica: TrafficReplica, policy: str, control: Control
+) -> None:
+    beside = Beside(policy)
+    await_course(control, lambda course: course.state.phase.value == "shadow")
+    for trouble, reason in (
+        ({"status": 500}, "/v1/counters answers 500"),
+        ({"status": 200, "broken": "nan"}, "requests is nan"),
+        ({"broken": ""}, ""),
+        ({"rate": 0.0}, ""),
+    ):
+        replica.behave(**trouble)
+        if reason:
+            held = await_course(control, lambda course, why=reason: why in course.state.reason)
+            assert held.state.phase.value == "holding"
+            await_course(control, lambda course: not course.state.renews)
+        else:
+            await_course(control, lambda course: course.state.renews)
+    stage = await_course(control, lambda course: True).state.stage
+    assert steer("abort").is_completed()
+    assert beside.end().result().phase == "aborted"
+    assert stage in {0, 1, 2}
+
+
+def test_an_incident_of_both_arms_freezes_and_blames_nobody(
+    replica: TrafficReplica, policy: str, control: Control
+) -> None:
+    replica.behave(rate=200.0)
+    beside = Beside(policy)
+    await_course(control, lambda course: course.state.phase.value == "shadow")
+    replica.behave(tripped=True, alarm=12.0)
+    await_course(control, lambda course: course.state.phase.value == "frozen")
+    replica.behave(tripped=False, alarm=-3.0)
+    await_course(control, lambda course: course.state.phase.value != "frozen")
+    replica.behave(rate=4000.0)
+    assert beside.end().result().phase == "done"
+
+
+def test_a_rollout_that_lost_its_controller_goes_on_from_its_last_tick(
+    replica: TrafficReplica, policy: str, control: Control, registry: Registry
+) -> None:
+    replica.behave(rate=20.0)
+    beside = Beside(policy)
+    course = await_course(control, lambda course: course.tick > 3)
+    while not control.leases.take(control.leases.find(SERVICE, "rollout"), "nobody", 1.0):
+        pass
+    assert beside.end().message.startswith("LeaseLost: the lease rollout of employment")
+    left = control.rollouts.find_open(SERVICE)
+    assert left is not None
+    assert left.tick >= course.tick
+    replica.behave(rate=4000.0)
+    state = roll(policy, resume=True)
+    assert state.result().number == left.number
+    assert aliases(registry) == {"champion": 2, "previous": 1}
+    ticks = [record["tick"] for record in last_log(control)]
+    assert ticks == list(range(len(ticks)))
+    assert list(derive(last_log(control), load_policy(policy)))
+
+
+def test_a_second_one_waits_or_replaces(
+    replica: TrafficReplica,
+    policy: str,
+    control: Control,
+    registry: Registry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    replica.behave(rate=20.0)
+    first = Beside(policy)
+    await_course(control, lambda course: course.state.phase.value == "shadow")
+    registry.store.set_alias(SERVICE, "candidate", 3)
+    monkeypatch.setattr("flows.rollout.load_service", lambda *_: configure(second="replace"))
+    second = Beside(policy, version=3)
+    assert first.end().result().phase == "aborted"
+    await_course(control, lambda course: course.candidate == 3)
+    replica.behave(rate=4000.0)
+    assert second.end().result().version == 3
+    assert aliases(registry) == {"champion": 3, "previous": 1}
+
+
+def test_restore_and_rollback_move_alias_and_route_and_keep_who_and_why(
+    replica: TrafficReplica, control: Control, registry: Registry
+) -> None:
+    from flows.restore import restore
+    from flows.rollback import rollback
+
+    words = {"reason": "a test", "by": "Ada"}
+    assert restore(SERVICE, version=4, **words, return_state=True).is_completed()
+    assert aliases(registry) == {"champion": 4, "candidate": 2, "previous": 1}
+    assert rollback(SERVICE, **words, return_state=True).result().words == "v1 is champion"
+    assert aliases(registry) == {"champion": 1, "candidate": 2}
+    none = rollback(SERVICE, **words, return_state=True)
+    assert "has no previous version; next: `sluice restore" in none.message
+    unknown = restore(SERVICE, version=99, **words, return_state=True)
+    assert unknown.message == "RolloutRefused: employment has no v99"
+    route = control.routes.find(SERVICE)
+    assert route is not None
+    assert route.champion == 1
+    done = [(item.action, item.by) for item in control.commands.list_commands(SERVICE)][-2:]
+    assert done == [("restore", "Ada"), ("rollback", "Ada")]

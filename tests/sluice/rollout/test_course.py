@@ -1,0 +1,60 @@
+"""The route that follows from a rollout's state."""
+
+from dataclasses import replace
+
+import pytest
+
+from rollout_support import LAPTOP, begin, run_to
+from sluice.config.rollout import RouteConfig
+from sluice.control.route import Mode, Route
+from sluice.rollout.counters import Reading
+from sluice.rollout.course import Course, read_readings, write_readings
+from sluice.rollout.facts import Arm
+from sluice.rollout.phases import Phase
+from sluice.rollout.state import Rollout
+
+SEEN = Route("employment", 3, epoch=9)
+
+
+def course_of(state: Rollout) -> Course:
+    return Course("employment", 1, 3, 4, LAPTOP, RouteConfig(), "salt", state)
+
+
+def test_in_shadow_the_candidate_gets_copies_and_every_weight_to_come_is_told() -> None:
+    route = course_of(run_to(Phase.SHADOW)).direct(SEEN)
+    assert (route.mode, route.candidate, route.weight) == (Mode.SHADOW, 4, 0.0)
+    assert route.stage_weights == (0.05, 0.25, 0.5)
+    assert (route.arm_timeout_ms, route.candidate_concurrency, route.ttl) == (2000.0, 8, 15.0)
+
+
+def test_in_a_stage_it_gets_the_stages_weight() -> None:
+    route = course_of(run_to(Phase.CANARY)).direct(SEEN)
+    assert (route.mode, route.champion, route.candidate, route.weight) == (Mode.CANARY, 3, 4, 0.05)
+
+
+def test_while_frozen_it_stays_loaded_and_gets_nothing() -> None:
+    for phase in (Phase.SHADOW, Phase.CANARY):
+        frozen = replace(run_to(phase), phase=Phase.FROZEN)
+        route = course_of(frozen).direct(SEEN)
+        assert (route.candidate, route.weight, route.shadow_share) == (4, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("phase", "champion"),
+    [
+        (Phase.PENDING, 3),
+        (Phase.SOAK, 4),
+        (Phase.DONE, 4),
+        (Phase.ROLLING_BACK, 3),
+        (Phase.ROLLED_BACK, 3),
+        (Phase.ABORTED, 3),
+    ],
+)
+def test_elsewhere_one_version_serves_alone(phase: Phase, champion: int) -> None:
+    route = course_of(replace(begin(), phase=phase)).direct(SEEN)
+    assert (route.mode, route.champion, route.candidate) == (Mode.CHAMPION, champion, None)
+
+
+def test_readings_come_back() -> None:
+    readings = {"a/w0": Reading("1", Arm(requests=3, latencies={300: 3.0}), Arm(requests=9))}
+    assert read_readings(write_readings(readings)) == readings

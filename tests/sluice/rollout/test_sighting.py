@@ -1,0 +1,144 @@
+"""What replicas tell becomes facts; what they do not tell, or cannot mean, is named."""
+
+from typing import Any
+
+import pytest
+
+from sluice.rollout.sighting import Reply, Wanted, sight
+
+WANTED = Wanted("employment", 3, 4, epoch=7)
+ZERO = {
+    "guardrails": 0,
+    "feedbacks": 0,
+    "negatives": 0,
+    "priced": 0,
+    "valued": 0,
+    "compared": 0,
+    "differing": 0,
+    "cost": 0,
+    "lack": 0,
+}
+
+
+def entry(arm: str, requests: float, failures: float = 0, epoch: int = 7) -> dict[str, Any]:
+    key = {"service": "employment", "version": 3, "arm": arm, "epoch": epoch, "stage": None}
+    return {**key, **ZERO, "requests": requests, "failures": failures, "latencies": {"300": 1}}
+
+
+def reply(candidate: float = 10, champion: float = 90, **facts: Any) -> dict[str, Any]:
+    values = {
+        "services": {"employment": {"epoch": 7, "candidate": 4}},
+        "lives": [
+            {
+                "life": "w0",
+                "started": "1",
+                "counters": [entry("candidate", candidate), entry("champion", champion, 1)],
+            }
+        ],
+        "breakers": [],
+    }
+    return {**values, **facts}
+
+
+def circuit(version: int, arm: str, is_open: bool, evidence: float) -> dict[str, Any]:
+    key = {"service": "employment", "version": version, "arm": arm}
+    return {**key, "open": is_open, "log_evidence": evidence}
+
+
+def test_replicas_are_summed() -> None:
+    seen = sight({"a": reply(), "b": reply(5, 45)}, WANTED, {})
+    assert seen.facts.candidate is not None
+    assert seen.facts.champion is not None
+    assert (seen.facts.candidate.requests, seen.facts.champion.requests) == (15, 135)
+    assert seen.facts.champion.failures == 2
+    assert (seen.facts.epoch, seen.facts.fault) == (7, "")
+
+
+def test_a_block_is_what_came_since_the_last_look() -> None:
+    first = sight({"a": reply()}, WANTED, {})
+    second = sight({"a": reply(13, 99)}, WANTED, first.readings)
+    assert second.facts.candidate is not None
+    assert second.facts.candidate.requests == 3
+
+
+def test_half_of_the_replicas_missing_is_a_fault_with_its_reason() -> None:
+    seen = sight({"a": reply(), "b": "no answer: timed out"}, WANTED, {})
+    assert seen.facts.fault == "1 of 2 replicas answer: b: no answer: timed out"
+    assert seen.facts.epoch == 0
+
+
+def test_one_of_three_missing_is_named_and_its_counts_come_later() -> None:
+    first = sight({"a": reply(), "b": reply(), "c": reply()}, WANTED, {})
+    without = sight({"a": reply(11), "b": reply(11), "c": "away"}, WANTED, first.readings)
+    assert without.facts.missing == "c: away"
+    assert without.facts.candidate is not None
+    assert without.facts.candidate.requests == 2
+    back = sight({"a": reply(11), "b": reply(11), "c": reply(17)}, WANTED, without.readings)
+    assert back.facts.candidate is not None
+    assert back.facts.candidate.requests == 7
+
+
+def test_no_replica_at_all_is_a_fault() -> None:
+    assert "0 of 0 replicas answer" in sight({}, WANTED, {}).facts.fault
+
+
+def test_one_that_has_not_followed_the_route_is_waited_for() -> None:
+    late = reply(services={"employment": {"epoch": 6, "candidate": 4}})
+    seen = sight({"a": reply(), "b": late}, WANTED, {})
+    assert seen.facts.epoch == 6
+    assert seen.facts.fault == "not every replica has followed: epoch 6, the rollout is at 7"
+
+
+def test_counters_that_went_back_are_a_fault_and_the_next_block_counts_from_them() -> None:
+    first = sight({"a": reply(10)}, WANTED, {})
+    back = sight({"a": reply(4)}, WANTED, first.readings)
+    assert "requests went back by 6 without a restart" in back.facts.fault
+    after = sight({"a": reply(6)}, WANTED, back.readings)
+    assert after.facts.candidate is not None
+    assert after.facts.candidate.requests == 2
+
+
+def test_what_is_no_number_is_a_fault_and_is_not_counted_from() -> None:
+    first = sight({"a": reply(10)}, WANTED, {})
+    wrong = sight({"a": reply(float("nan"))}, WANTED, first.readings)
+    assert wrong.facts.fault == "candidate: requests is nan"
+    after = sight({"a": reply(12)}, WANTED, wrong.readings)
+    assert after.facts.fault == ""
+
+
+def test_who_serves_alone_is_counted_as_the_candidate() -> None:
+    seen = sight({"a": reply(0, 90)}, Wanted("employment", 3, 4, 7, alone=True), {})
+    assert seen.facts.candidate is not None
+    assert seen.facts.candidate.requests == 90
+
+
+def test_a_candidate_that_one_replica_has_not_loaded_is_told() -> None:
+    without = reply(services={"employment": {"epoch": 7, "candidate": None}})
+    assert sight({"a": reply()}, WANTED, {}).loaded
+    assert not sight({"a": reply(), "b": without}, WANTED, {}).loaded
+
+
+def test_breakers_are_read_over_all_replicas() -> None:
+    quiet = reply(breakers=[circuit(3, "champion", False, -2.0)])
+    loud = reply(breakers=[circuit(4, "candidate", True, 9.5), circuit(3, "champion", False, 1.5)])
+    facts = sight({"a": quiet, "b": loud}, WANTED, {}).facts
+    assert (facts.tripped, facts.champion_alarm) == (True, 1.5)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "no answer",
+        reply(services={}),
+        reply(services={"employment": {"epoch": "soon", "candidate": 4}}),
+        reply(services=[]),
+        reply(lives=[{"life": "w0"}]),
+        reply(lives=None),
+        {"lives": []},
+        reply(breakers=[{}]),
+    ],
+)
+def test_a_reply_of_which_nothing_can_be_made_is_as_none(wrong: Reply) -> None:
+    seen = sight({"a": wrong}, WANTED, {})
+    assert seen.facts.candidate is None
+    assert seen.facts.fault.startswith("0 of 1 replicas answer: a: ")
