@@ -18,7 +18,7 @@ class Happening:
 SERVICE_EVENTS = {
     "data.changed": Happening("new data"),
     "gate.passed": Happening("the {{ event.payload.gate }} gate passed"),
-    "gate.failed": Happening("the {{ event.payload.gate }} gate halted the release"),
+    "gate.failed": Happening("halted by the {{ event.payload.gate }} gate"),
     "gate.open": Happening(
         "the {{ event.payload.gate }} gate cannot tell, a person decides",
         "the release goes on and asks for approval at its end",

@@ -62,6 +62,7 @@ def _check_entry(entry: Notification) -> Iterator[Finding]:
     for key in ("title", "text"):
         if getattr(entry, key) and (fault := _find_fault(entry, key)):
             yield (key,), fault
+            return  # the text may use the title
 
 
 def _find_fault(entry: Notification, key: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 from prefect import flow
 from receiver_support import MailServer, Receiver, run_mail_server, run_receiver
 
+from sluice.config.deployments import read_deployments
 from sluice.errors import ConfigInvalid
 from sluice.verdict import Outcome, Verdict
 from stack_support import ask, await_answer, deploy, find_deployments, find_runs, remove_all
@@ -72,6 +73,18 @@ MAIL = """\
     to: [ada@example.org]
     events: [rollout.rollback]
 """
+
+
+def apply(file: Path, prune: bool = False) -> list[str]:
+    """Apply a file's notifications alone, which takes less time; give what was reported."""
+    from tasks.notification_check import check_notifications
+    from tasks.notifications import apply_notifications, settle_left
+
+    said: list[str] = []
+    wanted = check_notifications(file, read_deployments(file))
+    ask(lambda client: apply_notifications(client, wanted, ["promote", "notice"], said.append))
+    ask(lambda client: settle_left(client, wanted, said.append, prune))
+    return said
 
 
 def flush() -> None:
@@ -186,6 +199,8 @@ def test_ten_events_arrive_once_each_after_two_deploys(
     lines: list[list[str]], receiver: Receiver
 ) -> None:
     tell(*TEN)
+    assert await_answer(lambda: len(read(receiver)) >= len(TEN), SECONDS)
+    assert await_answer(lambda: len(read_words(receiver, "second")) >= len(TEN), SECONDS)
     told = await_all(lambda: read(receiver))
     assert sorted(item["event"] for item in told) == sorted(TEN)
     assert len({item["id"] for item in told}) == len(TEN)
@@ -222,7 +237,7 @@ def halted(lines: list[list[str]], receiver: Receiver) -> tuple[str, dict[str, A
 
 def test_message_says_what_why_next_and_where(halted: tuple[str, dict[str, Any]]) -> None:
     run, told = halted
-    assert told["title"] == "halted: the evaluation gate halted the release"
+    assert told["title"] == "halted: halted by the evaluation gate"
     assert told["reason"] == 'accuracy 0.5 < 0.9 in "north" & <south>'
     assert told["next"] == "train on more rows"
     assert told["run"].endswith(f"/runs/flow-run/{run}")
@@ -268,7 +283,7 @@ def test_event_told_while_the_receiver_is_down_is_lost_and_seen(
     with run_receiver() as gone:
         url = gone.url("second")
     monkeypatch.setenv("SECOND_URL", url)
-    assert "notification 'second' (webhook) changed" in deploy(file)
+    assert "notification 'second' (webhook) changed" in apply(file)
     notice = find_deployments()["notice/notice"]
     tell("rollout.held")
     (run,) = await_answer(lambda: find_runs(notice), SECONDS)
@@ -276,9 +291,10 @@ def test_event_told_while_the_receiver_is_down_is_lost_and_seen(
     assert "Notification failed" in run.parameters["reason"]
     with run_receiver(port=gone.port) as back:
         assert await_all(lambda: read_words(back, "second")) == []
-    await_all(lambda: read(receiver))
+        await_all(lambda: read(receiver))
     events = [json.loads(item["text"])["event"] for item in receiver.of("everything")[before:]]
-    assert events == ["rollout.held", LAST, LAST]
+    assert set(events) == {LAST, "rollout.held"}
+    assert events.count("rollout.held") == 1
     assert len(find_runs(notice)) == 1
 
 
@@ -287,7 +303,7 @@ def test_changed_secret_moves_to_the_new_address(
 ) -> None:
     identity = automations()["notification second"].id
     monkeypatch.setenv("SECOND_URL", receiver.url("moved"))
-    said = deploy(file)
+    said = apply(file)
     assert "notification 'second' (webhook) changed" in said
     assert "notification 'everything' (webhook) unchanged" in said
     before = len(receiver.of("second"))
@@ -309,7 +325,7 @@ def test_notification_switched_off_by_hand_is_on_again_and_that_is_said(
 ) -> None:
     found = automations()["notification everything"]
     ask(lambda client: client.pause_automation(found.id))
-    said = deploy(file)
+    said = apply(file)
     assert any(line.startswith("notification everything was switched off") for line in said)
     assert automations()["notification everything"].enabled
 
@@ -322,7 +338,7 @@ def test_what_left_the_file_is_named_and_pruned(lines: list[list[str]], file: Pa
     start, end = text.index("  - name: another-service"), text.index("  - name: second")
     file.write_text(text[:start] + text[end:], encoding="utf-8")
     left = "notification 'another-service' is on the server and left the file"
-    assert any(line.startswith(left) for line in deploy(file))
+    assert any(line.startswith(left) for line in apply(file))
     assert sorted(automations()) == [
         f"notification {name}" for name in ("another-service", "everything", "mail", "second")
     ]

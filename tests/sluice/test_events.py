@@ -24,3 +24,9 @@ def test_pattern_names_all_that_begin_so() -> None:
     assert expand_event("gate.failed") == ["gate.failed"]
     assert expand_event("gate") == expand_event("*") == expand_event("nothing.*") == []
     assert all(expand_event(name) == [name] for name in EVENTS)
+
+
+def test_page_has_a_row_for_each_event() -> None:
+    page = (PROJECT / "docs/notifications.md").read_text(encoding="utf-8")
+    table = page.partition("## Events")[2]
+    assert re.findall(r"(?m)^\| `([a-z.-]+)` \| [^|]+ \| [^|]+ \|$", table) == list(EVENTS)

@@ -1,11 +1,13 @@
 """Notifications are held against secrets, services and templates before a server is changed."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from sluice.config.deployments import read_deployments
 from sluice.errors import ConfigInvalid
+from sluice.home import PROJECT
 from tasks.notification_check import Wanted, check_notifications
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # Apprise imports it
@@ -110,3 +112,19 @@ def test_everything_that_is_wrong_is_said_at_once(
     monkeypatch.delenv("TEAM_SLACK_URL")
     monkeypatch.delenv("HOOK_URL")
     assert len(refuse(tmp_path, "{{ what }}", "{{ what").splitlines()) == 3
+
+
+def test_examples_in_the_shipped_file_work_once_their_signs_are_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top, marked, examples = (
+        (PROJECT / "deployments.yaml").read_text(encoding="utf-8").partition("# notifications:\n")
+    )
+    file = tmp_path / "deployments.yaml"
+    file.write_text(top + re.sub(r"(?m)^# ", "", marked + examples), encoding="utf-8")
+    for variable in re.findall(r"env: (\w+)", examples):
+        monkeypatch.setenv(variable, "https://hooks.slack.com/services/T0000/B0000/abcdef")
+    for variable in re.findall(r"\w+PAGERDUTY\w+", examples):
+        monkeypatch.setenv(variable, "abcdef")
+    found = check_notifications(file, read_deployments(file))
+    assert [item.entry.kind for item in found] == ["slack", "pagerduty", "email", "webhook"]
