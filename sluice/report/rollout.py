@@ -11,6 +11,7 @@ from sluice.rollout.observation import Observation
 
 Z = 1.959964
 """Normal quantile of a two-sided 95 % interval."""
+NONE_SEEN = "none seen"
 MOST = 30
 """Decisions that a page shows, the last ones."""
 
@@ -65,9 +66,10 @@ def _write_tests(course: Course) -> list[str]:
         item = course.state.seen.evidence[name].rollback
         candidate = write_rate(float(item.failures), float(item.requests))
         champion = _write_champion(course.state.seen, name)
+        limit = "none yet" if champion == NONE_SEEN else f"{told['limit']:.2%}"
         passed = "" if told["pass"] is None else f"{told['pass']:.2f}"
         rows.append(
-            f"| {name} | {candidate} | {champion} | {told['limit']:.2%} | {told['wealth']:.2f} | "
+            f"| {name} | {candidate} | {champion} | {limit} | {told['wealth']:.2f} | "
             f"{told['threshold']:.2f} | {passed} |"
         )
     return rows
@@ -81,7 +83,7 @@ def _write_champion(seen: Observation, name: str) -> str:
 def write_rate(hits: float, trials: float) -> str:
     """Give a rate with its 95 % interval (Wilson 1927) and what it was counted on."""
     if trials <= 0:
-        return "none seen"
+        return NONE_SEEN
     rate = hits / trials
     middle = (rate + Z**2 / (2 * trials)) / (1 + Z**2 / trials)
     spread = Z * sqrt(rate * (1 - rate) / trials + Z**2 / (4 * trials**2)) / (1 + Z**2 / trials)
