@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gateway import build_bodies, run_gateway
+from benchmarks.serving import build_bodies, run_gateway
 from benchmarks.load import MARK, write_requests
 from benchmarks.processes import Server, run_load
 from benchmarks.results import Row, report

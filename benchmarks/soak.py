@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.gateway import build_bodies, run_gateway
+from benchmarks.serving import build_bodies, run_gateway
 from benchmarks.load import write_requests
 from benchmarks.processes import Server, run_load
 from benchmarks.results import Row, report

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.gateway import run_gateway
+from benchmarks.serving import run_gateway
 from benchmarks.processes import Server
 from benchmarks.served import SERVICE, Served, prepare_home
 from demo.caller import Telling
