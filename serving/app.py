@@ -124,10 +124,16 @@ class Gateway:
         opinion = decode_opinion(body)
         refuse_duplicates(body, 0)
         try:
-            await self._ledger.feedback(opinion, time.time())
+            await self._ledger.feedback(opinion, time.time(), self._find_cap)
         except SpoolFull:
             return ask_again("the log has no room", opinion.request_id, FULL_SECONDS)
         return render_json({"request_id": opinion.request_id, "taken": True}, 202)
+
+    def _find_cap(self, service: str) -> float:
+        """Give the most that a business value of a service counts, 0 where none does."""
+        seat = self._read_lineup().seats.get(service)
+        route = seat.belief.route if seat else None
+        return route.value_cap if route else 0.0
 
 
 def _require(method: str, allowed: str) -> None:
