@@ -30,7 +30,7 @@ def test_while_the_registry_is_away_the_champion_serves_and_then_the_next_one_do
     with run_registry_server(site.home, port, tmp_path / "mlflow.log") as restart_after:
         address = f"http://127.0.0.1:{port}"
         with run_gateway(site, "--no-log-writer", MLFLOW_TRACKING_URI=address) as gateway:
-            wait_until(lambda: gateway.tell("towns").get("champion") == 1)
+            gateway.await_champion("towns")
             with run_load([gateway.port], "towns", pause=0.02) as load:
                 wait_until(lambda: len(load.heard) > 50)
                 site.route("towns", champion=2)
