@@ -24,8 +24,10 @@ class Line:
     reason: str
 
 
-def write_page(course: Course, decisions: Sequence[Line], notes: Sequence[str] = ()) -> str:
-    """Give a rollout's page as markdown."""
+def write_page(
+    course: Course, decisions: Sequence[Line], notes: Sequence[str] = (), picture: str = ""
+) -> str:
+    """Give a rollout's page as markdown; `picture` is the evidence so far, a PNG in base64."""
     state, policy = course.state, course.policy
     stage = policy.stages[state.stage]
     lines = [
@@ -47,6 +49,7 @@ def write_page(course: Course, decisions: Sequence[Line], notes: Sequence[str] =
         "Evidence is a natural logarithm; at its threshold a rule stops the candidate. A rule that "
         "has to be passed is passed at its own.",
         "",
+        *([f"![evidence by tick](data:image/png;base64,{picture})", ""] if picture else []),
         "## Decisions",
         "",
         "| UTC | decision | why |",
