@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from sluice.config.policy import Policy
@@ -67,6 +68,23 @@ class Course:
             candidate_concurrency=self.terms.candidate_concurrency,
             ttl=self.terms.lease_ttl,
         )
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a list of rollouts says of one, without its state."""
+
+    service: str
+    number: int
+    champion: int
+    candidate: int
+    phase: Phase
+    tick: int
+    """Number of the next record of its log."""
+    opened: datetime
+    ended: datetime | None
+    written: datetime
+    """When the last record was written, by its writer's clock."""
 
 
 def write_readings(readings: Mapping[str, Reading]) -> dict[str, Any]:
