@@ -18,6 +18,7 @@ from sluice.rollout.course import Course
 from sluice.rollout.log import Record
 from sluice.rollout.phases import Decision, Phase, Verb
 from tasks.events import tell_world
+from tasks.links import link_rollout
 
 QUIET_SECONDS = 60.0
 DRAIN_SECONDS = 30.0
@@ -73,7 +74,8 @@ class Pages:
         self._log = get_run_logger()
         self._narrator = Narrator()
         self._narrator.start()
-        self._notes = notes
+        page = link_rollout(course.service)
+        self._notes = (*notes, *([f"[Watch it, second by second]({page})"] if page else []))
         self._lines = _read_lines(control, course)
         self._told, self._words = 0.0, ""
 

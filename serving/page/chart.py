@@ -8,6 +8,8 @@ from serving.page.markup import Html, element, join
 
 WIDTH, HEIGHT = 340.0, 118.0
 LEFT, RIGHT, TOP, BOTTOM = 34.0, 6.0, 14.0, 15.0
+LABEL = 36.0
+"""Room that a stage's name needs on the right of its border."""
 Spot = tuple[float, float | None]
 """A time in seconds, and a figure or nothing."""
 
@@ -55,12 +57,11 @@ def draw_chart(
     lines: Iterable[Line],
     levels: Sequence[Level] = (),
     borders: Sequence[tuple[float, str]] = (),
-    unit: str = "",
 ) -> Html:
     """Give a chart; `borders` are times at which a stage begins, with its name."""
     parts = [
         element("title", title),
-        *_draw_axes(frame, unit, labelled=not levels),
+        *_draw_axes(frame, labelled=not levels),
         *(part for at, name in borders for part in _draw_border(frame, at, name)),
         *(part for level in levels for part in _draw_level(frame, level)),
         *(_draw_line(frame, line) for line in lines),
@@ -69,7 +70,7 @@ def draw_chart(
     return element("svg", *parts, class_="chart", viewBox=box, role="img")
 
 
-def _draw_axes(frame: Frame, unit: str, labelled: bool) -> Iterator[Html]:
+def _draw_axes(frame: Frame, labelled: bool) -> Iterator[Html]:
     base = HEIGHT - BOTTOM
     yield element("path", d=f"M{LEFT:g} {base:g}H{WIDTH - RIGHT:g}", class_="axis")
     for at, anchor in ((frame.begin, "start"), (frame.end, "end")):
@@ -77,14 +78,16 @@ def _draw_axes(frame: Frame, unit: str, labelled: bool) -> Iterator[Html]:
         place = frame.across(at)
         yield element("text", words, x=place, y=HEIGHT - 3, text_anchor=anchor)
     for value in (frame.low, frame.high) if labelled else (0.0,):
-        words = f"{value:.3g}{unit}"
+        words = f"{value:.3g}"
         yield element("text", words, x=LEFT - 4, y=frame.down(value) + 3, text_anchor="end")
 
 
 def _draw_border(frame: Frame, at: float, name: str) -> Iterator[Html]:
     place = frame.across(at)
     yield element("path", d=f"M{place:g} {TOP - 4:g}V{HEIGHT - BOTTOM:g}", class_="border")
-    yield element("text", name, x=place + 2, y=TOP - 5, class_="stage")
+    near = place > WIDTH - RIGHT - LABEL
+    shift, anchor = (-2, "end") if near else (2, "start")
+    yield element("text", name, x=place + shift, y=TOP - 5, text_anchor=anchor)
 
 
 def _draw_level(frame: Frame, level: Level) -> Iterator[Html]:

@@ -95,5 +95,6 @@ class Commanding:
         deadline = time.monotonic() + ANSWER_SECONDS
         while given.is_open and time.monotonic() < deadline:
             await asyncio.sleep(POLL_SECONDS)
-            given = await self._readings.run(partial(self._commands.find, given.sequence)) or given
+            find = partial(self._commands.find, given.sequence)
+            given = await self._readings.run(find) or given
         return given

@@ -23,17 +23,16 @@ def render_service(reading: Reading[ServiceView], has_control: bool) -> Html:
     """Give the page of a service."""
     view = reading.value
     alerts = join(_warn_of_store(reading), render_alerts(view))
-    left: list[Html] = []
-    if view.rollout:
-        left = [
-            _live("arms", render_arms(view.rollout)),
-            _live("rules", render_rules(view.rollout)),
-        ]
+    shown = view.rollout
+    left = [
+        _live("arms", render_arms(shown)) if shown else None,
+        _live("rules", render_rules(shown)) if shown else None,
+        _live("rollouts", render_earlier(view)),
+    ]
     right = [
         element("section", render_steering(view, has_control), id="steering"),
-        _live("log", render_log(view.rollout)) if view.rollout else None,
         _live("commands", render_commands(view.commands)),
-        _live("earlier", render_earlier(view)) if view.rollouts else None,
+        _live("log", render_log(view.rollout)) if view.rollout else None,
     ]
     main = [
         element("div", alerts, id="live-alerts", data_live=True),
@@ -75,7 +74,8 @@ def _render_row(row: Row) -> Html:
     stage = f", {row.stage}" if row.stage else ""
     last = None
     if row.number:
-        last = element("small", f"rollout {row.number}, ", write_time(row.since))
+        words = f"rollout {row.number}, {'opened' if moving else 'ended'} "
+        last = element("small", words, write_time(row.since))
     return element(
         "li",
         element("h2", element("a", row.service, href=f"/services/{row.service}")),

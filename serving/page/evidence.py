@@ -5,7 +5,7 @@ from itertools import groupby
 
 from serving.page.chart import Frame, Level, Line, Spot, draw_chart
 from serving.page.markup import Html, element, join
-from serving.page.view import ArmView, Mark, RolloutView, RuleView, Span
+from serving.page.view import ArmView, RolloutView, RuleView, Span
 from serving.page.wording import write_milliseconds, write_rate, write_share, write_version
 
 FLOOR = -1.5
@@ -45,7 +45,7 @@ def _draw_arms(rollout: RolloutView) -> Iterator[Html]:
         return
     errors = [_scale_pair(span.errors) for span in spans]
     times = [span.p95_ms for span in spans]
-    for title, pairs, unit in (("Errors", errors, " %"), ("P95", times, " ms")):
+    for title, pairs in (("Errors, %", errors), ("P95, ms", times)):
         known = [value for pair in pairs for value in pair if value is not None]
         if not known:
             continue
@@ -54,7 +54,7 @@ def _draw_arms(rollout: RolloutView) -> Iterator[Html]:
             Line("champion", (_spots(spans, pairs, CHAMPION),)),
             Line("candidate", (_spots(spans, pairs, CANDIDATE),)),
         ]
-        drawn = draw_chart(f"{title} of both arms over time", frame, lines, unit=unit)
+        drawn = draw_chart(f"{title}, of both arms over time", frame, lines)
         yield element("figure", element("figcaption", title), drawn)
 
 
@@ -106,38 +106,44 @@ def _render_rule(rule: RuleView, rollout: RolloutView) -> Html:
     if rule.waived:
         words += ", overridden for this stage"
     asked = None
-    if rule.passes_at is not None:
+    if rule.is_asked:
         found = "not yet" if rule.passing is None else f"{rule.passing:.2f}"
-        asked = element("span", f"to pass: {found} of {rule.passes_at:.2f}", class_="pass")
+        asked = element("span", f"to pass: {found} of {rollout.passes_at:.2f}", class_="pass")
     caption = element(
         "figcaption", element("b", rule.name), " ", element("span", words, class_="stop"), asked
     )
     rates = element(
         "p",
+        element("small", "candidate "),
         write_rate(rule.candidate),
         element("small", " champion "),
         write_rate(rule.champion),
         element("small", f" limit {100 * rule.limit:.2f} %"),
         class_="rates",
     )
-    return element("figure", caption, _draw_rule(rule, rollout.marks), rates, class_=state or None)
+    return element("figure", caption, _draw_rule(rule, rollout), rates, class_=state or None)
 
 
-def _draw_rule(rule: RuleView, marks: Sequence[Mark]) -> Html | None:
+def _draw_rule(rule: RuleView, rollout: RolloutView) -> Html | None:
+    """Draw both lines, each stage apart; the one in favour only where the stage asks."""
+    marks = rollout.marks
     if len(marks) < 2:
         return None
-    wanted = rule.passes_at
-    high = max(rule.stops_at, wanted or 0.0) * ROOM
+    asking = {stage.name for stage in rollout.stages if rule.name in stage.asks}
+    wanted = rollout.passes_at
+    high = max(rule.stops_at, wanted if asking else 0.0) * ROOM
     frame = Frame(marks[0].at, marks[-1].at, FLOOR, high)
     levels = [Level("stop", rule.stops_at, f"{rule.stops_at:.1f}")]
-    if wanted is not None:
+    if asking:
         levels.append(Level("pass", wanted, f"{wanted:.1f}"))
     stages = [(name, list(group)) for name, group in groupby(marks, lambda mark: mark.stage)]
     against = tuple(
         tuple((mark.at, mark.against.get(rule.name)) for mark in group) for _, group in stages
     )
     in_favour = tuple(
-        tuple((mark.at, mark.in_favour.get(rule.name)) for mark in group) for _, group in stages
+        tuple((mark.at, mark.in_favour.get(rule.name)) for mark in group)
+        for name, group in stages
+        if name in asking
     )
     borders = [(group[0].at, name) for name, group in stages]
     lines = [Line("pass", in_favour), Line("stop", against)]

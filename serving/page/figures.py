@@ -12,7 +12,7 @@ from sluice.rollout.log import describe_tests
 from sluice.rollout.phases import Phase
 from sluice.rollout.rules import list_rules
 
-SPANS = 48
+SPANS = 24
 """Stretches of time that the arms' figures are drawn with."""
 
 
@@ -38,6 +38,7 @@ def view_rollout(outline: Outline, course: Course, story: Story) -> RolloutView:
         stages=tuple(_view_stages(course, story)),
         arms=_view_arms(course, story),
         rules=tuple(_view_rules(course, in_soak)),
+        passes_at=log(1 / policy.pass_alpha),
         disagreement=_tell_disagreement(course, in_soak),
         marks=tuple(_mark(point) for point in story.points if point.tests),
         spans=tuple(_view_spans(story.points)),
@@ -81,7 +82,7 @@ def _bound(hits: float, trials: float) -> Bound | None:
 def _view_rules(course: Course, in_soak: bool) -> Iterator[RuleView]:
     state, policy = course.state, course.policy
     told = describe_tests(state, policy)
-    asked = () if in_soak else policy.stages[state.stage].passes
+    asked = () if in_soak or state.phase.is_final else policy.stages[state.stage].passes
     for rule in list_rules(policy):
         one, seen = told[rule.name], state.seen.evidence[rule.name]
         test, history = seen.rollback, seen.history
@@ -91,7 +92,7 @@ def _view_rules(course: Course, in_soak: bool) -> Iterator[RuleView]:
             evidence=one["wealth"] or 0.0,
             stops_at=rule.threshold,
             passing=one["pass"],
-            passes_at=log(1 / policy.pass_alpha) if rule.name in asked else None,
+            is_asked=rule.name in asked,
             candidate=_bound(float(test.failures), float(test.requests)),
             champion=_bound(float(history.k.sum()), float(history.n.sum())),
             limit=one["limit"] or 0.0,

@@ -16,6 +16,7 @@ FRESH_SECONDS, PATIENCE_SECONDS, OLD_SECONDS = 1.0, 1.5, 5.0
 KEPT = 64
 LOG = logging.getLogger("sluice.page")
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Readings:
         trouble = (self._trouble or "it does not answer") if age >= OLD_SECONDS else ""
         return Reading(kept[1], age, trouble)
 
-    async def run(self, work: Callable[[], T]) -> T:
+    async def run(self, work: Callable[[], R]) -> R:
         """Do something with the store that changes it, in the same thread."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 

@@ -56,6 +56,7 @@ function typed(name) {
 function allow() {
   if (!form) return;
   const ready = allowed && allowed === typed("key") && typed("by") && typed("why");
+  document.getElementById("needs").hidden = ready;
   for (const button of form.querySelectorAll("button")) {
     button.disabled = !(ready && "sensible" in button.dataset);
   }

@@ -10,8 +10,9 @@ from serving.page.view import RolloutView, ServiceView, StageView
 from serving.page.wording import write_share, write_time, write_version
 from sluice.control.command import GivenCommand
 from sluice.rollout.course import Outline
+from sluice.rollout.phases import Verb
 
-SHOWN = 14
+SHOWN = 10
 """Decisions that are shown at once; the others unfold."""
 
 
@@ -75,7 +76,7 @@ def _list_facts(view: ServiceView, rollout: RolloutView) -> Iterator[Html]:
     outline = rollout.outline
     facts: list[tuple[str, Html | str]] = [
         ("rollout", f"{outline.number}, policy {rollout.policy}"),
-        ("opened", write_time(outline.opened)),
+        ("opened, UTC", write_time(outline.opened)),
     ]
     if outline.ended:
         facts.append(("ended", write_time(outline.ended)))
@@ -126,9 +127,11 @@ def _render_entry(entry: Entry) -> Html:
         when = join(when, " to ", write_time(entry.until))
     by = element("span", f"by {entry.by}", class_="by") if entry.by else None
     verb = element("b", entry.verb, class_=f"verb {entry.verb.replace(' ', '-')}")
-    first = element("div", verb, times, element("small", when), class_="when")
-    where = element("small", f"{entry.phase}, {entry.stage}" if entry.stage else entry.phase)
-    return element("li", first, element("p", entry.reason), element("div", where, by, class_="who"))
+    first = element("div", element("span", verb, times), element("small", when), class_="when")
+    words = entry.phase if entry.stage in ("", entry.phase) else f"{entry.phase}, {entry.stage}"
+    last = element("div", element("small", words), by, class_="who")
+    reason = element("p", entry.reason, title=entry.reason if entry.verb == Verb.HOLD else None)
+    return element("li", first, reason, last)
 
 
 def render_commands(commands: tuple[GivenCommand, ...]) -> Html:
@@ -159,10 +162,10 @@ def _render_command(command: GivenCommand) -> Html:
     )
 
 
-def render_earlier(view: ServiceView) -> Html | None:
+def render_earlier(view: ServiceView) -> Html:
     """Give the service's rollouts, each with its page."""
     if not view.rollouts:
-        return None
+        return join(element("h2", "Rollouts"), element("p", "None yet.", class_="faint"))
     shown = view.rollout.outline.number if view.rollout else 0
     items = [_render_outline(one, one.number == shown) for one in view.rollouts]
     table = element("table", element("tbody", *items), class_="rollouts")

@@ -29,6 +29,7 @@ class PulseWatch:
     def __init__(self) -> None:
         self._beat: Beat | None = None
         self._watch = LeaseWatch()
+        self._first: Lease | None = None
 
     def look(
         self, outline: Outline, course: Course, lease: Lease, now: float, clock: float
@@ -42,23 +43,25 @@ class PulseWatch:
             beat = Beat(outline.number, outline.tick, now)
         self._beat = beat
         age, gone = now - beat.since, self._watch.has_lapsed(lease, now)
+        self._first = self._first or lease
+        renews = lease != self._first and not gone
         late = age > max(LEAST_SECONDS, BLOCKS * course.policy.block)
         controller = "" if lease.is_free else lease.holder.partition(" (")[0]
-        return Pulse(age, controller, _warn(age, late, gone, course))
+        return Pulse(age, controller, _warn(age if late else 0.0, gone, renews, course))
 
 
-def _warn(age: float, late: bool, gone: bool, course: Course) -> str:
-    if not late and not gone:
-        return ""
-    serves = course.candidate if course.is_serving else course.champion
-    words = f"No tick for {say_seconds(age)}: what is shown is old."
+def _warn(late: float, gone: bool, renews: bool, course: Course) -> str:
+    """Say what is amiss: ticks that are late by so many seconds, a controller that is gone."""
+    parts = [f"No tick for {say_seconds(late)}: what is shown is old."] if late else []
     if gone:
-        ttl = course.terms.lease_ttl
-        return (
-            f"{words if late else ''} The controller is gone. v{serves} serves alone "
-            f"{ttl:g} s after its last sign; the keeper starts another controller within minutes."
-        ).strip()
-    return f"{words} The controller still holds its lease, but writes nothing."
+        serves = course.candidate if course.is_serving else course.champion
+        parts.append(
+            f"The controller is gone. v{serves} serves alone {course.terms.lease_ttl:g} s after "
+            "its last sign; the keeper starts another controller within minutes."
+        )
+    elif late and renews:
+        parts.append("Its controller is alive, but writes nothing.")
+    return " ".join(parts)
 
 
 def say_seconds(seconds: float) -> str:

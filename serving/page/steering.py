@@ -5,6 +5,7 @@ from serving.page.view import Choice, ServiceView
 
 BY_MOST, WHY_MOST = 100, 500
 """Longest name and reason, in characters."""
+NEEDS = "The buttons open once a key that may control, a name and a reason are there."
 GRAVE = frozenset({"promote now", "roll back", "abort"})
 
 
@@ -20,6 +21,7 @@ def render_steering(view: ServiceView, has_control: bool) -> Html:
             _ask("key", "API key with the right to control", "password", 200),
             _ask("by", "Your name", "text", BY_MOST),
             _ask("why", "Your reason, in a sentence", "text", WHY_MOST),
+            element("p", NEEDS, id="needs", class_="faint"),
             element("p", id="answer", role="status"),
             element("div", render_choices(view), id="live-choices", data_live=True),
             id="steer",

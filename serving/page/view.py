@@ -41,8 +41,8 @@ class RuleView:
     evidence: float
     stops_at: float
     passing: float | None
-    passes_at: float | None
-    """Where the stage asks for it."""
+    is_asked: bool
+    """Whether the stage asks for its pass."""
     candidate: Bound | None
     champion: Bound | None
     limit: float
@@ -109,6 +109,8 @@ class RolloutView:
     stages: tuple[StageView, ...]
     arms: tuple[ArmView, ...]
     rules: tuple[RuleView, ...]
+    passes_at: float
+    """Evidence, a natural logarithm, at which a rule is passed."""
     disagreement: str
     marks: tuple[Mark, ...]
     spans: tuple[Span, ...]

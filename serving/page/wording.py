@@ -7,12 +7,14 @@ from serving.page.view import Bound
 
 
 def write_time(at: datetime | None) -> Html:
-    """Give a time in UTC; a browser adds its own zone's on hovering."""
+    """Give a time in UTC, with its date where it was not today."""
     if at is None:
         return element("span", "-")
     utc = at.astimezone(UTC)
+    today = utc.date() == datetime.now(UTC).date()
     exact = utc.isoformat(timespec="seconds")
-    return element("time", utc.strftime("%m-%d %H:%M:%S"), datetime=exact, title=exact)
+    words = utc.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S")
+    return element("time", words, datetime=exact, title=exact)
 
 
 def write_version(version: int | None) -> str:
