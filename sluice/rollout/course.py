@@ -53,6 +53,7 @@ class Course:
         if not phase.is_staged:
             return seen.follow(self.candidate if self.is_serving else self.champion)
         weight = self.state.weight(self.policy)
+        rules = self.policy.rules
         in_shadow = self.policy.stages[self.state.stage].weight == 0
         return replace(
             seen,
@@ -67,6 +68,8 @@ class Course:
             arm_timeout_ms=self.terms.arm_timeout_ms,
             candidate_concurrency=self.terms.candidate_concurrency,
             ttl=self.terms.lease_ttl,
+            tolerance=rules.disagreement.tolerance,
+            value_cap=0.0 if rules.business == "none" else rules.business.cap,
         )
 
 

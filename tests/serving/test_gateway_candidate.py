@@ -175,3 +175,17 @@ def test_a_champion_that_is_damaged_on_disk_is_refused_and_the_one_before_goes_o
         site.serve_more("damaged", 3)
         wait_until(lambda: load.heard[-1].body.get("version") == 3)
     assert load.statuses == {200}
+
+
+def test_the_smoke_test_asks_the_candidate_its_fixed_records(
+    site: Site, gateway: Running, towns: Towns
+) -> None:
+    site.serve("smoked", towns.folder)
+    wait_until(lambda: gateway.tell("smoked").get("champion") == 1)
+    assert gateway.ask("/v1/models/smoked:smoke").status == 409
+    site.canary("smoked", 0.0)
+    with site.renewing("smoked"):
+        gateway.await_candidate("smoked")
+        told = gateway.ask("/v1/models/smoked:smoke").json
+    assert told == {"service": "smoked", "version": 2, "rows": 64, "passed": True, "why": ""}
+    assert not read_answers(gateway.folder, "smoked"), "no request of a caller: it is not logged"
