@@ -17,15 +17,14 @@ MEANINGS = {
 }
 
 
-def list_choices(course: Course | None) -> Iterator[Choice]:
-    """Give every command, as it stands towards the rollout that is under way."""
+def list_choices(course: Course | None, missing: str) -> Iterator[Choice]:
+    """Give every command as it stands towards a rollout; `missing` says why there is none."""
     for action, meaning in MEANINGS.items():
-        yield Choice(action.value, meaning, _say_why_not(action, course))
+        why_not = _say_why_not(action, course) if course else missing
+        yield Choice(action.value, meaning, why_not)
 
 
-def _say_why_not(action: Action, course: Course | None) -> str:
-    if course is None:
-        return "no rollout is under way"
+def _say_why_not(action: Action, course: Course) -> str:
     phase = course.state.phase
     if phase in ALLOWED[action]:
         return _say_not_asked(course) if action is Action.APPROVE else ""

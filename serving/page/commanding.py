@@ -96,5 +96,6 @@ class Commanding:
         while given.is_open and time.monotonic() < deadline:
             await asyncio.sleep(POLL_SECONDS)
             find = partial(self._commands.find, given.sequence)
-            given = await self._readings.run(find) or given
+            found = await self._readings.run(find)
+            given = found or given
         return given

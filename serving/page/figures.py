@@ -4,7 +4,16 @@ from collections.abc import Iterator
 from math import isfinite, log
 
 from serving.page.story import SOAK, Point, Story, Tally
-from serving.page.view import ArmView, Bound, Mark, RolloutView, RuleView, Span, StageView
+from serving.page.view import (
+    ArmView,
+    Bound,
+    Mark,
+    RolloutView,
+    RuleView,
+    Span,
+    StageState,
+    StageView,
+)
 from sluice.report.rollout import bound_rate
 from sluice.rollout.course import Course, Outline
 from sluice.rollout.latency import bound_quantile, edge_of, find_quantile
@@ -48,15 +57,24 @@ def view_rollout(outline: Outline, course: Course, story: Story) -> RolloutView:
 
 def _view_stages(course: Course, story: Story) -> Iterator[StageView]:
     state, policy = course.state, course.policy
-    in_soak, over = story.stage == SOAK, state.phase.is_final
-    begun = state.phase is not Phase.PENDING
+    here = len(policy.stages) if story.stage == SOAK else state.stage
+    if state.phase is Phase.PENDING:
+        here = -1
+    elif state.phase is Phase.DONE:
+        here += 1
     for place, stage in enumerate(policy.stages):
         asks = (*stage.passes, *(["approval"] if stage.approve else []))
-        now = begun and not in_soak and not over and place == state.stage
-        past = begun and (in_soak or place < state.stage)
-        yield StageView(stage.name, stage.weight, stage.min, stage.max, asks, past, now)
-    done, now = state.phase is Phase.DONE, in_soak and not over
-    yield StageView(SOAK, 1.0, policy.soak, policy.soak, (), done, now)
+        now = _place_stage(place, here, course)
+        yield StageView(stage.name, stage.weight, stage.min, stage.max, asks, now)
+    now = _place_stage(len(policy.stages), here, course)
+    yield StageView(SOAK, 1.0, policy.soak, policy.soak, (), now)
+
+
+def _place_stage(place: int, here: int, course: Course) -> StageState:
+    if place != here:
+        return StageState.PAST if place < here else StageState.AHEAD
+    stopped = course.is_beaten or course.state.phase is Phase.ABORTED
+    return StageState.STOPPED if stopped else StageState.NOW
 
 
 def _view_arms(course: Course, story: Story) -> tuple[ArmView, ...]:

@@ -6,7 +6,7 @@ from math import ceil
 from serving.page.markup import Html, element, join
 from serving.page.pulse import say_seconds
 from serving.page.story import Entry
-from serving.page.view import RolloutView, ServiceView, StageView
+from serving.page.view import RolloutView, ServiceView, StageState, StageView
 from serving.page.wording import write_share, write_time, write_version
 from sluice.control.command import GivenCommand
 from sluice.rollout.course import Outline
@@ -38,10 +38,15 @@ def render_head(view: ServiceView) -> Html:
     return join(
         title,
         element("p", words, weight, class_="state"),
-        element("p", rollout.reason, class_="reason") if rollout.reason else None,
+        _render_reason(rollout),
         element("ol", *(_render_stage(one, rollout) for one in rollout.stages), class_="track"),
         element("dl", *_list_facts(view, rollout), class_="facts"),
     )
+
+
+def _render_reason(rollout: RolloutView) -> Html | None:
+    plain = rollout.reason in ("", rollout.outline.phase)
+    return None if plain else element("p", rollout.reason, class_="reason")
 
 
 def _render_stage(stage: StageView, rollout: RolloutView) -> Html:
@@ -50,9 +55,10 @@ def _render_stage(stage: StageView, rollout: RolloutView) -> Html:
         length = f"{length} to {say_seconds(stage.most)}"
     asks = f"asks {', '.join(stage.asks)}" if stage.asks else ""
     bar = None
-    if stage.is_now:
+    if stage.state in (StageState.NOW, StageState.STOPPED):
         done = min(rollout.blocks, rollout.blocks_most)
-        told = f"block {rollout.blocks:,} of {rollout.blocks_least:,}"
+        told = "stopped at " if stage.state is StageState.STOPPED else ""
+        told += f"block {rollout.blocks:,} of {rollout.blocks_least:,}"
         if rollout.blocks_most > rollout.blocks_least:
             told += f" to {rollout.blocks_most:,}"
         bar = join(
@@ -67,8 +73,8 @@ def _render_stage(stage: StageView, rollout: RolloutView) -> Html:
         element("small", length),
         element("small", asks, class_="asks") if asks else None,
         bar,
-        class_="now" if stage.is_now else "past" if stage.is_past else None,
-        aria_current="step" if stage.is_now else None,
+        class_=stage.state,
+        aria_current="step" if stage.state is StageState.NOW else None,
     )
 
 
@@ -96,10 +102,11 @@ def _list_facts(view: ServiceView, rollout: RolloutView) -> Iterator[Html]:
 
 def render_alerts(view: ServiceView) -> Html:
     """Give what a person has to know before anything else."""
-    alerts = [view.pulse.warning] if view.pulse.warning else []
     newest = view.rollouts[0] if view.rollouts else None
     looked_at = view.rollout.outline if view.rollout else None
-    drawn = [element("p", words, class_="alert", role="alert") for words in alerts]
+    drawn = []
+    if view.pulse.warning and looked_at and looked_at.ended is None:
+        drawn.append(element("p", view.pulse.warning, class_="alert", role="alert"))
     if newest and looked_at and newest.number != looked_at.number:
         link = element("a", f"rollout {newest.number}", href=f"/services/{view.service}")
         words = join(f"This is rollout {looked_at.number}. The last one is ", link, ".")
@@ -110,14 +117,18 @@ def render_alerts(view: ServiceView) -> Html:
 def render_log(rollout: RolloutView) -> Html:
     """Give the decisions, newest first."""
     entries = [_render_entry(entry) for entry in rollout.decisions]
-    parts = [element("h2", "Decisions"), element("ol", *entries[:SHOWN], class_="log")]
     if not entries:
-        parts[1] = element("p", "None yet.", class_="faint")
-    if len(entries) > SHOWN:
-        words = f"{len(entries) - SHOWN:,} earlier"
-        more = element("ol", *entries[SHOWN:], class_="log")
-        parts.append(element("details", element("summary", words), more, id="earlier-decisions"))
-    return join(*parts)
+        return join(element("h2", "Decisions"), element("p", "None yet.", class_="faint"))
+    return join(element("h2", "Decisions"), *_fold(entries, SHOWN, "decisions"))
+
+
+def _fold(items: list[Html], shown: int, what: str) -> Iterator[Html]:
+    """Give a list whose later part unfolds."""
+    yield element("ol", *items[:shown], class_="log")
+    if len(items) > shown:
+        words = element("summary", f"{len(items) - shown:,} earlier")
+        more = element("ol", *items[shown:], class_="log")
+        yield element("details", words, more, id=f"earlier-{what}")
 
 
 def _render_entry(entry: Entry) -> Html:
@@ -125,7 +136,8 @@ def _render_entry(entry: Entry) -> Html:
     when = write_time(entry.at)
     if entry.times > 1:
         when = join(when, " to ", write_time(entry.until))
-    by = element("span", f"by {entry.by}", class_="by") if entry.by else None
+    words = f"by {entry.by}" if entry.by else f"rule {entry.rule}" if entry.rule else ""
+    by = element("span", words, class_="by") if words else None
     verb = element("b", entry.verb, class_=f"verb {entry.verb.replace(' ', '-')}")
     first = element("div", element("span", verb, times), element("small", when), class_="when")
     words = entry.phase if entry.stage in ("", entry.phase) else f"{entry.phase}, {entry.stage}"
@@ -138,8 +150,8 @@ def render_commands(commands: tuple[GivenCommand, ...]) -> Html:
     """Give the last commands and what was answered."""
     if not commands:
         return join(element("h2", "Commands"), element("p", "None yet.", class_="faint"))
-    items = [_render_command(command) for command in commands[:8]]
-    return join(element("h2", "Commands"), element("ol", *items, class_="log"))
+    items = [_render_command(command) for command in commands]
+    return join(element("h2", "Commands"), *_fold(items, SHOWN // 2, "commands"))
 
 
 def _render_command(command: GivenCommand) -> Html:

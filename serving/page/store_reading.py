@@ -2,13 +2,13 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from serving.page.choices import list_choices
 from serving.page.figures import view_rollout
 from serving.page.pulse import PulseWatch
 from serving.page.story import Story
-from serving.page.view import Overview, Pulse, RolloutView, Row, ServiceView
+from serving.page.view import Choice, Overview, Pulse, RolloutView, Row, ServiceView
 from sluice.adapters.control.rollouts import CONTROLLER
 from sluice.adapters.control.store import Control
 from sluice.control.route import Route
@@ -66,7 +66,7 @@ class StoreReader:
             rollout=self._view_rollout(chosen) if chosen else None,
             rollouts=tuple(outlines),
             commands=tuple(reversed(commands)),
-            choices=tuple(list_choices(course)),
+            choices=tuple(_list_choices(course, chosen)),
         )
 
     def _view_row(
@@ -116,6 +116,14 @@ class StoreReader:
             if not found:
                 break
         return story
+
+
+def _list_choices(course: Course | None, chosen: Outline | None) -> Iterator[Choice]:
+    """Give the commands to the rollout that is looked at."""
+    if chosen is None:
+        return list_choices(None, "no rollout is under way")
+    here = course is not None and course.number == chosen.number
+    return list_choices(course if here else None, "this rollout is over")
 
 
 def _group(outlines: list[Outline]) -> dict[str, list[Outline]]:

@@ -64,7 +64,9 @@ class Entry:
     verb: str
     reason: str
     by: str
-    """Who commanded it, or the rule that decided; empty where neither did."""
+    """Who commanded it; empty where nobody did."""
+    rule: str
+    """The rule that decided; empty where none did."""
 
     def takes(self, other: "Entry") -> bool:
         """Whether the other is the same again, but for its figures."""
@@ -105,7 +107,8 @@ class Story:
 
     def _draw(self, at: datetime, record: Record, facts: Facts, stage: str) -> None:
         """Count the block where it was used; it belongs to the stage before its decision."""
-        used = facts.epoch == self._epoch and facts.candidate is not None
+        under_way = bool(self.phase) and (self.stage == SOAK or Phase(self.phase).is_staged)
+        used = under_way and facts.epoch == self._epoch and facts.candidate is not None
         candidate, champion = facts.candidate or Arm(), facts.champion or Arm()
         used = used and not candidate.fault and not champion.fault
         seen = (Tally().add(candidate), Tally().add(champion)) if used else (Tally(), Tally())
@@ -132,8 +135,8 @@ class Story:
 
     def _note(self, at: datetime, record: Record, stage: str) -> None:
         command, verb = record["command"], record["decision"]
-        by = command["by"] if command else record["rule"]
-        entry = Entry(at, at, 1, record["phase"], stage, verb, record["reason"], by)
+        by, rule = (command["by"], "") if command else ("", record["rule"])
+        entry = Entry(at, at, 1, record["phase"], stage, verb, record["reason"], by, rule)
         if self.entries and self.entries[-1].takes(entry):
             last = self.entries.pop()
             entry = replace(entry, at=last.at, times=last.times + 1)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from serving.page.story import Entry
 from sluice.control.command import GivenCommand
@@ -49,6 +50,15 @@ class RuleView:
     waived: bool
 
 
+class StageState(StrEnum):
+    """Whether a stage is over, under way, where the rollout was stopped, or still to come."""
+
+    PAST = "past"
+    NOW = "now"
+    STOPPED = "stopped"
+    AHEAD = "ahead"
+
+
 @dataclass(frozen=True)
 class StageView:
     """One stage of the policy, the soak last; `least` and `most` in seconds."""
@@ -58,8 +68,7 @@ class StageView:
     least: float
     most: float
     asks: tuple[str, ...]
-    is_past: bool
-    is_now: bool
+    state: StageState
 
 
 @dataclass(frozen=True)
