@@ -1,5 +1,7 @@
 """A decision log told shorter keeps its counts, its stages and what was decided."""
 
+from itertools import pairwise
+
 import pytest
 
 from rollout_store_support import StoredRollout
