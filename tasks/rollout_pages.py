@@ -19,6 +19,7 @@ from sluice.rollout.course import Course
 from sluice.rollout.log import Record
 from sluice.rollout.phases import Decision, Phase, Verb
 from tasks.events import tell_world
+from tasks.links import link_rollout
 
 QUIET_SECONDS = 60.0
 DRAIN_SECONDS = 30.0
@@ -74,7 +75,8 @@ class Pages:
         self._log = get_run_logger()
         self._narrator = Narrator()
         self._narrator.start()
-        self._notes = notes
+        page = link_rollout(course.service)
+        self._notes = (*notes, *([f"[Watch it, second by second]({page})"] if page else []))
         log = _read_log(control, course)
         self._lines = [_write_line(at, item) for at, item in log if item["decision"] != Verb.HOLD]
         self._records = [item for _, item in log]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from sluice.config.policy import Policy
@@ -70,6 +71,23 @@ class Course:
             tolerance=rules.disagreement.tolerance,
             value_cap=0.0 if rules.business == "none" else rules.business.cap,
         )
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a list of rollouts says of one, without its state."""
+
+    service: str
+    number: int
+    champion: int
+    candidate: int
+    phase: Phase
+    tick: int
+    """Number of the next record of its log."""
+    opened: datetime
+    ended: datetime | None
+    written: datetime
+    """When the last record was written, by its writer's clock."""
 
 
 def write_readings(readings: Mapping[str, Reading]) -> dict[str, Any]:

@@ -74,6 +74,7 @@ def answers(address: str) -> bool:
 def test_everything_that_it_names_answers(up: Up) -> None:
     assert answers(up.address("Prefect"))
     assert answers(f"{up.address('MLflow')}/health")
+    assert answers(f"{up.address('rollouts')}/")
     assert online_workers(up) == [up.address("worker").strip(",")]
     assert Path(up.said.split("log ")[1].splitlines()[0]).exists()
 
@@ -131,15 +132,19 @@ def test_release_outlives_its_worker_and_links_to_the_pages_that_are_up(up: Up, 
     assert up.address("MLflow") in "".join(str(item["data"]) for item in artifacts)
 
 
-def test_pages_and_server_that_are_killed_come_back_where_they_were(up: Up, home: Home) -> None:
+def test_parts_and_server_that_are_killed_come_back_where_they_were(up: Up, home: Home) -> None:
     server = read_record(home)
     assert server is not None
-    for item in find_part(home, "pages"):
-        os.kill(item.pid, signal.SIGKILL)
+    for part in ("pages", "gateway", "rollout page"):
+        for item in find_part(home, part):
+            os.kill(item.pid, signal.SIGKILL)
     os.killpg(server.pid, signal.SIGKILL)
     up.await_words("the Prefect server ended", RESTART_SECONDS)
-    up.await_words("the MLflow server (process ", RESTART_SECONDS)
-    for address in (f"{up.api}/health", f"{up.address('MLflow')}/health"):
+    places = [f"{up.api}/health", f"{up.address('MLflow')}/health"]
+    places += [f"{up.address(of).strip(',')}/healthz" for of in ("gateway", "rollouts")]
+    for name in ("MLflow server", "gateway", "rollout page"):
+        up.await_words(f"the {name} (process ", RESTART_SECONDS)
+    for address in places:
         assert await_answer(lambda address=address: answers(address), RESTART_SECONDS)
     assert up.process.poll() is None, up.said
 
