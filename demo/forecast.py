@@ -58,9 +58,12 @@ def describe_traffic(rps: float, feedback: float, negatives: float) -> Traffic:
 
 def show_forecast(policy: Policy, traffic: Traffic, chances: Sequence[Chance]) -> None:
     """Print what the policy can and cannot detect."""
-    title = f"What policy {policy.policy} can and cannot detect at {traffic.rate:g} requests/s"
-    show_rows(f"{title} ({RUNS} simulated rollouts each)", [_describe(one) for one in chances])
-    say("a candidate within the limits is promoted: the limits say what nobody minds")
+    say(
+        f"what policy {policy.policy} can and cannot detect at {traffic.rate:g} requests/s: "
+        f"{RUNS} simulated rollouts a line"
+    )
+    show_rows("", [_describe(one) for one in chances])
+    say("what is within a limit gets through: a limit says what nobody minds")
 
 
 def _summarize(name: str, outcome: Outcome) -> Chance:

@@ -9,8 +9,8 @@ from demo.faulty import register_faulty
 from demo.faulty_graph import ModelFault
 from demo.forecast import describe_traffic, forecast, show_forecast
 from demo.held_out import read_frame
-from demo.patience import Patience
 from demo.stack import Asking, await_champion, run_callers, run_gateway
+from demo.watch import Watch
 from flows.running import Ending, report_end
 from flows.terminal import EXIT_GATE, say
 from sluice.adapters.control.store import Control, open_control
@@ -24,7 +24,7 @@ from sluice.rollout.course import Course
 from sluice.rollout.phases import ALLOWED, Action, Phase
 
 POLICY = "laptop"
-RPS, FEEDBACK = 400.0, 0.5
+RPS, FEEDBACK = 300.0, 0.5
 """Requests a second that two cores serve beside all else; on every second answer callers tell."""
 COMPLAINTS = 0.2
 """Share of the champion's answers that are wrong, from its gates: what the forecast assumes."""
@@ -55,7 +55,7 @@ def play_live(service: str, fault: str, stay: Callable[[], None]) -> Ending:
     champion = registry.find_alias(service, "champion")
     if champion is None or registry.find_alias(service, "candidate") is None:
         raise DataMissing(f"{service}: a rollout needs a champion and a candidate")
-    say(f"\nLive: {service} behind a gateway, its held-out rows asked as users would")
+    say(f"\nLive: {service} behind a gateway, asked about its held-out rows as users would")
     with run_gateway(home) as address:
         policy, traffic = load_policy(POLICY), describe_traffic(RPS, FEEDBACK, COMPLAINTS)
         show_forecast(policy, traffic, forecast(policy, traffic))
@@ -88,7 +88,7 @@ def _roll_out(control: Control, service: str) -> Ending:
     """Run the rollout flow here and give how it ended; one that only holds is ended."""
     from flows.rollout import rollout
 
-    with Patience(control, service):
+    with Watch(control, service):
         state = rollout(service, policy=POLICY, return_state=True)
     ending = report_end(state)
     say(f"run in Prefect   {_give_pages()}/runs/flow-run/{state.state_details.flow_run_id}")

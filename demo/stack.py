@@ -38,7 +38,7 @@ class Asking:
 
 @contextmanager
 def run_gateway(home: Home) -> Iterator[str]:
-    """Run the home's gateway with one worker, or join that of its stack; give its address.
+    """Run the home's gateway, or join that of its stack; give its address.
 
     Raises:
         ServerUnavailable: no port is free, or the home cannot be written.
@@ -50,7 +50,7 @@ def run_gateway(home: Home) -> Iterator[str]:
             return
         port = pages.choose_port(gateway.PORT, say, "the gateway comes")
         mark = mark_part(home, gateway.PART)
-        process = gateway.start_gateway(home, port, mark, workers=1)
+        process = gateway.start_gateway(home, port, mark)
         try:
             with _name_gateway(address := pages.give_address(port)):
                 yield address

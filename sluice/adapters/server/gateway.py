@@ -12,14 +12,8 @@ STOP_SECONDS = 25.0
 """Requests in flight finish first, and what was answered is logged."""
 
 
-def start_gateway(
-    home: Home, port: int, mark: Mapping[str, str], workers: int = 0
-) -> BackgroundProcess:
-    """Start it on a port of loopback; it answers as soon as it has looked for its models.
-
-    `workers` 0: as many as configured.
-    """
+def start_gateway(home: Home, port: int, mark: Mapping[str, str]) -> BackgroundProcess:
+    """Start it on a port of loopback; it answers as soon as it has looked for its models."""
     arguments = ["-m", "serving", "--host", "127.0.0.1", "--port", str(port)]
-    arguments += ["--workers", str(workers)] if workers else []
     log = home.logs / "gateway.log"
     return start_background("the gateway", arguments, {**os.environ, **mark}, log, home.root)
