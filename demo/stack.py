@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -18,22 +17,24 @@ from sluice.adapters.server.background import BackgroundProcess, last_line, star
 from sluice.adapters.server.kin import mark_part
 from sluice.adapters.server.stack_record import claim_stack
 from sluice.errors import ServerUnavailable
-from sluice.home import Home
+from sluice.home import PROJECT, Home
 
 URLS = "SLUICE_GATEWAY_URLS"
 """Environment variable by which a rollout finds the gateway's replicas."""
 START_SECONDS, END_SECONDS, POLL_SECONDS = 180.0, 30.0, 0.3
-LONGEST_SECONDS = 1800.0
-"""After which the callers end by themselves."""
 
 
 @dataclass(frozen=True)
 class Asking:
-    """How callers ask: requests a second, on which share of answers they tell what was right."""
+    """How callers ask: requests a second, on which share of answers they tell what was right.
+
+    After `seconds` they end by themselves.
+    """
 
     service: str
     rps: float
     feedback: float
+    seconds: float = 1800.0
 
 
 @contextmanager
@@ -124,14 +125,14 @@ def run_callers(home: Home, address: str, asking: Asking) -> Iterator[Callers]:
         "--url": address,
         "--rps": asking.rps,
         "--feedback": asking.feedback,
-        "--seconds": LONGEST_SECONDS,
+        "--seconds": asking.seconds,
         "--json": file,
     }
     words = [str(word) for pair in options.items() for word in pair]
     arguments = ["-m", "demo.replay", asking.service, *words]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     log = home.logs / "callers.log"
-    process = start_background("the callers", arguments, environment, log, home.root)
+    log.unlink(missing_ok=True)
+    process = start_background("the callers", arguments, os.environ, log, PROJECT)
     try:
         yield Callers(process, file)
     finally:
