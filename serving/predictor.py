@@ -12,7 +12,7 @@ from serving.proof import Proof
 from serving.signature import Record, Signature
 
 Timed = tuple[Prediction, float]
-"""An answer, and when the model had it."""
+"""An answer, and the seconds that the model's call took."""
 INLINE_ROWS = 32
 """Most rows that are answered on the event loop, half a millisecond or so of it."""
 
@@ -39,7 +39,7 @@ class Predictor(Protocol):
         """Give an answer to each record, every one proved to be an answer."""
 
     async def predict_timed(self, records: Sequence[Record]) -> tuple[list[Prediction], float]:
-        """Give the answers, and the seconds until the model had them."""
+        """Give the answers, and the seconds that the model took for them."""
 
     def close(self) -> None:
         """Let go of the predictor's thread."""
@@ -126,26 +126,29 @@ class ModelPredictor:
         return [prediction for prediction, _ in await self._batcher.ask(records)]
 
     async def predict_timed(self, records: Sequence[Record]) -> tuple[list[Prediction], float]:
-        """Give the answers, and the seconds until the model had them.
+        """Give the answers, and the seconds that the model took for them.
 
-        The end is taken in the model's own thread: how long the event loop then takes to notice
-        says nothing about the model, and a champion that answers inline never waits for that.
+        Both ends are taken where the model is called. What the way to another thread and back
+        takes says nothing about the model, and a champion that answers inline has no such way: two
+        equal models would differ.
 
         Raises:
             AnswerInvalid: the model failed, or what it gave are no answers.
             ArmBusy: too many rows wait for the model already.
         """
-        began = time.perf_counter()
-        if self.is_inline(len(records)):
-            return self.model.answer(records), time.perf_counter() - began
-        timed = await self._batcher.ask(records)
-        return [prediction for prediction, _ in timed], timed[-1][1] - began
+        timed = (
+            self._answer(records)
+            if self.is_inline(len(records))
+            else await self._batcher.ask(records)
+        )
+        return [prediction for prediction, _ in timed], timed[-1][1]
 
     def close(self) -> None:
         """Let the thread end once it has answered what waits."""
         self._batcher.close()
 
-    def _answer(self, records: list[Record]) -> list[Timed]:
+    def _answer(self, records: Sequence[Record]) -> list[Timed]:
+        began = time.perf_counter()
         answers = self.model.answer(records)
-        ended = time.perf_counter()
-        return [(answer, ended) for answer in answers]
+        seconds = time.perf_counter() - began
+        return [(answer, seconds) for answer in answers]

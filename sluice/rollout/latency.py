@@ -75,15 +75,14 @@ def bound_quantile(
 def set_limits(
     baseline: int, near: float = 1.10, far: float = 2.0, min_effect_ms: float = 5.0
 ) -> LatencyLimits:
-    """Give the limits that follow from the champion's P95 bucket, each rounded up to an edge."""
+    """Give the limits that follow from the champion's P95 bucket, each rounded up to an edge.
+
+    Neither is within `min_effect_ms` of it: below a few milliseconds twice the time is no effect.
+    """
     milliseconds = edge_of(baseline)
     least = bucket_of(milliseconds + min_effect_ms)
-    steps = ceil(EDGES_PER_DOUBLING * log2(near) - SLACK)
-    return LatencyLimits(
-        baseline=baseline,
-        near=max(baseline + steps, least),
-        far=baseline + ceil(EDGES_PER_DOUBLING * log2(far) - SLACK),
-    )
+    steps = (ceil(EDGES_PER_DOUBLING * log2(ratio) - SLACK) for ratio in (near, far))
+    return LatencyLimits(baseline, *(max(baseline + step, least) for step in steps))
 
 
 def count_overruns(histogram: Histogram, failures: float, bucket: int) -> float:

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import pickle
+import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -198,6 +199,34 @@ def test_64_callers_at_once_get_the_answers_of_one_and_share_calls(
     assert asyncio.run(asyncio.wait_for(ask(), PATIENCE)) == alone
     assert sum(calls) == 64
     assert len(calls) < 10
+
+
+def test_time_is_the_models_own_however_long_a_call_waited_for_its_thread(
+    models: ModelCache, kept: Entry, towns: Any
+) -> None:
+    loaded = load_cached(models, kept)
+    [record] = loaded.signature.decode(list_records(towns.asked.head(1), towns.data))
+    answer, spent = loaded.form.answer, 0.5
+
+    class Slow:
+        name = loaded.form.name
+
+        def answer(self, rows: Any) -> Predictions:
+            time.sleep(spent)
+            return answer(rows)
+
+    async def ask() -> list[float]:
+        predictor = ModelPredictor(replace(loaded, form=Slow()), inline=False)
+        first = asyncio.create_task(predictor.predict_timed([record]))
+        await asyncio.sleep(spent / 5)  # the thread has taken it, or the two are one call
+        _, second = await predictor.predict_timed([record])
+        predictor.close()
+        return [(await first)[1], second]
+
+    began = time.monotonic()
+    found = asyncio.run(asyncio.wait_for(ask(), PATIENCE))
+    assert min(found) >= spent
+    assert sum(found) <= time.monotonic() - began + spent  # one call, or two in a row
 
 
 @pytest.mark.parametrize("inline", [True, False])
