@@ -55,6 +55,7 @@ def play_live(service: str, fault: str, stay: Callable[[], None]) -> Ending:
     champion = registry.find_alias(service, "champion")
     if champion is None or registry.find_alias(service, "candidate") is None:
         raise DataMissing(f"{service}: a rollout needs a champion and a candidate")
+    before = len(control.rollouts.list_rollouts(service))
     say(f"\nLive: {service} behind a gateway, asked about its held-out rows as users would")
     with run_gateway(home) as address:
         policy, traffic = load_policy(POLICY), describe_traffic(RPS, FEEDBACK, COMPLAINTS)
@@ -66,8 +67,8 @@ def play_live(service: str, fault: str, stay: Callable[[], None]) -> Ending:
             _end_left(control, service)
             ending = _roll_out(control, service)
             counts = callers.end()
-        course = control.rollouts.list_rollouts(service)[-1]
-        give_account(control, course, counts)
+        for course in control.rollouts.list_rollouts(service)[before:]:
+            give_account(control, course, counts)
         stay()
     return ending
 

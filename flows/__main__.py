@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flows import steering
-from flows.processes import log_writer, serve
+from flows.processes import log_writer, page, serve
 from flows.terminal import exit_code, say
 from sluice.errors import SluiceError
 
@@ -256,14 +256,16 @@ def up(
     mlflow_port: Annotated[int, typer.Option(help="MLflow's port, or the next free one.")] = 5000,
     limit: Annotated[int, typer.Option(min=1, help="Flow runs at once.")] = 4,
     gateway_port: Annotated[int, typer.Option(help="The gateway's, or the next free.")] = 8080,
+    page_port: Annotated[int, typer.Option(help="The rollout page's, or the next.")] = 8090,
 ) -> None:
-    """Start server, worker, MLflow pages and gateway, deploy deployments.yaml, until Ctrl-C."""
+    """Start server, worker, gateway and pages, deploy deployments.yaml, until Ctrl-C."""
     from flows.stack import keep_stack
 
-    sys.exit(keep_stack(port, mlflow_port, limit, gateway_port))
+    sys.exit(keep_stack((port, mlflow_port, limit, gateway_port, page_port)))
 
 
 app.command()(serve)
+app.command()(page)
 app.command()(log_writer)
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from serving.batching import Batcher
 from serving.forms import Form, FormName
 from serving.prediction import AnswerShape, Prediction
+from serving.proof import Proof
 from serving.signature import Record, Signature
 
 Timed = tuple[Prediction, float]
@@ -48,7 +49,7 @@ class Predictor(Protocol):
 class LoadedModel:
     """A version in memory whose answers were proved on its sample; it never changes.
 
-    `proved` counts the sample's rows: 0 where the registry has none.
+    `proof` is None where the registry has no sample.
     """
 
     service: str
@@ -58,7 +59,12 @@ class LoadedModel:
     form: Form
     shape: AnswerShape
     why: str = ""
-    proved: int = 0
+    proof: Proof | None = None
+
+    @property
+    def proved(self) -> int:
+        """How many rows its answers were proved on."""
+        return len(self.proof.records) if self.proof else 0
 
     def answer(self, records: Sequence[Record]) -> list[Prediction]:
         """Give an answer to each record.
@@ -67,6 +73,10 @@ class LoadedModel:
             AnswerInvalid: the model failed, or what it gave are no answers.
         """
         return self.shape.read(self.form.answer(records), len(records))
+
+    def find_fault(self) -> str:
+        """Prove its answers once more; say in words what is wrong with them, if anything."""
+        return self.proof.find_fault(self.form, self.shape) if self.proof else ""
 
 
 class ModelPredictor:

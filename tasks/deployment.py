@@ -19,6 +19,8 @@ from sluice.config.deployments import MARK, Deployments, read_deployments
 from sluice.errors import DeploymentRefused, ServerUnavailable
 from sluice.home import PROJECT
 from tasks.deployment_check import check_flows
+from tasks.notification_check import check_notifications
+from tasks.notifications import apply_notifications, settle_left
 
 POOL = "sluice"
 PAGE = 200
@@ -31,18 +33,20 @@ Report = Callable[[str], None]
 def deploy_file(file: Path, report: Report, prune: bool = False) -> list[str]:
     """Bring every deployment of a file to the server, each once; name them as `flow/deployment`.
 
-    The file is held against the flows first, so that a wrong one changes nothing. What carries our
-    tag and left the file is named, or removed with `prune`; so is what had been switched off by
-    hand and is on again.
+    Its notifications follow. The file is held against the flows first, and secrets are read, so
+    that a wrong one changes nothing. What carries our tag and left the file is named, or removed
+    with `prune`; so is what had been switched off by hand and is on again.
 
     Raises:
-        ConfigInvalid: the file is wrong; the message names line, key and what is allowed.
+        ConfigInvalid: the file is wrong, or a secret is missing; the message names line, key and
+            what is allowed.
         ServerUnavailable: no server answers.
         DeploymentRefused: a work pool is missing, or Prefect did not take a deployment.
     """
     content = read_deployments(file)
     names = check_flows(file, content)
     _confirm_server()
+    notifications = check_notifications(file, content)
     with get_client(sync_client=True) as client:
         for pool in sorted({entry.work_pool.name for entry in content.deployments}):
             _prepare_pool(client, pool, report)
@@ -53,6 +57,9 @@ def deploy_file(file: Path, report: Report, prune: bool = False) -> list[str]:
             report(f"deployed {name}")
         _tell_switches(before, _find_off(client, names), report)
         _settle_leavers(client, content, names, report, prune)
+        flows = {name.partition("/")[0] for name in names}
+        apply_notifications(client, notifications, flows, report)
+        settle_left(client, notifications, report, prune)
     return names
 
 

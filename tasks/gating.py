@@ -85,5 +85,10 @@ def emit_verdict(verdict: Verdict, service: str, left_open: bool = False) -> Non
     tell_world(
         service,
         "gate.passed" if verdict.passed else halted,
-        {"gate": verdict.gate, "outcome": verdict.outcome.value, "reason": verdict.reason},
+        {
+            "gate": verdict.gate,
+            "outcome": verdict.outcome.value,
+            "reason": verdict.reason,
+            "next": verdict.next_step,
+        },
     )

@@ -17,6 +17,7 @@ from sluice.adapters.registry.client import Registry, open_registry
 from sluice.adapters.registry.versions import check_verdicts
 from sluice.config.loading import load_service
 from sluice.control.approval import ANSWER, Answer
+from sluice.control.watermark import follow_change
 from sluice.errors import PromotionRefused, RegistryUnavailable, SluiceError
 from sluice.home import find_home
 from sluice.report.rollout import write_overview
@@ -32,6 +33,8 @@ from tasks.settings import environment_name
 DEPLOYMENT = "rollout/rollout"
 KEY = "rollouts"
 """The artifact that says what is live everywhere."""
+CONFLICT = "conflict"
+"""What the watermark is called of the conflict that was told last."""
 MINUTES = 4
 """How long one start of a controller has before another is tried."""
 
@@ -95,9 +98,9 @@ class Keeping:
         if course is not None:
             if alias.version in (course.champion, course.candidate):
                 return "the alias is about to follow"
-            told = {"version": alias.version, "champion": route.champion}
-            tell_world(service, "rollout.conflict", told)
-            return f"conflict: the alias champion names v{alias.version}, the rollout decides"
+            words = f"the alias champion names v{alias.version}, the rollout decides"
+            self._tell_conflict(course, alias.version, words)
+            return f"conflict: {words}"
         words = f"v{alias.version} is champion"
         why = f"the alias was moved from v{route.champion} with no rollout under way"
         self._control.routes.follow_champion(service, alias.version)
@@ -106,6 +109,17 @@ class Keeping:
         tell_world(service, "rollout.adopted", {"version": alias.version, "reason": why})
         self._done.append(f"{service}: {words}, {why}")
         return "adopted from the registry"
+
+    def _tell_conflict(self, course: Course, version: int, words: str) -> None:
+        """Tell of a conflict once, and again each half hour in which it stands."""
+        marks = self._control.watermarks
+        seen = marks.find(course.service, CONFLICT)
+        mark = f"rollout {course.number}: v{version}"
+        to = follow_change(seen, mark, answered=False, now=datetime.now(UTC))
+        if to == seen or not marks.move(seen, to):
+            return
+        payload = {"version": version, "champion": course.champion, "reason": words}
+        tell_world(course.service, "rollout.conflict", payload)
 
     def _begin_wanted(self, service: str) -> None:
         """Begin the rollout of a candidate that no event began."""

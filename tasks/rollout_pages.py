@@ -1,11 +1,12 @@
 """A rollout told to people: its page, events and log lines, none of which ever holds up a tick."""
 
+import base64
 import contextvars
 import queue
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -18,6 +19,7 @@ from sluice.rollout.course import Course
 from sluice.rollout.log import Record
 from sluice.rollout.phases import Decision, Phase, Verb
 from tasks.events import tell_world
+from tasks.links import link_rollout
 
 QUIET_SECONDS = 60.0
 DRAIN_SECONDS = 30.0
@@ -73,19 +75,22 @@ class Pages:
         self._log = get_run_logger()
         self._narrator = Narrator()
         self._narrator.start()
-        self._notes = notes
-        self._lines = _read_lines(control, course)
+        page = link_rollout(course.service)
+        self._notes = (*notes, *([f"[Watch it, second by second]({page})"] if page else []))
+        log = _read_log(control, course)
+        self._lines = [_write_line(at, item) for at, item in log if item["decision"] != Verb.HOLD]
+        self._records = [item for _, item in log]
         self._told, self._words = 0.0, ""
 
     def show(self, course: Course, decision: Decision, record: Record) -> None:
         """Show a step: a page and an event where something changed, else a line now and then."""
+        self._records.append(record)
         late = _is_late(course, decision)
         if decision.verb is Verb.HOLD and not late:
             self._say(course, decision, only_now_and_then=True)
             return
         self._say(course, decision)
-        now = datetime.now(UTC).strftime("%m-%d %H:%M:%S")
-        self._lines.append(Line(now, decision.verb.value, decision.reason))
+        self._lines.append(_write_line(datetime.now(UTC), record))
         self._publish(course, decision)
         for event in name_events(course, decision, late):
             payload = {
@@ -106,12 +111,15 @@ class Pages:
         self._narrator.end()
 
     def _publish(self, course: Course, decision: Decision) -> None:
-        page = write_page(course, tuple(self._lines), self._notes)
+        lines, records = tuple(self._lines), tuple(self._records)
         words = f"v{course.candidate}: {decision.verb}: {decision.reason}"
         key = f"{course.service}-rollout"
-        self._narrator.add(
-            lambda: create_markdown_artifact(key=key, markdown=page, description=words)
-        )
+
+        def publish() -> None:
+            page = write_page(course, lines, self._notes, _draw(course, records))
+            create_markdown_artifact(key=key, markdown=page, description=words)
+
+        self._narrator.add(publish)
 
     def _say(self, course: Course, decision: Decision, only_now_and_then: bool = False) -> None:
         now, kind = time.monotonic(), re.sub(r"[\d.,]+", "#", decision.reason)
@@ -145,13 +153,22 @@ def _is_late(course: Course, decision: Decision) -> bool:
     return state.seen.blocks == policy.count_blocks(policy.stages[state.stage].max)
 
 
-def _read_lines(control: Control, course: Course) -> list[Line]:
-    """Give the decisions so far, of a rollout that another controller began."""
+def _read_log(control: Control, course: Course) -> list[tuple[datetime, Record]]:
+    """Give the ticks so far, of a rollout that another controller began."""
     if course.tick == 1:
         return []
-    log = control.rollouts.read_log(course.service, course.number)[1:]
-    return [
-        Line(at.strftime("%m-%d %H:%M:%S"), item["decision"], item["reason"])
-        for at, item in log
-        if item["decision"] != Verb.HOLD
-    ]
+    return control.rollouts.read_log(course.service, course.number)[1:]
+
+
+def _write_line(at: datetime, record: Record) -> Line:
+    return Line(at.strftime("%m-%d %H:%M:%S"), record["decision"], record["reason"])
+
+
+def _draw(course: Course, records: Sequence[Record]) -> str:
+    """Give the evidence by tick as a PNG in base64."""
+    from sluice.plots.evidence import draw_evidence
+    from sluice.plots.style import render_png
+
+    title = f"{course.service}: v{course.candidate} beside v{course.champion}"
+    picture = render_png(draw_evidence(title, records, course.policy))
+    return base64.b64encode(picture).decode()

@@ -7,7 +7,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from sluice.config.explanation import explain_errors
-from sluice.config.section import Section
+from sluice.config.notifications import Notification
+from sluice.config.section import KeyInvalid, Section
 from sluice.config.yaml_file import read_mapping
 from sluice.errors import ConfigInvalid
 
@@ -104,6 +105,15 @@ class Deployments(Section):
     pull: list[dict[str, JsonValue]] | None = None
     definitions: dict[str, JsonValue] = Field(default_factory=dict)
     deployments: list[Deployment] = Field(min_length=1)
+    notifications: list[Notification] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _names_each_once(self) -> Self:
+        names = [item.name for item in self.notifications]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise KeyInvalid(f"notifications.{index}.name", f"'{name}' is there already")
+        return self
 
 
 def read_deployments(file: Path) -> Deployments:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, log2
+from math import ceil, log2, sqrt
 
 EDGES_PER_DOUBLING = 80
 """Bucket i holds latencies in (2^((i-1)/80), 2^(i/80)] ms: neighbouring edges differ by .9 %."""
@@ -51,6 +51,25 @@ def find_quantile(histograms: Sequence[Histogram], quantile: float = QUANTILE) -
         if seen >= wanted and seen > 0:
             return bucket
     return None
+
+
+def bound_quantile(
+    histogram: Histogram, quantile: float = QUANTILE, z: float = 1.959964
+) -> tuple[float, float, float | None] | None:
+    """Give a quantile in milliseconds and the ends of its interval, None without any request.
+
+    The interval is that of its rank, whatever the distribution (David and Nagaraja 2003, 7.1);
+    its upper end is None where the requests are too few to tell.
+    """
+    n = sum(histogram.values())
+    middle = find_quantile([histogram], quantile)
+    if middle is None:
+        return None
+    spread = z * sqrt(quantile * (1 - quantile) / n)
+    low = find_quantile([histogram], max(0.0, quantile - spread))
+    high = find_quantile([histogram], quantile + spread) if quantile + spread <= 1 else None
+    edges = [edge_of(middle if low is None else low), edge_of(middle)]
+    return edges[1], edges[0], None if high is None else edge_of(high)
 
 
 def set_limits(

@@ -22,6 +22,7 @@ from sluice.rollout.facts import Facts
 from sluice.rollout.log import Derived, write_step
 from sluice.rollout.machine import step
 from sluice.rollout.phases import Action, Command
+from source_support import events_of
 from support import artifacts_of
 
 pytestmark = pytest.mark.slow
@@ -120,6 +121,19 @@ def test_beside_a_rollout_a_moved_alias_is_a_conflict_and_moves_nothing(
     route = control.routes.find(SERVICE)
     assert route is not None
     assert (route.champion, route.candidate) == (1, 2)
+    registry.store.set_alias(SERVICE, "champion", 1)
+    advance(control, lease, course, Action.ABORT)
+
+
+def test_conflict_is_told_once_however_often_it_is_met(
+    control: Control, registry: Registry, api: str
+) -> None:
+    lease, course = begin(control)
+    registry.store.set_alias(SERVICE, "champion", 3)
+    before = len(events_of(api, SERVICE, "rollout.conflict"))
+    for _ in range(2):
+        keep()
+    assert len(events_of(api, SERVICE, "rollout.conflict")) == before + 1
     registry.store.set_alias(SERVICE, "champion", 1)
     advance(control, lease, course, Action.ABORT)
 

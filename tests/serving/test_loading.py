@@ -100,7 +100,7 @@ def test_a_graph_that_answers_otherwise_here_gives_way_to_the_trained_form(
     )
     loaded = keep(models, folder, towns.data)
     assert loaded.form.name == "trained"
-    assert "towns v1, onnx answers otherwise than when it was judged" in loaded.why
+    assert "towns v1, onnx: answers otherwise than when it was judged" in loaded.why
     assert "labels flip" in loaded.why
 
 
@@ -122,7 +122,7 @@ def test_a_version_whose_forms_both_answer_otherwise_is_refused(
     sample = ParitySample.from_json((folder / SAMPLE_FILE).read_bytes())
     flipped = tuple("yes" if label == "no" else "no" for label in sample.labels)
     (folder / SAMPLE_FILE).write_text(replace(sample, labels=flipped).to_json())
-    with pytest.raises(ModelDamaged, match=r"towns v1, trained answers .* 64 labels flip"):
+    with pytest.raises(ModelDamaged, match=r"towns v1, trained: answers .* 64 labels flip"):
         keep(models, folder, towns.data)
 
 

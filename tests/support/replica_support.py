@@ -97,6 +97,10 @@ class TrafficReplica:
                 "breakers": self._list_circuits(),
             }
 
+    def smoke(self) -> dict[str, Any]:
+        route = self._belief.route
+        return {"version": route.candidate if route else 0, "passed": True, "rows": 1, "why": ""}
+
     def _spoil(self, requests: float) -> float:
         broken = self.behaviour.broken
         return float("nan") if broken == "nan" else requests // 2 if broken == "back" else requests
@@ -144,7 +148,11 @@ class TrafficReplica:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self._answer(replica.behaviour.status, replica.export())
+                if self.path.endswith(":smoke"):
+                    loads = replica.behaviour.loads
+                    self._answer(200 if loads else 409, replica.smoke())
+                else:
+                    self._answer(replica.behaviour.status, replica.export())
 
             def _answer(self, status: int, values: dict[str, Any]) -> None:
                 body = json.dumps(values).encode()
