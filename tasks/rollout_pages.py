@@ -21,6 +21,8 @@ from tasks.events import tell_world
 
 QUIET_SECONDS = 60.0
 DRAIN_SECONDS = 30.0
+PAGE_SECONDS, PAGE_BLOCKS = 5.0, 5
+"""How soon a page may follow another only because a hold has a new phase, or a new reason."""
 EVENTS = {
     Verb.BEGIN: "rollout.started",
     Verb.GO_ON: "rollout.advanced",
@@ -76,12 +78,15 @@ class Pages:
         self._notes = notes
         self._lines = _read_lines(control, course)
         self._told, self._words = 0.0, ""
+        self._published, self._shown = 0.0, (course.state.phase, "")
 
     def show(self, course: Course, decision: Decision, record: Record) -> None:
         """Show a step: a page and an event where something changed, else a line now and then."""
         late = _is_late(course, decision)
         if decision.verb is Verb.HOLD and not late:
             self._say(course, decision, only_now_and_then=True)
+            if self._is_news(course, decision):
+                self._publish(course, decision)
             return
         self._say(course, decision)
         now = datetime.now(UTC).strftime("%m-%d %H:%M:%S")
@@ -105,7 +110,18 @@ class Pages:
         """Wait for what is still to be shown, half a minute at most."""
         self._narrator.end()
 
+    def _is_news(self, course: Course, decision: Decision) -> bool:
+        """Whether a hold is of another phase than the page shows, or for another reason."""
+        phase, kind = self._shown
+        since = time.monotonic() - self._published
+        if course.state.phase is not phase:
+            return since >= PAGE_SECONDS
+        pause = max(PAGE_SECONDS, PAGE_BLOCKS * course.policy.block)
+        return _name_kind(decision) != kind and since >= pause
+
     def _publish(self, course: Course, decision: Decision) -> None:
+        self._published = time.monotonic()
+        self._shown = course.state.phase, _name_kind(decision)
         page = write_page(course, tuple(self._lines), self._notes)
         words = f"v{course.candidate}: {decision.verb}: {decision.reason}"
         key = f"{course.service}-rollout"
@@ -114,7 +130,7 @@ class Pages:
         )
 
     def _say(self, course: Course, decision: Decision, only_now_and_then: bool = False) -> None:
-        now, kind = time.monotonic(), re.sub(r"[\d.,]+", "#", decision.reason)
+        now, kind = time.monotonic(), _name_kind(decision)
         if only_now_and_then and kind == self._words and now - self._told < QUIET_SECONDS:
             return
         self._told, self._words = now, kind
@@ -135,6 +151,11 @@ def name_events(course: Course, decision: Decision, late: bool) -> list[str]:
     found += [HELD] if late else []
     found += [ENDINGS[course.state.phase]] if course.state.phase in ENDINGS else []
     return found
+
+
+def _name_kind(decision: Decision) -> str:
+    """Give a reason without its numbers."""
+    return re.sub(r"[\d.,]+", "#", decision.reason)
 
 
 def _is_late(course: Course, decision: Decision) -> bool:
