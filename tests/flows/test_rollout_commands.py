@@ -7,6 +7,7 @@ import pytest
 from live_support import Beside, Live, run_live
 from replica_support import Behaviour, TrafficReplica
 from sluice.control.lease import Lease
+from sluice.errors import CommandRefused
 from sluice.rollout.course import Course
 from sluice.rollout.facts import Facts
 from sluice.rollout.phases import ALLOWED, FINAL, Action, Phase
@@ -122,7 +123,8 @@ def test_after_its_end_every_command_is_refused(
     beside.end()
     assert live.control.rollouts.list_rollouts(SERVICE)[-1].state.phase is phase
     for action in Action:
-        assert f"{action}: no rollout of steered is under way" in live.steer(action.value).message
+        with pytest.raises(CommandRefused, match=f"{action}: no rollout of steered is under way"):
+            live.give(action.value)
 
 
 def test_while_paused_the_tests_go_on_and_roll_back(live: Live, replica: TrafficReplica) -> None:

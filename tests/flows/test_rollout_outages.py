@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from gateway_support import Running, Site, read_answers, run_gateway, wait_until
-from live_support import Live, route_config, run_live
+from live_support import TOWNS, Live, route_config, run_live
 from load_support import Load, run_load
 from outage_support import Stack, find_flow_process, run_stack, start_server
 from serving_support import write_model_files
-from stack_support import ask, await_answer, await_final, run_worker
+from stack_support import await_final, run_worker
 from support import write_service
 from town_support import DATA, fit_towns, make_rows
 
@@ -22,21 +22,6 @@ pytestmark = pytest.mark.slow
 
 SERVICE = "employment"
 DOWN_SECONDS = 10.0
-POLICY = """
-policy: towns
-block: 0.5 s
-history: 1 s
-pass_alpha: 0.05
-rules:
-  error_margin: {margin: 0.2}
-  error_rate: {margin: 0.3, alpha: 0.001}
-  latency_double: {ratio: 100.0}
-  latency_margin: {ratio: 10.0, min_effect_ms: 1000}
-stages:
-  - {name: shadow, weight: 0.0, min: 1 s, max: 600 s, passes: [error_margin]}
-  - {name: canary, weight: 0.25, min: 1 s, max: 600 s, passes: [error_margin], approve: true}
-soak: 1 s
-"""
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +44,7 @@ def stack(site: Site) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def live(site: Site, stack: Stack) -> Iterator[Live]:
-    with run_live(site.home.root, SERVICE, POLICY) as live:
+    with run_live(site.home.root, SERVICE, TOWNS) as live:
         yield live
 
 
@@ -115,14 +100,15 @@ def test_a_rollout_goes_on_while_the_server_is_down(
 def test_a_rollout_outlives_its_worker(
     stack: Stack, live: Live, load: Load, tmp_path: Path
 ) -> None:
-    with pytest.raises(ProcessLookupError), run_worker(tmp_path / "worker.log") as worker:
-        begin(stack, live)
-        os.kill(worker.pid, signal.SIGKILL)
+    with run_worker(tmp_path / "worker.log") as worker:
+        run = begin(stack, live)
+        worker.kill()
         worker.wait()
         live.await_ticks(8)
         live.give("approve")
-        ended = live.control.rollouts.list_rollouts(SERVICE)[-1].number
-        wait_until(lambda: live.control.rollouts.find(SERVICE, ended).settled)  # type: ignore[union-attr]
+        state = await_final(run)
+        wait_until(lambda: not find_flow_process(str(run.id)))
+    assert state.name == "Completed", state.message
     assert live.aliases() == {"champion": 2, "previous": 1}
     live.check_log()
 

@@ -40,7 +40,7 @@ def count_events() -> dict[str, int]:
     from prefect.events.filters import EventFilter, EventResourceFilter
 
     wanted = EventFilter(resource=EventResourceFilter(id=[f"sluice.service.{SERVICE}"]))
-    found = ask(lambda client: client.read_events(wanted, limit=200)).events
+    found = ask(lambda client: client.read_events(wanted, limit=50)).events
     names = [item.event for item in found]
     return {name: names.count(name) for name in names}
 

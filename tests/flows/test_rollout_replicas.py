@@ -13,8 +13,9 @@ import pytest
 from deltalake import DeltaTable
 
 from gateway_support import Running, Site, run_gateway, wait_until
-from live_support import Beside, Live, run_live
+from live_support import TOWNS, Beside, Live, run_live
 from load_support import run_load
+from serving.arms import hash_unit
 from serving_support import write_model_files
 from sluice.rollout.assignment import place_of
 from town_support import DATA, fit_towns, make_rows
@@ -24,21 +25,6 @@ pytestmark = pytest.mark.slow
 SERVICE = "doubled"
 GOOD = {"size": 1.0, "town": "ayr", "here": True}
 AWAY_SECONDS, FOLLOW_SECONDS = 30.0, 2.0
-POLICY = """
-policy: doubled
-block: 0.5 s
-history: 2 s
-pass_alpha: 0.05
-rules:
-  error_margin: {margin: 0.2}
-  error_rate: {margin: 0.3, alpha: 0.001}
-  latency_double: {ratio: 100.0}
-  latency_margin: {ratio: 10.0, min_effect_ms: 1000}
-stages:
-  - {name: shadow, weight: 0.0, min: 2 s, max: 120 s, passes: [error_margin]}
-  - {name: canary, weight: 0.25, min: 1 s, max: 120 s, passes: [error_margin], approve: true}
-soak: 1 s
-"""
 LOCK = """
 import sqlite3, sys, time
 store = sqlite3.connect(sys.argv[1], timeout=30, isolation_level=None)
@@ -63,16 +49,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 @pytest.fixture(scope="module")
 def live(api: str, site: Site) -> Iterator[Live]:
     route = {"lease_ttl": 6.0}
-    with run_live(site.home.root, SERVICE, POLICY, route=route) as live:
+    with run_live(site.home.root, SERVICE, TOWNS, route=route) as live:
         yield live
 
 
 @pytest.fixture(scope="module")
 def pair(site: Site, live: Live) -> Iterator[list[Running]]:
-    """Two replicas of one site; the first one's log-writer serves both."""
+    """Two replicas of one site; the second one's log-writer serves both."""
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
-        left = stack.enter_context(run_gateway(site, "--no-fetcher", name="left"))
-        right = stack.enter_context(run_gateway(site, name="right"))
+        left = stack.enter_context(run_gateway(site, name="left"))
+        right = stack.enter_context(run_gateway(site, "--no-fetcher", name="right"))
         patch.setenv("SLUICE_GATEWAY_URLS", f"{left.address},{right.address}")
         yield [left, right]
 
@@ -155,7 +141,8 @@ def test_two_replicas_follow_agree_and_are_summed(
             wait_until(
                 lambda: len(lags) >= 2 * 4
             )  # shadow, canary, soak, end of the soak's candidate
-    by_rule = ["candidate" if place_of(course.salt, unit) < 0.25 else "champion" for unit in units]
+    places = [place_of(course.salt, hash_unit(unit)) for unit in units]
+    by_rule = ["candidate" if place < 0.25 else "champion" for place in places]
     assert arms == [by_rule, by_rule]
     assert load.statuses | more.statuses == {200}
     assert (load.broken, more.broken) == (0, 0)
@@ -182,7 +169,7 @@ def test_with_one_of_two_replicas_killed_it_holds_and_the_champion_serves(
         wait_until(lambda: {item.body["arm"] for item in load.heard[-20:]} == {"none"})
         assert {item.body["version"] for item in load.heard[-20:]} == {1}
         assert live.find_course().state.stage == 1  # type: ignore[union-attr]
-        with run_gateway(site, "--no-fetcher", name="left", port=left.port):
+        with run_gateway(site, name="left", port=left.port):
             state = beside.end()
     assert state.result().phase == "done", state.message
     assert load.statuses == {200}
@@ -200,21 +187,18 @@ def test_while_the_store_is_away_the_champion_serves_and_the_rollout_then_goes_o
         with run_load([right.port], SERVICE, pause=0.05) as load:
             beside = Beside(live)
             live.await_course(lambda course: "approval" in course.state.reason)
-            number, ticks = (
-                live.control.rollouts.list_rollouts(SERVICE)[-1].number,
-                live.await_ticks(1),
-            )
+            left = live.await_ticks(1)
             store = str(site.home.root / "control.db")
             command = [sys.executable, "-c", LOCK, store, str(AWAY_SECONDS)]
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as locker:
                 assert locker.stdout is not None
                 assert locker.stdout.readline() == "locked\n"
                 wait_until(lambda: {item.body["arm"] for item in load.heard[-20:]} == {"none"})
-            went_on = live.await_course(lambda course: course.tick > ticks.tick + 2)
-            assert went_on.number == number
+            went_on = live.await_course(lambda course: course.tick > left.tick + 2)
+            assert went_on.number == left.number
             live.give("approve")
             state = beside.end()
     assert state.result().phase == "done", state.message
     assert load.statuses == {200}
     assert (load.broken, load.refused) == (0, 0)
-    live.check_log(number)
+    live.check_log(left.number)

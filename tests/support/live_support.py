@@ -49,6 +49,22 @@ stages:
   - {name: half, weight: 0.50, min: 0.6 s, max: 60 s, passes: [error_margin]}
 soak: 0.6 s
 """
+TOWNS = """
+policy: towns
+block: 0.5 s
+history: 1 s
+pass_alpha: 0.05
+rules:
+  error_margin: {margin: 0.2}
+  error_rate: {margin: 0.3, alpha: 0.001}
+  latency_double: {ratio: 100.0}
+  latency_margin: {ratio: 10.0, min_effect_ms: 1000}
+stages:
+  - {name: shadow, weight: 0.0, min: 2 s, max: 300 s, passes: [error_margin, disagreement]}
+  - {name: canary, weight: 0.25, min: 1 s, max: 300 s, passes: [error_margin], approve: true}
+soak: 1 s
+"""
+"""For real requests; the canary waits for a person's word."""
 WAIT_SECONDS = 180.0
 ROUTE_TTL, LEASE_TTL = 3.0, 1.5
 LAUNCH = """
@@ -229,8 +245,9 @@ def run_live(
         )
         for flow in FLOWS:
             patch.setattr(f"flows.{flow}.load_service", lambda *_: config)
-        policy = root / "quick.yaml"
+        policy = root / f"{text.split()[1]}.yaml"
         policy.write_text(text.lstrip(), encoding="utf-8")
+        assert load_policy(str(policy)).stages
         home = Home(root)
         control, registry = open_control(home), open_registry(home)
         control.prepare()
