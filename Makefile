@@ -14,7 +14,7 @@ PRUNE ?=
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help install demo train up deploy test test-fast check lock bench-release bench-outcomes bench-serving bench-rollout bench-gateway bench-counters soak clean
+.PHONY: help install demo train up deploy test test-fast check lock bench-release bench-outcomes bench-predictor bench-rollout bench-aa bench-serving bench-counters soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -31,7 +31,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
-demo: install ## release a model on real data; FAULT=data|leakage|bias|worse lets a gate stop it; KEEP=1 keeps the UI up
+demo: install ## release a model on real data and roll it out; FAULT=data|leakage|bias|worse|errors|latency|worse_live; KEEP=1 stays up
 	@$(BIN)/sluice demo $(if $(FAULT),--fault $(FAULT)) $(if $(KEEP),--keep)
 
 deploy: install ## bring deployments.yaml to the Prefect server of PREFECT_API_URL; PRUNE=1 removes what left it
@@ -72,14 +72,18 @@ bench-release: install ## the warm release beside the same library calls in a pl
 bench-outcomes: install ## the clean release and each fault on ten seeds
 	@$(BIN)/python -m benchmarks.outcomes
 
-bench-serving: install ## one row through the served form beside the trained one
-	@$(BIN)/python -m benchmarks.serving
+bench-predictor: install ## one row through the served form beside the trained one
+	@$(BIN)/python -m benchmarks.predictor
 
 bench-rollout: install ## how often a policy decides wrongly: 1,000 simulated rollouts a row
 	@$(BIN)/python -m benchmarks.rollout
 
-bench-gateway: install ## the gateway beside mlflow models serve and an empty handler, the same model
-	@$(BIN)/python -m benchmarks.gateway
+ROLLOUTS ?= 20
+bench-aa: install ## real rollouts of a model beside itself, and of one that fails; ROLLOUTS=20 of each
+	@$(BIN)/python -m benchmarks.rollout_live --rollouts $(ROLLOUTS)
+
+bench-serving: install ## the gateway beside mlflow models serve and an empty handler, the same model
+	@$(BIN)/python -m benchmarks.serving
 
 bench-counters: install ## counters against the log after 100,000 requests with kill -9 in between
 	@$(BIN)/python -m benchmarks.counters

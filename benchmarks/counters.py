@@ -15,11 +15,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gateway import build_bodies, run_gateway
 from benchmarks.load import MARK, write_requests
 from benchmarks.processes import Server, run_load
 from benchmarks.results import Row, report
 from benchmarks.served import SERVICE, Served, prepare_home
+from benchmarks.serving import build_bodies, run_gateway
 from demo.faulty import register_faulty
 from demo.faulty_graph import ModelFault
 from flows.terminal import say

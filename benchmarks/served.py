@@ -18,6 +18,8 @@ from sluice.home import SAMPLES, Home
 SERVICE, YEAR = "employment", 2015
 SALT = "benchmark"
 TTL = 15.0
+PASSED = {"sluice.verdict.data": "pass", "sluice.data.version": "0"}
+"""What stands for the verdicts of a release: a rollout asks for them."""
 Form = Literal["onnx", "sklearn"]
 
 
@@ -88,7 +90,7 @@ class Served:
             self.pipeline,
             chosen[list(data.features)].head(3),
             answers.labels[:3],
-            {"sluice.serving.form": form},
+            {"sluice.serving.form": form, **PASSED},
             serving=folder / service if form == "onnx" else None,
             texts={SAMPLE_FILE: make_sample(chosen, answers, data).to_json()},
         )

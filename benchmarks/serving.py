@@ -1,93 +1,211 @@
-"""One row through the served form beside the same row through the trained pipeline.
+"""The gateway beside `mlflow models serve` and an empty handler: the same model, the same rows.
 
-`python -m benchmarks.serving [--rows 300]`; the default service's model of each kind, one thread.
+`python -m benchmarks.serving [--rounds 5] [--seconds 3]`. All servers are up with one worker each
+and take turns in every round. The gateway splits its traffic (a candidate at 5 %), counts, and
+logs every answer; what its log-writer costs is counted with it.
 """
 
 import argparse
-import time
-from collections.abc import Callable
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pydantic import TypeAdapter
-
+from benchmarks.load import MARK, write_requests
+from benchmarks.processes import Server, find_port, run_load, run_server
+from benchmarks.request_cost import measure_steps
 from benchmarks.results import Row, report
+from benchmarks.served import SERVICE, Served, prepare_home
 from flows.terminal import say
+from sluice.home import find_home
 
-SERVICE, YEAR = "employment", 2015
-TARGET_MICROSECONDS = 1000.0
-"""A request's whole model; the answer over HTTP costs about as much again."""
-KINDS: dict[str, dict[str, object]] = {
-    "linear": {},
-    "random_forest": {"trees": 100, "min_leaf": 20},
-    "hist_gradient_boosting": {"iterations": 100},
-}
+TRAINED = "employment-trained"
+LOG_WRITER = "serving.log_writer"
+WEIGHT = 0.05
+CONNECTIONS = (1, 8, 32)
+JUDGED = 32
+LESS_CPU = {"gateway, ONNX": 60.0, "gateway, trained form": 10.0}
+SHARE_OF_EMPTY = 0.4
+
+
+@dataclass
+class Target:
+    """One thing under measurement: its processes, and the requests that it is asked."""
+
+    name: str
+    server: Server
+    requests: Path
+    seconds: float
+    figures: dict[int, list[tuple[float, float, float, float]]] = field(default_factory=dict)
+    """By connections: microseconds of processor a request, requests a second, p99 in ms, and the
+    microseconds of the log-writer among the first."""
+
+    def measure(self, connections: int) -> None:
+        """Ask for a while and keep the figures; any answer but 200 ends the benchmark."""
+        before, logging = self.server.cpu_seconds(), self.server.cpu_seconds(LOG_WRITER)
+        found = run_load(
+            self.server.port, self.requests, connections=connections, seconds=self.seconds
+        )
+        spent = self.server.cpu_seconds() - before
+        logging = self.server.cpu_seconds(LOG_WRITER) - logging
+        if set(found["statuses"]) != {"200"}:
+            raise RuntimeError(f"{self.name} answered {found['statuses']}")
+        each = 1e6 / found["answered"]
+        figures = (each * spent, found["rps"], found["p99"], each * logging)
+        self.figures.setdefault(connections, []).append(figures)
+        shown = "{:8.0f} us a request, {:7.0f} requests/s, p99 {:.1f} ms".format(*figures)
+        say(f"  {self.name:24s} c={connections:<3d} {shown}")
+
+    def take(self, connections: int, place: int) -> list[float]:
+        """Give one figure of all rounds."""
+        return [figures[place] for figures in self.figures[connections]]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=300)
-    asked = parser.parse_args().rows
-    rows: list[Row] = []
-    for kind, options in KINDS.items():
-        say(f"### {kind}: fitting, then {asked} rows one by one through both forms")
-        rows += measure_kind(kind, options, asked)
-    report("serving", rows, {"rows asked one by one": asked, "service": SERVICE})
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["SLUICE_HOME"] = str(Path(folder) / "home")
+        served = prepare_home(find_home())
+        with run_targets(served, Path(folder), asked.seconds) as targets:
+            for number in range(asked.rounds):
+                say(f"### round {number + 1} of {asked.rounds}")
+                for connections in CONNECTIONS:
+                    for target in targets:
+                        target.measure(connections)
+            route = served.control.routes.find(SERVICE)
+        bodies = [body.encode() for body in build_bodies(served)]
+        steps = measure_steps(served.home, route, bodies, Path(folder))
+    report("serving", [*list_rows(targets), *compare(targets), *steps], describe(asked))
 
 
-def measure_kind(kind: str, options: dict[str, object], asked: int) -> list[Row]:
-    """Fit a kind on one survey year; give both forms' medians, and the served one's parts."""
-    import pandas as pd
+@contextmanager
+def run_targets(served: Served, folder: Path, seconds: float) -> Iterator[list[Target]]:
+    """Start everything, and warm it up."""
+    say("### a model is fitted and registered, servers start")
+    for service, form in ((SERVICE, "onnx"), (TRAINED, "sklearn")):
+        for _ in ("champion", "candidate"):
+            served.register(folder, service, form)  # type: ignore[arg-type]
+    with ExitStack() as stack:
+        for service in (SERVICE, TRAINED):
+            route = served.set_route(
+                service, 1, candidate=2, weight=WEIGHT, mode="canary", arm_timeout_ms=5000.0
+            )
+            stack.enter_context(served.renew(route))
+        gateway = stack.enter_context(run_gateway(folder, workers=1))
+        empty = stack.enter_context(
+            run_server(*plain_server("benchmarks.empty_handler:app", folder))
+        )
+        mlflow = stack.enter_context(run_mlflow(served, folder))
+        bodies = build_bodies(served)
+        files = {}
+        for service in (SERVICE, TRAINED):
+            files[service] = folder / f"{service}.txt"
+            write_requests(files[service], f"/v1/models/{service}:predict", bodies)
+        frames = folder / "mlflow.txt"
+        records = served.held.records
+        write_requests(frames, "/invocations", [f'{{"dataframe_records":[{r}]}}' for r in records])
+        targets = [
+            Target("empty handler", empty, files[SERVICE], seconds),
+            Target("gateway, ONNX", gateway, files[SERVICE], seconds),
+            Target("gateway, trained form", gateway, files[TRAINED], seconds),
+            Target("mlflow models serve", mlflow, frames, seconds),
+        ]
+        for service in (SERVICE, TRAINED):
+            gateway.await_page(f"/v1/models/{service}:predict", bodies[0])
+        for target in targets:
+            run_load(target.server.port, target.requests, connections=8, seconds=3)
+        yield targets
 
-    from sluice.adapters.registry.onnx_model import ServedModel
-    from sluice.config.loading import load_service
-    from sluice.config.model import ModelConfig
-    from sluice.home import SAMPLES
-    from sluice.models.prediction import predict
-    from sluice.models.serving.form import build_serving_form, take_columns
-    from sluice.models.training import fit_model
-    from sluice.stats.parity import measure_parity
 
-    config = load_service(SERVICE, "development")
-    data, problem = config.data, config.problem
-    frame = pd.read_parquet(SAMPLES / f"acs_employment_{YEAR}.parquet")
-    model: Any = TypeAdapter(ModelConfig).validate_python({"kind": kind, "seed": 7, **options})
-    pipeline = fit_model(problem, model, data, frame, frame[data.target])
-    started = time.perf_counter()
-    form = build_serving_form(pipeline, data)
-    seconds = time.perf_counter() - started
-    served = ServedModel(form)
-    whole = served.predict(take_columns(frame, data))
-    evidence = measure_parity(predict(pipeline, frame, data, problem), whole)
-    assert not evidence.flips
-    assert not evidence.beyond
-    singles = [frame.iloc[[at]] for at in range(asked)]
-    plain = [{name: [row[name].iloc[0]] for name in data.features} for row in singles]
-    numbers = [form.preprocessing.encode(row) for row in plain]
-    trained = time_calls(lambda row: predict(pipeline, row, data, problem), singles)
-    whole_way = time_calls(served.predict, plain)
+def build_bodies(served: Served) -> list[str]:
+    """Give a request for each held-out row, its id still to come."""
     return [
-        Row(f"{kind}: trained form", trained, "us a row"),
-        Row(f"{kind}: served form", whole_way, "us a row", TARGET_MICROSECONDS),
-        Row(f"{kind}: of it preparing", time_calls(form.preprocessing.encode, plain), "us a row"),
-        Row(f"{kind}: of it the graph", time_calls(served.run, numbers), "us a row"),
-        Row(f"{kind}: trained to served", trained / whole_way, "ratio"),
-        Row(f"{kind}: largest difference", (evidence.difference or 0.0) * 1e15, "1e-15"),
-        Row(f"{kind}: building the graph", seconds, "s"),
-        Row(f"{kind}: size of the graph", len(form.graph) / 1e6, "MB"),
+        f'{{"inputs":{record},"request_id":"{MARK}","unit":"u{place}"}}'
+        for place, record in enumerate(served.held.records)
     ]
 
 
-def time_calls(call: Callable[[Any], Any], arguments: list[Any]) -> float:
-    """Call once for each argument after a warm-up; give the median microseconds."""
-    for argument in arguments[:20]:
-        call(argument)
-    taken = []
-    for argument in arguments:
-        started = time.perf_counter_ns()
-        call(argument)
-        taken.append(time.perf_counter_ns() - started)
-    return median(taken) / 1000
+@contextmanager
+def run_gateway(folder: Path, workers: int) -> Iterator[Server]:
+    """Run a replica: supervisor, workers, fetcher and log-writer."""
+    port = find_port()
+    command = ["-m", "serving", f"--port={port}", f"--workers={workers}"]
+    with run_server(command, port, folder / "gateway.log", "/readyz") as server:
+        yield server
+
+
+def plain_server(app: str, folder: Path) -> tuple[list[str], int, Path, str]:
+    """Give the command of an application under the gateway's own server and settings."""
+    port = find_port()
+    words = f"-m uvicorn {app} --port {port} --loop uvloop --http httptools --no-access-log"
+    return [*words.split(), "--log-level=warning"], port, folder / "empty.log", "/"
+
+
+@contextmanager
+def run_mlflow(served: Served, folder: Path) -> Iterator[Server]:
+    """Serve the same model by MLflow's own command, in this environment, one worker."""
+    version = served.registry.find_alias(SERVICE, "champion")
+    if version is None:
+        raise RuntimeError("the registry has no champion")
+    model = served.registry.download_model(version, folder / "mlflow")
+    port = find_port()
+    words = f"-m mlflow models serve -m {model} --env-manager local -w 1 -p {port}".split()
+    places = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # it asks for uvicorn
+    with run_server(words, port, folder / "mlflow.log", "/ping", PATH=places) as server:
+        yield server
+
+
+def list_rows(targets: list[Target]) -> Iterator[Row]:
+    """Give the medians of all rounds."""
+    for connections in CONNECTIONS:
+        for target in targets:
+            name = f"{target.name}, c={connections}"
+            cpu, rate, slow, log = (median(target.take(connections, place)) for place in range(4))
+            yield Row(f"{name}: processor", cpu, "us a request")
+            if log:
+                yield Row(f"{name}: of it the log-writer", log, "us a request")
+            yield Row(f"{name}: rate", rate, "requests/s")
+            yield Row(f"{name}: p99", slow, "ms")
+
+
+def compare(targets: list[Target]) -> Iterator[Row]:
+    """Give the ratios that have targets, each within its round."""
+    known = {target.name: target.take(JUDGED, 0) for target in targets}
+    for name, wanted in LESS_CPU.items():
+        pairs = zip(known["mlflow models serve"], known[name], strict=True)
+        least = min(theirs / ours for theirs, ours in pairs)
+        yield Row(
+            f"{name}, c={JUDGED}: less processor than mlflow, worst round",
+            *(least, "times", wanted),
+            at_least=True,
+        )
+    pairs = zip(known["empty handler"], known["gateway, ONNX"], strict=True)
+    share = median(empty / ours for empty, ours in pairs)
+    yield Row(
+        f"gateway, ONNX, c={JUDGED}: processor of an empty handler to ours",
+        *(share, "share", SHARE_OF_EMPTY),
+        at_least=True,
+    )
+
+
+def describe(asked: argparse.Namespace) -> dict[str, Any]:
+    """Say under what the figures were taken."""
+    return {
+        "rounds": asked.rounds,
+        "seconds a measurement": asked.seconds,
+        "service": json.dumps({"rows": SERVICE, "candidate's weight": WEIGHT, "workers": 1}),
+        "left out": "BentoML",
+        "load of the machine at the end": os.getloadavg()[0],
+    }
 
 
 if __name__ == "__main__":

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.gateway import build_bodies, run_gateway
 from benchmarks.load import write_requests
 from benchmarks.processes import Server, run_load
 from benchmarks.results import Row, report
 from benchmarks.served import SERVICE, prepare_home
+from benchmarks.serving import build_bodies, run_gateway
 from flows.terminal import say
 from sluice.home import find_home
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from demo.faulty_graph import KINDS, ModelFault, mark_rows, plant_fault
 from demo.held_out import read_frame
@@ -29,38 +29,42 @@ if TYPE_CHECKING:
 
 FORM_TAG, FAULT_TAG = "sluice.serving.form", "sluice.fault"
 CARRIED = ("sluice.verdict.", "sluice.data.", "sluice.serving.")
-"""Tags that the version takes over from the champion."""
+"""Tags that the version takes over from the one that it was."""
 EXAMPLES = 3
 
 
 def register_faulty(
-    registry: Registry, config: ServiceConfig, rows: "pd.DataFrame", fault: ModelFault
+    registry: Registry,
+    config: ServiceConfig,
+    rows: "pd.DataFrame",
+    fault: ModelFault,
+    alias: Literal["champion", "candidate"] = "champion",
 ) -> ModelVersionRef:
-    """Register the champion with a fault in its graph as the service's next version.
+    """Register the champion, or the candidate, with a fault in its graph as the next version.
 
     `rows` are held-out ones. Those that the fault leaves alone become its parity sample: the
     version loads and is proved like any other, as a model does whose tests never met the fault.
 
     Raises:
-        DataMissing: there is no champion.
-        Refused: the champion has no graph to write a fault into.
+        DataMissing: there is no version of that alias.
+        Refused: it has no graph to write a fault into.
         RegistryUnavailable: the registry or its files cannot be reached.
     """
-    champion = registry.find_alias(config.service, "champion")
-    if champion is None:
-        raise DataMissing(f"{config.service} has no champion; next: release it first")
-    if champion.tags.get(FORM_TAG) != "onnx":
-        raise Refused(f"{champion.uri} serves without a graph; a fault is written into graphs only")
-    healthy = registry.load_serving(champion)
+    origin = registry.find_alias(config.service, alias)
+    if origin is None:
+        raise DataMissing(f"{config.service} has no {alias}; next: release it first")
+    if origin.tags.get(FORM_TAG) != "onnx":
+        raise Refused(f"{origin.uri} serves without a graph; a fault is written into graphs only")
+    healthy = registry.load_serving(origin)
     faulty = _write_fault(healthy, fault)
     sample = _make_sample(faulty, rows, config, fault)
     example = rows[list(config.data.features)].head(EXAMPLES)
-    pipeline = registry.load_model(champion)
-    name = f"{config.service} v{champion.version} with {fault.kind}"
+    pipeline = registry.load_model(origin)
+    name = f"{config.service} v{origin.version} with {fault.kind}"
     run_id = registry.start_run(config.service, name, {FAULT_TAG: fault.kind})
-    registry.log_text(run_id, "config.yaml", registry.read_text(champion.run_id, "config.yaml"))
+    registry.log_text(run_id, "config.yaml", registry.read_text(origin.run_id, "config.yaml"))
     registry.log_json(run_id, "fault.json", asdict(fault))
-    tags = {key: value for key, value in champion.tags.items() if key.startswith(CARRIED)}
+    tags = {key: value for key, value in origin.tags.items() if key.startswith(CARRIED)}
     with tempfile.TemporaryDirectory() as work:
         version = registry.register_model(
             run_id,
@@ -69,7 +73,7 @@ def register_faulty(
             example,
             healthy.predict(_take(rows.head(EXAMPLES), config)).labels,
             {**tags, FAULT_TAG: fault.kind},
-            f"The champion, with {fault.kind} on {fault.share:.0%} of rows. Made to be caught.",
+            f"The {alias}, with {fault.kind} on {fault.share:.0%} of rows. Made to be caught.",
             serving=_save(faulty, Path(work)),
             texts=sample,
         )

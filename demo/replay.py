@@ -13,6 +13,7 @@ import random
 import signal
 import sys
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from demo.audience import Audience
 from demo.caller import Answered, Caller, Telling, plan_moments
@@ -44,6 +45,8 @@ class Plan:
     """Seconds after which an answer is given up."""
     judged: bool = True
     """Whether an answer is right or wrong: classes are, numbers are not."""
+    file: str = ""
+    """Where what was counted is written as JSON; empty: nowhere."""
 
 
 class Replay:
@@ -154,12 +157,13 @@ def parse_plan(arguments: list[str]) -> Plan:
     parser.add_argument("--feedback", type=float, default=1.0, help="share of answers, 0 to 1")
     parser.add_argument("--delay", type=float, default=2.0, help="of feedback, in seconds")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", default="", help="file for what was counted")
     asked = parser.parse_args(arguments)
     if asked.rps <= 0 or asked.seconds <= 0 or asked.users < 0 or not 0 <= asked.feedback <= 1:
         parser.error("allowed: --rps and --seconds more than 0, --users 0 or more, --feedback 0-1")
     telling = Telling(asked.feedback, max(asked.delay, 0.0))
     facts = (asked.rps, asked.seconds, asked.users, asked.poisson, telling, asked.seed)
-    return Plan(asked.url.rstrip("/"), asked.service, *facts)
+    return Plan(asked.url.rstrip("/"), asked.service, *facts, file=asked.json)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -177,6 +181,8 @@ def main(arguments: list[str] | None = None) -> int:
     show_rows(f"{plan.service}: {plan.rps:g} requests/s", tally.build_rows(plan.judged))
     for line in tally.conclude():
         say(line)
+    if plan.file:
+        Path(plan.file).write_text(tally.write_json(), encoding="utf-8")
     if not tally.answered:
         say(f"nothing was answered; next: `sluice serve`, and ask {plan.url}/readyz")
     return 0 if tally.answered else EXIT_FAULT

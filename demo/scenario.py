@@ -1,4 +1,4 @@
-"""The story that `make demo` plays: files arrive, releases run, a gate halts the faulty one."""
+"""The first part of what `make demo` plays: files arrive, releases run, a gate may halt one."""
 
 import os
 import shutil
@@ -19,6 +19,8 @@ from sluice.home import SAMPLES, Home, find_home
 SERVICE = "employment"
 START, ARRIVAL = (2015, 2016), 2017
 SEED = 29
+SHARED = ("MLFLOW_TRACKING_URI", "SLUICE_CONTROL_URL")
+"""Stores that others may use: no faulty version is put there."""
 UNGATED = ("data", "leakage")
 """Faults that a job outside writes straight into the table; `ingest` would quarantine them."""
 
@@ -31,7 +33,8 @@ def play(fault: str, overrides: Overrides) -> Ending:
     """
     if fault:
         os.environ["SLUICE_HOME"] = str(_prepare_stage(find_home(), fault))
-        os.environ.pop("MLFLOW_TRACKING_URI", None)
+        for name in SHARED:
+            os.environ.pop(name, None)
     config = apply_overrides(load_service(SERVICE, "development"), overrides)
     with tempfile.TemporaryDirectory() as folder:
         files = {year: _deliver(year, fault, config, Path(folder)) for year in (*START, ARRIVAL)}
@@ -67,7 +70,7 @@ def _deliver(year: int, fault: str, config: ServiceConfig, folder: Path) -> Path
     """Give the year's file, corrupted where the fault touches it."""
     clean = SAMPLES / f"acs_employment_{year}.parquet"
     touched = (*START, ARRIVAL) if fault == "bias" else (ARRIVAL,)
-    if not fault or year not in touched:
+    if fault not in FAULTS or year not in touched:
         return clean
     import pandas as pd
 

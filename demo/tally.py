@@ -1,5 +1,6 @@
 """What a replay saw: answers by arm and version with their times, errors, feedback."""
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,6 +66,15 @@ class Tally:
         times = [time for item in self.answers.values() for time in item.times]
         right = sum(item.right for item in self.answers.values())
         return [*rows, _build_row("all", "", Answers(times, right), self.answered, judged)]
+
+    def write_json(self) -> str:
+        """Give what was counted as JSON; times are left out."""
+        sources = [
+            {"arm": arm, "version": version, "answers": len(item.times), "right": item.right}
+            for (arm, version), item in sorted(self.answers.items())
+        ]
+        counts = {"sent": self.sent, "told": self.told, "late": self.late}
+        return json.dumps({**counts, "sources": sources, "errors": dict(self.errors)})
 
     def conclude(self) -> list[str]:
         """Give what is to be said below the table."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flows import steering
-from flows.processes import log_writer, serve
+from flows.processes import log_writer, page, serve
 from flows.terminal import exit_code, say
 from sluice.errors import SluiceError
 
@@ -32,11 +32,15 @@ Service = Annotated[str, typer.Argument(help="Name of a service: a file in confi
 @app.command()
 def demo(
     fault: Annotated[
-        str, typer.Option(help="Plant a fault for a gate to find: data, leakage, bias or worse.")
+        str,
+        typer.Option(
+            help="Plant a fault: data, leakage, bias or worse for a gate to find, "
+            "errors, latency or worse_live for live traffic."
+        ),
     ] = "",
     keep: Annotated[bool, typer.Option(help="Keep the UI up at the end, until Ctrl-C.")] = False,
 ) -> None:
-    """Release the default service on real data, from files to a registered champion."""
+    """Release the default service on real data, and roll its candidate out on replayed traffic."""
     arguments = [*(["--fault", fault] if fault else []), *(["--keep"] if keep else [])]
     # In this process's place, so that whoever ends the command ends all of it.
     os.execv(sys.executable, [sys.executable, "-m", "demo", *arguments])  # noqa: S606
@@ -256,14 +260,16 @@ def up(
     mlflow_port: Annotated[int, typer.Option(help="MLflow's port, or the next free one.")] = 5000,
     limit: Annotated[int, typer.Option(min=1, help="Flow runs at once.")] = 4,
     gateway_port: Annotated[int, typer.Option(help="The gateway's, or the next free.")] = 8080,
+    page_port: Annotated[int, typer.Option(help="The rollout page's, or the next.")] = 8090,
 ) -> None:
-    """Start server, worker, MLflow pages and gateway, deploy deployments.yaml, until Ctrl-C."""
+    """Start server, worker, gateway and pages, deploy deployments.yaml, until Ctrl-C."""
     from flows.stack import keep_stack
 
-    sys.exit(keep_stack(port, mlflow_port, limit, gateway_port))
+    sys.exit(keep_stack((port, mlflow_port, limit, gateway_port, page_port)))
 
 
 app.command()(serve)
+app.command()(page)
 app.command()(log_writer)
 
 

@@ -22,6 +22,18 @@ def serve(
     become("serving", *words, *(["--no-fetcher", "--no-log-writer"] if alone else []))
 
 
+def page(
+    port: Annotated[int, typer.Option(help="Port; 0: as configured.", min=0)] = 0,
+    host: Annotated[str, typer.Option(help="Address to listen at; else as configured.")] = "",
+) -> None:
+    """Show rollouts as they go, with buttons for who has a key, until Ctrl-C."""
+    given = {"--port": port, "--host": host}
+    become(
+        "serving.page",
+        *(word for name, value in given.items() if value for word in (name, str(value))),
+    )
+
+
 def log_writer() -> None:
     """Move what gateways spooled to the traffic log, until Ctrl-C."""
     become("serving.log_writer")

@@ -11,10 +11,11 @@ from sluice.home import PROJECT, find_home
 FILE = PROJECT / "deployments.yaml"
 
 
-def keep_stack(port: int, pages_port: int, limit: int, gateway_port: int) -> int:
+def keep_stack(wishes: tuple[int, int, int, int, int]) -> int:
     """Keep the home's stack up until a signal ends it; give the exit code.
 
-    Where it is up already, its addresses are printed and nothing else happens.
+    `wishes` are the ports of Prefect and MLflow, how many flow runs at once, the ports of gateway
+    and rollout page. Where it is up already, its addresses are printed and nothing else happens.
 
     Raises:
         ServerUnavailable: a part does not come up, or ends again and again.
@@ -28,13 +29,13 @@ def keep_stack(port: int, pages_port: int, limit: int, gateway_port: int) -> int
                     _tell(f"the stack of this home is up already (process {other.pid})")
                     _tell_addresses(other)
                     return 0
-                _bring_up((port, pages_port, limit, gateway_port), signals)
+                _bring_up(wishes, signals)
         except KeyboardInterrupt:
             _tell("ended")
     return signals.exit_code
 
 
-def _bring_up(wishes: tuple[int, int, int, int], signals: EndSignals) -> None:
+def _bring_up(wishes: tuple[int, int, int, int, int], signals: EndSignals) -> None:
     from sluice.adapters.server.stack import StackWishes, run_stack
 
     with run_stack(find_home(), StackWishes(*wishes), signals, _tell) as stack:
@@ -53,6 +54,7 @@ def _tell_addresses(record: StackRecord) -> None:
     _tell(f"Prefect  {record.prefect}")
     _tell(f"MLflow   {record.mlflow}")
     _tell(f"gateway  {record.gateway}, log {Path(record.log).with_name('gateway.log')}")
+    _tell(f"rollouts {record.rollouts}")
     _tell(f"worker   {record.worker}, at most {record.limit} flow runs at once, log {record.log}")
 
 

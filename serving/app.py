@@ -24,10 +24,12 @@ from serving.reply import (
     send_reply,
 )
 from serving.shadowing import Copy, Shadowing
+from serving.smoke import smoke_candidate
 from sluice.config.serving import LimitsConfig
 from sluice.errors import FeedbackInvalid, RequestInvalid, SpoolFull
 
-PREFIX, SUFFIX, FEEDBACK = "/v1/models/", ":predict", "/v1/feedback"
+PREFIX, SUFFIX, SMOKE = "/v1/models/", ":predict", ":smoke"
+FEEDBACK = "/v1/feedback"
 LOG = logging.getLogger("sluice.gateway")
 Page = Callable[[], Awaitable[Reply]]
 
@@ -88,6 +90,11 @@ class Gateway:
             seat = self._find_seat(service)
             body = await read_body(receive, scope["headers"], self._limits)
             return await self._answering.answer(seat, body)
+        if path.startswith(PREFIX) and path.endswith(SMOKE):
+            service = path[len(PREFIX) : -len(SMOKE)]
+            _require(method, "GET")
+            self._admit(scope, service)
+            return await smoke_candidate(self._find_seat(service)), None
         if path == FEEDBACK:
             _require(method, "POST")
             self._admit(scope)
@@ -97,7 +104,8 @@ class Gateway:
             _require(method, "GET")
             return await page(), None
         found = path[:200]
-        allowed = f"{PREFIX}SERVICE{SUFFIX}, {FEEDBACK}, {', '.join(self._pages)}"
+        models = f"{PREFIX}SERVICE{SUFFIX}, {PREFIX}SERVICE{SMOKE}"
+        allowed = f"{models}, {FEEDBACK}, {', '.join(self._pages)}"
         raise CallFailed(explain(404, f"path: found {found}; allowed: {allowed}"))
 
     def _admit(self, scope: Scope, service: str = "") -> None:
@@ -124,10 +132,16 @@ class Gateway:
         opinion = decode_opinion(body)
         refuse_duplicates(body, 0)
         try:
-            await self._ledger.feedback(opinion, time.time())
+            await self._ledger.feedback(opinion, time.time(), self._find_cap)
         except SpoolFull:
             return ask_again("the log has no room", opinion.request_id, FULL_SECONDS)
         return render_json({"request_id": opinion.request_id, "taken": True}, 202)
+
+    def _find_cap(self, service: str) -> float:
+        """Give the most that a business value of a service counts, 0 where none does."""
+        seat = self._read_lineup().seats.get(service)
+        route = seat.belief.route if seat else None
+        return route.value_cap if route else 0.0
 
 
 def _require(method: str, allowed: str) -> None:

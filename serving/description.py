@@ -18,6 +18,7 @@ TEXTS = {
     404: "No such path, or no such service.",
     405: "Another method; the header Allow names the right one.",
     408: "The body did not come in time.",
+    409: "No candidate is here.",
     413: "The body is too large.",
     415: "The body is said to be something else than JSON.",
     422: "The body is not what is allowed; the field is named.",
@@ -33,6 +34,10 @@ def describe_api(lineup: Lineup, config: GatewayConfig, has_keys: bool) -> dict[
         f"/v1/models/{name}:predict": {"post": _describe_predict(seat, has_keys)}
         for name, seat in sorted(lineup.seats.items())
         if seat.champion
+    }
+    paths |= {
+        f"/v1/models/{name}:smoke": {"get": _describe_smoke(name, has_keys)}
+        for name in sorted(lineup.seats)
     }
     paths["/v1/feedback"] = {"post": _describe_feedback(has_keys)}
     paths.update({path: {"get": page} for path, page in _describe_pages().items()})
@@ -62,6 +67,16 @@ def _describe_predict(seat: Seat, has_keys: bool) -> dict[str, Any]:
     }
     statuses = (*OFTEN, 500)
     return _describe_post(f"predict_{seat.service}", body, (200, ANSWER), statuses, has_keys)
+
+
+def _describe_smoke(service: str, has_keys: bool) -> dict[str, Any]:
+    said = {"200": {"description": "How it went.", "content": _json({"type": "object"})}}
+    others = (404, 405, 409, 503, *([401] if has_keys else []))
+    errors = {
+        str(status): {"description": TEXTS[status], "content": _json(ERROR)} for status in others
+    }
+    described = {"operationId": f"smoke_{service}", "responses": {**said, **errors}}
+    return {**described, "security": [{"key": []}]} if has_keys else described
 
 
 def _describe_feedback(has_keys: bool) -> dict[str, Any]:

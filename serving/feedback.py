@@ -15,6 +15,7 @@ Whatever is well-formed is taken and logged, since a label may come months after
 Rating and value are two parts: each counts once. A label has no live counter.
 """
 
+from collections.abc import Callable
 from math import isfinite
 from typing import Annotated
 
@@ -59,10 +60,12 @@ def decode_opinion(body: bytes) -> Opinion:
     return opinion
 
 
-def attribute(opinion: Opinion, at: float, value_cap: float, answered: Answered) -> Feedback:
+def attribute(
+    opinion: Opinion, at: float, find_cap: Callable[[str], float], answered: Answered
+) -> Feedback:
     """Give the record of what was told, with the answer's arm and what counts of it."""
     label = None if opinion.label is None else msgspec.json.encode(opinion.label).decode()
-    told = Feedback(opinion.request_id, at, label, opinion.rating, opinion.value, value_cap)
+    told = Feedback(opinion.request_id, at, label, opinion.rating, opinion.value)
     answer = answered.find(opinion.request_id)
     if answer is None:
         return told
@@ -74,6 +77,7 @@ def attribute(opinion: Opinion, at: float, value_cap: float, answered: Answered)
         arm=answer.arm,
         version=answer.version,
         epoch=answer.epoch,
+        value_cap=find_cap(answer.service),
         rates=bool(new & RATED) and answer.arm is not AssignedArm.NONE,
         values=bool(new & VALUED) and answer.arm is not AssignedArm.NONE,
     )

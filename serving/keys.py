@@ -1,4 +1,4 @@
-"""API keys: who may ask, and which services; the gateway knows only their sha256."""
+"""API keys: who may ask or control, and which services; only their sha256 is known here."""
 
 import hmac
 import os
@@ -11,7 +11,11 @@ from sluice.errors import ConfigInvalid
 
 VARIABLE = "SLUICE_GATEWAY_KEYS"
 DIGITS = set("0123456789abcdef")
-ALLOWED = "allowed: the sha256 of a key in 64 hexadecimal digits, and service names behind it"
+CONTROL = "+control"
+ALLOWED = (
+    "allowed: the sha256 of a key in 64 hexadecimal digits, then +control where it steers "
+    "rollouts, and service names behind it"
+)
 
 
 @dataclass(frozen=True)
@@ -20,30 +24,48 @@ class ApiKey:
 
     digest: bytes
     services: frozenset[str] = frozenset()
+    controls: bool = False
+    """Whether it steers rollouts; then it asks for no predictions."""
+
+    def opens(self, service: str) -> bool:
+        """Whether it is for a service; for any, where none is named."""
+        return not service or not self.services or service in self.services
 
 
 class Keyring:
-    """The keys that a gateway was started with; without any, everybody may ask."""
+    """The keys that a process was started with; without any that asks, everybody may ask."""
 
     def __init__(self, keys: Sequence[ApiKey] = ()) -> None:
         self._keys = tuple(keys)
 
     def __bool__(self) -> bool:
-        """Whether a key is asked for."""
-        return bool(self._keys)
+        """Whether a key is asked for predictions."""
+        return not all(item.controls for item in self._keys)
+
+    @property
+    def has_control(self) -> bool:
+        """Whether any key steers rollouts."""
+        return any(item.controls for item in self._keys)
+
+    def knows(self, key: bytes) -> bool:
+        """Whether it is one of the keys, whatever it opens."""
+        return bool(self._find(key))
 
     def admits(self, key: bytes, service: str = "") -> bool:
-        """Whether a key opens a service, or anything where none is named.
+        """Whether a key may ask a service, or anything where none is named."""
+        return any(not item.controls and item.opens(service) for item in self._find(key))
+
+    def controls(self, key: bytes, service: str) -> bool:
+        """Whether a key steers a service's rollouts."""
+        return any(item.controls and item.opens(service) for item in self._find(key))
+
+    def _find(self, key: bytes) -> list[ApiKey]:
+        """Give the entries of a key.
 
         Every known key is compared, each in constant time: how long it takes tells nothing.
         """
         digest = sha256(key).hexdigest().encode()
-        found = False
-        for item in self._keys:
-            same = hmac.compare_digest(item.digest, digest)
-            opens = not service or not item.services or service in item.services
-            found |= same and opens
-        return found
+        return [item for item in self._keys if hmac.compare_digest(item.digest, digest)]
 
 
 def load_keys(file: str) -> Keyring:
@@ -65,7 +87,7 @@ def load_keys(file: str) -> Keyring:
 
 
 def parse_keys(lines: Iterable[str], source: str) -> list[ApiKey]:
-    """Read one key a line: `SHA256 [SERVICE ...]`; what follows # is a comment.
+    """Read one key a line: `SHA256 [+control] [SERVICE ...]`; what follows # is a comment.
 
     Raises:
         ConfigInvalid: an entry is none.
@@ -77,7 +99,10 @@ def parse_keys(lines: Iterable[str], source: str) -> list[ApiKey]:
             continue
         if len(words[0]) != 64 or set(words[0].lower()) - DIGITS:
             raise ConfigInvalid(f"{source}: entry {number}: found no sha256; {ALLOWED}")
-        keys.append(ApiKey(words[0].lower().encode(), frozenset(words[1:])))
+        services = frozenset(words[1:]) - {CONTROL}
+        if any(word.startswith("+") for word in services):
+            raise ConfigInvalid(f"{source}: entry {number}: found an unknown right; {ALLOWED}")
+        keys.append(ApiKey(words[0].lower().encode(), services, CONTROL in words[1:]))
     return keys
 
 

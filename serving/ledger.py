@@ -8,6 +8,7 @@ place in the log that they cover, and a death costs nothing but the replay from 
 import asyncio
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from serving.access_log import AccessLog
@@ -100,13 +101,17 @@ class Ledger:
             return False
         return True
 
-    def feedback(self, opinion: Opinion, at: float, value_cap: float = 0.0) -> asyncio.Future[None]:
+    def feedback(
+        self, opinion: Opinion, at: float, find_cap: Callable[[str], float]
+    ) -> asyncio.Future[None]:
         """Log what a caller told about an answer, counted for its arm if it is remembered.
+
+        `find_cap` gives the most that a business value of a service counts.
 
         Raises:
             SpoolFull: there is no room for it; the caller may tell it again.
         """
-        return self.record(attribute(opinion, at, value_cap, self._answered))
+        return self.record(attribute(opinion, at, find_cap, self._answered))
 
     def close(self) -> None:
         """Write what is waiting and the last counters, and end the life."""

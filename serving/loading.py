@@ -9,12 +9,12 @@ from serving.forms import Form, OnnxForm, TrainedForm
 from serving.manifest import SERVED_FILES, Manifest
 from serving.prediction import AnswerShape
 from serving.predictor import LoadedModel
+from serving.proof import Proof
 from serving.signature import Signature
 from sluice.adapters.registry.model_file import MODEL_FILE, load_model
 from sluice.adapters.registry.onnx_model import SERVING_FOLDER, load_serving
-from sluice.errors import AnswerInvalid, DataMissing, ModelDamaged, Refused
+from sluice.errors import DataMissing, ModelDamaged, Refused
 from sluice.models.serving.sample import SAMPLE_FILE, ParitySample
-from sluice.stats.parity import ParityEvidence, measure_parity
 
 
 def load_cached(cache: ModelCache, entry: Entry) -> LoadedModel:
@@ -76,30 +76,16 @@ def _load_trained(kept: _Kept) -> LoadedModel:
 def _prove(kept: _Kept, signature: Signature, form: Form, shape: AnswerShape) -> LoadedModel:
     """Give the model once it answered the sample as the trained form did when it was judged."""
     manifest, sample = kept.manifest, kept.sample
-    proved = len(sample.records) if sample else 0
-    model = LoadedModel(
-        manifest.service, manifest.version, kept.entry.digest, signature, form, shape, proved=proved
-    )
-    if sample and proved:
+    proof = None
+    if sample and sample.records:
         records = signature.decode(json.dumps(sample.records).encode())
-        try:
-            answers = form.answer(records)
-            shape.read(answers, proved)
-        except AnswerInvalid as error:
-            raise ModelDamaged(f"{manifest.name}, {form.name}: {error}") from error
-        _require_parity(f"{manifest.name}, {form.name}", measure_parity(sample.answers, answers))
+        proof = Proof(records, sample.answers)
+    model = LoadedModel(
+        manifest.service, manifest.version, kept.entry.digest, signature, form, shape, proof=proof
+    )
+    if fault := model.find_fault():
+        raise ModelDamaged(f"{manifest.name}, {form.name}: {fault}")
     return model
-
-
-def _require_parity(name: str, found: ParityEvidence) -> None:
-    if found.missing:
-        raise ModelDamaged(f"{name}: {found.missing}")
-    if found.beyond or found.flips:
-        raise ModelDamaged(
-            f"{name} answers otherwise than when it was judged: differs by "
-            f"{found.difference:.3g}, limit {found.allowed:.3g}, in {found.beyond:,} of "
-            f"{found.n:,} rows, {found.flips:,} labels flip"
-        )
 
 
 def _read_sample(manifest: Manifest, folder: Path) -> ParitySample | None:

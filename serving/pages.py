@@ -47,7 +47,7 @@ class Pages:
         log = "low: the candidates get nothing" if self._ledger.is_low else "good"
         dropped = self._shadowing.dropped
         told = {"ready": not amiss, "amiss": amiss, "log": log, "services": services}
-        told["shadows_dropped"] = dropped
+        told |= {"worker": self._ledger.life.name, "shadows_dropped": dropped}
         return render_json(told, 503 if amiss else 200)
 
     async def metrics(self) -> Reply:

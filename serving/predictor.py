@@ -8,10 +8,11 @@ from typing import Protocol
 from serving.batching import Batcher
 from serving.forms import Form, FormName
 from serving.prediction import AnswerShape, Prediction
+from serving.proof import Proof
 from serving.signature import Record, Signature
 
 Timed = tuple[Prediction, float]
-"""An answer, and when the model had it."""
+"""An answer, and the seconds that the model's call took."""
 INLINE_ROWS = 32
 """Most rows that are answered on the event loop, half a millisecond or so of it."""
 
@@ -38,7 +39,7 @@ class Predictor(Protocol):
         """Give an answer to each record, every one proved to be an answer."""
 
     async def predict_timed(self, records: Sequence[Record]) -> tuple[list[Prediction], float]:
-        """Give the answers, and the seconds until the model had them."""
+        """Give the answers, and the seconds that the model took for them."""
 
     def close(self) -> None:
         """Let go of the predictor's thread."""
@@ -48,7 +49,7 @@ class Predictor(Protocol):
 class LoadedModel:
     """A version in memory whose answers were proved on its sample; it never changes.
 
-    `proved` counts the sample's rows: 0 where the registry has none.
+    `proof` is None where the registry has no sample.
     """
 
     service: str
@@ -58,7 +59,12 @@ class LoadedModel:
     form: Form
     shape: AnswerShape
     why: str = ""
-    proved: int = 0
+    proof: Proof | None = None
+
+    @property
+    def proved(self) -> int:
+        """How many rows its answers were proved on."""
+        return len(self.proof.records) if self.proof else 0
 
     def answer(self, records: Sequence[Record]) -> list[Prediction]:
         """Give an answer to each record.
@@ -67,6 +73,10 @@ class LoadedModel:
             AnswerInvalid: the model failed, or what it gave are no answers.
         """
         return self.shape.read(self.form.answer(records), len(records))
+
+    def find_fault(self) -> str:
+        """Prove its answers once more; say in words what is wrong with them, if anything."""
+        return self.proof.find_fault(self.form, self.shape) if self.proof else ""
 
 
 class ModelPredictor:
@@ -116,26 +126,29 @@ class ModelPredictor:
         return [prediction for prediction, _ in await self._batcher.ask(records)]
 
     async def predict_timed(self, records: Sequence[Record]) -> tuple[list[Prediction], float]:
-        """Give the answers, and the seconds until the model had them.
+        """Give the answers, and the seconds that the model took for them.
 
-        The end is taken in the model's own thread: how long the event loop then takes to notice
-        says nothing about the model, and a champion that answers inline never waits for that.
+        Both ends are taken where the model is called. What the way to another thread and back
+        takes says nothing about the model, and a champion that answers inline has no such way: two
+        equal models would differ.
 
         Raises:
             AnswerInvalid: the model failed, or what it gave are no answers.
             ArmBusy: too many rows wait for the model already.
         """
-        began = time.perf_counter()
-        if self.is_inline(len(records)):
-            return self.model.answer(records), time.perf_counter() - began
-        timed = await self._batcher.ask(records)
-        return [prediction for prediction, _ in timed], timed[-1][1] - began
+        timed = (
+            self._answer(records)
+            if self.is_inline(len(records))
+            else await self._batcher.ask(records)
+        )
+        return [prediction for prediction, _ in timed], timed[-1][1]
 
     def close(self) -> None:
         """Let the thread end once it has answered what waits."""
         self._batcher.close()
 
-    def _answer(self, records: list[Record]) -> list[Timed]:
+    def _answer(self, records: Sequence[Record]) -> list[Timed]:
+        began = time.perf_counter()
         answers = self.model.answer(records)
-        ended = time.perf_counter()
-        return [(answer, ended) for answer in answers]
+        seconds = time.perf_counter() - began
+        return [(answer, seconds) for answer in answers]

@@ -12,6 +12,7 @@ from serving.ledger import Ledger
 from serving.outcome import Asked
 from serving.prediction import Prediction, encode_outputs
 from serving.record import Shadow
+from sluice.rollout.measures import agree
 
 
 class Copy(NamedTuple):
@@ -82,11 +83,12 @@ def _describe(copy: Copy, call: Call) -> Shadow:
         latency_ms=call.latency_ms,
         failed=call.failed,
         reason=call.reason,
-        differs=_differ(said or (), call.predictions or ()) if both else None,
+        differs=differ(said or (), call.predictions or (), asked.route.tolerance) if both else None,
         outputs=encode_outputs(call.predictions, asked.is_many) if call.predictions else b"",
     )
 
 
-def _differ(said: Sequence[Prediction], found: Sequence[Prediction]) -> bool:
-    """Whether a class or a value is another one; how far apart is for whoever reads the log."""
-    return [item.prediction for item in said] != [item.prediction for item in found]
+def differ(said: Sequence[Prediction], found: Sequence[Prediction], tolerance: float) -> bool:
+    """Whether a class is another one, or a number is further away than the tolerance."""
+    pairs = zip(said, found, strict=True)
+    return not all(agree(one.prediction, other.prediction, tolerance) for one, other in pairs)

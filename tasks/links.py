@@ -14,6 +14,12 @@ def registry_page() -> str:
     return os.environ.get("SLUICE_MLFLOW_UI", "http://127.0.0.1:5000")
 
 
+def link_rollout(service: str) -> str:
+    """Give the address of a service on the rollout page; empty where `SLUICE_ROLLOUT_UI` is."""
+    page = os.environ.get("SLUICE_ROLLOUT_UI", "").rstrip("/")
+    return f"{page}/services/{service}" if page else ""
+
+
 def link_version(service: str, version: int) -> str:
     """Give the address of a model version's page."""
     return f"{registry_page()}/#/models/{service}/versions/{version}"

@@ -1,11 +1,12 @@
 """A rollout told to people: its page, events and log lines, none of which ever holds up a tick."""
 
+import base64
 import contextvars
 import queue
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -18,9 +19,12 @@ from sluice.rollout.course import Course
 from sluice.rollout.log import Record
 from sluice.rollout.phases import Decision, Phase, Verb
 from tasks.events import tell_world
+from tasks.links import link_rollout
 
 QUIET_SECONDS = 60.0
 DRAIN_SECONDS = 30.0
+PAGE_SECONDS, PAGE_BLOCKS = 5.0, 5
+"""How soon a page may follow another only because a hold has a new phase, or a new reason."""
 EVENTS = {
     Verb.BEGIN: "rollout.started",
     Verb.GO_ON: "rollout.advanced",
@@ -73,19 +77,25 @@ class Pages:
         self._log = get_run_logger()
         self._narrator = Narrator()
         self._narrator.start()
-        self._notes = notes
-        self._lines = _read_lines(control, course)
+        page = link_rollout(course.service)
+        self._notes = (*notes, *([f"[Watch it, second by second]({page})"] if page else []))
+        log = _read_log(control, course)
+        self._lines = [_write_line(at, item) for at, item in log if item["decision"] != Verb.HOLD]
+        self._records = [item for _, item in log]
         self._told, self._words = 0.0, ""
+        self._published, self._shown = 0.0, (course.state.phase, "")
 
     def show(self, course: Course, decision: Decision, record: Record) -> None:
         """Show a step: a page and an event where something changed, else a line now and then."""
+        self._records.append(record)
         late = _is_late(course, decision)
         if decision.verb is Verb.HOLD and not late:
             self._say(course, decision, only_now_and_then=True)
+            if self._is_news(course, decision):
+                self._publish(course, decision)
             return
         self._say(course, decision)
-        now = datetime.now(UTC).strftime("%m-%d %H:%M:%S")
-        self._lines.append(Line(now, decision.verb.value, decision.reason))
+        self._lines.append(_write_line(datetime.now(UTC), record))
         self._publish(course, decision)
         for event in name_events(course, decision, late):
             payload = {
@@ -105,16 +115,30 @@ class Pages:
         """Wait for what is still to be shown, half a minute at most."""
         self._narrator.end()
 
+    def _is_news(self, course: Course, decision: Decision) -> bool:
+        """Whether a hold is of another phase than the page shows, or for another reason."""
+        phase, kind = self._shown
+        since = time.monotonic() - self._published
+        if course.state.phase is not phase:
+            return since >= PAGE_SECONDS
+        pause = max(PAGE_SECONDS, PAGE_BLOCKS * course.policy.block)
+        return _name_kind(decision) != kind and since >= pause
+
     def _publish(self, course: Course, decision: Decision) -> None:
-        page = write_page(course, tuple(self._lines), self._notes)
+        self._published = time.monotonic()
+        self._shown = course.state.phase, _name_kind(decision)
+        lines, records = tuple(self._lines), tuple(self._records)
         words = f"v{course.candidate}: {decision.verb}: {decision.reason}"
         key = f"{course.service}-rollout"
-        self._narrator.add(
-            lambda: create_markdown_artifact(key=key, markdown=page, description=words)
-        )
+
+        def publish() -> None:
+            page = write_page(course, lines, self._notes, _draw(course, records))
+            create_markdown_artifact(key=key, markdown=page, description=words)
+
+        self._narrator.add(publish)
 
     def _say(self, course: Course, decision: Decision, only_now_and_then: bool = False) -> None:
-        now, kind = time.monotonic(), re.sub(r"[\d.,]+", "#", decision.reason)
+        now, kind = time.monotonic(), _name_kind(decision)
         if only_now_and_then and kind == self._words and now - self._told < QUIET_SECONDS:
             return
         self._told, self._words = now, kind
@@ -137,6 +161,11 @@ def name_events(course: Course, decision: Decision, late: bool) -> list[str]:
     return found
 
 
+def _name_kind(decision: Decision) -> str:
+    """Give a reason without its numbers."""
+    return re.sub(r"[\d.,]+", "#", decision.reason)
+
+
 def _is_late(course: Course, decision: Decision) -> bool:
     """Whether a stage just reached its `max` without an end: a person is asked."""
     state, policy = course.state, course.policy
@@ -145,13 +174,22 @@ def _is_late(course: Course, decision: Decision) -> bool:
     return state.seen.blocks == policy.count_blocks(policy.stages[state.stage].max)
 
 
-def _read_lines(control: Control, course: Course) -> list[Line]:
-    """Give the decisions so far, of a rollout that another controller began."""
+def _read_log(control: Control, course: Course) -> list[tuple[datetime, Record]]:
+    """Give the ticks so far, of a rollout that another controller began."""
     if course.tick == 1:
         return []
-    log = control.rollouts.read_log(course.service, course.number)[1:]
-    return [
-        Line(at.strftime("%m-%d %H:%M:%S"), item["decision"], item["reason"])
-        for at, item in log
-        if item["decision"] != Verb.HOLD
-    ]
+    return control.rollouts.read_log(course.service, course.number)[1:]
+
+
+def _write_line(at: datetime, record: Record) -> Line:
+    return Line(at.strftime("%m-%d %H:%M:%S"), record["decision"], record["reason"])
+
+
+def _draw(course: Course, records: Sequence[Record]) -> str:
+    """Give the evidence by tick as a PNG in base64."""
+    from sluice.plots.evidence import draw_evidence
+    from sluice.plots.style import render_png
+
+    title = f"{course.service}: v{course.candidate} beside v{course.champion}"
+    picture = render_png(draw_evidence(title, records, course.policy))
+    return base64.b64encode(picture).decode()

@@ -16,7 +16,7 @@ from sluice.rollout.balance import SALTS, Balance, choose_salt, measure_balance
 from sluice.rollout.course import Course
 from sluice.rollout.facts import Facts, Units
 from sluice.rollout.phases import Phase
-from sluice.rollout.sighting import Reply, Sighting, Wanted, sight
+from sluice.rollout.sighting import Reply, Sighting, Wanted, judge_smoke, sight
 from tasks.settings import environment_name
 
 AGAIN_SECONDS = 20.0
@@ -30,6 +30,7 @@ class Finding:
     epoch: int = -1
     fair: bool | None = None
     units: Units | None = None
+    smoke: bool | None = None
     words: str = ""
     at: float = -AGAIN_SECONDS
 
@@ -60,8 +61,7 @@ class Lookout:
     def look(self, course: Course) -> tuple[Course, Facts]:
         """Give one tick's facts, and the rollout with its new readings and its salt.
 
-        Shadow balance and distinct units are asked for once a stage could end. The smoke test is
-        the replicas' own: each answered the candidate's fixed rows when it loaded the model.
+        Smoke test, shadow balance and distinct units are asked for once a stage could end.
         """
         seen = self.count(course)
         course = replace(course, readings=seen.readings)
@@ -70,7 +70,7 @@ class Lookout:
         course = self._find_out(course)
         found = self._found
         missing = "; ".join(filter(None, (seen.facts.missing, found.words)))
-        facts = replace(seen.facts, smoke=seen.loaded, fair_salt=found.fair, units=found.units)
+        facts = replace(seen.facts, smoke=found.smoke, fair_salt=found.fair, units=found.units)
         return course, replace(facts, missing=missing)
 
     def _nears_its_end(self, course: Course) -> bool:
@@ -86,7 +86,11 @@ class Lookout:
         if now - found.at < AGAIN_SECONDS:
             return course
         in_shadow = course.policy.stages[course.state.stage].weight == 0
-        found = replace(found, words="", at=now)
+        smoke, words = found.smoke, ""
+        if not smoke:
+            replies = self._replicas.smoke_candidate(course.service)
+            smoke, words = judge_smoke(replies, course.candidate)
+        found = replace(found, smoke=smoke, words=words, at=now)
         try:
             if in_shadow and not found.fair:
                 course, fair = self._balance(course)
@@ -94,7 +98,7 @@ class Lookout:
             elif not in_shadow:
                 found = replace(found, units=self._count_units(course))
         except SluiceError as error:
-            found = replace(found, words=str(error))
+            found = replace(found, words="; ".join(filter(None, (words, str(error)))))
         self._found = found
         return course
 

@@ -63,6 +63,14 @@ class LimitsConfig(Section):
     """Then: how long requests in flight may take to finish."""
 
 
+class PageConfig(Section):
+    """Where the rollout page is served; its keys are the gateway's that have `+control`."""
+
+    host: str = "127.0.0.1"
+    """Address to listen at; whoever reaches it may read."""
+    port: int = Field(8090, ge=1, le=65535)
+
+
 class GatewayConfig(Section):
     """Everything about a gateway that is not a service's own."""
 
@@ -76,6 +84,7 @@ class GatewayConfig(Section):
     limits: LimitsConfig = LimitsConfig()
     traffic_log: TrafficLogConfig = TrafficLogConfig()
     access_log: AccessLogConfig = AccessLogConfig()
+    page: PageConfig = PageConfig()
     replicas: tuple[Annotated[str, Field(pattern=r"^https?://[^/\s]+$")], ...] = ()
     """Addresses of all replicas, for a rollout's controller; empty: the one at `port` here."""
 

@@ -7,6 +7,7 @@ counter says so, no time of day does (Gray and Cheriton 1989).
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
+from math import inf
 from typing import Literal
 
 AssignBy = Literal["unit", "request"]
@@ -25,7 +26,9 @@ class Route:
     """One row a service; each change is a new epoch, `renewal` counts up within one.
 
     `weight` is the candidate's share of units, `stage_weights` those of all stages, ascending;
-    `shadow_share` the share of requests that are copied to it. `ttl` in seconds.
+    `shadow_share` the share of requests that are copied to it. `ttl` in seconds. In shadow, numbers
+    that are at most `tolerance` apart agree; of a business value `value_cap` counts at most, and
+    with a cap of 0 none does.
 
     Raises:
         ValueError: a value is out of its range, or candidate and mode do not fit together.
@@ -45,6 +48,8 @@ class Route:
     epoch: int = 0
     ttl: float = 15.0
     renewal: int = 0
+    tolerance: float = 0.0
+    value_cap: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what no gateway could obey."""
@@ -60,6 +65,8 @@ class Route:
         most = self.candidate_concurrency
         _require(self.service, "candidate_concurrency", most >= 1, most, "1 and more")
         _require(self.service, "ttl", self.ttl > 0, self.ttl, "more than 0 seconds")
+        for name, value in (("tolerance", self.tolerance), ("value_cap", self.value_cap)):
+            _require(self.service, name, 0 <= value < inf, value, "0 and more")
         self._check_candidate()
 
     def _check_candidate(self) -> None:

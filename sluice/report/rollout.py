@@ -25,8 +25,10 @@ class Line:
     reason: str
 
 
-def write_page(course: Course, decisions: Sequence[Line], notes: Sequence[str] = ()) -> str:
-    """Give a rollout's page as markdown."""
+def write_page(
+    course: Course, decisions: Sequence[Line], notes: Sequence[str] = (), picture: str = ""
+) -> str:
+    """Give a rollout's page as markdown; `picture` is the evidence so far, a PNG in base64."""
     state, policy = course.state, course.policy
     stage = policy.stages[state.stage]
     lines = [
@@ -48,6 +50,7 @@ def write_page(course: Course, decisions: Sequence[Line], notes: Sequence[str] =
         "Evidence is a natural logarithm; at its threshold a rule stops the candidate. A rule that "
         "has to be passed is passed at its own.",
         "",
+        *([f"![evidence by tick](data:image/png;base64,{picture})", ""] if picture else []),
         "## Decisions",
         "",
         "| UTC | decision | why |",
@@ -84,11 +87,16 @@ def write_rate(hits: float, trials: float) -> str:
     """Give a rate with its 95 % interval (Wilson 1927) and what it was counted on."""
     if trials <= 0:
         return NONE_SEEN
+    rate, low, high = bound_rate(hits, trials)
+    return f"{rate:.2%} [{low:.2%}, {high:.2%}], n {trials:,.0f}"
+
+
+def bound_rate(hits: float, trials: float) -> tuple[float, float, float]:
+    """Give a rate and the ends of its 95 % interval (Wilson 1927); `trials` are more than 0."""
     rate = hits / trials
     middle = (rate + Z**2 / (2 * trials)) / (1 + Z**2 / trials)
     spread = Z * sqrt(rate * (1 - rate) / trials + Z**2 / (4 * trials**2)) / (1 + Z**2 / trials)
-    low, high = max(0.0, middle - spread), min(1.0, middle + spread)
-    return f"{rate:.2%} [{low:.2%}, {high:.2%}], n {trials:,.0f}"
+    return rate, max(0.0, middle - spread), min(1.0, middle + spread)
 
 
 def write_overview(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from sluice.config.policy import Policy
@@ -52,6 +53,7 @@ class Course:
         if not phase.is_staged:
             return seen.follow(self.candidate if self.is_serving else self.champion)
         weight = self.state.weight(self.policy)
+        rules = self.policy.rules
         in_shadow = self.policy.stages[self.state.stage].weight == 0
         return replace(
             seen,
@@ -66,7 +68,26 @@ class Course:
             arm_timeout_ms=self.terms.arm_timeout_ms,
             candidate_concurrency=self.terms.candidate_concurrency,
             ttl=self.terms.lease_ttl,
+            tolerance=rules.disagreement.tolerance,
+            value_cap=0.0 if rules.business == "none" else rules.business.cap,
         )
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a list of rollouts says of one, without its state."""
+
+    service: str
+    number: int
+    champion: int
+    candidate: int
+    phase: Phase
+    tick: int
+    """Number of the next record of its log."""
+    opened: datetime
+    ended: datetime | None
+    written: datetime
+    """When the last record was written, by its writer's clock."""
 
 
 def write_readings(readings: Mapping[str, Reading]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, log2
+from math import ceil, log2, sqrt
 
 EDGES_PER_DOUBLING = 80
 """Bucket i holds latencies in (2^((i-1)/80), 2^(i/80)] ms: neighbouring edges differ by .9 %."""
@@ -53,18 +53,36 @@ def find_quantile(histograms: Sequence[Histogram], quantile: float = QUANTILE) -
     return None
 
 
+def bound_quantile(
+    histogram: Histogram, quantile: float = QUANTILE, z: float = 1.959964
+) -> tuple[float, float, float | None] | None:
+    """Give a quantile in milliseconds and the ends of its interval, None without any request.
+
+    The interval is that of its rank, whatever the distribution (David and Nagaraja 2003, 7.1);
+    its upper end is None where the requests are too few to tell.
+    """
+    n = sum(histogram.values())
+    middle = find_quantile([histogram], quantile)
+    if middle is None:
+        return None
+    spread = z * sqrt(quantile * (1 - quantile) / n)
+    low = find_quantile([histogram], max(0.0, quantile - spread))
+    high = find_quantile([histogram], quantile + spread) if quantile + spread <= 1 else None
+    edges = [edge_of(middle if low is None else low), edge_of(middle)]
+    return edges[1], edges[0], None if high is None else edge_of(high)
+
+
 def set_limits(
     baseline: int, near: float = 1.10, far: float = 2.0, min_effect_ms: float = 5.0
 ) -> LatencyLimits:
-    """Give the limits that follow from the champion's P95 bucket, each rounded up to an edge."""
+    """Give the limits that follow from the champion's P95 bucket, each rounded up to an edge.
+
+    Neither is within `min_effect_ms` of it: below a few milliseconds twice the time is no effect.
+    """
     milliseconds = edge_of(baseline)
     least = bucket_of(milliseconds + min_effect_ms)
-    steps = ceil(EDGES_PER_DOUBLING * log2(near) - SLACK)
-    return LatencyLimits(
-        baseline=baseline,
-        near=max(baseline + steps, least),
-        far=baseline + ceil(EDGES_PER_DOUBLING * log2(far) - SLACK),
-    )
+    steps = (ceil(EDGES_PER_DOUBLING * log2(ratio) - SLACK) for ratio in (near, far))
+    return LatencyLimits(baseline, *(max(baseline + step, least) for step in steps))
 
 
 def count_overruns(histogram: Histogram, failures: float, bucket: int) -> float:

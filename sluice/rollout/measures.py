@@ -50,7 +50,7 @@ def count_differing(
         ValueError: the two are not equally many.
     """
     return sum(
-        not _agree(one, other, rule.tolerance)
+        not agree(one, other, rule.tolerance)
         for one, other in zip(candidate, champion, strict=True)
     )
 
@@ -78,7 +78,8 @@ def _share(value: float, cap: float) -> float:
     return min(value, cap) / cap
 
 
-def _agree(one: Answer, other: Answer, tolerance: float) -> bool:
+def agree(one: Answer, other: Answer, tolerance: float) -> bool:
+    """Whether two answers are the same: equal classes, or numbers within the tolerance."""
     words = (str, bool, type(None))
     if isinstance(one, words) or isinstance(other, words):
         return one == other

@@ -2,8 +2,6 @@
 
 from math import log
 
-from scipy.special import betaln
-
 CONCENTRATION = 100.0
 """Weight of the prior around the wanted share, in units."""
 THRESHOLD = log(1000)
@@ -23,6 +21,8 @@ def weigh_ratio(candidate: int, champion: int, weight: float) -> float:
             f"found weight {weight:g} and {candidate} and {champion} units; allowed: a weight "
             "between 0 and 1, and counts"
         )
+    from scipy.special import betaln
+
     a, b = CONCENTRATION * weight, CONCENTRATION * (1 - weight)
     seen = betaln(a + candidate, b + champion) - betaln(a, b)
     return float(seen - candidate * log(weight) - champion * log(1 - weight))

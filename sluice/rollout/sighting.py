@@ -19,8 +19,6 @@ class Sighting:
 
     facts: Facts
     readings: Mapping[str, Reading] = field(default_factory=dict)
-    loaded: bool = False
-    """Whether each replica that answered has the candidate, proved on its fixed rows at load."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,6 @@ class Told:
     readings: Mapping[str, Reading]
     tripped: bool
     alarm: float
-    loaded: bool
 
 
 def sight(replies: Mapping[str, Reply], wanted: Wanted, before: Mapping[str, Reading]) -> Sighting:
@@ -76,8 +73,29 @@ def sight(replies: Mapping[str, Reply], wanted: Wanted, before: Mapping[str, Rea
         lag = f"not every replica has followed: epoch {epoch}, the rollout is at {wanted.epoch}"
         return Sighting(replace(seen, missing=lag), before)
     now = {f"{name}/{life}": it for name, one in told.items() for life, it in one.readings.items()}
-    loaded = all(item.loaded for item in told.values())
-    return replace(_count(seen, now, before), loaded=loaded)
+    return _count(seen, now, before)
+
+
+def judge_smoke(replies: Mapping[str, Reply], version: int) -> tuple[bool | None, str]:
+    """Say whether the candidate passed its smoke test, and in words what any replica tells else.
+
+    False where it failed in one; None where not more than half of the replicas could ask it.
+    """
+    found = {name: _read_smoke(reply, version) for name, reply in replies.items()}
+    words = "; ".join(f"{name}: {why}" for name, (_, why) in found.items() if why)
+    passed = [good for good, _ in found.values()]
+    if False in passed:
+        return False, words
+    return (True if 2 * passed.count(True) > len(passed) else None), words
+
+
+def _read_smoke(reply: Reply, version: int) -> tuple[bool | None, str]:
+    if isinstance(reply, str):
+        return None, reply
+    if reply.get("version") != version:
+        return None, f"its candidate is v{reply.get('version')}, not v{version}"
+    passed = reply.get("passed") is True
+    return passed, "" if passed else str(reply.get("why") or "failed")
 
 
 def _count(seen: Facts, now: Mapping[str, Reading], before: Mapping[str, Reading]) -> Sighting:
@@ -103,9 +121,8 @@ def _read_reply(reply: Reply, wanted: Wanted) -> Told | str:
         readings = build_readings(reply["lives"], wanted.service, epoch)
         if wanted.alone:
             readings = {name: _turn(item) for name, item in readings.items()}
-        loaded = route["candidate"] == wanted.candidate
         tripped, alarm = _has_tripped(reply, wanted), _find_alarm(reply, wanted)
-        return Told(epoch, readings, tripped, alarm, loaded)
+        return Told(epoch, readings, tripped, alarm)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         return f"its counters cannot be read: {type(error).__name__}: {error}"
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.gateway import run_gateway
 from benchmarks.processes import Server
 from benchmarks.served import SERVICE, Served, prepare_home
+from benchmarks.serving import run_gateway
 from demo.caller import Telling
 from demo.faulty import FAULT_TAG, register_faulty
 from demo.faulty_graph import KINDS, FaultKind, ModelFault

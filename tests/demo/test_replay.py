@@ -1,5 +1,6 @@
 """What a replay plans and counts, before any gateway is asked."""
 
+import json
 from collections import Counter
 from itertools import pairwise
 
@@ -90,3 +91,13 @@ def test_what_cannot_be_replayed_is_refused(
     with pytest.raises(SystemExit):
         parse_plan(["employment", *wrong])
     assert "allowed" in capsys.readouterr().err
+
+
+def test_what_was_counted_can_be_kept_as_json() -> None:
+    tally = Tally(sent=3, told=1)
+    tally.count_answer(("champion", 1), 1.0, True)
+    tally.count_answer(("champion", 1), 3.0, False)
+    tally.errors["503"] += 1
+    found = json.loads(tally.write_json())
+    assert found["sources"] == [{"arm": "champion", "version": 1, "answers": 2, "right": 1}]
+    assert (found["sent"], found["told"], found["errors"]) == (3, 1, {"503": 1})

@@ -105,7 +105,7 @@ def test_a_candidate_that_equals_the_champion_serves_in_the_end(
 ) -> None:
     site.serve("equal", model)
     registry = register_two(site, "equal")
-    gateway.await_ready()
+    gateway.await_champion("equal")
     state, statuses = roll(gateway, "equal", policy)
     assert state.is_completed(), state.message
     assert statuses == {200}
@@ -124,7 +124,7 @@ def test_a_candidate_that_answers_nan_is_rolled_back_and_no_caller_notices(
 ) -> None:
     site.serve("fails", model, write_faulty(model, tmp_path / "faulty", "nan"))
     registry = register_two(site, "fails")
-    gateway.await_ready()
+    gateway.await_champion("fails")
     state, statuses = roll(gateway, "fails", policy)
     assert state.message.startswith("RolloutRolledBack: ")
     assert statuses == {200}

@@ -74,6 +74,7 @@ def answers(address: str) -> bool:
 def test_everything_that_it_names_answers(up: Up) -> None:
     assert answers(up.address("Prefect"))
     assert answers(f"{up.address('MLflow')}/health")
+    assert answers(f"{up.address('rollouts')}/")
     assert online_workers(up) == [up.address("worker").strip(",")]
     assert Path(up.said.split("log ")[1].splitlines()[0]).exists()
 
@@ -90,14 +91,23 @@ def test_every_deployment_of_the_file_is_there(up: Up) -> None:
         assert (status, found["work_pool_name"]) == (200, "sluice")
 
 
+def list_parts(home: Home) -> list[str]:
+    """The stack's processes, without those of a scheduled run that comes and goes."""
+    return sorted(command for command in find_all(home) if not is_of_run(command))
+
+
+def is_of_run(command: str) -> bool:
+    return "prefect.runner" in command or "prefect.engine" in command or "flow-run" in command
+
+
 def test_the_second_one_names_the_first_and_disturbs_nothing(up: Up, home: Home) -> None:
-    before = sorted(find_all(home))
+    before = list_parts(home)
     second = Up(home)
     assert second.await_end() == 0
     assert "is up already" in second.said
     for of in ("Prefect", "MLflow", "worker"):
         assert second.address(of) == up.address(of)
-    assert sorted(find_all(home)) == before
+    assert list_parts(home) == before
 
 
 def test_a_file_is_taken_in_by_the_worker(up: Up) -> None:
@@ -122,15 +132,19 @@ def test_release_outlives_its_worker_and_links_to_the_pages_that_are_up(up: Up, 
     assert up.address("MLflow") in "".join(str(item["data"]) for item in artifacts)
 
 
-def test_pages_and_server_that_are_killed_come_back_where_they_were(up: Up, home: Home) -> None:
+def test_parts_and_server_that_are_killed_come_back_where_they_were(up: Up, home: Home) -> None:
     server = read_record(home)
     assert server is not None
-    for item in find_part(home, "pages"):
-        os.kill(item.pid, signal.SIGKILL)
+    for part in ("pages", "gateway", "rollout page"):
+        for item in find_part(home, part):
+            os.kill(item.pid, signal.SIGKILL)
     os.killpg(server.pid, signal.SIGKILL)
     up.await_words("the Prefect server ended", RESTART_SECONDS)
-    up.await_words("the MLflow server (process ", RESTART_SECONDS)
-    for address in (f"{up.api}/health", f"{up.address('MLflow')}/health"):
+    places = [f"{up.api}/health", f"{up.address('MLflow')}/health"]
+    places += [f"{up.address(of).strip(',')}/healthz" for of in ("gateway", "rollouts")]
+    for name in ("MLflow server", "gateway", "rollout page"):
+        up.await_words(f"the {name} (process ", RESTART_SECONDS)
+    for address in places:
         assert await_answer(lambda address=address: answers(address), RESTART_SECONDS)
     assert up.process.poll() is None, up.said
 

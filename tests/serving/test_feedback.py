@@ -12,6 +12,10 @@ from sluice.errors import FeedbackInvalid
 from traffic_support import AT, make_answer
 
 
+def uncapped(service: str) -> float:
+    return 0.0
+
+
 @pytest.fixture
 def answered(tmp_path: Path) -> Iterator[Answered]:
     table = Answered(tmp_path / "answered", 1000)
@@ -20,16 +24,16 @@ def answered(tmp_path: Path) -> Iterator[Answered]:
 
 
 def test_unknown_id_is_logged_and_counts_nowhere(answered: Answered) -> None:
-    told = attribute(Opinion("nobody", rating=-1.0, value=3.0), AT, 10.0, answered)
+    told = attribute(Opinion("nobody", rating=-1.0, value=3.0), AT, lambda _: 10.0, answered)
     assert (told.service, told.arm, told.rates, told.values) == ("", "none", False, False)
     assert (told.rating, told.value) == (-1.0, 3.0)
 
 
 def test_each_part_counts_once(answered: Answered) -> None:
     answered.remember([make_answer(1)])
-    first = attribute(Opinion("r1", rating=1.0), AT, 0, answered)
-    contrary = attribute(Opinion("r1", rating=-1.0, value=2.0), AT, 0, answered)
-    again = attribute(Opinion("r1", rating=-1.0, value=2.0), AT, 0, answered)
+    first = attribute(Opinion("r1", rating=1.0), AT, uncapped, answered)
+    contrary = attribute(Opinion("r1", rating=-1.0, value=2.0), AT, uncapped, answered)
+    again = attribute(Opinion("r1", rating=-1.0, value=2.0), AT, uncapped, answered)
     assert [(item.rates, item.values) for item in (first, contrary, again)] == [
         (True, False),
         (False, True),
@@ -39,22 +43,22 @@ def test_each_part_counts_once(answered: Answered) -> None:
 
 def test_label_alone_takes_nothing(answered: Answered) -> None:
     answered.remember([make_answer(1)])
-    assert attribute(Opinion("r1", label=True), AT, 0, answered).label == "true"
-    assert attribute(Opinion("r1", rating=1.0), AT, 0, answered).rates
+    assert attribute(Opinion("r1", label=True), AT, uncapped, answered).label == "true"
+    assert attribute(Opinion("r1", rating=1.0), AT, uncapped, answered).rates
 
 
 def test_answer_of_no_arm_counts_nowhere(answered: Answered) -> None:
     answered.remember([make_answer(1, arm=AssignedArm.NONE)])
-    assert not attribute(Opinion("r1", rating=1.0), AT, 0, answered).rates
+    assert not attribute(Opinion("r1", rating=1.0), AT, uncapped, answered).rates
 
 
 def test_workers_share_what_was_answered_and_told(answered: Answered, tmp_path: Path) -> None:
     other = Answered(tmp_path / "answered", 5000)
     answered.remember([make_answer(1, service="a-service-with-a-name-of-41-characters-xx")])
-    told = attribute(Opinion("r1", rating=1.0), AT, 0, other)
+    told = attribute(Opinion("r1", rating=1.0), AT, uncapped, other)
     assert told.service == "a-service-with-a-name-of-41-characters-xx"
     assert told.rates
-    assert not attribute(Opinion("r1", rating=1.0), AT, 0, answered).rates
+    assert not attribute(Opinion("r1", rating=1.0), AT, uncapped, answered).rates
     other.close()
 
 
@@ -97,4 +101,4 @@ def test_body_that_tells_nothing_is_refused(body: bytes, names: str) -> None:
 @pytest.mark.parametrize("label", ['"yes"', "3", "2.5", "false"])
 def test_labels_are_kept_as_json(label: str, answered: Answered) -> None:
     opinion = decode_opinion(f'{{"request_id": "r", "label": {label}}}'.encode())
-    assert attribute(opinion, AT, 0, answered).label == label
+    assert attribute(opinion, AT, uncapped, answered).label == label

@@ -5,6 +5,7 @@ import logging
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,13 @@ import pytest
 from serving.cache import Entry, ModelCache
 from serving.fetching import AGAIN_SECONDS, Fetcher, list_named
 from serving.loading import load_cached
+from serving_support import register_towns
 from sluice.adapters.control.store import Control, open_control
 from sluice.adapters.registry.client import ModelVersionRef, Registry, open_registry
 from sluice.control.route import Mode, Route
 from sluice.errors import ControlUnavailable, ModelDamaged
 from sluice.home import Home
 from sluice.models.serving.sample import ROWS, SAMPLE_FILE
-
-CONFIG = "problem: binary\nmodel: {{kind: hist_gradient_boosting}}\ndata: {data}\n"
 
 
 @pytest.fixture(scope="module")
@@ -54,24 +54,7 @@ def control(tmp_path: Path) -> Control:
 @pytest.fixture
 def register(registry: Registry, towns: Any, service: str) -> Callable[..., ModelVersionRef]:
     """Register the small model as a release does; give the version."""
-
-    def run(form: str = "onnx", **texts: str) -> ModelVersionRef:
-        run_id = registry.start_run(service, "a release", {})
-        config = CONFIG.format(data=towns.data.model_dump_json())
-        registry.log_text(run_id, "config.yaml", config)
-        example = towns.asked[list(towns.data.features)].head(3)
-        return registry.register_model(
-            run_id,
-            service,
-            towns.pipeline,
-            example,
-            towns.pipeline.predict(example),
-            {"sluice.serving.form": form},
-            serving=towns.folder / "serving" if form == "onnx" else None,
-            texts={SAMPLE_FILE: (towns.folder / SAMPLE_FILE).read_text(), **texts},
-        )
-
-    return run
+    return partial(register_towns, registry, towns, service)
 
 
 @pytest.fixture

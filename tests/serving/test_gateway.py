@@ -139,15 +139,14 @@ def test_a_body_that_never_comes_is_not_waited_for(gateway: Running) -> None:
 def test_a_service_whose_model_is_not_here_says_try_again(site: Site, gateway: Running) -> None:
     site.route("later", champion=7)
     lacks = "later: v7 is not fetched yet"
-    for _ in range(6):  # each of both workers, in all likelihood
-        wait_until(lambda: gateway.predict(GOOD, "later").json["error"] == lacks)
-        wait_until(lambda: gateway.ask("/readyz").json["amiss"] == [lacks])
+    gateway.await_all("later", lambda told: told.get("why") == lacks.removeprefix("later: "))
+    assert gateway.predict(GOOD, "later").json["error"] == lacks
+    assert gateway.ask("/readyz").json["amiss"] == [lacks]
     said = gateway.predict(GOOD, "later")
     assert said.status == gateway.ask("/readyz").status == 503
     assert int(said.headers["retry-after"]) >= 1
     site.serve_more("later", 7)
-    for _ in range(6):
-        wait_until(lambda: gateway.predict(GOOD, "later").status == 200)
+    gateway.await_champion("later", 7)
     assert gateway.predict(GOOD, "later").json["version"] == 7
     gateway.await_ready()
 

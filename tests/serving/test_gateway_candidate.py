@@ -73,7 +73,7 @@ def test_without_renewal_the_candidate_gets_nothing_after_the_ttl(
     with site.renewing("lapses"):
         gateway.await_candidate("lapses")
         assert gateway.predict(GOOD, "lapses").json["arm"] == "candidate"
-    wait_until(lambda: not any(gateway.tell("lapses")["candidate"] for _ in range(12)))
+    gateway.await_all("lapses", lambda told: not told["candidate"])
     said = gateway.predict(GOOD, "lapses").json
     assert (said["arm"], said["version"]) == ("none", 1)
     assert "no renewal of epoch 2" in gateway.tell("lapses")["reason"]
@@ -162,7 +162,7 @@ def test_a_champion_that_is_damaged_on_disk_is_refused_and_the_one_before_goes_o
     site: Site, gateway: Running, towns: Towns
 ) -> None:
     site.serve("damaged", towns.folder)
-    wait_until(lambda: all(gateway.tell("damaged").get("champion") == 1 for _ in range(12)))
+    gateway.await_champion("damaged")
     site.serve_more("damaged", 3)
     entry = site.cache.find("damaged", 3)
     assert entry is not None
@@ -175,3 +175,17 @@ def test_a_champion_that_is_damaged_on_disk_is_refused_and_the_one_before_goes_o
         site.serve_more("damaged", 3)
         wait_until(lambda: load.heard[-1].body.get("version") == 3)
     assert load.statuses == {200}
+
+
+def test_the_smoke_test_asks_the_candidate_its_fixed_records(
+    site: Site, gateway: Running, towns: Towns
+) -> None:
+    site.serve("smoked", towns.folder)
+    gateway.await_champion("smoked")
+    assert gateway.ask("/v1/models/smoked:smoke").status == 409
+    site.canary("smoked", 0.0)
+    with site.renewing("smoked"):
+        gateway.await_candidate("smoked")
+        told = gateway.ask("/v1/models/smoked:smoke").json
+    assert told == {"service": "smoked", "version": 2, "rows": 64, "passed": True, "why": ""}
+    assert not read_answers(gateway.folder, "smoked"), "no request of a caller: it is not logged"

@@ -21,6 +21,28 @@ def test_a_key_opens_the_services_it_names_and_without_names_all() -> None:
     assert not ring.admits(HASH.encode(), "a"), "the hash itself is no key"
 
 
+def test_a_key_that_controls_asks_for_nothing_else() -> None:
+    ring = Keyring(parse_keys([f"{HASH} +control a"], "x"))
+    assert ring.has_control
+    assert ring.controls(b"word", "a")
+    assert not ring.controls(b"word", "b")
+    assert not ring.admits(b"word", "a")
+    assert ring.knows(b"word")
+    assert not ring.knows(b"other")
+    assert not ring, "callers need no key where every key is for control"
+
+
+def test_a_key_that_asks_controls_nothing() -> None:
+    ring = Keyring(parse_keys([HASH], "x"))
+    assert not ring.has_control
+    assert not ring.controls(b"word", "a")
+
+
+def test_a_right_that_is_unknown_is_refused() -> None:
+    with pytest.raises(ConfigInvalid, match="x: entry 1: found an unknown right; allowed: "):
+        parse_keys([f"{HASH} +everything"], "x")
+
+
 def test_without_keys_none_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLUICE_GATEWAY_KEYS", raising=False)
     assert not load_keys("")

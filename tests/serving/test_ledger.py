@@ -212,12 +212,17 @@ def test_write_that_fails_ends_the_worker_and_settling_is_exact(tmp_path: Path) 
     assert found.restore().counts == ledger.counters.counts
 
 
+def capped(service: str) -> float:
+    assert service == "employment"
+    return 10.0
+
+
 def test_feedback_counts_for_the_arm_that_answered(tmp_path: Path) -> None:
     async def steps(ledger: Ledger) -> None:
         await ledger.record(make_answer(1, arm=AssignedArm.CANDIDATE, arm_version=4))
-        await ledger.feedback(Opinion("r1", label="yes", rating=-1.0), AT)
-        await ledger.feedback(Opinion("r1", rating=-1.0), AT + 1)
-        await ledger.feedback(Opinion("nobody", rating=-1.0), AT + 2)
+        await ledger.feedback(Opinion("r1", label="yes", rating=-1.0, value=2.0), AT, capped)
+        await ledger.feedback(Opinion("r1", rating=-1.0, value=8.0), AT + 1, capped)
+        await ledger.feedback(Opinion("nobody", rating=-1.0), AT + 2, capped)
 
     ledger = run(tmp_path, steps)
     told = [item for item in read_log(ledger) if isinstance(item, Feedback)]
@@ -228,4 +233,5 @@ def test_feedback_counts_for_the_arm_that_answered(tmp_path: Path) -> None:
     ]
     (counts,) = ledger.counters.counts.values()
     assert (counts.feedbacks, counts.negatives) == (1, 1)
+    assert (counts.valued, counts.lack) == (1, 800_000), "the first word, of a cap of 10"
     ledger.close()

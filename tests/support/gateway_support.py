@@ -156,15 +156,23 @@ class Running:
 
     def await_candidate(self, service: str) -> None:
         """Wait until every worker gives the candidate its share."""
-        hits = 0
+        self.await_all(service, lambda told: bool(told.get("candidate") and not told["reason"]))
 
-        def believes() -> bool:
-            nonlocal hits
-            told = self.tell(service)
-            hits = hits + 1 if told.get("candidate") and not told["reason"] else 0
-            return hits >= 12  # each ask is a new connection, taken by either worker
+    def await_champion(self, service: str, version: int = 1) -> None:
+        """Wait until every worker answers with this version."""
+        self.await_all(service, lambda told: told.get("champion") == version)
 
-        wait_until(believes)
+    def await_all(self, service: str, holds: Callable[[dict[str, Any]], bool]) -> None:
+        """Wait until what each worker believes of a service is so; which one answers is chance."""
+        good: set[str] = set()
+
+        def all_say() -> bool:
+            told = self.ask("/readyz").json
+            fits = holds(told["services"].get(service, {}))
+            (good.add if fits else good.discard)(told["worker"])
+            return len(good) >= len(self.workers())
+
+        wait_until(all_say)
 
     def workers(self) -> list[int]:
         """The processes of the workers, without those that are only starting."""

@@ -21,6 +21,10 @@ from sluice.rollout.latency import bucket_of
 
 LONGEST = 1.0
 """Seconds that one look makes up for at most."""
+_TIMES = np.random.default_rng(0).lognormal(3.0, 0.4, 5000)
+BUCKETS, _COUNTS = np.unique([bucket_of(float(ms)) for ms in _TIMES], return_counts=True)
+SHARES = _COUNTS / _COUNTS.sum()
+"""Every arm's latencies, around 20 ms: what share falls into each bucket."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Behaviour:
     """`nan`, or `back`: counters that cannot be right."""
     loads: bool = True
     """Whether the candidate can be loaded."""
+    only: str = ""
+    """The one arm that has traffic; empty where both have."""
 
 
 class TrafficReplica:
@@ -47,6 +53,8 @@ class TrafficReplica:
         self.behaviour = Behaviour()
         self.weights: list[float] = []
         """Shares of traffic that the candidate was given, in their order."""
+        self.drawn = 0
+        """Requests so far, of both arms."""
         self._control, self._service = control, service
         self._rng = np.random.default_rng(seed)
         self._counters, self._belief = Counters(), Belief()
@@ -97,6 +105,10 @@ class TrafficReplica:
                 "breakers": self._list_circuits(),
             }
 
+    def smoke(self) -> dict[str, Any]:
+        route = self._belief.route
+        return {"version": route.candidate if route else 0, "passed": True, "rows": 1, "why": ""}
+
     def _spoil(self, requests: float) -> float:
         broken = self.behaviour.broken
         return float("nan") if broken == "nan" else requests // 2 if broken == "back" else requests
@@ -131,11 +143,12 @@ class TrafficReplica:
             self._add(candidate, AssignedArm.CANDIDATE, route.epoch, part)
 
     def _add(self, version: int, arm: AssignedArm, epoch: int, n: int, compared: int = 0) -> None:
+        if self.behaviour.only not in ("", arm.value):
+            return
+        self.drawn += n
         failures = int(self._rng.binomial(n, self.behaviour.errors.get(version, 0.01)))
-        latencies: dict[int, int] = {}
-        for value in self._rng.lognormal(3.0, 0.4, min(n - failures, 200)):
-            bucket = bucket_of(float(value))
-            latencies[bucket] = latencies.get(bucket, 0) + 1
+        drawn = self._rng.multinomial(n - failures, SHARES)
+        latencies = {int(bucket): int(k) for bucket, k in zip(BUCKETS, drawn, strict=True) if k}
         counts = Counts(requests=n, failures=failures, latencies=latencies, compared=compared)
         self._counters.merge(Counters({Key(self._service, version, arm, epoch): counts}))
 
@@ -144,7 +157,11 @@ class TrafficReplica:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self._answer(replica.behaviour.status, replica.export())
+                if self.path.endswith(":smoke"):
+                    loads = replica.behaviour.loads
+                    self._answer(200 if loads else 409, replica.smoke())
+                else:
+                    self._answer(replica.behaviour.status, replica.export())
 
             def _answer(self, status: int, values: dict[str, Any]) -> None:
                 body = json.dumps(values).encode()

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from serving.manifest import Manifest
+from sluice.adapters.registry.client import ModelVersionRef, Registry
 from sluice.adapters.registry.model_file import MODEL_FILE, save_model
 from sluice.adapters.registry.onnx_model import SERVING_FOLDER, save_serving
 from sluice.config.data import DataConfig
@@ -13,6 +14,9 @@ from sluice.config.model import Problem
 from sluice.models.prediction import predict
 from sluice.models.serving.form import build_serving_form
 from sluice.models.serving.sample import SAMPLE_FILE, choose_rows, make_sample
+from town_support import Towns
+
+CONFIG = "problem: binary\nmodel: {{kind: hist_gradient_boosting}}\ndata: {data}\n"
 
 
 def write_model_files(
@@ -43,3 +47,23 @@ def describe_model(
         "files": {},
     }
     return Manifest(**{**facts, **changes})
+
+
+def register_towns(
+    registry: Registry, towns: Towns, service: str, form: str = "onnx", **texts: str
+) -> ModelVersionRef:
+    """Register the small model as a release does; give the version."""
+    run_id = registry.start_run(service, "a release", {})
+    config = CONFIG.format(data=towns.data.model_dump_json())
+    registry.log_text(run_id, "config.yaml", config)
+    example = towns.asked[list(towns.data.features)].head(3)
+    return registry.register_model(
+        run_id,
+        service,
+        towns.pipeline,
+        example,
+        towns.pipeline.predict(example),
+        {"sluice.serving.form": form},
+        serving=towns.folder / "serving" if form == "onnx" else None,
+        texts={SAMPLE_FILE: (towns.folder / SAMPLE_FILE).read_text(), **texts},
+    )

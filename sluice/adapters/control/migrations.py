@@ -124,6 +124,14 @@ MIGRATIONS = (
         ),
         by_dialect=freeze_table("rollout_log"),
     ),
+    Step(
+        6,
+        "how a gateway compares answers and counts values",
+        tuple(
+            f"ALTER TABLE routes ADD COLUMN {name} DOUBLE PRECISION NOT NULL DEFAULT 0"
+            for name in ("tolerance", "value_cap")
+        ),
+    ),
 )
 
 

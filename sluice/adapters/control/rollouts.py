@@ -18,10 +18,10 @@ from sluice.config.rollout import RouteConfig
 from sluice.control.command import GivenCommand
 from sluice.control.lease import Lease
 from sluice.errors import LeaseLost, RolloutRefused
-from sluice.rollout.course import Course, read_readings, write_readings
+from sluice.rollout.course import Course, Outline, read_readings, write_readings
 from sluice.rollout.facts import Arm
 from sluice.rollout.log import Record, write_opening
-from sluice.rollout.phases import Decision, Verb
+from sluice.rollout.phases import Decision, Phase, Verb
 from sluice.rollout.state import start
 from sluice.rollout.state_values import read_state, write_state
 
@@ -157,10 +157,26 @@ class Rollouts:
         """Give all rollouts of a service, oldest first."""
         return self._list(ROLLOUTS.c.service == service)
 
-    def read_log(self, service: str, number: int) -> list[tuple[datetime, Record]]:
-        """Give a rollout's decision log: the time and the record of each tick."""
+    def list_outlines(self) -> list[Outline]:
+        """Give every service's rollouts by number, without what their tests know."""
+        last = and_(_matches_log(), ROLLOUT_LOG.c.tick == ROLLOUTS.c.tick - 1)
+        names = ("service", "number", "champion", "candidate", "phase", "tick", "opened", "ended")
+        columns = [ROLLOUTS.c[name] for name in names]
+        rows = select(*columns, ROLLOUT_LOG.c.at).join(ROLLOUT_LOG, last)
+        rows = rows.order_by(ROLLOUTS.c.service, ROLLOUTS.c.number)
+        with self._database.transact("listing rollouts") as connection:
+            return [_outline(row) for row in connection.execute(rows).mappings()]
+
+    def read_log(
+        self, service: str, number: int, since: int = 0, most: int | None = None
+    ) -> list[tuple[datetime, Record]]:
+        """Give a rollout's decision log: the time and the record of each tick.
+
+        From tick `since` on, `most` records where it is given.
+        """
         wanted = and_(ROLLOUT_LOG.c.service == service, ROLLOUT_LOG.c.number == number)
-        rows = select(ROLLOUT_LOG).where(wanted).order_by(ROLLOUT_LOG.c.tick)
+        wanted = and_(wanted, ROLLOUT_LOG.c.tick >= since)
+        rows = select(ROLLOUT_LOG).where(wanted).order_by(ROLLOUT_LOG.c.tick).limit(most)
         with self._database.transact("reading a decision log") as connection:
             found = connection.execute(rows).mappings().all()
         return [(datetime.fromisoformat(row["at"]), json.loads(row["record"])) for row in found]
@@ -243,6 +259,25 @@ def _build(row: RowMapping) -> Course:
         readings=read_readings(json.loads(row["readings"])),
         settled=bool(row["settled"]),
     )
+
+
+def _outline(row: RowMapping) -> Outline:
+    return Outline(
+        service=row["service"],
+        number=row["number"],
+        champion=row["champion"],
+        candidate=row["candidate"],
+        phase=Phase(row["phase"]),
+        tick=row["tick"],
+        opened=datetime.fromisoformat(row["opened"]),
+        ended=datetime.fromisoformat(row["ended"]) if row["ended"] else None,
+        written=datetime.fromisoformat(row["at"]),
+    )
+
+
+def _matches_log() -> ColumnElement[bool]:
+    same = ROLLOUT_LOG.c.service == ROLLOUTS.c.service
+    return and_(same, ROLLOUT_LOG.c.number == ROLLOUTS.c.number)
 
 
 def _is(course: Course) -> ColumnElement[bool]:

@@ -79,6 +79,8 @@ ROUTES = Table(
     Column("epoch", Integer, nullable=False),
     Column("ttl", Double, nullable=False),
     Column("renewal", BigInteger, nullable=False),
+    Column("tolerance", Double, nullable=False),
+    Column("value_cap", Double, nullable=False),
 )
 ROLLOUTS = Table(
     "rollouts",

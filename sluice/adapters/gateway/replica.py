@@ -22,6 +22,10 @@ class Replica:
         """Give the counters of all its workers, the routes it obeys and its breakers."""
         return self._ask("/v1/counters", seconds)
 
+    def smoke_candidate(self, service: str, seconds: float) -> Reply:
+        """Have it ask the service's candidate its fixed records."""
+        return self._ask(f"/v1/models/{service}:smoke", seconds)
+
     def _ask(self, path: str, seconds: float) -> Reply:
         try:
             connection = self._connect(seconds)

@@ -1,7 +1,7 @@
 """All replicas of the gateway, asked at once and in bounded time."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from sluice.adapters.gateway.replica import Replica
@@ -21,10 +21,15 @@ class Replicas:
 
     def read_counters(self) -> dict[str, Reply]:
         """Ask every replica for its counters; one that does not answer in time says so in words."""
+        return self._ask_all(lambda item: item.read_counters(self._seconds))
+
+    def smoke_candidate(self, service: str) -> dict[str, Reply]:
+        """Have every replica ask the service's candidate its fixed records."""
+        return self._ask_all(lambda item: item.smoke_candidate(service, self._seconds))
+
+    def _ask_all(self, ask: Callable[[Replica], Reply]) -> dict[str, Reply]:
         pool = ThreadPoolExecutor(max_workers=max(1, len(self._replicas)))
-        asked = {
-            item.address: pool.submit(item.read_counters, self._seconds) for item in self._replicas
-        }
+        asked = {item.address: pool.submit(ask, item) for item in self._replicas}
         wait(asked.values(), timeout=2 * self._seconds)
         pool.shutdown(wait=False, cancel_futures=True)
         late = f"no answer within {self._seconds:g} s"

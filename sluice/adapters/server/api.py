@@ -1,6 +1,7 @@
 """Asking a Prefect server over HTTP, with whatever credentials the environment holds."""
 
 import base64
+import http.client
 import json
 import os
 import time
@@ -49,7 +50,7 @@ def _ask_once(url: str, body: Any, method: str, seconds: float) -> tuple[int, An
             return error.code, None
     except ValueError:
         return 200, None
-    except OSError:
+    except (OSError, http.client.HTTPException):  # the port may be another program's
         return 0, None
 
 

@@ -1,5 +1,6 @@
 """The registry's own pages, served on loopback for as long as somebody looks."""
 
+import http.client
 import os
 import signal
 import time
@@ -79,7 +80,7 @@ def await_pages(pages: BackgroundProcess, port: int, path: str = "/health") -> N
     while time.monotonic() < deadline:
         if not pages.is_alive:
             raise ServerUnavailable(f"{pages.tell_end()}, while starting")
-        with suppress(urllib.error.URLError, OSError):
+        with suppress(urllib.error.URLError, OSError, http.client.HTTPException):
             opener.open(f"{give_address(port)}{path}", timeout=2).close()
             return
         time.sleep(POLL_SECONDS)

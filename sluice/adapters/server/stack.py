@@ -1,4 +1,4 @@
-"""The stack of a home: Prefect server, worker and the registry's pages, kept up together."""
+"""The stack of a home: Prefect server, worker, gateway and pages, kept up together."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from sluice.adapters.registry.client import open_registry
-from sluice.adapters.server import flow_runs, gateway, pages, worker
+from sluice.adapters.server import flow_runs, gateway, pages, rollout_page, worker
 from sluice.adapters.server.background import BackgroundProcess, last_line
 from sluice.adapters.server.ending import EndSignals
 from sluice.adapters.server.home_server import revive_server, run_server, server_environment
@@ -24,6 +24,7 @@ LOOK_SECONDS, LOST_SECONDS = 0.5, 30.0
 CANCEL_SECONDS, STOP_SECONDS, SWEEP_SECONDS = 40.0, 10.0, 5.0
 POLL_SECONDS = 0.3
 PAGES = "pages"
+PARTS = (worker.PART, PAGES, gateway.PART, rollout_page.PART)
 ENDED = "the stack was ended (`sluice up`) while it was at work"
 LOST = "its process and its worker were killed"
 Report = Callable[[str], None]
@@ -37,6 +38,7 @@ class StackWishes:
     pages_port: int = pages.PORT
     limit: int = 4
     gateway_port: int = gateway.PORT
+    rollouts_port: int = rollout_page.PORT
 
 
 @contextmanager
@@ -72,11 +74,12 @@ class Stack:
         own = record is not None and record.api == api and is_alive(home)
         self._own_port = record.port if record and own else 0
         self._pages_port, self._address = 0, home.tracking_uri
-        self._gateway_port = 0
+        self._gateway_port = self._rollouts_port = 0
         self._gateway: BackgroundProcess | None = None
+        self._rollouts: BackgroundProcess | None = None
         self._pages: BackgroundProcess | None = None
         self._worker: BackgroundProcess | None = None
-        self._restarts = {name: Restarts() for name in ("server", PAGES, worker.PART)}
+        self._restarts = {name: Restarts() for name in ("server", *PARTS)}
         self._looked = time.monotonic()
 
     def start(self, deploy: Callable[[], object]) -> StackRecord:
@@ -97,6 +100,10 @@ class Stack:
             self._wishes.gateway_port, self._report, "the gateway listens"
         )
         self._start_gateway()
+        self._rollouts_port = pages.choose_port(
+            self._wishes.rollouts_port, self._report, "the rollout page comes"
+        )
+        self._start_rollouts()
         deploy()
         if self._pages:
             pages.await_pages(self._pages, self._pages_port)
@@ -104,6 +111,8 @@ class Stack:
         self._start_worker()
         if self._gateway:
             pages.await_pages(self._gateway, self._gateway_port, "/healthz")
+        if self._rollouts:
+            pages.await_pages(self._rollouts, self._rollouts_port, "/healthz")
         record = self._describe()
         write_stack(self._home, record)
         return record
@@ -124,6 +133,9 @@ class Stack:
                 self._pause(gateway.PART, self._gateway.tell_end())
                 self._end_part(gateway.PART)
                 self._start_gateway()
+            if self._rollouts and not self._rollouts.is_alive:
+                self._pause(rollout_page.PART, self._rollouts.tell_end())
+                self._start_rollouts()
             if self._worker and not self._worker.is_alive:
                 self._replace_worker(self._worker)
             if time.monotonic() - self._looked > LOST_SECONDS:
@@ -143,6 +155,8 @@ class Stack:
             self._worker.stop(signal.SIGINT, STOP_SECONDS, hasty)
         if self._pages:
             self._pages.stop(signal.SIGTERM, pages.STOP_SECONDS, hasty)
+        if self._rollouts:
+            self._rollouts.stop(signal.SIGTERM, rollout_page.STOP_SECONDS, hasty)
         self._sweep()
         self._close_lost(ENDED)
         if self._worker:
@@ -156,8 +170,16 @@ class Stack:
         mark = mark_part(self._home, gateway.PART)
         self._gateway = gateway.start_gateway(self._home, self._gateway_port, mark)
 
+    def _start_rollouts(self) -> None:
+        mark = mark_part(self._home, rollout_page.PART)
+        self._rollouts = rollout_page.start_rollout_page(self._home, self._rollouts_port, mark)
+
     def _start_worker(self) -> None:
-        self._worker = worker.start_worker(self._home, self._api, self._address, self._wishes.limit)
+        links = {
+            "SLUICE_MLFLOW_UI": self._address,
+            "SLUICE_ROLLOUT_UI": pages.give_address(self._rollouts_port),
+        }
+        self._worker = worker.start_worker(self._home, self._api, links, self._wishes.limit)
         worker.await_worker(self._worker, self._api, self._report)
 
     def _replace_worker(self, ended: BackgroundProcess) -> None:
@@ -189,13 +211,13 @@ class Stack:
         name = worker.name_worker(self._worker) if self._worker else ""
         page = self._api.removesuffix("/api")
         log = str(self._home.logs / "worker.log")
-        address = pages.give_address(self._gateway_port)
-        return StackRecord(os.getpid(), page, self._address, name, log, self._wishes.limit, address)
+        here = [pages.give_address(port) for port in (self._gateway_port, self._rollouts_port)]
+        return StackRecord(os.getpid(), page, self._address, name, log, self._wishes.limit, *here)
 
     def _end_leftovers(self) -> None:
         """End what a killed `sluice up` left; its flow runs go on."""
         kin = find_kin(self._home)
-        for name in (worker.PART, PAGES, gateway.PART):
+        for name in PARTS:
             if self._end_part(name):
                 self._report(f"ended the {name} that a killed `sluice up` left")
         runs = {item.flow_run for item in kin if item.flow_run}

@@ -26,6 +26,7 @@ class StackRecord:
     log: str
     limit: int
     gateway: str = ""
+    rollouts: str = ""
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sluice.adapters.server.api import ask_server
@@ -25,11 +25,11 @@ os.execv(sys.executable, [sys.executable, "-m", "prefect", *sys.argv[1:], "--nam
 """
 
 
-def start_worker(home: Home, api: str, pages: str, limit: int) -> BackgroundProcess:
+def start_worker(home: Home, api: str, links: Mapping[str, str], limit: int) -> BackgroundProcess:
     """Start a worker that runs at most `limit` flow runs at once; it is not yet online.
 
     Its flow runs inherit its environment: the home, the folders of configurations and suites, and
-    the address of the registry's pages that they link to.
+    the addresses that they link to (`links`, where the environment says nothing else).
 
     Raises:
         OSError: the log cannot be written, or no process can be made.
@@ -42,7 +42,7 @@ def start_worker(home: Home, api: str, pages: str, limit: int) -> BackgroundProc
         "PREFECT_WORKER_QUERY_SECONDS": str(QUERY_SECONDS),
         "SLUICE_CONFIGS": str(CONFIGS),  # a flow run's folder is not the caller's
         "SLUICE_SUITES": str(SUITES),
-        "SLUICE_MLFLOW_UI": os.environ.get("SLUICE_MLFLOW_UI") or pages,
+        **{name: os.environ.get(name) or address for name, address in links.items()},
     }
     environment.pop("PREFECT_LOGGING_SETTINGS_PATH", None)
     arguments = ["-c", NAMED, "worker", "start", "--pool", POOL, "--type", "process"]

@@ -98,12 +98,12 @@ def test_limit_that_leaves_no_room_is_refused_where_it_is_asked(tmp_path: Path) 
 
 
 def test_every_policy_of_the_project_is_sound() -> None:
-    assert list_policies() == ["laptop", "standard"]
+    assert list_policies() == ["laptop", "smoke", "standard"]
     assert [load_policy(name).policy for name in list_policies()] == list_policies()
 
 
 def test_unknown_policy_names_the_known() -> None:
-    with pytest.raises(ConfigInvalid, match=r"no policy 'fast'.*known: laptop, standard"):
+    with pytest.raises(ConfigInvalid, match=r"no policy 'fast'.*known: laptop, smoke, standard"):
         load_policy("fast")
 
 
@@ -119,7 +119,8 @@ def test_policy_that_a_service_names_and_nobody_wrote_is_refused() -> None:
     lost = config.model_copy(update={"rollout": RolloutConfig(policy="fast")})
     with pytest.raises(ConfigInvalid) as refused:
         find_policy(lost)
-    words = "rollout.policy: found 'fast'; allowed: laptop, standard, or the path of a .yaml file"
+    known = "laptop, smoke, standard"
+    words = f"rollout.policy: found 'fast'; allowed: {known}, or the path of a .yaml file"
     assert str(refused.value).endswith(words)
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rollout_support import LAPTOP, begin, run_to
+from sluice.config.policy import Business, Disagreement
 from sluice.config.rollout import RouteConfig
 from sluice.control.route import Mode, Route
 from sluice.rollout.counters import Reading
@@ -25,6 +26,19 @@ def test_in_shadow_the_candidate_gets_copies_and_every_weight_to_come_is_told() 
     assert (route.mode, route.candidate, route.weight) == (Mode.SHADOW, 4, 0.0)
     assert route.stage_weights == (0.05, 0.25, 0.5)
     assert (route.arm_timeout_ms, route.candidate_concurrency, route.ttl) == (2000.0, 8, 15.0)
+
+
+def test_how_answers_and_values_are_measured_comes_from_the_policy() -> None:
+    assert course_of(run_to(Phase.SHADOW)).direct(SEEN).value_cap == 0
+    rules = LAPTOP.rules.model_copy(
+        update={
+            "business": Business(metric="revenue", cap=40.0, margin=2.0),
+            "disagreement": Disagreement(tolerance=0.5),
+        }
+    )
+    measured = LAPTOP.model_copy(update={"rules": rules})
+    route = replace(course_of(run_to(Phase.SHADOW)), policy=measured).direct(SEEN)
+    assert (route.tolerance, route.value_cap) == (0.5, 40.0)
 
 
 def test_in_a_stage_it_gets_the_stages_weight() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sluice.rollout.sighting import Reply, Wanted, sight
+from sluice.rollout.sighting import Reply, Wanted, judge_smoke, sight
 
 WANTED = Wanted("employment", 3, 4, epoch=7)
 ZERO = {
@@ -112,10 +112,30 @@ def test_who_serves_alone_is_counted_as_the_candidate() -> None:
     assert seen.facts.candidate.requests == 90
 
 
-def test_a_candidate_that_one_replica_has_not_loaded_is_told() -> None:
-    without = reply(services={"employment": {"epoch": 7, "candidate": None}})
-    assert sight({"a": reply()}, WANTED, {}).loaded
-    assert not sight({"a": reply(), "b": without}, WANTED, {}).loaded
+GOOD: Reply = {"version": 4, "passed": True, "why": ""}
+BAD: Reply = {"version": 4, "passed": False, "why": "3 labels flip"}
+OTHER: Reply = {"version": 5, "passed": True, "why": ""}
+AWAY: Reply = "no answer: refused"
+
+
+@pytest.mark.parametrize(
+    ("replies", "passed", "words"),
+    [
+        ([GOOD, GOOD], True, ""),
+        ([GOOD, GOOD, AWAY], True, "r2: no answer: refused"),
+        ([GOOD, AWAY], None, "r1: no answer: refused"),
+        ([GOOD, BAD, GOOD], False, "r1: 3 labels flip"),
+        ([BAD, AWAY], False, "r0: 3 labels flip; r1: no answer: refused"),
+        ([OTHER], None, "r0: its candidate is v5, not v4"),
+        ([{}], None, "r0: its candidate is vNone, not v4"),
+        ([], None, ""),
+    ],
+)
+def test_a_smoke_test_is_passed_where_none_failed_and_most_could_ask(
+    replies: list[Reply], passed: bool | None, words: str
+) -> None:
+    named = {f"r{place}": item for place, item in enumerate(replies)}
+    assert judge_smoke(named, 4) == (passed, words)
 
 
 def test_breakers_are_read_over_all_replicas() -> None:

@@ -1,7 +1,7 @@
 """Rollouts on a real database: a tick is written whole, by the controller, once."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -238,3 +238,27 @@ def test_nobody_changes_the_decision_log(store: Home, control: Control, held: Le
             engine.begin() as open_,
         ):
             open_.execute(text(change))
+
+
+def test_a_list_of_rollouts_says_where_each_is_and_when_its_last_record_came(
+    control: Control, held: Lease
+) -> None:
+    first = control.rollouts.open(held, OPENING, NOW)
+    first = run(control, held, first, 3)
+    ending = control.commands.give("employment", "abort", "Ada", "enough", NOW)
+    later = NOW + timedelta(seconds=9)
+    control.rollouts.write(held, first, make_tick(first, Facts(), ending), later)
+    second = control.rollouts.open(held, OPENING, later)
+    found = control.rollouts.list_outlines()
+    assert [(item.number, item.phase, item.tick, item.ended) for item in found] == [
+        (1, Phase.ABORTED, first.tick + 1, later),
+        (2, Phase.PENDING, second.tick, None),
+    ]
+    assert [item.written for item in found] == [later, later]
+
+
+def test_a_log_is_read_on_from_where_one_was(control: Control, held: Lease) -> None:
+    course = run(control, held, control.rollouts.open(held, OPENING, NOW), 6)
+    whole = control.rollouts.read_log("employment", course.number)
+    assert control.rollouts.read_log("employment", course.number, 3) == whole[3:]
+    assert control.rollouts.read_log("employment", course.number, 1, 2) == whole[1:3]

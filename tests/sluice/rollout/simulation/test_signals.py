@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sluice.config.policy import Business, Policy
+from sluice.config.policy import Business, Policy, Rules
 from sluice.config.policy_file import load_policy
 from sluice.rollout.simulation.outcome import Ending, Outcome
 from sluice.rollout.simulation.rollouts import simulate
@@ -14,7 +14,8 @@ from sluice.rollout.simulation.traffic import Counts, Regression, Signals, Traff
 from sluice.rollout.simulation.trial import Trial
 
 LAPTOP = load_policy("laptop")
-CANARY = LAPTOP.model_copy(update={"stages": (LAPTOP.stages[1],)})
+FEW_ARE_TOLD = LAPTOP.rules.model_copy(update={"feedback": Rules().feedback})
+CANARY = LAPTOP.model_copy(update={"stages": (LAPTOP.stages[1],), "rules": FEW_ARE_TOLD})
 ALL = Signals(guardrails=0.02, feedbacks=0.2, negatives=0.2, valued=0.2)
 BUSY = Traffic(rate=1000, latency=20, signals=ALL)
 """Traffic on which a minute of 5 % tells a threefold rate."""

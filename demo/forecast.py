@@ -1,0 +1,83 @@
+"""What a policy can and cannot tell at a traffic: simulated, before any candidate is tried."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from flows.terminal import say, show_rows
+from sluice.config.policy import Policy
+from sluice.rollout.simulation.outcome import Ending, Outcome
+from sluice.rollout.simulation.rollouts import simulate
+from sluice.rollout.simulation.traffic import Regression, Signals, Traffic
+from sluice.rollout.simulation.trial import Trial
+
+RUNS, SEED = 60, 1
+MEDIAN_MS, SPREAD = 1.0, 0.8
+"""Of answer times on a machine with other work: their median, and sigma of their logarithm."""
+
+
+@dataclass(frozen=True)
+class Chance:
+    """How simulated rollouts of one sort of candidate ended."""
+
+    candidate: str
+    rolled_back: float
+    promoted: float
+    held: float
+    seconds: float | None
+    """Median time to the roll-back, or where none was rolled back to the promotion."""
+
+
+def forecast(policy: Policy, traffic: Traffic, runs: int = RUNS) -> list[Chance]:
+    """Simulate whole rollouts of a candidate that equals the champion, and of worse ones."""
+    return [
+        _summarize(name, simulate(Trial(policy, replace(traffic, regression=fault), runs, SEED)))
+        for name, fault in list_candidates(policy)
+    ]
+
+
+def list_candidates(policy: Policy) -> list[tuple[str, Regression]]:
+    """Name what is tried: faults at half of the policy's limits, at them and beyond."""
+    margin = policy.rules.error_margin.margin
+    ratio = policy.rules.feedback.ratio
+    errors = [(f"{100 * share:+g} points of errors", share) for share in (margin / 2, 2 * margin)]
+    return [
+        ("equals the champion", Regression()),
+        *((name, Regression(share)) for name, share in errors),
+        ("takes 1.3 times as long", Regression(slowdown=1.3)),
+        ("takes 3 times as long", Regression(slowdown=3.0)),
+        (f"{ratio:g} times the complaints", Regression(negatives=ratio)),
+        (f"{1.4 * ratio:.2g} times the complaints", Regression(negatives=1.4 * ratio)),
+    ]
+
+
+def describe_traffic(rps: float, feedback: float, negatives: float) -> Traffic:
+    """Give the traffic of the story: no errors, quick answers, much feedback."""
+    signals = Signals(feedbacks=feedback, negatives=negatives)
+    return Traffic(rps, 0.0, latency=MEDIAN_MS, latency_spread=SPREAD, signals=signals)
+
+
+def show_forecast(policy: Policy, traffic: Traffic, chances: Sequence[Chance]) -> None:
+    """Print what the policy can and cannot detect."""
+    say(
+        f"what policy {policy.policy} can and cannot detect at {traffic.rate:g} requests/s: "
+        f"{RUNS} simulated rollouts a line"
+    )
+    show_rows("", [_describe(one) for one in chances])
+    say("what is within a limit gets through: a limit says what nobody minds")
+
+
+def _summarize(name: str, outcome: Outcome) -> Chance:
+    back, promoted = outcome.share(Ending.ROLLED_BACK), outcome.share(Ending.PROMOTED)
+    held = outcome.share(Ending.HELD) + outcome.share(Ending.PAUSED)
+    seconds = outcome.median_seconds(Ending.ROLLED_BACK if back else Ending.PROMOTED)
+    return Chance(name, back, promoted, held, seconds)
+
+
+def _describe(chance: Chance) -> dict[str, str]:
+    return {
+        "a candidate that": chance.candidate,
+        "is promoted": f"{chance.promoted:.2f}",
+        "rolled back": f"{chance.rolled_back:.2f}",
+        "held": f"{chance.held:.2f}",
+        "after": "-" if chance.seconds is None else f"{chance.seconds:.0f} s",
+    }

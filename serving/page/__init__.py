@@ -1,0 +1,1 @@
+"""The rollout page: a small process of its own that shows rollouts and takes commands."""

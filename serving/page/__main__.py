@@ -1,0 +1,92 @@
+"""The rollout page, `sluice page`: python -m serving.page [--host ADDRESS] [--port N]."""
+
+import argparse
+import logging
+import os
+import sys
+
+import uvicorn
+
+from serving.keys import load_keys
+from serving.page.app import RolloutPage
+from sluice.adapters.control.store import open_control
+from sluice.config.gateway import load_gateway
+from sluice.config.serving import GatewayConfig, PageConfig
+from sluice.errors import ConfigInvalid, GatewayBusy, Refused, SluiceError
+from sluice.home import find_home
+
+KEEP_ALIVE_SECONDS = 15
+LOG = logging.getLogger("sluice.page")
+
+
+def read_settings(arguments: argparse.Namespace) -> GatewayConfig:
+    """Give the gateway's settings, with what the command line says of the page in their place.
+
+    Raises:
+        ConfigInvalid: a value is not allowed.
+    """
+    config = load_gateway(os.environ.get("SLUICE_ENV") or "development")
+    given = {name: getattr(arguments, name) for name in ("host", "port")}
+    values = {name: value for name, value in given.items() if value is not None}
+    try:
+        page = PageConfig.model_validate({**config.page.model_dump(), **values})
+    except ValueError as error:
+        raise ConfigInvalid(f"port: found {arguments.port}; allowed: 1 to 65535") from error
+    return config.model_copy(update={"page": page})
+
+
+def serve_page(config: GatewayConfig) -> None:
+    """Serve the page until a signal ends it.
+
+    Raises:
+        ConfigInvalid: the keys cannot be read.
+        ControlUnusable: the control store's address is wrong.
+        GatewayBusy: another program has the port, or the address is not this machine's.
+    """
+    page = config.page
+    app = RolloutPage(open_control(find_home()), load_keys(config.keys_file), config.limits)
+    settings = uvicorn.Config(
+        app,
+        host=page.host,
+        port=page.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=2,
+    )
+    LOG.info("rollouts at http://%s:%d", page.host, page.port)
+    try:
+        uvicorn.Server(settings).run()
+    except SystemExit as error:
+        place = f"{page.host}:{page.port}"
+        raise GatewayBusy(
+            f"{place} cannot be listened at; next: free it, or --port NUMBER"
+        ) from error
+    finally:
+        app.close()
+
+
+def main() -> int:
+    """Run the page; the exit code is 2 for what was refused, 3 for a fault."""
+    parser = argparse.ArgumentParser(prog="serving.page", description="The rollout page.")
+    parser.add_argument("--host", help="address to listen at")
+    parser.add_argument("--port", type=int)
+    arguments = parser.parse_args()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
+    try:
+        serve_page(read_settings(arguments))
+    except (SluiceError, OSError) as error:
+        LOG.error("%s: %s", type(error).__name__, error)
+        return 2 if isinstance(error, Refused) else 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""The rollout page as an ASGI application: pages and facts by GET, commands by POST."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from serving.body import CallerGone, read_body
+from serving.keys import Keyring, read_key
+from serving.page.commanding import Commanding, confirm_control, decode_command
+from serving.page.document import render_overview, render_service, render_trouble
+from serving.page.freshness import Reading, Readings
+from serving.page.markup import Html
+from serving.page.store_reading import StoreReader
+from serving.page.view import Overview, ServiceView
+from serving.reply import CallFailed, Receive, Reply, Scope, Send, explain, render_json, send_reply
+from sluice.adapters.control.store import Control
+from sluice.config.serving import LimitsConfig
+from sluice.errors import ControlUnavailable, Fault
+
+HTML = b"text/html; charset=utf-8"
+SECURITY = (
+    (
+        b"content-security-policy",
+        b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        b"img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
+FILES = {
+    "/page.css": (b"text/css; charset=utf-8", Path(__file__).with_name("page.css").read_bytes()),
+    "/page.js": (
+        b"text/javascript; charset=utf-8",
+        Path(__file__).with_name("page.js").read_bytes(),
+    ),
+}
+ALLOWED = "/, /services/SERVICE, /services/SERVICE/NUMBER, /v1/rollouts, /v1/rollouts/SERVICE"
+LONGEST = 200
+LOG = logging.getLogger("sluice.page")
+
+
+class RolloutPage:
+    """The application; it changes nothing but by `POST /v1/rollouts/SERVICE/commands`."""
+
+    def __init__(self, control: Control, keyring: Keyring, limits: LimitsConfig) -> None:
+        self._keyring, self._limits = keyring, limits
+        self._reader, self._readings = StoreReader(control), Readings()
+        self._commanding = Commanding(control.commands, self._readings)
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._readings.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; whatever happens, it gets a whole reply."""
+        if scope["type"] != "http":
+            return
+        try:
+            reply = await self._answer(scope, receive)
+        except CallFailed as failure:
+            reply = failure.reply
+        except CallerGone:
+            return
+        except Fault as error:
+            reply = explain(503, str(error))
+        except Exception:  # a bug of ours: said as one, and found in the log
+            LOG.exception("a request to %s failed", scope["path"][:LONGEST])
+            reply = explain(500, "the page failed; its log says why")
+        headers = (*SECURITY, *reply.headers)
+        await send_reply(send, Reply(reply.status, reply.body, headers, reply.content_type))
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Reply:
+        path, method = scope["path"], scope["method"]
+        match [part for part in path.split("/") if part]:
+            case ["v1", "rollouts", service, "commands"]:
+                _require(method, "POST")
+                confirm_control(self._keyring, read_key(scope["headers"]), service)
+                body = await read_body(receive, scope["headers"], self._limits)
+                return await self._commanding.take(service, decode_command(body))
+            case ["v1", "rollouts", service, "rights"]:
+                _require(method, "GET", "HEAD")
+                confirm_control(self._keyring, read_key(scope["headers"]), service)
+                return render_json({"words": f"this key may control {service}"})
+            case ["v1", *rest]:
+                _require(method, "GET", "HEAD")
+                return await self._tell(rest, path)
+            case ["healthz"]:
+                _require(method, "GET", "HEAD")
+                return render_json({"healthy": True})
+        _require(method, "GET", "HEAD")
+        if path in FILES:
+            kind, body = FILES[path]
+            return Reply(200, body, content_type=kind)
+        return await self._show(path)
+
+    async def _tell(self, parts: list[str], path: str) -> Reply:
+        """Give facts as JSON."""
+        match parts:
+            case ["rollouts"]:
+                return _render(await self._read_overview())
+            case ["rollouts", service, *rest] if _is_number(rest):
+                found = await self._read_service(service, rest)
+                if found.value is not None:
+                    return _render(found)
+        raise CallFailed(explain(404, f"path: found {path[:LONGEST]}; allowed: {ALLOWED}"))
+
+    async def _show(self, path: str) -> Reply:
+        """Give a page; a store that is away is a page, too."""
+        try:
+            match [part for part in path.split("/") if part]:
+                case []:
+                    return _page(render_overview(await self._read_overview()))
+                case ["services", service, *rest] if _is_number(rest):
+                    found = await self._read_service(service, rest)
+                    if found.value is not None:
+                        reading = Reading(found.value, found.age, found.trouble)
+                        return _page(render_service(reading, self._keyring.has_control))
+        except ControlUnavailable as error:
+            words = f"The control store cannot be read: {error}. Champions serve on."
+            return _page(render_trouble("Nothing to show yet", words), 503)
+        words = f"Nothing is at {path[:LONGEST]}: no such service, or no such rollout of it."
+        return _page(render_trouble("Not found", words), 404)
+
+    async def _read_overview(self) -> Reading[Overview]:
+        return await self._readings.get("", self._reader.read_overview)
+
+    async def _read_service(self, service: str, rest: list[str]) -> Reading[ServiceView | None]:
+        number = int(rest[0]) if rest else 0
+        key = service, number
+        return await self._readings.get(key, lambda: self._reader.read_service(service, number))
+
+
+def _render(reading: Reading[Any]) -> Reply:
+    told = {"age_seconds": round(reading.age, 3), "trouble": reading.trouble}
+    return render_json({**told, "found": reading.value})
+
+
+def _page(html: Html, status: int = 200) -> Reply:
+    return Reply(status, html.encode(), content_type=HTML)
+
+
+def _is_number(rest: list[str]) -> bool:
+    """Whether what follows a service is nothing, or the number of a rollout."""
+    return not rest or (
+        len(rest) == 1 and rest[0].isascii() and rest[0].isdigit() and len(rest[0]) < 8
+    )
+
+
+def _require(method: str, *allowed: str) -> None:
+    if method not in allowed:
+        words = ", ".join(allowed)
+        message = f"method: found {method[:20]}; allowed: {words}"
+        raise CallFailed(explain(405, message, "", (b"allow", words.encode())))

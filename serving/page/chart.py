@@ -1,0 +1,119 @@
+"""Lines over time as SVG: evidence against its thresholds, figures of two arms."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from serving.page.markup import Html, element, join
+
+WIDTH, HEIGHT = 340.0, 118.0
+LEFT, RIGHT, TOP, BOTTOM = 34.0, 6.0, 14.0, 15.0
+LABEL = 36.0
+"""Room that a stage's name needs on the right of its border."""
+Spot = tuple[float, float | None]
+"""A time in seconds, and a figure or nothing."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a chart: its class in the style sheet, and its pieces, drawn apart."""
+
+    kind: str
+    pieces: tuple[tuple[Spot, ...], ...]
+
+
+@dataclass(frozen=True)
+class Level:
+    """A threshold: a line across, with its label."""
+
+    kind: str
+    value: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a chart shows of time and figures."""
+
+    begin: float
+    end: float
+    low: float
+    high: float
+
+    def across(self, at: float) -> float:
+        """Give a time's place from the left."""
+        share = (at - self.begin) / max(self.end - self.begin, 1e-9)
+        return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
+
+    def down(self, value: float) -> float:
+        """Give a figure's place from above; what is beyond the frame is drawn at its edge."""
+        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
+        return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
+
+
+def draw_chart(
+    title: str,
+    frame: Frame,
+    lines: Iterable[Line],
+    levels: Sequence[Level] = (),
+    borders: Sequence[tuple[float, str]] = (),
+) -> Html:
+    """Give a chart; `borders` are times at which a stage begins, with its name."""
+    parts = [
+        element("title", title),
+        *_draw_axes(frame, labelled=not levels),
+        *(part for at, name in borders for part in _draw_border(frame, at, name)),
+        *(part for level in levels for part in _draw_level(frame, level)),
+        *(_draw_line(frame, line) for line in lines),
+    ]
+    box = f"0 0 {WIDTH:g} {HEIGHT:g}"
+    return element("svg", *parts, class_="chart", viewBox=box, role="img")
+
+
+def _draw_axes(frame: Frame, labelled: bool) -> Iterator[Html]:
+    base = HEIGHT - BOTTOM
+    yield element("path", d=f"M{LEFT:g} {base:g}H{WIDTH - RIGHT:g}", class_="axis")
+    for at, anchor in ((frame.begin, "start"), (frame.end, "end")):
+        words = datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
+        place = frame.across(at)
+        yield element("text", words, x=place, y=HEIGHT - 3, text_anchor=anchor)
+    for value in (frame.low, frame.high) if labelled else (0.0,):
+        words = f"{value:.3g}"
+        yield element("text", words, x=LEFT - 4, y=frame.down(value) + 3, text_anchor="end")
+
+
+def _draw_border(frame: Frame, at: float, name: str) -> Iterator[Html]:
+    place = frame.across(at)
+    yield element("path", d=f"M{place:g} {TOP - 4:g}V{HEIGHT - BOTTOM:g}", class_="border")
+    near = place > WIDTH - RIGHT - LABEL
+    shift, anchor = (-2, "end") if near else (2, "start")
+    yield element("text", name, x=place + shift, y=TOP - 5, text_anchor=anchor)
+
+
+def _draw_level(frame: Frame, level: Level) -> Iterator[Html]:
+    place = frame.down(level.value)
+    path = f"M{LEFT:g} {place:g}H{WIDTH - RIGHT:g}"
+    yield element("path", d=path, class_=f"level {level.kind}")
+    yield element(
+        "text", level.label, x=LEFT - 4, y=place + 3, text_anchor="end", class_=level.kind
+    )
+
+
+def _draw_line(frame: Frame, line: Line) -> Html:
+    drawn = [_draw_piece(frame, piece, line.kind) for piece in line.pieces]
+    return join(*drawn)
+
+
+def _draw_piece(frame: Frame, piece: Sequence[Spot], kind: str) -> Html:
+    """Draw what is known of a piece; a figure that stands alone is a dot."""
+    runs: list[list[str]] = [[]]
+    for at, value in piece:
+        if value is None:
+            runs.append([])
+        else:
+            runs[-1].append(f"{frame.across(at):g} {frame.down(value):g}")
+    paths = []
+    for run in filter(None, runs):
+        path = "L".join(run if len(run) > 1 else run * 2)
+        paths.append(element("path", d=f"M{path}", class_=f"line {kind}"))
+    return join(*paths)

@@ -1,0 +1,92 @@
+"""What the page says when its facts are old: no ticks, no controller, no store."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from rollout_page_support import run_page
+from rollout_store_support import StoredRollout
+from sluice.adapters.control.store import Control, open_control
+from sluice.home import Home
+from sluice.rollout.phases import Phase
+
+
+@pytest.fixture
+def control(tmp_path: Path) -> Control:
+    control = open_control(Home(tmp_path))
+    control.prepare()
+    return control
+
+
+@pytest.fixture
+def client(control: Control, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
+    """A page that reads anew each time."""
+    monkeypatch.setattr("serving.page.freshness.FRESH_SECONDS", 0.0)
+    with run_page(control) as client:
+        yield client
+
+
+def test_a_rollout_that_ticks_has_no_warning(client: httpx.Client, control: Control) -> None:
+    rollout = StoredRollout(control, "town")
+    rollout.tick(2)
+    assert "No tick for" not in client.get("/services/town").text
+
+
+def test_ticks_that_stopped_are_said_at_once_and_until_one_comes(
+    client: httpx.Client, control: Control
+) -> None:
+    rollout = StoredRollout(control, "town", opened=datetime.now(UTC) - timedelta(hours=1))
+    rollout.tick(2)
+    for place in ("/", "/services/town"):
+        assert "No tick for 60 min: what is shown is old." in client.get(place).text
+    rollout.tick()  # by a clock that is an hour behind ours
+    for place in ("/", "/services/town"):
+        assert "No tick for" not in client.get(place).text
+
+
+def test_a_controller_that_let_go_is_gone(client: httpx.Client, control: Control) -> None:
+    rollout = StoredRollout(control, "town")
+    rollout.tick_to(Phase.SHADOW)
+    rollout.end()
+    text = client.get("/services/town").text
+    assert "The controller is gone. v1 serves alone 15 s after its last sign" in text
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The store's file."""
+    return tmp_path / "control.db"
+
+
+def test_a_store_that_is_away_is_said_beside_what_was_read_last(
+    client: httpx.Client, control: Control, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.page.freshness.OLD_SECONDS", 0.0)
+    control.routes.follow_champion("town", 4)
+    client.get("/services/town")
+    kept = file.rename(file.with_name("elsewhere"))
+    file.mkdir()
+    answer = client.get("/services/town")
+    assert answer.status_code == 200
+    assert "the control store cannot be read" in answer.text
+    assert "unable to open database file" in answer.text
+    assert "<b>v4</b>" in answer.text
+    assert client.get("/v1/rollouts/town").json()["trouble"].startswith("control store: ")
+    file.rmdir()
+    kept.rename(file)
+    monkeypatch.setattr("serving.page.freshness.OLD_SECONDS", 5.0)
+    assert "cannot be read" not in client.get("/services/town").text
+
+
+def test_a_store_that_never_answered_is_a_page_too(client: httpx.Client, file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+    answer = client.get("/services/town")
+    assert answer.status_code == 503
+    assert "The control store cannot be read" in answer.text
+    told = client.get("/v1/rollouts")
+    assert (told.status_code, "unable to open" in told.json()["error"]) == (503, True)
+    assert client.get("/healthz").json() == {"healthy": True}

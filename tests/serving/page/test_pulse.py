@@ -1,0 +1,66 @@
+"""A rollout's pulse goes by this process's own clock once a tick was seen to come."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from rollout_store_support import StoredRollout
+from serving.page.pulse import PulseWatch, say_seconds
+from sluice.adapters.control.store import open_control
+from sluice.control.lease import Lease
+from sluice.home import Home
+from sluice.rollout.course import Course, Outline
+from sluice.rollout.phases import Phase
+
+WRITTEN = datetime(2026, 1, 1, 12, tzinfo=UTC)
+CLOCK = WRITTEN.timestamp()
+LEASE = Lease("town", "rollout", "amber-otter (flow run 1)", 1, 15.0, 3)
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
+    control = open_control(Home(Path(tmp_path_factory.mktemp("beating"))))
+    control.prepare()
+    return StoredRollout(control, "town").course
+
+
+@pytest.fixture
+def outline() -> Outline:
+    return Outline("town", 1, 1, 2, Phase.SHADOW, 5, WRITTEN, None, WRITTEN)
+
+
+def test_the_first_look_goes_by_the_last_record(course: Course, outline: Outline) -> None:
+    pulse = PulseWatch().look(outline, course, LEASE, now=0.0, clock=CLOCK + 100)
+    assert (pulse.tick_age, pulse.controller) == (100.0, "amber-otter")
+    assert pulse.warning == "No tick for 2 min: what is shown is old."
+
+
+def test_a_writer_whose_clock_is_behind_is_believed_after_a_tick(
+    course: Course, outline: Outline
+) -> None:
+    watch = PulseWatch()
+    watch.look(outline, course, LEASE, now=0.0, clock=CLOCK + 100)
+    next_one = replace(outline, tick=6)
+    assert watch.look(next_one, course, LEASE, now=1.0, clock=CLOCK + 101).warning == ""
+    later = watch.look(next_one, course, replace(LEASE, renewal=9), now=31.0, clock=CLOCK + 131)
+    assert later.tick_age == 30.0
+    assert later.warning.endswith("Its controller is alive, but writes nothing.")
+
+
+def test_a_lease_that_stands_still_is_a_controller_that_is_gone(
+    course: Course, outline: Outline
+) -> None:
+    watch = PulseWatch()
+    watch.look(outline, course, LEASE, now=0.0, clock=CLOCK)
+    assert watch.look(outline, course, LEASE, now=5.0, clock=CLOCK + 5).warning == ""
+    gone = watch.look(outline, course, LEASE, now=16.0, clock=CLOCK + 16)
+    assert gone.warning.startswith("No tick for 16 s: what is shown is old. The controller is gone")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(3, "3 s"), (240, "4 min"), (7200, "2.0 h"), (260_000, "3 days")]
+)
+def test_durations_are_said_in_their_unit(seconds: float, words: str) -> None:
+    assert say_seconds(seconds) == words

@@ -1,0 +1,45 @@
+"""The registry's server away for half a minute: the champion goes on, the next one comes later."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway_support import Site, read_answers, run_gateway, wait_until
+from load_support import run_load
+from outage_support import run_registry_server
+from serving_support import register_towns
+from sluice.adapters.registry.client import open_registry
+from support import find_port
+from town_support import Towns
+
+pytestmark = pytest.mark.slow
+AWAY_SECONDS = 30.0
+
+
+def test_while_the_registry_is_away_the_champion_serves_and_then_the_next_one_does(
+    tmp_path: Path, towns: Towns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    site = Site(tmp_path)
+    registry = open_registry(site.home)
+    registry.prepare()
+    for _ in range(2):
+        register_towns(registry, towns, "towns")
+    site.route("towns")
+    port = find_port()
+    with run_registry_server(site.home, port, tmp_path / "mlflow.log") as restart_after:
+        address = f"http://127.0.0.1:{port}"
+        with run_gateway(site, "--no-log-writer", MLFLOW_TRACKING_URI=address) as gateway:
+            gateway.await_champion("towns")
+            with run_load([gateway.port], "towns", pause=0.02) as load:
+                wait_until(lambda: len(load.heard) > 50)
+                site.route("towns", champion=2)
+                restart_after(AWAY_SECONDS)
+                assert {item.body["version"] for item in load.heard} == {1}
+                wait_until(lambda: load.heard[-1].body["version"] == 2)
+            assert load.statuses == {200}
+            assert load.broken == load.refused == 0
+            assert gateway.end() == 0
+            logged = [item.request_id for item in read_answers(gateway.folder, "towns")]
+    assert len(logged) == len(set(logged))
+    assert set(logged) == load.ids
