@@ -23,9 +23,6 @@ Rate = Annotated[float, typer.Option(help="Requests a second.")]
 Errors = Annotated[float, typer.Option(help="Champion's error rate.")]
 Latency = Annotated[float, typer.Option(help="Median time of an answer, in ms.")]
 UserCount = Annotated[int, typer.Option(help="So many users; some always fail.", min=0)]
-By = Annotated[str, typer.Option(help="Your name, as it stays on record.")]
-Why = Annotated[str, typer.Option(help="Your reason, in a sentence.")]
-Version = Annotated[int, typer.Option(help="Version of the model; -1: the one that waits.")]
 Service = Annotated[str, typer.Argument(help="Name of a service: a file in configs/.")]
 
 
@@ -134,24 +131,6 @@ def deploy(
     from flows.deploying import deploy_here
 
     deploy_here(file, prune)
-
-
-@app.command()
-def approve(service: Service, by: By, why: Why, version: Version = -1) -> None:
-    """Approve the version that waits for a person's decision."""
-    from flows.running import open_terminal, run_decision
-
-    with open_terminal(service):
-        sys.exit(run_decision(service, version, "approve", by, why).code)
-
-
-@app.command()
-def refuse(service: Service, by: By, why: Why, version: Version = -1) -> None:
-    """Refuse the version that waits for a person's decision."""
-    from flows.running import open_terminal, run_decision
-
-    with open_terminal(service):
-        sys.exit(run_decision(service, version, "refuse", by, why).code)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What a person types about rollouts: begin one, steer it, go back."""
+"""What a person decides: approve a version, begin a rollout, steer it, go back."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +12,25 @@ commands = typer.Typer()
 Service = Annotated[str, typer.Argument(help="Name of a service: a file in configs/.")]
 By = Annotated[str, typer.Option(help="Your name, as it stays on record.")]
 Why = Annotated[str, typer.Option(help="Your reason, in a sentence.")]
+Version = Annotated[int, typer.Option(help="Version of the model; -1: the one that waits.")]
+
+
+@commands.command()
+def approve(service: Service, by: By, why: Why, version: Version = -1) -> None:
+    """Approve the version that waits for a person's decision."""
+    from flows.running import open_terminal, run_decision
+
+    with open_terminal(service):
+        sys.exit(run_decision(service, version, "approve", by, why).code)
+
+
+@commands.command()
+def refuse(service: Service, by: By, why: Why, version: Version = -1) -> None:
+    """Refuse the version that waits for a person's decision."""
+    from flows.running import open_terminal, run_decision
+
+    with open_terminal(service):
+        sys.exit(run_decision(service, version, "refuse", by, why).code)
 
 
 @commands.command()

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from rollout_support import LAPTOP, arm_of, begin, drive, facts_of, run_to
+from sluice.config.policy import RatioRule
 from sluice.rollout.facts import Facts, Units
 from sluice.rollout.machine import step
 from sluice.rollout.phases import ALLOWED, Action, Command, Decision, Phase, Verb
 from sluice.rollout.state import Rollout
+from sluice.rollout.transitions import enter_stage
 
 
 def command(action: Action) -> Command:
@@ -164,18 +166,22 @@ def test_frozen_pause_comes_back_as_a_pause() -> None:
 
 
 def test_pause_rule_waits_for_a_person_who_may_override_it() -> None:
-    state, rng = run_to(Phase.CANARY), np.random.default_rng(11)
+    asking = RatioRule(ratio=2.0, action="pause")
+    rules = LAPTOP.rules.model_copy(update={"feedback": asking})
+    policy = LAPTOP.model_copy(update={"rules": rules})
+    state, rng = enter_stage(begin(policy), 1, policy), np.random.default_rng(11)
     for _ in range(60):
         facts = facts_of(state, rng)
         assert facts.candidate is not None
         sour = replace(facts.candidate, feedbacks=5.0, negatives=5.0)
         fair = replace(facts.champion, feedbacks=100.0, negatives=5.0)
-        state, decision = begin_step(state, replace(facts, candidate=sour, champion=fair))
+        both = replace(facts, candidate=sour, champion=fair)
+        state, decision = step(state, both, None, policy)
         if state.phase is Phase.PAUSED:
             break
     assert (decision.verb, decision.rule) == (Verb.PAUSE, "feedback")
-    resumed, _ = begin_step(state, Facts(), command(Action.RESUME))
-    onward, decision = begin_step(resumed, facts_of(resumed, rng))
+    resumed, _ = step(state, Facts(), command(Action.RESUME), policy)
+    onward, decision = step(resumed, facts_of(resumed, rng), None, policy)
     assert onward.phase is not Phase.PAUSED
     assert onward.seen.waived == {"feedback"}
 

@@ -136,7 +136,7 @@ def test_stage_that_may_roll_back_at_max_does() -> None:
 
 def test_fault_that_begins_in_the_soak_is_caught_there() -> None:
     laptop = load_policy("laptop")
-    traffic = Traffic(rate=300, latency=2, regression=Regression(0.3, start=0))
+    traffic = Traffic(rate=300, errors=0.002, latency=2, regression=Regression(0.3, start=0))
     stage = laptop.stages[1].model_copy(update={"min": 2.0, "max": 60.0})
     policy = laptop.model_copy(update={"stages": (stage,), "soak": 60.0})
     late = replace(traffic, regression=Regression(0.3, start=62.0))
