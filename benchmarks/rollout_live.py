@@ -82,10 +82,10 @@ def run_all(folder: Path, count: int) -> tuple[list[Ended], dict[str, Any]]:
     faulty = register_faulty(served.registry, served.config, served.rows, FAULT).version
     served.set_route(SERVICE, 1)
     found: list[Ended] = []
-    with run_gateway(served.home) as address:
-        await_champion(served.home, address, SERVICE, 1)
+    with run_gateway(served.home) as places:
+        await_champion(served.home, places.gateway, SERVICE, 1)
         asking = Asking(SERVICE, RPS, FEEDBACK, LONGEST_SECONDS)
-        with run_callers(served.home, address, asking) as callers:
+        with run_callers(served.home, places.gateway, asking) as callers:
             for number in range(1, count + 1):
                 for kind in (EQUAL, FAULTY):
                     version = faulty if kind == FAULTY else _find_other(served)

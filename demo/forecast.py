@@ -11,8 +11,8 @@ from sluice.rollout.simulation.traffic import Regression, Signals, Traffic
 from sluice.rollout.simulation.trial import Trial
 
 RUNS, SEED = 60, 1
-SPREAD = 1.0
-"""Of answer times on a machine with other work (sigma of their logarithm)."""
+MEDIAN_MS, SPREAD = 1.0, 0.8
+"""Of answer times on a machine with other work: their median, and sigma of their logarithm."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def list_candidates(policy: Policy) -> list[tuple[str, Regression]]:
 def describe_traffic(rps: float, feedback: float, negatives: float) -> Traffic:
     """Give the traffic of the story: no errors, quick answers, much feedback."""
     signals = Signals(feedbacks=feedback, negatives=negatives)
-    return Traffic(rps, 0.0, latency=3.0, latency_spread=SPREAD, signals=signals)
+    return Traffic(rps, 0.0, latency=MEDIAN_MS, latency_spread=SPREAD, signals=signals)
 
 
 def show_forecast(policy: Policy, traffic: Traffic, chances: Sequence[Chance]) -> None:

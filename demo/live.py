@@ -9,7 +9,7 @@ from demo.faulty import register_faulty
 from demo.faulty_graph import ModelFault
 from demo.forecast import describe_traffic, forecast, show_forecast
 from demo.held_out import read_frame
-from demo.stack import Asking, await_champion, run_callers, run_gateway
+from demo.stack import Asking, Places, await_champion, run_callers, run_gateway
 from demo.watch import Watch
 from flows.running import Ending, report_end
 from flows.terminal import EXIT_GATE, say
@@ -55,19 +55,20 @@ def play_live(service: str, fault: str, stay: Callable[[], None]) -> Ending:
     champion = registry.find_alias(service, "champion")
     if champion is None or registry.find_alias(service, "candidate") is None:
         raise DataMissing(f"{service}: a rollout needs a champion and a candidate")
+    before = len(control.rollouts.list_rollouts(service))
     say(f"\nLive: {service} behind a gateway, asked about its held-out rows as users would")
-    with run_gateway(home) as address:
+    with run_gateway(home) as places:
         policy, traffic = load_policy(POLICY), describe_traffic(RPS, FEEDBACK, COMPLAINTS)
         show_forecast(policy, traffic, forecast(policy, traffic))
-        await_champion(home, address, service, champion.version)
+        await_champion(home, places.gateway, service, champion.version)
         asking = Asking(service, RPS, FEEDBACK)
-        with run_callers(home, address, asking) as callers:
-            _say_places(address, home)
+        with run_callers(home, places.gateway, asking) as callers:
+            _say_places(places, home)
             _end_left(control, service)
             ending = _roll_out(control, service)
             counts = callers.end()
-        course = control.rollouts.list_rollouts(service)[-1]
-        give_account(control, course, counts)
+        for course in control.rollouts.list_rollouts(service)[before:]:
+            give_account(control, course, counts)
         stay()
     return ending
 
@@ -112,10 +113,11 @@ def _end_left(control: Control, service: str) -> None:
     rollout(service, resume=True, return_state=True)
 
 
-def _say_places(address: str, home: Home) -> None:
+def _say_places(places: Places, home: Home) -> None:
     say(f"{RPS:g} requests/s from now on; {FEEDBACK:.0%} of answers are told of after 2 s")
-    say(f"watch it live    {_give_pages()}/runs, and the artifact employment-rollout")
-    say(f"gateway          {address}/readyz, {address}/metrics")
+    say(f"watch it live    {places.page}")
+    say(f"                 {_give_pages()}/runs")
+    say(f"gateway          {places.gateway}/readyz")
     say(f"callers          {home.logs / 'callers.log'}")
 
 

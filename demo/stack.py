@@ -1,4 +1,4 @@
-"""What the live part needs beside the Prefect server: a gateway, and callers who ask it."""
+"""What the live part needs beside the Prefect server: a gateway, its page, and callers."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.terminal import say
-from sluice.adapters.server import gateway, pages
+from sluice.adapters.server import gateway, pages, rollout_page
 from sluice.adapters.server.background import BackgroundProcess, last_line, start_background
 from sluice.adapters.server.kin import mark_part
 from sluice.adapters.server.stack_record import claim_stack
@@ -37,9 +37,17 @@ class Asking:
     seconds: float = 1800.0
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where the gateway answers, and the rollout page."""
+
+    gateway: str
+    page: str
+
+
 @contextmanager
-def run_gateway(home: Home) -> Iterator[str]:
-    """Run the home's gateway, or join that of its stack; give its address.
+def run_gateway(home: Home) -> Iterator[Places]:
+    """Run the home's gateway and rollout page, or join those of its stack; give where they are.
 
     Raises:
         ServerUnavailable: no port is free, or the home cannot be written.
@@ -47,15 +55,17 @@ def run_gateway(home: Home) -> Iterator[str]:
     with claim_stack(home, say) as other:
         if other and other.gateway:
             with _name_gateway(other.gateway):
-                yield other.gateway
+                yield Places(other.gateway, other.rollouts)
             return
         port = pages.choose_port(gateway.PORT, say, "the gateway comes")
-        mark = mark_part(home, gateway.PART)
-        process = gateway.start_gateway(home, port, mark)
+        page_port = pages.choose_port(rollout_page.PORT, say, "the rollout page comes")
+        process = gateway.start_gateway(home, port, mark_part(home, gateway.PART))
+        page = rollout_page.start_rollout_page(home, page_port, mark_part(home, rollout_page.PART))
         try:
             with _name_gateway(address := pages.give_address(port)):
-                yield address
+                yield Places(address, pages.give_address(page_port))
         finally:
+            page.stop(signal.SIGTERM, rollout_page.STOP_SECONDS)
             process.stop(signal.SIGTERM, gateway.STOP_SECONDS)
 
 

@@ -32,11 +32,15 @@ Service = Annotated[str, typer.Argument(help="Name of a service: a file in confi
 @app.command()
 def demo(
     fault: Annotated[
-        str, typer.Option(help="Plant a fault for a gate to find: data, leakage, bias or worse.")
+        str,
+        typer.Option(
+            help="Plant a fault: data, leakage, bias or worse for a gate to find, "
+            "errors, latency or worse_live for live traffic."
+        ),
     ] = "",
     keep: Annotated[bool, typer.Option(help="Keep the UI up at the end, until Ctrl-C.")] = False,
 ) -> None:
-    """Release the default service on real data, from files to a registered champion."""
+    """Release the default service on real data, and roll its candidate out on replayed traffic."""
     arguments = [*(["--fault", fault] if fault else []), *(["--keep"] if keep else [])]
     # In this process's place, so that whoever ends the command ends all of it.
     os.execv(sys.executable, [sys.executable, "-m", "demo", *arguments])  # noqa: S606

@@ -23,6 +23,8 @@ from tasks.links import link_rollout
 
 QUIET_SECONDS = 60.0
 DRAIN_SECONDS = 30.0
+PAGE_SECONDS, PAGE_BLOCKS = 5.0, 5
+"""How soon a page may follow another only because a hold has a new phase, or a new reason."""
 EVENTS = {
     Verb.BEGIN: "rollout.started",
     Verb.GO_ON: "rollout.advanced",
@@ -81,6 +83,7 @@ class Pages:
         self._lines = [_write_line(at, item) for at, item in log if item["decision"] != Verb.HOLD]
         self._records = [item for _, item in log]
         self._told, self._words = 0.0, ""
+        self._published, self._shown = 0.0, (course.state.phase, "")
 
     def show(self, course: Course, decision: Decision, record: Record) -> None:
         """Show a step: a page and an event where something changed, else a line now and then."""
@@ -88,6 +91,8 @@ class Pages:
         late = _is_late(course, decision)
         if decision.verb is Verb.HOLD and not late:
             self._say(course, decision, only_now_and_then=True)
+            if self._is_news(course, decision):
+                self._publish(course, decision)
             return
         self._say(course, decision)
         self._lines.append(_write_line(datetime.now(UTC), record))
@@ -110,7 +115,18 @@ class Pages:
         """Wait for what is still to be shown, half a minute at most."""
         self._narrator.end()
 
+    def _is_news(self, course: Course, decision: Decision) -> bool:
+        """Whether a hold is of another phase than the page shows, or for another reason."""
+        phase, kind = self._shown
+        since = time.monotonic() - self._published
+        if course.state.phase is not phase:
+            return since >= PAGE_SECONDS
+        pause = max(PAGE_SECONDS, PAGE_BLOCKS * course.policy.block)
+        return _name_kind(decision) != kind and since >= pause
+
     def _publish(self, course: Course, decision: Decision) -> None:
+        self._published = time.monotonic()
+        self._shown = course.state.phase, _name_kind(decision)
         lines, records = tuple(self._lines), tuple(self._records)
         words = f"v{course.candidate}: {decision.verb}: {decision.reason}"
         key = f"{course.service}-rollout"
@@ -122,7 +138,7 @@ class Pages:
         self._narrator.add(publish)
 
     def _say(self, course: Course, decision: Decision, only_now_and_then: bool = False) -> None:
-        now, kind = time.monotonic(), re.sub(r"[\d.,]+", "#", decision.reason)
+        now, kind = time.monotonic(), _name_kind(decision)
         if only_now_and_then and kind == self._words and now - self._told < QUIET_SECONDS:
             return
         self._told, self._words = now, kind
@@ -143,6 +159,11 @@ def name_events(course: Course, decision: Decision, late: bool) -> list[str]:
     found += [HELD] if late else []
     found += [ENDINGS[course.state.phase]] if course.state.phase in ENDINGS else []
     return found
+
+
+def _name_kind(decision: Decision) -> str:
+    """Give a reason without its numbers."""
+    return re.sub(r"[\d.,]+", "#", decision.reason)
 
 
 def _is_late(course: Course, decision: Decision) -> bool:

@@ -56,7 +56,7 @@ def _write_names(events: Iterable[str]) -> str:
             "{% set version = event.payload.version %}",
             _set("what", _choose({event: EVENTS[event].words for event in chosen})),
             _set("reason", _name_reason(chosen)),
-            _set("next", "{{ event.payload.next }}" + _choose(nexts)),
+            _set("next", _name_next(nexts)),
             _set("run", _name_run(chosen)),
         ]
     )
@@ -94,6 +94,12 @@ def _name_reason(events: list[str]) -> str:
     if events[0] in RUN_EVENTS:
         return "{{ event.resource['prefect.state-message'] }}"
     return "{{ event.payload.reason or event.payload.why }}"
+
+
+def _name_next(nexts: dict[str, str]) -> str:
+    """Take the event's own next step; where it has none, the one for every event of its name."""
+    own = "{% if event.payload.next %}{{ event.payload.next }}"
+    return own + "{% else %}" + _choose(nexts) + "{% endif %}"
 
 
 def _name_run(events: list[str]) -> str:

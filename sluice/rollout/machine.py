@@ -50,8 +50,9 @@ def _stage(state: Rollout, facts: Facts, policy: Policy) -> tuple[Rollout, Decis
         return incident
     fault = _find_fault(state, facts)
     if fault:
-        phase = state.phase if state.phase is Phase.PAUSED else Phase.HOLDING
-        held = replace(state, phase=phase, unseen=state.unseen + 1, reason=fault)
+        held = replace(state, unseen=state.unseen + 1)
+        if state.phase is not Phase.PAUSED:  # a pause keeps its own reason
+            held = replace(held, phase=Phase.HOLDING, reason=fault)
         return held, Decision(Verb.HOLD, fault)
     return _judge(replace(state, unseen=0), facts, policy)
 

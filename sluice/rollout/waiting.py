@@ -22,6 +22,8 @@ class Want:
 def list_wants(state: Rollout, facts: Facts, policy: Policy) -> Iterator[Want]:
     """Name everything that keeps the stage from its end, in the order in which it is asked."""
     stage, seen = policy.stages[state.stage], state.seen
+    if empty := _name_empty(facts):
+        yield Want(empty, holds=False)
     least = policy.count_blocks(stage.min)
     if seen.blocks < least:
         yield Want(f"block {seen.blocks} of at least {least}", holds=False)
@@ -39,6 +41,13 @@ def list_wants(state: Rollout, facts: Facts, policy: Policy) -> Iterator[Want]:
         yield Want(f"smoke test: {'not yet run' if facts.smoke is None else 'failed'}")
     if stage.approve and not state.approved:
         yield Want("approval: a person has to say yes")
+
+
+def _name_empty(facts: Facts) -> str:
+    """Say which arm had no request in this tick; nothing is gone on with while one has none."""
+    arms = (("candidate ", facts.candidate), ("champion ", facts.champion))
+    empty = [name for name, arm in arms if arm is None or arm.requests <= 0]
+    return f"no {'' if len(empty) == len(arms) else empty[0]}traffic" if empty else ""
 
 
 def _ask_pass(seen: Observation, name: str, policy: Policy) -> Iterator[Want]:

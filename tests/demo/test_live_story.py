@@ -86,7 +86,7 @@ def test_what_the_policy_can_tell_is_said_before_the_rollout(story: dict[str, An
 
 def test_gateway_stays_until_the_story_ends_and_nothing_after_it(story: dict[str, Any]) -> None:
     [stayed] = story["stayed"]
-    assert {item.part for item in stayed} == {"gateway"}
+    assert {item.part for item in stayed} == {"gateway", "rollout page"}
     assert find_kin(story["served"].home) == []
 
 

@@ -71,8 +71,8 @@ def deploy_flow(name: str) -> Any:
 
 
 @contextmanager
-def run_stack(root: Path) -> Iterator[Stack]:
-    """Run a Prefect server of a home, with two services, and `release` and `ingest` deployed."""
+def run_stack(root: Path, flows: tuple[str, ...] = ("release", "ingest")) -> Iterator[Stack]:
+    """Run a Prefect server of a home, with two services, and some flows deployed."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     home, port = Home(root), find_port()
@@ -89,7 +89,7 @@ def run_stack(root: Path) -> Iterator[Stack]:
             made = run_prefect("work-pool", "create", POOL, "--type", "process")
             assert made.returncode == 0, made.stdout + made.stderr
             with temporary_settings({PREFECT_API_URL: api}):
-                deployments = {name: deploy_flow(name) for name in ("release", "ingest")}
+                deployments = {name: deploy_flow(name) for name in flows}
                 yield Stack(home, port, deployments)
         finally:
             record = read_record(home)

@@ -21,6 +21,10 @@ from sluice.rollout.latency import bucket_of
 
 LONGEST = 1.0
 """Seconds that one look makes up for at most."""
+_TIMES = np.random.default_rng(0).lognormal(3.0, 0.4, 5000)
+BUCKETS, _COUNTS = np.unique([bucket_of(float(ms)) for ms in _TIMES], return_counts=True)
+SHARES = _COUNTS / _COUNTS.sum()
+"""Every arm's latencies, around 20 ms: what share falls into each bucket."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Behaviour:
     """`nan`, or `back`: counters that cannot be right."""
     loads: bool = True
     """Whether the candidate can be loaded."""
+    only: str = ""
+    """The one arm that has traffic; empty where both have."""
 
 
 class TrafficReplica:
@@ -47,6 +53,8 @@ class TrafficReplica:
         self.behaviour = Behaviour()
         self.weights: list[float] = []
         """Shares of traffic that the candidate was given, in their order."""
+        self.drawn = 0
+        """Requests so far, of both arms."""
         self._control, self._service = control, service
         self._rng = np.random.default_rng(seed)
         self._counters, self._belief = Counters(), Belief()
@@ -135,11 +143,12 @@ class TrafficReplica:
             self._add(candidate, AssignedArm.CANDIDATE, route.epoch, part)
 
     def _add(self, version: int, arm: AssignedArm, epoch: int, n: int, compared: int = 0) -> None:
+        if self.behaviour.only not in ("", arm.value):
+            return
+        self.drawn += n
         failures = int(self._rng.binomial(n, self.behaviour.errors.get(version, 0.01)))
-        latencies: dict[int, int] = {}
-        for value in self._rng.lognormal(3.0, 0.4, min(n - failures, 200)):
-            bucket = bucket_of(float(value))
-            latencies[bucket] = latencies.get(bucket, 0) + 1
+        drawn = self._rng.multinomial(n - failures, SHARES)
+        latencies = {int(bucket): int(k) for bucket, k in zip(BUCKETS, drawn, strict=True) if k}
         counts = Counts(requests=n, failures=failures, latencies=latencies, compared=compared)
         self._counters.merge(Counters({Key(self._service, version, arm, epoch): counts}))
 

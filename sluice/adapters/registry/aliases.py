@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from sluice.adapters.registry.store import Store
-from sluice.adapters.registry.versions import ModelVersionRef, check_verdicts
+from sluice.adapters.registry.versions import REGISTERED, ModelVersionRef, check_verdicts
 from sluice.control.approval import ANSWER, Answer
 from sluice.errors import PromotionRefused
 
@@ -64,7 +64,22 @@ def take_back(store: Store, service: str, champion: int, candidate: int) -> None
 
 
 def drop_alias(store: Store, service: str, alias: str, version: int) -> None:
-    """Remove an alias from a version; nothing where another version carries it."""
+    """Remove an alias from a version; nothing where another version carries it.
+
+    The registry cannot compare and remove in one step: a version that got the alias in between is
+    given it back.
+    """
+    before = _list_registered(store, service, alias)
     found = store.find_alias(service, alias)
-    if found and found.version == version:
-        store.client().delete_registered_model_alias(service, alias)
+    if found is None or found.version != version:
+        return
+    store.client().delete_registered_model_alias(service, alias)
+    come = _list_registered(store, service, alias) - before
+    if come:
+        store.set_alias(service, alias, max(come))
+
+
+def _list_registered(store: Store, service: str, alias: str) -> set[int]:
+    """Give the versions that were given an alias when they were registered."""
+    found = store.list_versions(service)
+    return {item.version for item in found if item.tags.get(REGISTERED) == alias}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sluice.adapters.registry.aliases import (
+    CANDIDATE,
     CHAMPION,
     PREVIOUS,
     choose_alias,
@@ -162,6 +163,8 @@ class Models:
             had = CHAMPION if champion and champion.version == version.version else "none"
             told = "overtaken" if overtaken else alias or had
             store.tag_version(service, version.version, REGISTERED, told)
+            if told == CANDIDATE and store.find_alias(service, CANDIDATE) is None:
+                store.set_alias(service, CANDIDATE, version.version)  # a rollout's end removed it
         return store.read_version(service, version.version)
 
     def _orphan(self, version: ModelVersionRef) -> None:

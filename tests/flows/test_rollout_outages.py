@@ -1,0 +1,132 @@
+"""A rollout on a worker while worker, controller or Prefect's server are killed; callers go on."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway_support import Running, Site, read_answers, run_gateway, wait_until
+from live_support import TOWNS, Live, route_config, run_live
+from load_support import Load, run_load
+from outage_support import Stack, find_flow_process, run_stack, start_server
+from serving_support import write_model_files
+from stack_support import await_final, run_worker
+from support import write_service
+from town_support import DATA, fit_towns, make_rows
+
+pytestmark = pytest.mark.slow
+
+SERVICE = "employment"
+DOWN_SECONDS = 10.0
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    pipeline = fit_towns("hist_gradient_boosting", iterations=15)
+    folder: Path = tmp_path_factory.mktemp("towns")
+    model = write_model_files(folder, pipeline, make_rows(2), DATA, "binary")
+    site = Site(tmp_path_factory.mktemp("outage"))
+    site.serve(SERVICE, model)
+    return site
+
+
+@pytest.fixture(scope="module")
+def stack(site: Site) -> Iterator[Stack]:
+    with run_stack(site.home.root, ("rollout", "keeper")) as stack:
+        route = f"\nrollout:\n  route: {route_config().model_dump_json()}\n"
+        write_service(site.home.root / "configs", SERVICE, ("\nrollout:\n", route))
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def live(site: Site, stack: Stack) -> Iterator[Live]:
+    with run_live(site.home.root, SERVICE, TOWNS) as live:
+        yield live
+
+
+@pytest.fixture(scope="module")
+def gateway(site: Site, live: Live) -> Iterator[Running]:
+    with run_gateway(site) as running, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLUICE_GATEWAY_URLS", running.address)
+        yield running
+
+
+@pytest.fixture
+def load(gateway: Running, live: Live) -> Iterator[Load]:
+    """Callers during the whole test: none of them ever notices anything, each answer is logged."""
+    live.reset()
+    with run_load([gateway.port], SERVICE, callers=2, pause=0.05) as load:
+        yield load
+    assert load.statuses == {200}
+    assert (load.broken, load.refused) == (0, 0)
+    wait_until(lambda: load.ids <= {item.request_id for item in read_answers(*place_of(gateway))})
+    ids = [item.request_id for item in read_answers(*place_of(gateway))]
+    assert len(ids) == len(set(ids))
+
+
+def place_of(gateway: Running) -> tuple[Path, str]:
+    return gateway.folder, SERVICE
+
+
+def begin(stack: Stack, live: Live) -> Any:
+    """Have the worker start a rollout, and wait until it waits for a person's word."""
+    run = stack.create_run("rollout", service=SERVICE, policy=live.policy)
+    live.await_course(lambda course: "approval" in course.state.reason)
+    return run
+
+
+def test_a_rollout_goes_on_while_the_server_is_down(
+    stack: Stack, live: Live, load: Load, tmp_path: Path
+) -> None:
+    with run_worker(tmp_path / "worker.log"):
+        run = begin(stack, live)
+        stack.kill_server()
+        first = live.await_ticks(1)
+        time.sleep(DOWN_SECONDS)
+        last = live.await_course(lambda _: True)
+        assert last.tick - first.tick >= DOWN_SECONDS / last.policy.block / 4
+        start_server(stack.home, stack.port)
+        live.give("approve")
+        state = await_final(run, 180)
+    assert state.name == "Completed", state.message
+    assert live.aliases() == {"champion": 2, "previous": 1}
+    live.check_log()
+
+
+def test_a_rollout_outlives_its_worker(
+    stack: Stack, live: Live, load: Load, tmp_path: Path
+) -> None:
+    with run_worker(tmp_path / "worker.log") as worker:
+        run = begin(stack, live)
+        worker.kill()
+        worker.wait()
+        live.await_ticks(8)
+        live.give("approve")
+        state = await_final(run)
+        wait_until(lambda: not find_flow_process(str(run.id)))
+    assert state.name == "Completed", state.message
+    assert live.aliases() == {"champion": 2, "previous": 1}
+    live.check_log()
+
+
+def test_the_keeper_continues_a_killed_controllers_rollout(
+    stack: Stack, live: Live, load: Load, tmp_path: Path
+) -> None:
+    with run_worker(tmp_path / "worker.log"):
+        run = begin(stack, live)
+        os.kill(find_flow_process(str(run.id)), signal.SIGKILL)
+        left = live.await_course(lambda _: True)
+        wait_until(lambda: {item.body["arm"] for item in load.heard[-20:]} == {"none"})
+        assert {item.body["version"] for item in load.heard[-20:]} == {1}
+        kept = stack.create_run("keeper", service=SERVICE)
+        assert await_final(kept).message == "employment: a controller for v2 was started"
+        live.await_course(lambda course: course.tick > left.tick)
+        live.give("approve")
+        number = left.number
+        wait_until(lambda: live.control.rollouts.find(SERVICE, number).settled)  # type: ignore[union-attr]
+    assert live.aliases() == {"champion": 2, "previous": 1}
+    assert len(live.check_log(number)) > left.tick
