@@ -8,7 +8,7 @@ from serving.page.markup import Html, element, join
 
 WIDTH, HEIGHT = 340.0, 118.0
 LEFT, RIGHT, TOP, BOTTOM = 34.0, 6.0, 14.0, 15.0
-LABEL = 36.0
+LABEL = 42.0
 """Room that a stage's name needs on the right of its border."""
 Spot = tuple[float, float | None]
 """A time in seconds, and a figure or nothing."""

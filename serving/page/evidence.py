@@ -24,7 +24,7 @@ def render_arms(rollout: RolloutView) -> Html:
     return join(
         element("h2", "Both arms", " ", element("small", f"in {stage}, 95 % intervals")),
         element("div", table, class_="wide"),
-        element("div", *_draw_arms(rollout), class_="charts"),
+        element("div", *_draw_arms(rollout), class_="charts pair"),
     )
 
 

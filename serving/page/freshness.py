@@ -11,8 +11,10 @@ from typing import Any, Generic, TypeVar
 
 from sluice.errors import ControlUnavailable, SluiceError
 
-FRESH_SECONDS, PATIENCE_SECONDS, OLD_SECONDS = 1.0, 1.5, 5.0
-"""How long a reading is shown again, how long a new one is waited for, when one is called old."""
+FRESH_SECONDS, OLD_SECONDS = 1.0, 5.0
+"""How long a reading is shown again, and when one is called old."""
+PATIENCE_SECONDS, FIRST_SECONDS = 1.5, 10.0
+"""How long a new reading is waited for, and the first one, which there is nothing instead of."""
 KEPT = 64
 LOG = logging.getLogger("sluice.page")
 T = TypeVar("T")
@@ -46,7 +48,7 @@ class Readings:
         """
         kept = self._kept.get(key)
         if kept is None or self._clock() - kept[0] >= FRESH_SECONDS:
-            await self._wait(key, read)
+            await self._wait(key, read, PATIENCE_SECONDS if kept else FIRST_SECONDS)
             kept = self._kept.get(key)
         if kept is None:
             raise ControlUnavailable(self._trouble or "the control store does not answer yet")
@@ -62,14 +64,16 @@ class Readings:
         """Let go of the thread; one that waits for a store is not waited for."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _wait(self, key: object, read: Callable[[], T]) -> None:
+    async def _wait(self, key: object, read: Callable[[], T], seconds: float) -> None:
         running = self._running.get(key)
         if running is None:
             loop = asyncio.get_running_loop()
             running = loop.run_in_executor(self._pool, self._try, key, read)
             self._running[key] = running
             running.add_done_callback(lambda _: self._running.pop(key, None))
-        await asyncio.wait([running], timeout=PATIENCE_SECONDS)
+        await asyncio.wait([running], timeout=seconds)
+        if running.done():
+            running.result()  # a bug of ours is one for whoever asked
 
     def _try(self, key: object, read: Callable[[], object]) -> None:
         """Read once; a store that is away is no error here, but said beside what is known."""

@@ -32,11 +32,16 @@ def render_steering(view: ServiceView, has_control: bool) -> Html:
 
 
 def render_choices(view: ServiceView) -> Html:
-    """Give the buttons; one that makes no sense now says why."""
-    return element("ul", *(_render_choice(one) for one in view.choices), class_="choices")
+    """Give the buttons; one that makes no sense now says why, once where all share it."""
+    reasons = {choice.why_not for choice in view.choices}
+    shared = reasons.pop() if len(reasons) == 1 else ""
+    return join(
+        element("p", f"No command now: {shared}.", class_="faint") if shared else None,
+        element("ul", *(_render_choice(one, shared) for one in view.choices), class_="choices"),
+    )
 
 
-def _render_choice(choice: Choice) -> Html:
+def _render_choice(choice: Choice, shared: str) -> Html:
     kind = "grave" if choice.action in GRAVE else None
     button = element(
         "button",
@@ -50,7 +55,8 @@ def _render_choice(choice: Choice) -> Html:
         disabled=bool(choice.why_not),
         data_sensible=not choice.why_not,
     )
-    return element("li", button, element("small", choice.why_not or choice.meaning))
+    words = None if shared else element("small", choice.why_not or choice.meaning)
+    return element("li", button, words)
 
 
 def _ask(name: str, label: str, kind: str, most: int) -> Html:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from replica_support import TrafficReplica
+from serving.page.store_reading import StoreReader
 from sluice.adapters.control.store import Control, open_control
 from sluice.adapters.registry.client import Registry, open_registry
 from sluice.config.loading import load_service
@@ -95,6 +96,7 @@ def replica(
         monkeypatch.setattr(f"flows.{flow}.load_service", lambda *_: config)
     with TrafficReplica(control, SERVICE) as replica:
         monkeypatch.setenv("SLUICE_GATEWAY_URLS", replica.address)
+        monkeypatch.setenv("SLUICE_ROLLOUT_UI", "http://127.0.0.1:8090")
         yield replica
 
 
@@ -185,6 +187,12 @@ def test_a_healthy_candidate_serves_in_the_end(
     page = newest_page()
     assert "| **done** | half | 100% |" in page
     assert "half: proved within its limits" in page
+    assert "[Watch it, second by second](http://127.0.0.1:8090/services/employment)" in page
+    shown = StoreReader(control).read_service(SERVICE)
+    assert shown is not None
+    assert shown.rollout is not None
+    assert {stage.state for stage in shown.rollout.stages} == {"past"}
+    assert shown.rollout.arms[0].requests > 0
     assert control.rollouts.list_unsettled() == []
 
 

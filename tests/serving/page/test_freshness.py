@@ -1,5 +1,7 @@
 """What the page says when its facts are old: no ticks, no controller, no store."""
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 
 from rollout_page_support import run_page
 from rollout_store_support import StoredRollout
+from serving.page.freshness import Readings
 from sluice.adapters.control.store import Control, open_control
 from sluice.home import Home
 from sluice.rollout.phases import Phase
@@ -59,6 +62,41 @@ def test_a_controller_that_let_go_is_gone(client: httpx.Client, control: Control
 def file(tmp_path: Path) -> Path:
     """The store's file."""
     return tmp_path / "control.db"
+
+
+def test_a_fault_of_the_page_itself_is_not_called_old_data() -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    async def ask() -> None:
+        readings = Readings()
+        try:
+            await readings.get("x", fail)
+        finally:
+            readings.close()
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(ask())
+
+
+def test_a_slow_store_does_not_keep_those_waiting_who_saw_something(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("serving.page.freshness.FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("serving.page.freshness.PATIENCE_SECONDS", 0.01)
+    answered = threading.Event()
+
+    async def ask() -> list[int]:
+        readings = Readings()
+        first = await readings.get("x", lambda: 1)
+        second = await readings.get("x", lambda: 2 if answered.wait(60) else 3)
+        answered.set()
+        while (third := await readings.get("x", lambda: 4)).value == 1:
+            pass
+        readings.close()
+        return [first.value, second.value, third.value]
+
+    assert asyncio.run(ask()) in ([1, 1, 2], [1, 1, 4])
 
 
 def test_a_store_that_is_away_is_said_beside_what_was_read_last(
