@@ -24,8 +24,8 @@ from sluice.rollout.course import Course
 from sluice.rollout.phases import ALLOWED, Action, Phase
 
 POLICY = "laptop"
-RPS, FEEDBACK = 300.0, 0.5
-"""Requests a second that two cores serve beside all else; on every second answer callers tell."""
+RPS, FEEDBACK = 200.0, 0.75
+"""Requests a second that two cores serve beside all else; of three answers in four callers tell."""
 COMPLAINTS = 0.2
 """Share of the champion's answers that are wrong, from its gates: what the forecast assumes."""
 FAULTS: dict[str, ModelFault] = {

@@ -29,11 +29,7 @@ Service = Annotated[str, typer.Argument(help="Name of a service: a file in confi
 @app.command()
 def demo(
     fault: Annotated[
-        str,
-        typer.Option(
-            help="Plant a fault: data, leakage, bias or worse for a gate to find, "
-            "errors, latency or worse_live for live traffic."
-        ),
+        str, typer.Option(help="data, leakage, bias, worse; errors, latency or worse_live: live.")
     ] = "",
     keep: Annotated[bool, typer.Option(help="Keep the UI up at the end, until Ctrl-C.")] = False,
 ) -> None:

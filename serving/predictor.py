@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from serving.batching import Batcher
+from serving.batching import MOST_ROWS, Batcher
 from serving.forms import Form, FormName
 from serving.prediction import AnswerShape, Prediction
 from serving.proof import Proof
@@ -83,14 +83,17 @@ class ModelPredictor:
     """A loaded version behind the protocol `Predictor`.
 
     `inline`: answers of the graph to few records are computed on the event loop, as the
-    champion's are. A candidate's never are: it may hang, and the loop would with it.
+    champion's are. A candidate's never are: it may hang, and the loop would with it. Off the loop
+    the graph, too, has a call for each request: in one for many, a moment in which the machine
+    stood still would count for all of them, and make a candidate slower than its equal.
     """
 
     def __init__(self, model: LoadedModel, inline: bool) -> None:
         self.model = model
         self._inline = inline and model.form.name == "onnx"
+        most_rows = 1 if model.form.name == "onnx" else MOST_ROWS
         self._batcher: Batcher[Record, Timed] = Batcher(
-            self._answer, f"{model.service} v{model.version}"
+            self._answer, f"{model.service} v{model.version}", most_rows
         )
 
     @property

@@ -6,7 +6,7 @@ from demo.forecast import RUNS, describe_traffic, forecast, show_forecast
 from sluice.config.policy_file import load_policy
 
 LAPTOP = load_policy("laptop")
-TRAFFIC = describe_traffic(300.0, 0.5, 0.2)
+TRAFFIC = describe_traffic(200.0, 0.75, 0.2)
 
 
 def test_equal_candidates_are_promoted_and_bad_ones_found_as_the_policy_says(
@@ -20,7 +20,7 @@ def test_equal_candidates_are_promoted_and_bad_ones_found_as_the_policy_says(
     assert chances["1.2 times the complaints"].rolled_back <= 0.1
     show_forecast(LAPTOP, TRAFFIC, list(chances.values()))
     said = capsys.readouterr().out
-    assert f"policy laptop can and cannot detect at 300 requests/s: {RUNS} simulated" in said
+    assert f"policy laptop can and cannot detect at 200 requests/s: {RUNS} simulated" in said
     assert all(name in said for name in chances)
 
 

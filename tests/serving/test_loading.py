@@ -201,6 +201,32 @@ def test_64_callers_at_once_get_the_answers_of_one_and_share_calls(
     assert len(calls) < 10
 
 
+def test_the_graph_has_a_call_for_each_request_off_the_loop_too(
+    models: ModelCache, kept: Entry, towns: Any
+) -> None:
+    loaded = load_cached(models, kept)
+    records = loaded.signature.decode(list_records(towns.asked.head(16), towns.data))
+    calls: list[int] = []
+    answer = loaded.form.answer
+
+    class Counted:
+        name = loaded.form.name
+
+        def answer(self, rows: Any) -> Predictions:
+            calls.append(len(rows))
+            return answer(rows)
+
+    async def ask() -> list[Any]:
+        predictor = ModelPredictor(replace(loaded, form=Counted()), inline=False)
+        asked = [predictor.predict([record]) for record in records[:12]]
+        found = await asyncio.gather(*asked, predictor.predict(records[12:]))
+        predictor.close()
+        return [item for items in found for item in items]
+
+    assert asyncio.run(asyncio.wait_for(ask(), PATIENCE)) == loaded.answer(records)
+    assert sorted(calls) == [*[1] * 12, 4]
+
+
 def test_time_is_the_models_own_however_long_a_call_waited_for_its_thread(
     models: ModelCache, kept: Entry, towns: Any
 ) -> None:
