@@ -20,7 +20,8 @@ SESSION_HOME = Path(tempfile.mkdtemp(prefix="sluice-tests-"))
 SERVER_PORT = find_free_port()
 os.environ["SLUICE_HOME"] = str(SESSION_HOME)
 # Processes that a test starts with code of its own find tests/support as the test does.
-os.environ["PYTHONPATH"] = str(Path(__file__).parent / "support")
+SUPPORT = str(Path(__file__).parent / "support")
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (SUPPORT, os.environ.get("PYTHONPATH"))))
 for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", "SLUICE_ENV", "SLUICE_CONTROL_URL"):
     os.environ.pop(name, None)
 

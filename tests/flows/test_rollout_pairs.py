@@ -108,7 +108,7 @@ def test_a_release_beside_a_rollout_waits_as_candidate_for_the_next(
     assert newest > 4
     for refused in (promote(SERVICE, return_state=True), restore(3)):
         words = "RolloutRefused: paired: a rollout of v2 is under way"
-        assert refused.message.startswith(words), refused.message
+        assert str(refused.message).startswith(words)
     replica.behave(rate=FAST)
     assert beside.end().result().version == 2
     assert live.aliases() == {"champion": 2, "candidate": newest, "previous": 1}
