@@ -30,7 +30,7 @@ COMPLAINTS = 0.2
 """Share of the champion's answers that are wrong, from its gates: what the forecast assumes."""
 FAULTS: dict[str, ModelFault] = {
     "errors": ModelFault("errors", share=0.06),
-    "latency": ModelFault("latency", share=0.10, milliseconds=25.0),
+    "latency": ModelFault("latency", share=0.08, milliseconds=15.0),
     "worse_live": ModelFault("flipped", share=0.25),
 }
 """What is wrong with the candidate's graph: each on a share of rows, the same ones each time."""

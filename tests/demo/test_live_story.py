@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.served import SERVICE, Served, prepare_home
-from demo.account import derive_again, show_callers
+from demo.account import derive_again
 from sluice.adapters.server.kin import find_kin
 from sluice.home import find_home
 from sluice.rollout.log import LogBroken
@@ -88,11 +88,3 @@ def test_gateway_stays_until_the_story_ends_and_nothing_after_it(story: dict[str
     [stayed] = story["stayed"]
     assert {item.part for item in stayed} == {"gateway", "rollout page"}
     assert find_kin(story["served"].home) == []
-
-
-def test_errors_at_callers_are_counted_by_their_kind(capsys: pytest.CaptureFixture[str]) -> None:
-    source = {"arm": "champion", "version": 1, "answers": 40, "right": 30}
-    show_callers({"sent": 42, "sources": [source], "errors": {"503": 1, "time limit": 1}})
-    said = capsys.readouterr().out
-    assert "75.0%" in said
-    assert "callers sent 42 requests; errors at callers: 503: 1, time limit: 1" in said
