@@ -15,7 +15,7 @@ from load_support import Load, run_load
 from outage_support import Stack, find_flow_process, run_stack, start_server
 from serving_support import write_model_files
 from stack_support import await_final, run_worker
-from support import write_service
+from support import write_rollout
 from town_support import DATA, fit_towns, make_rows
 
 pytestmark = pytest.mark.slow
@@ -37,8 +37,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 @pytest.fixture(scope="module")
 def stack(site: Site) -> Iterator[Stack]:
     with run_stack(site.home.root, ("rollout", "keeper")) as stack:
-        route = f"\nrollout:\n  route: {route_config().model_dump_json()}\n"
-        write_service(site.home.root / "configs", SERVICE, ("\nrollout:\n", route))
+        write_rollout(site.home.root / "configs", SERVICE, route=route_config().model_dump())
         yield stack
 
 

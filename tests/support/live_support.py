@@ -32,7 +32,7 @@ from sluice.rollout.log import Derived, derive, write_step
 from sluice.rollout.machine import step
 from sluice.rollout.phases import Command
 from sluice.rollout.state_values import write_state
-from support import write_service
+from support import write_rollout
 
 PASSED = {"sluice.verdict.data": "pass", "sluice.release": "r", "sluice.data.version": "1"}
 FLOWS = ("rollout", "rollout_control", "rollback", "restore", "promote")
@@ -275,8 +275,7 @@ class Apart:
         self._live = live
         configs = live.home.root / "configs"
         if not configs.exists():
-            terms = f"  route: {route_config().model_dump_json()}\n"
-            write_service(configs, live.service, ("\nrollout:\n", f"\nrollout:\n{terms}"))
+            write_rollout(configs, live.service, route=route_config().model_dump())
         self.process = subprocess.Popen(
             [sys.executable, "-c", LAUNCH, str(LEASE_TTL)],
             cwd=PROJECT,

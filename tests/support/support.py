@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import yaml
 
 from sluice.config.data import DataConfig
 from sluice.home import CONFIGS, SAMPLES, SUITES, Home
@@ -154,6 +155,14 @@ def write_service(folder: Path, name: str, *changes: tuple[str, str]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.yaml"
     path.write_text(text, encoding="utf-8")
+    return path
+
+
+def write_rollout(folder: Path, name: str, **rollout: Any) -> Path:
+    """Write the default service's file under another name, with another section `rollout`."""
+    path = write_service(folder, name)
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    path.write_text(yaml.safe_dump({**values, "rollout": rollout}), encoding="utf-8")
     return path
 
 
