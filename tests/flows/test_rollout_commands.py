@@ -127,23 +127,26 @@ def test_after_its_end_every_command_is_refused(
             live.give(action.value)
 
 
+def count_tested(course: Course) -> float:
+    """The candidate's requests that the test of errors has weighed."""
+    return float(course.state.seen.evidence["error_margin"].rollback.requests)
+
+
 def test_while_paused_the_tests_go_on_and_roll_back(live: Live, replica: TrafficReplica) -> None:
     beside = Beside(live)
     live.await_phase("shadow")
     assert live.steer("skip").is_completed()
     assert live.steer("pause").is_completed()
     paused = live.await_phase("paused")
-    tested = live.await_ticks(3)
+    assert count_tested(paused) == 0, "so few requests tell nothing yet"
+    replica.behave(rate=2000.0)
+    tested = live.await_course(lambda course: count_tested(course) > 0)
     assert tested.state.phase is Phase.PAUSED
-    before, after = (
-        item.state.seen.evidence["error_margin"].rollback.requests for item in (paused, tested)
-    )
-    assert float(after) > float(before)
     assert tested.state.seen.blocks == paused.state.seen.blocks
-    replica.behave(rate=2000.0, errors={2: 0.4})
+    replica.behave(errors={2: 0.4})
     state = beside.end()
     assert state.message.startswith("RolloutRolledBack: error_")
-    rolled = next(item for item in live.check_log() if item["decision"] == "roll back")
+    rolled = next(item for item in live.check_log() if item.get("decision") == "roll back")
     assert rolled["command"] is None
     assert live.aliases() == {"champion": 1}
 
@@ -152,6 +155,6 @@ def test_what_names_nobody_or_no_reason_is_refused(live: Live, replica: TrafficR
     beside = Beside(live)
     live.await_phase("shadow")
     told = live.steer("pause", why=" ").message
-    assert told == "CommandRefused: pause: found no reason; say who and why"
+    assert "reason: String should match pattern" in told, "the form's own rule"
     assert live.steer("abort").is_completed()
     beside.end()
