@@ -62,7 +62,7 @@ def deployed(server_log: Path) -> Iterator[dict[str, Any]]:
         yield find_deployments()
     finally:
         remove_all()
-    assert "Traceback" not in server_log.read_text(encoding="utf-8")[log_size:]
+    assert not find_faults(server_log.read_text(encoding="utf-8")[log_size:])
 
 
 def triggers_of(deployment: Any) -> list[Any]:
