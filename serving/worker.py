@@ -24,6 +24,7 @@ from serving.answering import Answering
 from serving.app import Gateway
 from serving.cache import ModelCache
 from serving.circuits import Circuits
+from serving.http_server import configure_server
 from serving.keys import load_keys
 from serving.ledger import Ledger
 from serving.models import Models
@@ -125,21 +126,8 @@ class Worker:
 
 def make_server_config(app: Gateway, config: GatewayConfig) -> uvicorn.Config:
     """Give the HTTP server's settings."""
-    return uvicorn.Config(
-        app,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=round(config.limits.drain_seconds) or 1,
-    )
+    grace = round(config.limits.drain_seconds) or 1
+    return configure_server(app, KEEP_ALIVE_SECONDS, grace, backlog=BACKLOG)
 
 
 async def run_worker(arguments: argparse.Namespace) -> int:

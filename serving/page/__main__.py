@@ -7,6 +7,7 @@ import sys
 
 import uvicorn
 
+from serving.http_server import configure_server
 from serving.keys import load_keys
 from serving.page.app import RolloutPage
 from sluice.adapters.control.store import open_control
@@ -45,22 +46,7 @@ def serve_page(config: GatewayConfig) -> None:
     """
     page = config.page
     app = RolloutPage(open_control(find_home()), load_keys(config.keys_file), config.limits)
-    settings = uvicorn.Config(
-        app,
-        host=page.host,
-        port=page.port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=2,
-    )
+    settings = configure_server(app, KEEP_ALIVE_SECONDS, 2, host=page.host, port=page.port)
     LOG.info("rollouts at http://%s:%d", page.host, page.port)
     try:
         uvicorn.Server(settings).run()

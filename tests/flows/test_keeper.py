@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 
+from live_support import register_versions
 from rollout_support import LAPTOP
 from sluice.adapters.control.rollouts import CONTROLLER, Opening, Tick
 from sluice.adapters.control.store import Control, open_control
@@ -28,7 +27,6 @@ from support import artifacts_of
 pytestmark = pytest.mark.slow
 
 SERVICE = "employment"
-PASSED = {"sluice.verdict.data": "pass", "sluice.data.version": "1"}
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -44,16 +42,9 @@ def home(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 @pytest.fixture(scope="module")
 def registry(home: Home) -> Registry:
     """A registry with three versions, of which v1 is champion and v2 the candidate."""
-    from sklearn.linear_model import LogisticRegression
-
     registry = open_registry(home)
     registry.prepare()
-    rows = pd.DataFrame({"age": np.arange(40)})
-    pipeline = LogisticRegression().fit(rows, rows["age"] > 20)
-    for _ in range(3):
-        run = registry.start_run(SERVICE, "a release", {})
-        example = rows.head(2)
-        registry.register_model(run, SERVICE, pipeline, example, pipeline.predict(example), PASSED)
+    register_versions(registry, SERVICE, 3)
     return registry
 
 

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 
+from live_support import register_versions
 from replica_support import TrafficReplica
 from serving.page.store_reading import StoreReader
 from sluice.adapters.control.store import Control, open_control
@@ -24,7 +23,6 @@ from sluice.rollout.log import derive
 pytestmark = pytest.mark.slow
 
 SERVICE = "employment"
-PASSED = {"sluice.verdict.data": "pass", "sluice.release": "r", "sluice.data.version": "1"}
 POLICY = """
 policy: quick
 block: 0.2 s
@@ -61,16 +59,9 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def registry(home: Home) -> Registry:
     """A registry with four versions that passed their gates; v1 is champion."""
-    from sklearn.linear_model import LogisticRegression
-
     registry = open_registry(home)
     registry.prepare()
-    rows = pd.DataFrame({"age": np.arange(40)})
-    pipeline = LogisticRegression().fit(rows, rows["age"] > 20)
-    for _ in range(4):
-        run = registry.start_run(SERVICE, "a release", {})
-        answers = pipeline.predict(rows.head(2))
-        registry.register_model(run, SERVICE, pipeline, rows.head(2), answers, PASSED)
+    register_versions(registry, SERVICE, 4)
     return registry
 
 
