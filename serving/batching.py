@@ -1,11 +1,14 @@
 """Calls of a slow model off the event loop, many callers' rows in one call.
 
-Nothing waits for a batch to fill: a call takes what came while the one before was at work. Alone,
-a caller is asked for at once; under load a call's fixed cost is shared by all that wait.
+A call takes what came while the one before was at work, so that under load its fixed cost is shared
+by all that wait. Callers that got their answers together often ask again within the same moment:
+where calls had company of late, the next one waits for as much, for a tenth of a call's own time at
+most. Who asks alone is asked for at once.
 """
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -17,6 +20,8 @@ Row = TypeVar("Row")
 Given = TypeVar("Given")
 MOST_ROWS = 256
 """Most rows of one call; a single caller's rows are never divided."""
+WAIT = 0.1
+"""Most that a call waits for company, as a share of what the one before took."""
 MOST_WAITING = 4096
 """Most rows that may wait, about a second's worth of a slow pipeline."""
 
@@ -44,7 +49,15 @@ class Batcher(Generic[Row, Given]):
         self._most_rows, self._most_waiting = most_rows, most_waiting
         self._queue: SimpleQueue[_Job[Row, Given] | None] = SimpleQueue()
         self._waiting = 0
+        self._began: float | None = None
+        self._took, self._company = 0.0, 1.0
         self._thread: threading.Thread | None = None
+
+    @property
+    def running_seconds(self) -> float:
+        """Since when the model has been at work on its present call; 0 where it is at none."""
+        began = self._began
+        return 0.0 if began is None else time.monotonic() - began
 
     @property
     def waiting(self) -> int:
@@ -91,7 +104,10 @@ class Batcher(Generic[Row, Given]):
             if first is None:
                 return
             jobs, held, is_last = self._gather(first)
+            began = time.monotonic()
             self._answer([job for job in jobs if not job.waiter.done()])
+            self._took = time.monotonic() - began
+            self._company = max(len(jobs) + self._queue.qsize(), self._company / 2)
             if is_last:
                 return
 
@@ -100,9 +116,11 @@ class Batcher(Generic[Row, Given]):
     ) -> tuple[list[_Job[Row, Given]], _Job[Row, Given] | None, bool]:
         """Give what waits with the first, the one that no longer fits, and whether to end then."""
         jobs, rows = [first], len(first.rows)
+        deadline = time.monotonic() + WAIT * self._took
         while True:
             try:
-                job = self._queue.get_nowait()
+                has_company = len(jobs) >= self._company
+                job = self._take(0.0 if has_company else deadline - time.monotonic())
             except Empty:
                 return jobs, None, False
             if job is None:
@@ -112,11 +130,15 @@ class Batcher(Generic[Row, Given]):
                 return jobs, job, False
             jobs.append(job)
 
+    def _take(self, seconds: float) -> _Job[Row, Given] | None:
+        return self._queue.get(timeout=seconds) if seconds > 0 else self._queue.get_nowait()
+
     def _answer(self, jobs: list[_Job[Row, Given]]) -> None:
         """Answer all in one call; where that fails, each by itself, so that one harms no other."""
         if not jobs:
             return
         taken = [job.rows for job in jobs]
+        self._began = time.monotonic()
         try:
             given = self._call([row for rows in taken for row in rows])
         except Exception as error:  # whatever the model raises belongs to whom it concerns
@@ -126,6 +148,8 @@ class Batcher(Generic[Row, Given]):
             else:
                 _settle(jobs[0], error)
             return
+        finally:
+            self._began = None
         place = 0
         for job, rows in zip(jobs, taken, strict=True):
             _settle(job, given[place : place + len(rows)])

@@ -1,9 +1,9 @@
 """Asking the champion: inline where it can, with a time limit where it cannot."""
 
-import asyncio
 from collections.abc import Sequence
 
 from serving.lane import Call, explain_failure
+from serving.live_timeout import LiveTimeout
 from serving.predictor import ModelPredictor
 from serving.signature import Record
 
@@ -14,7 +14,7 @@ async def ask_champion(champion: ModelPredictor, records: Sequence[Record], seco
         if champion.is_inline(len(records)):
             predictions, took = await champion.predict_timed(records)
         else:
-            async with asyncio.timeout(seconds):
+            async with LiveTimeout(seconds):
                 predictions, took = await champion.predict_timed(records)
     except Exception as error:  # whatever a model raises, the caller gets an honest answer
         return explain_failure(error)

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 import msgspec
 
+from serving.live_timeout import LiveTimeout
 from serving.prediction import Prediction
 from serving.predictor import ModelPredictor
 from serving.signature import Record
 from sluice.errors import AnswerInvalid, ArmBusy, RequestInvalid
 
-PATIENCE = 0.05
+PATIENCE = 0.25
 """Share of the time limit that a request waits for a place: a burst passes, a hang does not."""
+AT_WORK = 0.5
+"""Share of the time limit that a call must have been at work to be what a request waited for."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,12 @@ class Lane:
         that came while it was slow must not drop out of the comparison. The breaker is not told:
         nobody asked the model, and those that hold the places will tell it. Inputs that the
         champion takes and the candidate does not are a failure of the candidate: `signature`.
+        The same holds where the time was over while the model was at work on nothing for long: the
+        request waited for a thread that a starved machine did not give.
         """
+        limit = LiveTimeout(self._seconds)
         try:
-            async with asyncio.timeout(self._seconds):
+            async with limit:
                 if not self._shares:
                     records = self.predictor.model.signature.decode(inputs)
                 if not await self._enter(PATIENCE * self._seconds):
@@ -83,6 +89,8 @@ class Lane:
                 finally:
                     self._places.release()
         except Exception as error:  # a candidate's own bug, too, is its failure
+            if limit.is_over and self.predictor.running_seconds < AT_WORK * self._seconds:
+                return explain_failure(ArmBusy("the model's thread had no turn"))
             return explain_failure(error)
 
     async def _enter(self, patience: float) -> bool:
@@ -90,7 +98,7 @@ class Lane:
             await self._places.acquire()
             return True
         try:
-            async with asyncio.timeout(patience):
+            async with LiveTimeout(patience):
                 await self._places.acquire()
         except TimeoutError:
             return False

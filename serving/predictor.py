@@ -111,6 +111,11 @@ class ModelPredictor:
         """Why the trained form serves; empty where the graph does."""
         return self.model.why
 
+    @property
+    def running_seconds(self) -> float:
+        """For how long its thread has been at work on one call; 0 where it waits for one."""
+        return self._batcher.running_seconds
+
     def is_inline(self, rows: int) -> bool:
         """Whether so many rows are answered on the event loop, where nothing can wait for them."""
         return self._inline and rows <= INLINE_ROWS

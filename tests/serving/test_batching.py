@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -66,6 +67,45 @@ def test_64_callers_at_once_get_their_own_answers_from_few_calls() -> None:
     assert len(model.calls) == 2
     assert len(model.calls[1]) == 126
     assert threading.get_ident() not in model.threads
+
+
+def test_callers_that_come_back_together_share_a_call() -> None:
+    calls: list[int] = []
+
+    def slow(rows: list[int]) -> list[int]:
+        calls.append(len(rows))
+        time.sleep(0.2)
+        return rows
+
+    async def ask_again(batcher: Batcher[int, int], caller: int) -> None:
+        for turn in range(4):
+            await asyncio.sleep(0.001 * caller)
+            assert await batcher.ask([turn]) == [turn]
+
+    async def body() -> None:
+        batcher = Batcher(slow, "a model")
+        await asyncio.gather(*(ask_again(batcher, caller) for caller in range(8)))
+        batcher.close()
+
+    asyncio.run(body())
+    assert sum(calls) == 32
+    assert len(calls) <= 5  # 1 and 7, then all 8 together; without company it is 8 calls
+
+
+def test_alone_nobody_waits() -> None:
+    waits: list[float] = []
+
+    async def body() -> None:
+        batcher = Batcher[int, float](lambda _: [time.monotonic()], "a model")
+        for _ in range(50):
+            began = time.monotonic()
+            (entered,) = await batcher.ask([1])
+            waits.append(entered - began)
+            time.sleep(0.01)
+        batcher.close()
+
+    asyncio.run(body())
+    assert sorted(waits)[25] < 0.005
 
 
 def test_a_call_has_no_more_rows_than_allowed_and_no_callers_rows_are_divided() -> None:
