@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from prefect import flow
-from receiver_support import MailServer, Receiver, run_mail_server, run_receiver
 
+from receiver_support import MailServer, Receiver, run_mail_server, run_receiver
 from sluice.config.deployments import read_deployments
 from sluice.errors import ConfigInvalid
 from sluice.verdict import Outcome, Verdict

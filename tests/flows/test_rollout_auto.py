@@ -1,26 +1,75 @@
-"""A change of data that ends in a rollout: each step starts the next by its event."""
+"""A change of data that ends in a rollout: each step starts the next by its event, and is told."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from live_support import POLICY, route_config
+from receiver_support import Receiver, run_receiver
 from replica_support import TrafficReplica
 from sluice.adapters.control.store import open_control
 from sluice.adapters.registry.client import open_registry
 from sluice.home import Home
 from sluice.rollout.log import derive
-from stack_support import await_answer, deploy, find_deployments, find_runs, remove_all, run_worker
+from stack_support import (
+    FILE,
+    ask,
+    await_answer,
+    deploy,
+    find_deployments,
+    find_runs,
+    remove_all,
+    run_worker,
+)
 from support import ingest_year, write_rollout
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:'imghdr' is deprecated"),  # Apprise imports it
+]
 
 SERVICE = "employment"
 SECONDS = 400.0
+TOLD_SECONDS = 60.0
+TOLD = """
+notifications:
+  - name: anyone
+    kind: webhook
+    url: {env: ANYONE_URL}
+    format: json
+    events: [rollout.*, run.failed]
+"""
+EVENTS = {
+    "rollout.wanted": 1,
+    "rollout.started": 1,
+    "rollout.advanced": 3,
+    "rollout.promoted": 1,
+}
 
 
 @pytest.fixture(scope="module")
-def replica(stocked: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrafficReplica]:
+def receiver() -> Iterator[Receiver]:
+    with run_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def file(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The shipped deployments, and a receiver that is told of every event of a rollout."""
+    file = tmp_path_factory.mktemp("told") / "deployments.yaml"
+    file.write_text(FILE.read_text(encoding="utf-8") + TOLD, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANYONE_URL", receiver.url("anyone"))
+        yield file
+
+
+@pytest.fixture(scope="module")
+def replica(
+    stocked: Home, file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TrafficReplica]:
     """A replica beside the shipped deployments, and a worker to which the service starts itself."""
     root = tmp_path_factory.mktemp("auto")
     policy = root / "quick.yaml"
@@ -34,15 +83,18 @@ def replica(stocked: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             "SLUICE_GATEWAY_URLS": replica.address,
         }
         try:
-            deploy()
+            deploy(file)
             with run_worker(root / "worker.log", **variables):
                 yield replica
         finally:
             remove_all()
+            for item in ask(lambda client: client.read_automations()):
+                if "notification" in item.tags:
+                    ask(lambda client, found=item: client.delete_automation(found.id))
 
 
 def test_new_data_is_released_and_its_candidate_rolled_out_by_events_alone(
-    stocked: Home, replica: TrafficReplica
+    stocked: Home, replica: TrafficReplica, receiver: Receiver
 ) -> None:
     control = open_control(stocked)
     assert ingest_year(2017).is_completed()
@@ -59,3 +111,14 @@ def test_new_data_is_released_and_its_candidate_rolled_out_by_events_alone(
     runs = find_runs(find_deployments()["rollout/rollout"])
     assert {run.parameters["version"] for run in runs} == {2}
     assert set(replica.weights) <= {0.0, 0.25, 0.5}
+    told = await_answer(lambda: read_told(receiver, "rollout.promoted"), TOLD_SECONDS)
+    assert told[0]["version"] == 2
+    events = [item["event"] for item in read_told(receiver)]
+    assert {event: events.count(event) for event in set(events)} == EVENTS
+    assert events[-1] == "rollout.promoted"
+
+
+def read_told(receiver: Receiver, event: str = "") -> list[dict[str, Any]]:
+    """Give what the receiver was told of the service, of one event or of all."""
+    found = [json.loads(item["text"]) for item in receiver.of("anyone")]
+    return [item for item in found if item["service"] == SERVICE and event in item["event"]]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from prefect.blocks.abstract import NotificationError
-from receiver_support import MailServer, Receiver, run_mail_server, run_receiver
 
+from receiver_support import MailServer, Receiver, run_mail_server, run_receiver
 from sluice.config.notifications import (
     EmailNotification,
     PagerDutyNotification,
