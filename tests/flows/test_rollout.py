@@ -1,13 +1,12 @@
 """Whole rollouts through the real flow, store, registry and server, on counts over real HTTP."""
 
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from beside_support import Beside, await_course, run_replica
 from live_support import register_versions
 from replica_support import TrafficReplica
 from serving.page.store_reading import StoreReader
@@ -18,6 +17,7 @@ from sluice.config.policy_file import load_policy
 from sluice.config.rollout import RolloutConfig, RouteConfig
 from sluice.config.service import ServiceConfig
 from sluice.home import Home
+from sluice.rollout.course import Course
 from sluice.rollout.log import derive
 
 pytestmark = pytest.mark.slow
@@ -36,7 +36,6 @@ stages:
   - {name: half, weight: 0.50, min: 0.6 s, max: 60 s, passes: [error_margin]}
 soak: 0.6 s
 """
-WAIT_SECONDS = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +84,7 @@ def replica(
     config = configure()
     for flow in ("rollout", "rollout_control", "rollback", "restore"):
         monkeypatch.setattr(f"flows.{flow}.load_service", lambda *_: config)
-    with TrafficReplica(control, SERVICE) as replica:
-        monkeypatch.setenv("SLUICE_GATEWAY_URLS", replica.address)
+    with run_replica(control, SERVICE) as replica:
         monkeypatch.setenv("SLUICE_ROLLOUT_UI", "http://127.0.0.1:8090")
         yield replica
 
@@ -132,32 +130,9 @@ def newest_page() -> str:
         return str(client.read_artifacts(artifact_filter=wanted, sort=order, limit=1)[0].data)
 
 
-def await_course(control: Control, question: Callable[[Any], bool]) -> Any:
-    """Wait until the open rollout is as asked."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < deadline:
-        course = control.rollouts.find_open(SERVICE)
-        if course and question(course):
-            return course
-        time.sleep(0.05)
-    raise AssertionError(f"still {course.state if course else 'no rollout'}")
-
-
-class Beside:
-    """A rollout that runs while the test does something else."""
-
-    def __init__(self, policy: str, **given: Any) -> None:
-        self.state: Any = None
-        self._thread = threading.Thread(target=self._run, args=(policy, given))
-        self._thread.start()
-
-    def _run(self, policy: str, given: dict[str, Any]) -> None:
-        self.state = roll(policy, **given)
-
-    def end(self) -> Any:
-        self._thread.join(WAIT_SECONDS)
-        assert self.state is not None
-        return self.state
+def await_open(control: Control, question: Callable[[Course], object]) -> Course:
+    """Wait until the rollout under way is as asked."""
+    return await_course(lambda: control.rollouts.find_open(SERVICE), question)
 
 
 def test_a_healthy_candidate_serves_in_the_end(
@@ -207,8 +182,8 @@ def test_one_that_turns_bad_in_the_soak_is_rolled_back_too(
     long = Path(policy).with_name("long.yaml")
     text = POLICY.lstrip().replace("policy: quick", "policy: long")
     long.write_text(text.replace("soak: 0.6 s", "soak: 60 s"))
-    beside = Beside(str(long))
-    await_course(control, lambda course: course.state.phase.value == "soak")
+    beside = Beside(roll, str(long))
+    await_open(control, lambda course: course.state.phase.value == "soak")
     replica.behave(errors={2: 0.5})
     state = beside.end()
     assert state.message.startswith("RolloutRolledBack: error_rate: beyond its frozen limit")
@@ -221,8 +196,8 @@ def test_a_person_rolls_back(
     from flows.rollback import rollback
 
     replica.behave(rate=20.0)
-    beside = Beside(policy)
-    await_course(control, lambda course: course.state.phase.value == "shadow")
+    beside = Beside(roll, policy)
+    await_open(control, lambda course: course.state.phase.value == "shadow")
     done = rollback(SERVICE, reason="complaints", by="Ada", return_state=True)
     assert done.result().words == "roll back (Ada: complaints)"
     assert beside.end().message.startswith("RolloutRolledBack: roll back (Ada: complaints)")
@@ -238,18 +213,18 @@ def test_commands_are_obeyed_where_they_make_sense_and_refused_elsewhere(
     replica: TrafficReplica, policy: str, control: Control
 ) -> None:
     replica.behave(rate=20.0)
-    beside = Beside(policy)
-    await_course(control, lambda course: course.state.phase.value == "shadow")
+    beside = Beside(roll, policy)
+    await_open(control, lambda course: course.state.phase.value == "shadow")
     refused = steer("resume")
     assert refused.message == (
         "CommandRefused: resume: the rollout is shadow; allowed where it is paused"
     )
     assert steer("pause").is_completed()
     assert steer("sleep").message.startswith("CommandRefused: found 'sleep'; allowed: pause")
-    paused = await_course(control, lambda course: course.state.phase.value == "paused")
-    await_course(control, lambda course: course.tick >= paused.tick + 3)  # it goes on testing
+    paused = await_open(control, lambda course: course.state.phase.value == "paused")
+    await_open(control, lambda course: course.tick >= paused.tick + 3)  # it goes on testing
     assert steer("skip").is_completed()
-    await_course(control, lambda course: course.state.stage == 1)
+    await_open(control, lambda course: course.state.stage == 1)
     assert steer("abort", "enough seen").is_completed()
     assert beside.end().result().phase == "aborted"
     assert steer("pause").message.startswith("CommandRefused: pause: no rollout of employment")
@@ -258,8 +233,8 @@ def test_commands_are_obeyed_where_they_make_sense_and_refused_elsewhere(
 def test_what_cannot_be_seen_holds_with_its_reason_and_lets_the_lease_lapse(
     replica: TrafficReplica, policy: str, control: Control
 ) -> None:
-    beside = Beside(policy)
-    await_course(control, lambda course: course.state.phase.value == "shadow")
+    beside = Beside(roll, policy)
+    await_open(control, lambda course: course.state.phase.value == "shadow")
     for trouble, reason in (
         ({"status": 500}, "/v1/counters answers 500"),
         ({"status": 200, "broken": "nan"}, "requests is nan"),
@@ -268,12 +243,12 @@ def test_what_cannot_be_seen_holds_with_its_reason_and_lets_the_lease_lapse(
     ):
         replica.behave(**trouble)
         if reason:
-            held = await_course(control, lambda course, why=reason: why in course.state.reason)
+            held = await_open(control, lambda course, why=reason: why in course.state.reason)
             assert held.state.phase.value == "holding"
-            await_course(control, lambda course: not course.state.renews)
+            await_open(control, lambda course: not course.state.renews)
         else:
-            await_course(control, lambda course: course.state.renews)
-    stage = await_course(control, lambda course: True).state.stage
+            await_open(control, lambda course: course.state.renews)
+    stage = await_open(control, lambda course: True).state.stage
     assert steer("abort").is_completed()
     assert beside.end().result().phase == "aborted"
     assert stage in {0, 1, 2}
@@ -283,12 +258,12 @@ def test_an_incident_of_both_arms_freezes_and_blames_nobody(
     replica: TrafficReplica, policy: str, control: Control
 ) -> None:
     replica.behave(rate=200.0)
-    beside = Beside(policy)
-    await_course(control, lambda course: course.state.phase.value == "shadow")
+    beside = Beside(roll, policy)
+    await_open(control, lambda course: course.state.phase.value == "shadow")
     replica.behave(tripped=True, alarm=12.0)
-    await_course(control, lambda course: course.state.phase.value == "frozen")
+    await_open(control, lambda course: course.state.phase.value == "frozen")
     replica.behave(tripped=False, alarm=-3.0)
-    await_course(control, lambda course: course.state.phase.value != "frozen")
+    await_open(control, lambda course: course.state.phase.value != "frozen")
     replica.behave(rate=4000.0)
     assert beside.end().result().phase == "done"
 
@@ -297,8 +272,8 @@ def test_a_rollout_that_lost_its_controller_goes_on_from_its_last_tick(
     replica: TrafficReplica, policy: str, control: Control, registry: Registry
 ) -> None:
     replica.behave(rate=20.0)
-    beside = Beside(policy)
-    course = await_course(control, lambda course: course.tick > 3)
+    beside = Beside(roll, policy)
+    course = await_open(control, lambda course: course.tick > 3)
     while not control.leases.take(control.leases.find(SERVICE, "rollout"), "nobody", 1.0):
         pass
     assert beside.end().message.startswith("LeaseLost: the lease rollout of employment")
@@ -322,13 +297,13 @@ def test_a_second_one_waits_or_replaces(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     replica.behave(rate=20.0)
-    first = Beside(policy)
-    await_course(control, lambda course: course.state.phase.value == "shadow")
+    first = Beside(roll, policy)
+    await_open(control, lambda course: course.state.phase.value == "shadow")
     registry.store.set_alias(SERVICE, "candidate", 3)
     monkeypatch.setattr("flows.rollout.load_service", lambda *_: configure(second="replace"))
-    second = Beside(policy, version=3)
+    second = Beside(roll, policy, version=3)
     assert first.end().result().phase == "aborted"
-    await_course(control, lambda course: course.candidate == 3)
+    await_open(control, lambda course: course.candidate == 3)
     replica.behave(rate=4000.0)
     assert second.end().result().version == 3
     assert aliases(registry) == {"champion": 3, "previous": 1}

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from live_support import Beside, Live, run_live
+from beside_support import Beside, run_replica
+from live_support import Live, run_live
 from replica_support import Behaviour, TrafficReplica
 from sluice.control.lease import Lease
 from sluice.errors import CommandRefused
@@ -46,8 +47,7 @@ def live(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 @pytest.fixture(scope="module")
 def counted(live: Live) -> Iterator[TrafficReplica]:
-    with TrafficReplica(live.control, SERVICE) as replica, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SLUICE_GATEWAY_URLS", replica.address)
+    with run_replica(live.control, SERVICE) as replica:
         yield replica
 
 
@@ -117,7 +117,7 @@ def test_after_its_end_every_command_is_refused(
     live: Live, replica: TrafficReplica, phase: Phase
 ) -> None:
     word = {Phase.DONE: "promote now", Phase.ABORTED: "abort"}.get(phase, "roll back")
-    beside = Beside(live)
+    beside = Beside(live.roll)
     live.await_phase("shadow")
     assert live.steer(word).is_completed()
     beside.end()
@@ -133,7 +133,7 @@ def count_tested(course: Course) -> float:
 
 
 def test_while_paused_the_tests_go_on_and_roll_back(live: Live, replica: TrafficReplica) -> None:
-    beside = Beside(live)
+    beside = Beside(live.roll)
     live.await_phase("shadow")
     assert live.steer("skip").is_completed()
     assert live.steer("pause").is_completed()
@@ -152,7 +152,7 @@ def test_while_paused_the_tests_go_on_and_roll_back(live: Live, replica: Traffic
 
 
 def test_what_names_nobody_or_no_reason_is_refused(live: Live, replica: TrafficReplica) -> None:
-    beside = Beside(live)
+    beside = Beside(live.roll)
     live.await_phase("shadow")
     told = live.steer("pause", why=" ").message
     assert "reason: String should match pattern" in told, "the form's own rule"

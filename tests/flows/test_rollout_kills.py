@@ -6,7 +6,8 @@ from contextlib import suppress
 
 import pytest
 
-from live_support import POLICY, Apart, Beside, Live, run_live, watch_routes
+from beside_support import Beside, run_replica
+from live_support import POLICY, Apart, Live, run_live, watch_routes
 from replica_support import Behaviour, TrafficReplica
 from sluice.control.lease import Lease
 from sluice.errors import ControlUnavailable
@@ -28,8 +29,7 @@ def live(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 @pytest.fixture(scope="module")
 def counted(live: Live) -> Iterator[TrafficReplica]:
-    with TrafficReplica(live.control, SERVICE) as replica, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SLUICE_GATEWAY_URLS", replica.address)
+    with run_replica(live.control, SERVICE) as replica:
         yield replica
 
 
@@ -124,7 +124,7 @@ def test_a_killed_controllers_rollout_goes_on_from_the_same_phase(
         assert left is not None
         assert left.state.phase.value == phase
         replica.behave(rate=FAST, status=200, tripped=False, alarm=-5.0)
-        beside = Beside(live, resume=True)
+        beside = Beside(live.roll, resume=True)
         if phase == "paused":
             live.await_course(lambda course: course.tick > left.tick)
             assert live.find_course().state.phase.value == "paused"  # type: ignore[union-attr]
@@ -185,7 +185,7 @@ def test_a_controller_that_waits_goes_on_where_the_killed_one_was(
 ) -> None:
     apart.begin()
     left = reach(live, replica, "shadow")
-    waits = Beside(live)
+    waits = Beside(live.roll)
     apart.kill()
     replica.behave(rate=FAST)
     assert waits.end().result().number == left.number
@@ -200,7 +200,7 @@ def test_two_that_resume_at_once_are_one_controller(
     apart.kill()
     live.await_lapse()
     replica.behave(rate=FAST)
-    ends = [beside.end() for beside in [Beside(live, resume=True) for _ in range(2)]]
+    ends = [beside.end() for beside in [Beside(live.roll, resume=True) for _ in range(2)]]
     names = {state.name for state in ends}
     assert "Completed" in names
     assert names <= {"Completed", "Skipped"}

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from live_support import Beside, Live, register_versions, run_live
+from beside_support import Beside, run_replica
+from live_support import Live, register_versions, run_live
 from replica_support import Behaviour, TrafficReplica
 from stack_support import ask, await_answer
 
@@ -23,8 +24,7 @@ def live(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 @pytest.fixture(scope="module")
 def counted(live: Live) -> Iterator[TrafficReplica]:
-    with TrafficReplica(live.control, SERVICE) as replica, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SLUICE_GATEWAY_URLS", replica.address)
+    with run_replica(live.control, SERVICE) as replica:
         yield replica
 
 
@@ -54,7 +54,7 @@ def restore(version: int) -> Any:
 def test_an_incident_of_both_arms_is_told_blames_nobody_and_ends_in_promotion(
     live: Live, replica: TrafficReplica
 ) -> None:
-    beside = Beside(live)
+    beside = Beside(live.roll)
     live.await_phase("shadow")
     assert live.steer("skip").is_completed()
     live.await_phase("canary")
@@ -80,9 +80,9 @@ def test_an_incident_of_both_arms_is_told_blames_nobody_and_ends_in_promotion(
 def test_a_second_rollout_waits_for_the_first_and_then_runs(
     live: Live, replica: TrafficReplica
 ) -> None:
-    first = Beside(live)
+    first = Beside(live.roll)
     live.await_phase("shadow")
-    second = Beside(live, version=3)
+    second = Beside(live.roll, version=3)
     live.await_ticks(10)
     assert [item.candidate for item in live.control.rollouts.list_open()] == [2]
     replica.behave(rate=FAST)
@@ -101,7 +101,7 @@ def test_a_release_beside_a_rollout_waits_as_candidate_for_the_next(
 ) -> None:
     from flows.promote import promote
 
-    beside = Beside(live)
+    beside = Beside(live.roll)
     live.await_phase("shadow")
     register_versions(live.registry, SERVICE, 1)
     newest = live.aliases()["candidate"]

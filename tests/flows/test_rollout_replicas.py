@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
+from beside_support import Beside
 from gateway_support import Running, Site, run_gateway, wait_until
-from live_support import TOWNS, Beside, Live, run_live
+from live_support import TOWNS, Live, run_live
 from load_support import run_load
 from serving.arms import hash_unit
 from serving_support import write_model_files
@@ -123,7 +124,7 @@ def test_two_replicas_follow_agree_and_are_summed(
     live.reset()
     with watch_following(live, pair) as lags:
         with run_load([replica.port for replica in pair], SERVICE, pause=0.01) as load:
-            beside = Beside(live)
+            beside = Beside(live.roll)
             course = live.await_course(lambda found: "approval" in found.state.reason)
             assert course.state.phase.value == "holding"
             wait_until(lambda: {told_epoch(item) for item in pair} == {course.state.epoch})
@@ -156,7 +157,7 @@ def test_with_one_of_two_replicas_killed_it_holds_and_the_champion_serves(
     live.reset()
     left, right = pair
     with run_load([right.port], SERVICE, pause=0.01) as load:
-        beside = Beside(live)
+        beside = Beside(live.roll)
         live.await_course(lambda course: "approval" in course.state.reason)
         left.process.kill()
         left.process.wait()
@@ -185,7 +186,7 @@ def test_while_the_store_is_away_the_champion_serves_and_the_rollout_then_goes_o
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLUICE_GATEWAY_URLS", right.address)
         with run_load([right.port], SERVICE, pause=0.05) as load:
-            beside = Beside(live)
+            beside = Beside(live.roll)
             live.await_course(lambda course: "approval" in course.state.reason)
             left = live.await_ticks(1)
             store = str(site.home.root / "control.db")

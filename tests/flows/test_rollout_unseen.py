@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from beside_support import Beside
 from gateway_support import wait_until
-from live_support import Beside, Live, run_live
+from live_support import Live, run_live
 from replica_support import Behaviour, TrafficReplica
 
 pytestmark = pytest.mark.slow
@@ -56,7 +57,7 @@ def replicas(live: Live, pair: list[TrafficReplica]) -> list[TrafficReplica]:
 def test_it_holds_shows_why_and_goes_on_when_all_is_seen_again(
     live: Live, replicas: list[TrafficReplica], trouble: dict[str, Any], count: int, reason: str
 ) -> None:
-    beside = Beside(live)
+    beside = Beside(live.roll)
     live.await_phase("shadow")
     assert live.steer("skip").is_completed()
     live.await_phase("canary")
@@ -78,7 +79,7 @@ def test_it_holds_shows_why_and_goes_on_when_all_is_seen_again(
 def test_a_tick_in_which_a_counter_went_back_is_not_counted(
     live: Live, replicas: list[TrafficReplica]
 ) -> None:
-    beside = Beside(live)
+    beside = Beside(live.roll)
     live.await_phase("shadow")
     assert live.steer("skip").is_completed()
     live.await_ticks(2)
@@ -95,7 +96,7 @@ def test_a_tick_in_which_a_counter_went_back_is_not_counted(
 def test_a_restarted_worker_is_counted_from_nought_and_never_twice(
     live: Live, replicas: list[TrafficReplica]
 ) -> None:
-    beside = Beside(live)
+    beside = Beside(live.roll)
     live.await_phase("shadow")
     assert live.steer("skip").is_completed()
     live.await_ticks(2)

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from beside_support import WAIT_SECONDS, await_course
 from sluice.adapters.control.rollouts import CONTROLLER, Opening, Tick
 from sluice.adapters.control.store import Control, open_control
 from sluice.adapters.registry.client import Registry, open_registry
@@ -65,7 +66,6 @@ stages:
 soak: 1 s
 """
 """For real requests; the canary waits for a person's word."""
-WAIT_SECONDS = 180.0
 ROUTE_TTL, LEASE_TTL = 3.0, 1.5
 LAUNCH = """
 import json, sys
@@ -152,13 +152,7 @@ class Live:
 
     def await_course(self, question: Callable[[Course], object]) -> Course:
         """Wait until the rollout under way is as asked."""
-        deadline, course = time.monotonic() + WAIT_SECONDS, None
-        while time.monotonic() < deadline:
-            course = self.find_course()
-            if course and question(course):
-                return course
-            time.sleep(0.02)
-        raise AssertionError(f"still {course.state if course else 'no rollout'}")
+        return await_course(self.find_course, question)
 
     def await_phase(self, phase: str) -> Course:
         return self.await_course(lambda course: course.state.phase.value == phase)
@@ -212,23 +206,6 @@ class Live:
 
         while is_controlled(self.control, self.service):
             time.sleep(0.1)
-
-
-class Beside:
-    """A rollout that runs while the test does something else."""
-
-    def __init__(self, live: Live, **given: Any) -> None:
-        self.state: Any = None
-        self._thread = threading.Thread(target=self._run, args=(live, given))
-        self._thread.start()
-
-    def _run(self, live: Live, given: dict[str, Any]) -> None:
-        self.state = live.roll(**given)
-
-    def end(self) -> Any:
-        self._thread.join(WAIT_SECONDS)
-        assert self.state is not None
-        return self.state
 
 
 @contextmanager
