@@ -102,9 +102,10 @@ def _run(service: str, call: "Callable[[], Any]") -> None:
     """Run a flow here, say how it ended, and end with its exit code."""
     from flows.running import open_terminal, report_end
     from flows.terminal import say
-    from tasks.outcome import SKIPPED
 
-    with open_terminal(service):
+    with open_terminal(service):  # before Prefect is imported: it reads its settings once
+        from tasks.outcome import SKIPPED
+
         state = call()
         ending = report_end(state)
         if state.name == SKIPPED:
