@@ -119,8 +119,8 @@ class Batcher(Generic[Row, Given]):
         deadline = time.monotonic() + WAIT * self._took
         while True:
             try:
-                has_company = len(jobs) >= self._company
-                job = self._take(0.0 if has_company else deadline - time.monotonic())
+                is_full = rows >= self._most_rows or len(jobs) >= self._company
+                job = self._take(0.0 if is_full else deadline - time.monotonic())
             except Empty:
                 return jobs, None, False
             if job is None:

@@ -71,10 +71,10 @@ class Lane:
         Where all places are taken a request waits a moment, and then is turned away: `busy`. It
         counts as the candidate's failure, for requests are compared by assigned arm, and those
         that came while it was slow must not drop out of the comparison. The breaker is not told:
-        nobody asked the model, and those that hold the places will tell it. Inputs that the
-        champion takes and the candidate does not are a failure of the candidate: `signature`.
-        The same holds where the time was over while the model was at work on nothing for long: the
-        request waited for a thread that a starved machine did not give.
+        nobody asked the model, and those that hold the places will tell it. So it is where the
+        time was over while the model was at work on nothing for long: the request waited for its
+        thread, which a starved machine did not let run. Inputs that the champion takes and the
+        candidate does not are a failure of the candidate: `signature`.
         """
         limit = LiveTimeout(self._seconds)
         try:
