@@ -11,7 +11,10 @@ from schemathesis.specs.openapi import checks
 
 from gateway_support import Running
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,  # another thread of the process may draw from `random` meanwhile
+    pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies"),
+]
 ALWAYS = [
     schemathesis.checks.not_a_server_error,
     checks.status_code_conformance,
