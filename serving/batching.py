@@ -55,7 +55,7 @@ class Batcher(Generic[Row, Given]):
 
     @property
     def running_seconds(self) -> float:
-        """Since when the model has been at work on its present call; 0 where it is at none."""
+        """For how long the model has been at work on its present call; 0 where it is at none."""
         began = self._began
         return 0.0 if began is None else time.monotonic() - began
 
