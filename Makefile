@@ -14,7 +14,7 @@ PRUNE ?=
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help install demo train up deploy test test-fast check lock bench-release bench-outcomes bench-predictor bench-rollout bench-aa bench-serving bench-counters soak clean
+.PHONY: help install demo train up deploy test test-fast test-browser check lock bench-release bench-outcomes bench-predictor bench-rollout bench-aa bench-serving bench-counters soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -54,7 +54,11 @@ test: check ## the whole suite, lint, types, import contracts, docs
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: install ## the suite without real servers and whole releases
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser"
+
+test-browser: install ## every command of a rollout from its form in the UI, in Chromium; a quarter of an hour
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-browser.lock
+	@$(BIN)/python -m pytest -m browser tests/browser
 
 check: install ## lint, format, types, import contracts
 	@$(BIN)/ruff check .
@@ -62,9 +66,11 @@ check: install ## lint, format, types, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-lock: install ## resolve requirements.lock anew
+lock: install ## resolve requirements.lock and requirements-browser.lock anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--upgrade --group dev --extra postgres --extra scale pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--upgrade --group browser --constraint requirements.lock --output-file requirements-browser.lock
 
 bench-release: install ## the warm release beside the same library calls in a plain script
 	@$(BIN)/python -m benchmarks.release

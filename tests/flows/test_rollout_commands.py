@@ -6,37 +6,15 @@ import pytest
 
 from beside_support import Beside, run_replica
 from live_support import Live, run_live
+from phase_support import AFTER, OBEYED, RUNNING, leave_at, name_value, say_refusal
 from replica_support import Behaviour, TrafficReplica
-from sluice.control.lease import Lease
 from sluice.errors import CommandRefused
 from sluice.rollout.course import Course
-from sluice.rollout.facts import Facts
 from sluice.rollout.phases import ALLOWED, FINAL, Action, Phase
 
 pytestmark = pytest.mark.slow
 
 SERVICE = "steered"
-RUNNING = [phase for phase in Phase if phase not in FINAL]
-OBEYED = [(phase, action) for phase in RUNNING for action in Action if phase in ALLOWED[action]]
-AFTER = {
-    Action.ABORT: Phase.ABORTED,
-    Action.ROLL_BACK: Phase.ROLLING_BACK,
-    Action.PROMOTE: Phase.SOAK,
-    Action.PAUSE: Phase.PAUSED,
-    Action.RESUME: Phase.CANARY,
-    Action.SKIP: Phase.CANARY,
-}
-"""The phase that a command leads to, from any; `approve` leaves it as it is."""
-LEADS: dict[Phase, list[Action | Facts]] = {
-    Phase.PENDING: [],
-    Phase.SHADOW: [],
-    Phase.CANARY: [Action.SKIP],
-    Phase.HOLDING: [Action.SKIP, Facts(missing="a replica is away")],
-    Phase.FROZEN: [Action.SKIP, Facts(tripped=True, champion_alarm=12.0)],
-    Phase.PAUSED: [Action.SKIP, Action.PAUSE],
-    Phase.SOAK: [Action.PROMOTE],
-    Phase.ROLLING_BACK: [Action.SKIP, Action.ROLL_BACK],
-}
 
 
 @pytest.fixture(scope="module")
@@ -58,27 +36,7 @@ def replica(live: Live, counted: TrafficReplica) -> TrafficReplica:
     return counted
 
 
-def leave_at(live: Live, phase: Phase) -> Course:
-    """Leave a rollout at a phase, without a controller."""
-    lease, course = live.begin()
-    if phase is not Phase.PENDING:
-        course = live.advance(lease, course)
-    for way in LEADS[phase]:
-        course = follow(live, lease, course, way)
-    assert course.state.phase is phase
-    assert live.control.leases.release(live.control.leases.find(SERVICE, lease.purpose))
-    return course
-
-
-def follow(live: Live, lease: Lease, course: Course, way: Action | Facts) -> Course:
-    if isinstance(way, Facts):
-        return live.advance(lease, course, way)
-    return live.advance(lease, course, command=way)
-
-
-@pytest.mark.parametrize(
-    ("phase", "action"), OBEYED, ids=lambda value: value.value.replace(" ", "-")
-)
+@pytest.mark.parametrize(("phase", "action"), OBEYED, ids=name_value)
 def test_a_command_is_obeyed_where_it_makes_sense(
     live: Live, replica: TrafficReplica, phase: Phase, action: Action
 ) -> None:
@@ -93,7 +51,7 @@ def test_a_command_is_obeyed_where_it_makes_sense(
     assert all(live.answer(end)[0] for end in ends)
 
 
-@pytest.mark.parametrize("phase", RUNNING, ids=lambda phase: phase.value.replace(" ", "-"))
+@pytest.mark.parametrize("phase", RUNNING, ids=name_value)
 def test_other_commands_are_refused_and_change_nothing(
     live: Live, replica: TrafficReplica, phase: Phase
 ) -> None:
@@ -103,9 +61,7 @@ def test_other_commands_are_refused_and_change_nothing(
         live.give(word)
     live.roll(resume=True)
     for action, given in refused.items():
-        where = ", ".join(sorted(ALLOWED[action]))
-        words = f"{action}: the rollout is {phase}; allowed where it is {where}"
-        assert live.answer(given) == ("refuse", words)
+        assert live.answer(given) == ("refuse", say_refusal(phase, action))
     records = live.check_log(left.number)[left.tick : left.tick + len(refused)]
     assert [record["decision"] for record in records] == ["refuse"] * len(refused)
     assert {record["phase"] for record in records} <= {phase.value}

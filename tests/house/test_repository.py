@@ -5,15 +5,20 @@ import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
+LOCKS = ("requirements.lock", "requirements-browser.lock")
 
 
-def test_lock_names_no_host() -> None:
-    assert "://" not in (ROOT / "requirements.lock").read_text()
+@pytest.mark.parametrize("name", LOCKS)
+def test_lock_names_no_host(name: str) -> None:
+    assert "://" not in (ROOT / name).read_text()
 
 
-def test_lock_has_a_hash_for_every_package() -> None:
-    text = (ROOT / "requirements.lock").read_text()
+@pytest.mark.parametrize("name", LOCKS)
+def test_lock_has_a_hash_for_every_package(name: str) -> None:
+    text = (ROOT / name).read_text()
     blocks = re.split(r"\n(?=[a-z0-9])", text)
     assert [block.split("\n")[0] for block in blocks if "--hash=sha256:" not in block] == []
 

@@ -62,7 +62,7 @@ def test_shell_lines_are_sound(script: str) -> None:
 def test_make_targets_exist() -> None:
     used = set(re.findall(r"make ([a-z-]+)", "\n".join(SCRIPTS)))
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert used == {"test", "train", "deploy"}
+    assert used == {"test", "test-browser", "train", "deploy"}
     assert used <= targets
 
 
@@ -97,11 +97,12 @@ def test_scripts_take_nothing_from_outside_but_by_the_environment() -> None:
 
 def test_deploy_waits_for_test_and_train_on_main() -> None:
     assert JOBS["train"]["needs"] == "test"
-    assert JOBS["deploy"]["needs"] == ["test", "train"]
+    assert JOBS["deploy"]["needs"] == ["test", "browser", "train"]
     condition = JOBS["deploy"]["if"]
     for part in ("github.ref == 'refs/heads/main'", "github.event_name == 'push'"):
         assert part in condition
     assert "needs.test.result == 'success'" in condition
+    assert "needs.browser.result == 'success'" in condition
     assert "needs.train.result == 'success'" in condition
 
 

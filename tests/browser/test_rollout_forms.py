@@ -1,0 +1,211 @@
+"""Every command in every phase, from its form in a browser: obeyed, or refused with the reason."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import yaml
+
+from beside_support import Beside, run_replica
+from form_support import Forms, open_forms
+from live_support import Live, run_live
+from phase_support import AFTER, OBEYED, RUNNING, leave_at, name_value, say_refusal
+from replica_support import Behaviour, TrafficReplica
+from sluice.home import PROJECT
+from sluice.rollout.phases import ALLOWED, FINAL, Action, Phase
+from stack_support import FILE, ask, await_answer, find_deployments, remove_all, run_worker
+from support import write_rollout
+
+pytestmark = pytest.mark.browser
+
+SERVICE = "steered-by-form"
+STEERING = ("rollout", "rollout-control", "rollback", "restore")
+SECONDS = 90.0
+REASON = {"reason": "a test", "by": "Ada"}
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A service, its deployments with a worker, and a browser on their forms."""
+
+    live: Live
+    replica: TrafficReplica
+    forms: Forms
+    deployments: dict[str, Any]
+
+    def send(self, flow: str, choices: dict[str, str] | None = None, **words: str) -> UUID:
+        chosen = {"service": SERVICE, **(choices or {})}
+        return self.forms.send(self.deployments[flow], chosen, words)
+
+    def command(self, action: Action) -> UUID:
+        return self.send("rollout-control", {"action": action.value}, **REASON)
+
+    def await_commands(self, count: int) -> list[Any]:
+        """Wait until so many commands wait for a controller; give them."""
+
+        def find() -> Any:
+            given = self.live.control.commands.list_commands(SERVICE)
+            waiting = [item for item in given if item.is_open]
+            return waiting if len(waiting) == count else None
+
+        found = await_answer(find, SECONDS)
+        assert found, "the worker has not taken the forms up"
+        return list(found)
+
+    def end_of(self, run: UUID) -> tuple[str, str]:
+        """Wait for a run's end; give its state's name and message."""
+
+        def find() -> Any:
+            state = ask(lambda client: client.read_flow_run(run)).state
+            return state if state.is_final() else None
+
+        state = await_answer(find, SECONDS)
+        assert state is not None
+        return state.name, state.message or ""
+
+
+@pytest.fixture(scope="module")
+def live(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    with run_live(tmp_path_factory.mktemp("forms"), SERVICE, versions=3) as live:
+        yield live
+
+
+@pytest.fixture(scope="module")
+def stack_of_all(api: str, live: Live) -> Iterator[Stack]:
+    root = live.home.root
+    configs = root / "configs"
+    write_rollout(configs, SERVICE, policy=live.policy, route={"assign_by": "request"})
+    file = root / "deployments.yaml"
+    entries = yaml.safe_load(FILE.read_text(encoding="utf-8"))["deployments"]
+    chosen = [item for item in entries if item["name"] in STEERING]
+    file.write_text(yaml.safe_dump({"deployments": chosen}), encoding="utf-8")
+    with (
+        run_replica(live.control, SERVICE) as replica,
+        open_forms(api.removesuffix("/api")) as forms,
+    ):
+        variables = {
+            "SLUICE_HOME": str(root),
+            "SLUICE_CONFIGS": str(configs),
+            "SLUICE_GATEWAY_URLS": replica.address,
+        }
+        try:
+            deploy_apart(file, variables)
+            found = {key.split("/")[1]: item for key, item in find_deployments().items()}
+            with run_worker(root / "worker.log", **variables):
+                yield Stack(live, replica, forms, found)
+        finally:
+            remove_all()
+
+
+def deploy_apart(file: Path, variables: dict[str, str]) -> None:
+    """Deploy by the command: the forms name the services that its own process finds."""
+    command = [sys.executable, "-m", "flows", "deploy", "--file", str(file)]
+    subprocess.run(command, cwd=PROJECT, env={**os.environ, **variables}, check=True)
+
+
+@pytest.fixture
+def stack(stack_of_all: Stack) -> Stack:
+    stack_of_all.live.reset()
+    stack_of_all.replica.behaviour = Behaviour(rate=20.0)
+    return stack_of_all
+
+
+@pytest.mark.parametrize(("phase", "action"), OBEYED, ids=name_value)
+def test_a_command_is_obeyed_where_it_makes_sense(
+    stack: Stack, phase: Phase, action: Action
+) -> None:
+    live = stack.live
+    left = leave_at(live, phase)
+    run = stack.command(action)
+    stack.await_commands(1)
+    for word in ("abort", "roll back"):
+        live.give(word)
+    live.roll(resume=True)
+    assert stack.end_of(run)[0] == "Completed"
+    record = live.check_log(left.number)[left.tick]
+    assert (record["decision"], record["command"]["action"]) == ("obey", action.value)
+    assert record["phase"] == AFTER.get(action, phase).value
+
+
+@pytest.mark.parametrize("phase", RUNNING, ids=name_value)
+def test_others_are_refused_with_the_reason_on_the_page(stack: Stack, phase: Phase) -> None:
+    live = stack.live
+    left = leave_at(live, phase)
+    runs = {action: stack.command(action) for action in Action if phase not in ALLOWED[action]}
+    stack.await_commands(len(runs))
+    for word in ("abort", "roll back"):
+        live.give(word)
+    live.roll(resume=True)
+    for action, run in runs.items():
+        words = f"CommandRefused: {say_refusal(phase, action)}"
+        assert stack.end_of(run) == ("Failed", words)
+        assert words in stack.forms.read_run(run, words)
+    records = live.check_log(left.number)[left.tick : left.tick + len(runs)]
+    assert [record["decision"] for record in records] == ["refuse"] * len(runs)
+    assert {record["phase"] for record in records} <= {phase.value}
+
+
+@pytest.mark.parametrize("phase", sorted(FINAL), ids=name_value)
+def test_after_its_end_every_command_is_refused(stack: Stack, phase: Phase) -> None:
+    live = stack.live
+    word = {Phase.DONE: "promote now", Phase.ABORTED: "abort"}.get(phase, "roll back")
+    beside = Beside(live.roll)
+    live.await_phase("shadow")
+    live.give(word)
+    beside.end()
+    assert live.control.rollouts.list_rollouts(SERVICE)[-1].state.phase is phase
+    runs = {action: stack.command(action) for action in Action}
+    for action, run in runs.items():
+        words = f"CommandRefused: {action}: no rollout of {SERVICE} is under way"
+        name, message = stack.end_of(run)
+        assert (name, message.startswith(words)) == ("Failed", True), message
+
+
+def test_a_rollout_of_the_champion_or_of_no_version_is_refused(stack: Stack) -> None:
+    runs = {version: stack.send("rollout", version=version) for version in ("1", "9")}
+    for version, words in (("1", "v1 is champion already; a rollout needs"), ("9", "has no v9")):
+        name, message = stack.end_of(runs[version])
+        assert name == "Failed"
+        assert message.startswith("RolloutRefused: "), message
+        assert words in message
+    assert stack.live.find_course() is None
+
+
+def test_two_rollouts_begin_from_their_forms_one_after_the_other(stack: Stack) -> None:
+    live = stack.live
+    first = stack.send("rollout", version="2")
+    live.await_phase("shadow")
+    second = stack.send("rollout", version="3")
+    refused = stack.send("restore", version="1", **REASON)
+    told = f"RolloutRefused: {SERVICE}: a rollout of v2 is under way"
+    assert stack.end_of(refused)[1].startswith(told)
+    assert stack.end_of(stack.send("rollback", **REASON))[0] == "Completed"
+    assert stack.end_of(first)[1].startswith("RolloutRolledBack: ")
+    live.await_course(lambda course: course.candidate == 3 and course.state.phase == "shadow")
+    assert stack.end_of(stack.command(Action.PROMOTE))[0] == "Completed"
+    assert stack.end_of(second)[0] == "Completed"
+    assert live.aliases() == {"champion": 3, "previous": 1}
+
+
+def test_rollback_and_restore_from_their_forms(stack: Stack) -> None:
+    live = stack.live
+    words = f"RolloutRefused: {SERVICE} has no previous version"
+    assert stack.end_of(stack.send("rollback", **REASON))[1].startswith(words)
+    assert stack.end_of(stack.send("restore", version="3", **REASON))[0] == "Completed"
+    assert (live.aliases()["champion"], live.aliases()["previous"]) == (3, 1)
+    assert stack.end_of(stack.send("rollback", **REASON))[0] == "Completed"
+    assert live.aliases()["champion"] == 1
+    missing = stack.send("restore", version="9", **REASON)
+    assert stack.end_of(missing) == ("Failed", f"RolloutRefused: {SERVICE} has no v9")
+
+
+def test_form_without_a_reason_is_not_taken(stack: Stack) -> None:
+    chosen = {"service": SERVICE, "action": "pause"}
+    told = stack.forms.refuse(stack.deployments["rollout-control"], chosen, {"by": "Ada"})
+    assert "reason" in told
