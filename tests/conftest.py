@@ -1,19 +1,13 @@
 """Real parts for the tests: one orchestration server, one home and one registry a session."""
 
 import os
-import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-
-def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
+from port_support import find_free_port
 
 # Prefect and MLflow read their settings when they are imported, so the home comes first.
 SESSION_HOME = Path(tempfile.mkdtemp(prefix="sluice-tests-"))

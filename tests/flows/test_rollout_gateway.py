@@ -4,23 +4,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from faulty_graph import write_faulty
 from gateway_support import Running, Site, run_gateway
+from live_support import register_versions
 from load_support import run_load
-from serving_support import write_model_files
+from serving_support import write_towns
 from sluice.adapters.registry.client import Registry, open_registry
 from sluice.config.loading import load_service
 from sluice.config.rollout import RolloutConfig, RouteConfig
 from sluice.rollout.log import derive
-from town_support import DATA, fit_towns, make_rows
 
 pytestmark = pytest.mark.slow
 
-PASSED = {"sluice.verdict.data": "pass", "sluice.data.version": "1"}
 POLICY = """
 policy: towns
 block: 0.5 s
@@ -41,9 +38,7 @@ soak: 1 s
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pipeline = fit_towns("hist_gradient_boosting", iterations=15)
-    folder: Path = tmp_path_factory.mktemp("towns")
-    return write_model_files(folder, pipeline, make_rows(2), DATA, "binary")
+    return write_towns(tmp_path_factory.mktemp("towns"))
 
 
 @pytest.fixture(scope="module")
@@ -78,16 +73,9 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def register_two(site: Site, service: str) -> Registry:
     """Have two versions in the registry: v1 the champion, v2 the candidate."""
-    from sklearn.linear_model import LogisticRegression
-
     registry = open_registry(site.home)
     registry.prepare()
-    rows = pd.DataFrame({"age": np.arange(40)})
-    pipeline = LogisticRegression().fit(rows, rows["age"] > 20)
-    for _ in range(2):
-        run = registry.start_run(service, "a release", {})
-        example = rows.head(2)
-        registry.register_model(run, service, pipeline, example, pipeline.predict(example), PASSED)
+    register_versions(registry, service, 2)
     return registry
 
 

@@ -13,10 +13,9 @@ from gateway_support import Running, Site, read_answers, run_gateway, wait_until
 from live_support import TOWNS, Live, route_config, run_live
 from load_support import Load, run_load
 from outage_support import Stack, find_flow_process, run_stack, start_server
-from serving_support import write_model_files
+from serving_support import write_towns
 from stack_support import await_final, run_worker
 from support import write_rollout
-from town_support import DATA, fit_towns, make_rows
 
 pytestmark = pytest.mark.slow
 
@@ -25,11 +24,8 @@ SERVICE = "employment"
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    pipeline = fit_towns("hist_gradient_boosting", iterations=15)
-    folder: Path = tmp_path_factory.mktemp("towns")
-    model = write_model_files(folder, pipeline, make_rows(2), DATA, "binary")
     site = Site(tmp_path_factory.mktemp("outage"))
-    site.serve(SERVICE, model)
+    site.serve(SERVICE, write_towns(tmp_path_factory.mktemp("towns")))
     return site
 
 

@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
@@ -17,9 +16,8 @@ from gateway_support import Running, Site, run_gateway, wait_until
 from live_support import TOWNS, Live, run_live
 from load_support import run_load
 from serving.arms import hash_unit
-from serving_support import write_model_files
+from serving_support import write_towns
 from sluice.rollout.assignment import place_of
-from town_support import DATA, fit_towns, make_rows
 
 pytestmark = pytest.mark.slow
 
@@ -39,11 +37,8 @@ store.execute("ROLLBACK")
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    pipeline = fit_towns("hist_gradient_boosting", iterations=15)
-    folder: Path = tmp_path_factory.mktemp("towns")
-    model = write_model_files(folder, pipeline, make_rows(2), DATA, "binary")
     site = Site(tmp_path_factory.mktemp("doubled"))
-    site.serve(SERVICE, model)
+    site.serve(SERVICE, write_towns(tmp_path_factory.mktemp("towns")))
     return site
 
 

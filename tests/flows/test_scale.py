@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from control_support import find_postgres, run_postgres
-from page_support import WORD, Stage, find_free_ports, open_stage, read_commands
+from page_support import WORD, Stage, open_stage, read_commands
+from port_support import find_free_ports
 from proxy_support import make_certificate, run_nginx, run_redis, why_no_scale
 from sluice.home import PROJECT, SAMPLES
 

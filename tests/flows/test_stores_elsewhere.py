@@ -9,6 +9,7 @@ import pytest
 
 from control_support import run_postgres, why_no_postgres
 from outage_support import OTHER, run_registry_server
+from port_support import find_free_port
 from sluice.adapters.control.store import open_control
 from sluice.adapters.registry.client import open_registry
 from sluice.adapters.tables.delta import append_batch
@@ -18,7 +19,6 @@ from sluice.home import SAMPLES, Home
 from stack_support import await_answer
 from support import (
     describe_state,
-    find_port,
     runs_of,
     spans_of,
     start_sluice,
@@ -62,7 +62,7 @@ def count_open(database: Path) -> int:
 def test_a_release_outlives_a_killed_registry_server(
     filled: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port, log = find_port(), tmp_path / "mlflow.log"
+    port, log = find_free_port(), tmp_path / "mlflow.log"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     with (
         run_registry_server(filled, port, log) as restart_after,

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from page_support import WORD, find_free_ports, open_stage, read_commands
+from page_support import WORD, open_stage, read_commands
+from port_support import find_free_ports
 from proxy_support import make_certificate, run_nginx, why_no_proxy
 from sluice.home import PROJECT
 

@@ -7,9 +7,9 @@ import pytest
 from gateway_support import Site, read_answers, run_gateway, wait_until
 from load_support import run_load
 from outage_support import run_registry_server
+from port_support import find_free_port
 from serving_support import register_towns
 from sluice.adapters.registry.client import open_registry
-from support import find_port
 from town_support import Towns
 
 pytestmark = pytest.mark.slow
@@ -26,7 +26,7 @@ def test_while_the_registry_is_away_the_champion_serves_and_then_the_next_one_do
     for _ in range(2):
         register_towns(registry, towns, "towns")
     site.route("towns")
-    port = find_port()
+    port = find_free_port()
     with run_registry_server(site.home, port, tmp_path / "mlflow.log") as restart_after:
         address = f"http://127.0.0.1:{port}"
         with run_gateway(site, "--no-log-writer", MLFLOW_TRACKING_URI=address) as gateway:

@@ -3,7 +3,6 @@
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -11,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+
+from port_support import find_free_port
 
 CLAIMANT = """
 import sys
@@ -85,9 +86,7 @@ def run_postgres() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="sluice-postgres-"))
     if user:
         shutil.chown(folder, user)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = find_free_port()
 
     def run(*command: str) -> None:
         with (folder.parent / f"{folder.name}.log").open("a") as log:

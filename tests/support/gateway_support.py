@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from port_support import find_free_port
 from serving.cache import ModelCache
 from serving.life import list_lives
 from serving.manifest import Manifest
@@ -220,12 +220,6 @@ def run_gateway(
         yield running
     finally:
         running.end()
-
-
-def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def read_command(pid: int) -> bytes:

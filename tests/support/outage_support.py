@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 
+from port_support import find_free_port
 from sluice.adapters.server.health import is_healthy
 from sluice.adapters.server.home_server import server_environment
 from sluice.adapters.server.process import read_record, start_process, stop_process
 from sluice.home import Home
 from stack_support import POOL, ask, await_answer, run_prefect
-from support import find_port, write_service
+from support import write_service
 
 START_SECONDS = 180.0
 OTHER = "other"
@@ -75,7 +76,7 @@ def run_stack(root: Path, flows: tuple[str, ...] = ("release", "ingest")) -> Ite
     """Run a Prefect server of a home, with two services, and some flows deployed."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    home, port = Home(root), find_port()
+    home, port = Home(root), find_free_port()
     api = f"http://127.0.0.1:{port}/api"
     for name in ("employment", OTHER):
         write_service(root / "configs", name)

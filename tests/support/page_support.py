@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -39,17 +38,6 @@ def read_commands(page: str, part: str) -> list[list[str]]:
     text = page.split(f"\n## {part}\n", 1)[1].split("\n## ", 1)[0]
     blocks = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
     return [[line.removeprefix("$ ") for line in block.splitlines()] for block in blocks]
-
-
-def find_free_ports(count: int) -> list[int]:
-    with_sockets = [socket.socket() for _ in range(count)]
-    try:
-        for probe in with_sockets:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in with_sockets]
-    finally:
-        for probe in with_sockets:
-            probe.close()
 
 
 @dataclass

@@ -14,7 +14,7 @@ from sluice.config.model import Problem
 from sluice.models.prediction import predict
 from sluice.models.serving.form import build_serving_form
 from sluice.models.serving.sample import SAMPLE_FILE, choose_rows, make_sample
-from town_support import Towns
+from town_support import DATA, Towns, fit_towns, make_rows
 
 CONFIG = "problem: binary\nmodel: {{kind: hist_gradient_boosting}}\ndata: {data}\n"
 
@@ -30,6 +30,12 @@ def write_model_files(
     sample = make_sample(rows, predict(pipeline, rows, data, problem), data)
     (folder / SAMPLE_FILE).write_text(sample.to_json(), encoding="utf-8")
     return folder
+
+
+def write_towns(folder: Path) -> Path:
+    """Write the files of the small model that the tests of whole rollouts serve."""
+    pipeline = fit_towns("hist_gradient_boosting", iterations=15)
+    return write_model_files(folder, pipeline, make_rows(2), DATA, "binary")
 
 
 def describe_model(

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -27,13 +26,6 @@ def facts_of(**columns: list[Any]) -> tuple[ColumnFacts, ...]:
         kind, reason = kind_of_type(column, name, "test")
         found.append(describe_column(name, column, kind, reason, "test")[1])
     return tuple(found)
-
-
-def find_port() -> int:
-    """Give a port of loopback on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def small_config(*features: str) -> DataConfig:

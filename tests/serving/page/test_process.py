@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from page_support import find_free_ports
+from port_support import find_free_port
 
 pytestmark = pytest.mark.slow
 WAIT_SECONDS = 120.0
@@ -24,7 +24,7 @@ def start(home: Path, port: int) -> "subprocess.Popen[str]":
 
 
 def test_it_serves_an_empty_home_and_ends_on_a_signal(tmp_path: Path) -> None:
-    [port] = find_free_ports(1)
+    port = find_free_port()
     process = start(tmp_path, port)
     try:
         deadline = time.monotonic() + WAIT_SECONDS
