@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-WAIT_SECONDS = 60.0
+WAIT_SECONDS, LOAD_MS = 60.0, 15_000.0
 SENDS = 10
 """How often a form is sent that the server, on SQLite, has no time for (503)."""
 BUSY = 503
@@ -24,6 +24,8 @@ class Forms:
     def __init__(self, pages: str, thread: ThreadPoolExecutor) -> None:
         self._pages, self._thread = pages, thread
         self._page: Any = None
+        self.troubles: list[str] = []
+        """What the pages asked for and did not get."""
 
     def send(self, deployment: Any, choices: dict[str, str], words: dict[str, str]) -> UUID:
         """Fill in a deployment's form as a person would, and send it; give the run's identity.
@@ -62,19 +64,41 @@ class Forms:
         )
         self._page = self._browser.new_page(viewport={"width": 1300, "height": 1500})
         self._page.set_default_timeout(WAIT_SECONDS * 1000)
+        self._page.on("response", self._note)
+        self._page.on("requestfailed", lambda asked: self._add(asked, str(asked.failure)))
+
+    def _note(self, answer: Any) -> None:
+        if answer.status >= 400:
+            self._add(answer.request, str(answer.status))
+
+    def _add(self, asked: Any, why: str) -> None:
+        self.troubles.append(f"{asked.method} {asked.url}: {why}")
 
     def _close(self) -> None:
         self._browser.close()
         self._library.stop()
 
     def _fill(self, deployment: UUID, choices: dict[str, str], words: dict[str, str]) -> None:
-        self._page.goto(f"{self._pages}/deployments/deployment/{deployment}/run")
+        self._load(f"{self._pages}/deployments/deployment/{deployment}/run")
         for name, value in choices.items():
             self._find(name).click()
             self._page.keyboard.press("ArrowDown")  # the list opens by the keyboard alone
             self._page.get_by_role("option", name=value, exact=True).click()
         for name, value in words.items():
             self._find(name).fill(value)
+
+    def _load(self, address: str) -> None:
+        """Load a form's page; again where a question of its own went without an answer."""
+        from playwright.sync_api import TimeoutError as TooLate
+
+        for _ in range(SENDS):
+            self._page.goto(address)
+            try:
+                self._page.get_by_role("button", name="Submit").wait_for(timeout=LOAD_MS)
+                return
+            except TooLate:
+                continue
+        raise AssertionError(f"{address} shows no form: {self.troubles}")
 
     def _find(self, name: str) -> Any:
         words = re.compile(rf"^{re.escape(name)}( \(Optional\))?$")
