@@ -66,11 +66,10 @@ check: install ## lint, format, types, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade
 lock: install ## resolve requirements.lock and requirements-browser.lock anew
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--upgrade --group dev --extra postgres --extra scale pyproject.toml --output-file requirements.lock
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--upgrade --group browser --constraint requirements.lock --output-file requirements-browser.lock
+	@$(LOCK) --group dev --extra postgres --extra scale pyproject.toml --output-file requirements.lock
+	@$(LOCK) --group browser --constraint requirements.lock --output-file requirements-browser.lock
 
 bench-release: install ## the warm release beside the same library calls in a plain script
 	@$(BIN)/python -m benchmarks.release

@@ -1,11 +1,7 @@
 """Every command in every phase, from its form in a browser: obeyed, or refused with the reason."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +11,28 @@ import yaml
 from beside_support import Beside, run_replica
 from form_support import Forms, open_forms
 from live_support import Live, run_live
-from phase_support import AFTER, OBEYED, RUNNING, leave_at, name_value, say_refusal
+from phase_support import (
+    AFTER,
+    ENDED_BY,
+    OBEYED,
+    RUNNING,
+    give_ends,
+    leave_at,
+    name_value,
+    say_refusal,
+)
 from replica_support import Behaviour, TrafficReplica
-from sluice.home import PROJECT
-from sluice.rollout.phases import ALLOWED, FINAL, Action, Phase
-from stack_support import FILE, ask, await_answer, find_deployments, remove_all, run_worker
-from support import write_rollout
+from sluice.rollout.phases import ALLOWED, Action, Phase
+from stack_support import (
+    FILE,
+    ask,
+    await_answer,
+    await_final,
+    find_deployments,
+    remove_all,
+    run_worker,
+)
+from support import run_sluice, write_rollout
 
 pytestmark = pytest.mark.browser
 
@@ -46,26 +58,19 @@ class Stack:
     def command(self, action: Action) -> UUID:
         return self.send("rollout-control", {"action": action.value}, **REASON)
 
-    def await_commands(self, count: int) -> list[Any]:
-        """Wait until so many commands wait for a controller; give them."""
+    def await_commands(self, count: int) -> None:
+        """Wait until so many commands wait for a controller."""
 
-        def find() -> Any:
+        def count_waiting() -> int:
             given = self.live.control.commands.list_commands(SERVICE)
-            waiting = [item for item in given if item.is_open]
-            return waiting if len(waiting) == count else None
+            return sum(item.is_open for item in given)
 
-        found = await_answer(find, SECONDS)
-        assert found, "the worker has not taken the forms up"
-        return list(found)
+        taken_up = await_answer(lambda: count_waiting() == count, SECONDS)
+        assert taken_up, "the worker has not taken the forms up"
 
     def end_of(self, run: UUID) -> tuple[str, str]:
         """Wait for a run's end; give its state's name and message."""
-
-        def find() -> Any:
-            state = ask(lambda client: client.read_flow_run(run)).state
-            return state if state.is_final() else None
-
-        state = await_answer(find, SECONDS)
+        state = await_final(ask(lambda client: client.read_flow_run(run)), SECONDS)
         assert state is not None
         return state.name, state.message or ""
 
@@ -89,24 +94,15 @@ def stack_of_all(api: str, live: Live) -> Iterator[Stack]:
         run_replica(live.control, SERVICE) as replica,
         open_forms(api.removesuffix("/api")) as forms,
     ):
-        variables = {
-            "SLUICE_HOME": str(root),
-            "SLUICE_CONFIGS": str(configs),
-            "SLUICE_GATEWAY_URLS": replica.address,
-        }
+        variables = {"SLUICE_CONFIGS": str(configs), "SLUICE_GATEWAY_URLS": replica.address}
         try:
-            deploy_apart(file, variables)
+            told = run_sluice("deploy", "--file", str(file), home=root, **variables)
+            assert told.returncode == 0, told.stdout + told.stderr
             found = {key.split("/")[1]: item for key, item in find_deployments().items()}
-            with run_worker(root / "worker.log", **variables):
+            with run_worker(root / "worker.log", SLUICE_HOME=str(root), **variables):
                 yield Stack(live, replica, forms, found)
         finally:
             remove_all()
-
-
-def deploy_apart(file: Path, variables: dict[str, str]) -> None:
-    """Deploy by the command: the forms name the services that its own process finds."""
-    command = [sys.executable, "-m", "flows", "deploy", "--file", str(file)]
-    subprocess.run(command, cwd=PROJECT, env={**os.environ, **variables}, check=True)
 
 
 @pytest.fixture
@@ -124,8 +120,7 @@ def test_a_command_is_obeyed_where_it_makes_sense(
     left = leave_at(live, phase)
     run = stack.command(action)
     stack.await_commands(1)
-    for word in ("abort", "roll back"):
-        live.give(word)
+    give_ends(live)
     live.roll(resume=True)
     assert stack.end_of(run)[0] == "Completed"
     record = live.check_log(left.number)[left.tick]
@@ -139,8 +134,7 @@ def test_others_are_refused_with_the_reason_on_the_page(stack: Stack, phase: Pha
     left = leave_at(live, phase)
     runs = {action: stack.command(action) for action in Action if phase not in ALLOWED[action]}
     stack.await_commands(len(runs))
-    for word in ("abort", "roll back"):
-        live.give(word)
+    give_ends(live)
     live.roll(resume=True)
     for action, run in runs.items():
         words = f"CommandRefused: {say_refusal(phase, action)}"
@@ -151,13 +145,12 @@ def test_others_are_refused_with_the_reason_on_the_page(stack: Stack, phase: Pha
     assert {record["phase"] for record in records} <= {phase.value}
 
 
-@pytest.mark.parametrize("phase", sorted(FINAL), ids=name_value)
+@pytest.mark.parametrize("phase", sorted(ENDED_BY), ids=name_value)
 def test_after_its_end_every_command_is_refused(stack: Stack, phase: Phase) -> None:
     live = stack.live
-    word = {Phase.DONE: "promote now", Phase.ABORTED: "abort"}.get(phase, "roll back")
     beside = Beside(live.roll)
     live.await_phase("shadow")
-    live.give(word)
+    live.give(ENDED_BY[phase].value)
     beside.end()
     assert live.control.rollouts.list_rollouts(SERVICE)[-1].state.phase is phase
     runs = {action: stack.command(action) for action in Action}

@@ -6,11 +6,20 @@ import pytest
 
 from beside_support import Beside, run_replica
 from live_support import Live, run_live
-from phase_support import AFTER, OBEYED, RUNNING, leave_at, name_value, say_refusal
+from phase_support import (
+    AFTER,
+    ENDED_BY,
+    OBEYED,
+    RUNNING,
+    give_ends,
+    leave_at,
+    name_value,
+    say_refusal,
+)
 from replica_support import Behaviour, TrafficReplica
 from sluice.errors import CommandRefused
 from sluice.rollout.course import Course
-from sluice.rollout.phases import ALLOWED, FINAL, Action, Phase
+from sluice.rollout.phases import ALLOWED, Action, Phase
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +51,7 @@ def test_a_command_is_obeyed_where_it_makes_sense(
 ) -> None:
     left = leave_at(live, phase)
     given = live.give(action.value)
-    ends = [live.give(word) for word in ("abort", "roll back")]
+    ends = give_ends(live)
     live.roll(resume=True)
     assert live.answer(given) == ("obey", f"{action} (Ada: a test)")
     records = live.check_log(left.number)
@@ -57,8 +66,7 @@ def test_other_commands_are_refused_and_change_nothing(
 ) -> None:
     left = leave_at(live, phase)
     refused = {action: live.give(action.value) for action in Action if phase not in ALLOWED[action]}
-    for word in ("abort", "roll back"):
-        live.give(word)
+    give_ends(live)
     live.roll(resume=True)
     for action, given in refused.items():
         assert live.answer(given) == ("refuse", say_refusal(phase, action))
@@ -68,14 +76,13 @@ def test_other_commands_are_refused_and_change_nothing(
     assert {record["epoch"] for record in records} <= {left.state.epoch}
 
 
-@pytest.mark.parametrize("phase", sorted(FINAL))
+@pytest.mark.parametrize("phase", sorted(ENDED_BY))
 def test_after_its_end_every_command_is_refused(
     live: Live, replica: TrafficReplica, phase: Phase
 ) -> None:
-    word = {Phase.DONE: "promote now", Phase.ABORTED: "abort"}.get(phase, "roll back")
     beside = Beside(live.roll)
     live.await_phase("shadow")
-    assert live.steer(word).is_completed()
+    assert live.steer(ENDED_BY[phase].value).is_completed()
     beside.end()
     assert live.control.rollouts.list_rollouts(SERVICE)[-1].state.phase is phase
     for action in Action:

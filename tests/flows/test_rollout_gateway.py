@@ -38,7 +38,7 @@ soak: 1 s
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_towns(tmp_path_factory.mktemp("towns"))
+    return write_towns(tmp_path_factory.mktemp("towns")).folder
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ SERVICE = "employment"
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     site = Site(tmp_path_factory.mktemp("outage"))
-    site.serve(SERVICE, write_towns(tmp_path_factory.mktemp("towns")))
+    site.serve(SERVICE, write_towns(tmp_path_factory.mktemp("towns")).folder)
     return site
 
 

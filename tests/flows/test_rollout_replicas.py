@@ -38,7 +38,7 @@ store.execute("ROLLBACK")
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     site = Site(tmp_path_factory.mktemp("doubled"))
-    site.serve(SERVICE, write_towns(tmp_path_factory.mktemp("towns")))
+    site.serve(SERVICE, write_towns(tmp_path_factory.mktemp("towns")).folder)
     return site
 
 

@@ -7,16 +7,14 @@ import pytest
 
 from gateway_support import Running, Site, run_gateway
 from serving.cache import Entry, ModelCache
-from serving_support import describe_model, write_model_files
-from town_support import DATA, Towns, fit_towns, make_rows
+from serving_support import describe_model, write_towns
+from town_support import DATA, Towns
 
 
 @pytest.fixture(scope="session")
 def towns(tmp_path_factory: pytest.TempPathFactory) -> Towns:
     """A small gradient boosting on texts, numbers, booleans and nulls."""
-    pipeline, asked = fit_towns("hist_gradient_boosting", iterations=15), make_rows(2)
-    folder = tmp_path_factory.mktemp("towns")
-    return Towns(write_model_files(folder, pipeline, asked, DATA, "binary"), pipeline, asked)
+    return write_towns(tmp_path_factory.mktemp("towns"))
 
 
 @pytest.fixture

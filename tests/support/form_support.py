@@ -11,8 +11,8 @@ from uuid import UUID
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WAIT_SECONDS, LOAD_MS = 60.0, 15_000.0
-SENDS = 10
-"""How often a form is sent that the server, on SQLite, has no time for (503)."""
+TRIES = 10
+"""How often a form is loaded that stays empty, or sent that the server has no time for (503)."""
 BUSY = 503
 FIELD = "xpath=ancestor::*[contains(@class, 'p-label__header')]/.."
 CONTROL = "input, textarea, [role='combobox'], .p-select-button"
@@ -91,7 +91,7 @@ class Forms:
         """Load a form's page; again where a question of its own went without an answer."""
         from playwright.sync_api import TimeoutError as TooLate
 
-        for _ in range(SENDS):
+        for _ in range(TRIES):
             self._page.goto(address)
             try:
                 self._page.get_by_role("button", name="Submit").wait_for(timeout=LOAD_MS)
@@ -112,7 +112,7 @@ class Forms:
 
     def _send(self, deployment: UUID, choices: dict[str, str], words: dict[str, str]) -> str:
         self._fill(deployment, choices, words)
-        for _ in range(SENDS):
+        for _ in range(TRIES):
             answer = self._submit()
             if answer.status != BUSY:
                 break

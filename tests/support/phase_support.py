@@ -17,6 +17,12 @@ AFTER = {
     Action.SKIP: Phase.CANARY,
 }
 """The phase that a command leads to, from any; `approve` leaves it as it is."""
+ENDED_BY = {
+    Phase.DONE: Action.PROMOTE,
+    Phase.ABORTED: Action.ABORT,
+    Phase.ROLLED_BACK: Action.ROLL_BACK,
+}
+"""The command that leads to each end from the first stage."""
 LEADS: dict[Phase, list[Action | Facts]] = {
     Phase.PENDING: [],
     Phase.SHADOW: [],
@@ -44,6 +50,11 @@ def leave_at(live: Live, phase: Phase) -> Course:
     assert course.state.phase is phase
     assert live.control.leases.release(live.control.leases.find(live.service, lease.purpose))
     return course
+
+
+def give_ends(live: Live) -> list[int]:
+    """Put to a rollout what ends it wherever it is; give the commands' numbers."""
+    return [live.give(word.value) for word in (Action.ABORT, Action.ROLL_BACK)]
 
 
 def _follow(live: Live, lease: Lease, course: Course, way: Action | Facts) -> Course:

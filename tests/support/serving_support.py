@@ -32,10 +32,10 @@ def write_model_files(
     return folder
 
 
-def write_towns(folder: Path) -> Path:
-    """Write the files of the small model that the tests of whole rollouts serve."""
-    pipeline = fit_towns("hist_gradient_boosting", iterations=15)
-    return write_model_files(folder, pipeline, make_rows(2), DATA, "binary")
+def write_towns(folder: Path) -> Towns:
+    """Write the small gradient boosting on texts, numbers, booleans and nulls; give it."""
+    pipeline, asked = fit_towns("hist_gradient_boosting", iterations=15), make_rows(2)
+    return Towns(write_model_files(folder, pipeline, asked, DATA, "binary"), pipeline, asked)
 
 
 def describe_model(

@@ -13,6 +13,7 @@ from threading import Thread
 
 import pytest
 
+from port_support import find_free_port
 from sluice.adapters.server.health import is_healthy, is_of_home
 from sluice.adapters.server.home_server import run_server, server_environment
 from sluice.adapters.server.process import (
@@ -59,8 +60,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @pytest.fixture(scope="module")
 def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    return find_free_port()
 
 
 @contextmanager
