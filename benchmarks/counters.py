@@ -20,9 +20,8 @@ from benchmarks.processes import Server, run_load
 from benchmarks.results import Row, report
 from benchmarks.served import SERVICE, Served, prepare_home
 from benchmarks.serving import build_bodies, run_gateway
-from demo.faulty import register_faulty
-from demo.faulty_graph import ModelFault
-from flows.terminal import say
+from cli.output import say
+from demo.faulty import ModelFault, register_faulty
 from sluice.home import Home, find_home
 
 FAULT = ModelFault("errors", share=0.02, seed=3)
@@ -98,7 +97,10 @@ class Killer:
         return timer
 
     def _kill(self, gateway: Server) -> None:
-        workers, writers = gateway.find("serving.worker"), gateway.find("serving.log_writer")
+        workers, writers = (
+            gateway.find("serving.process.worker"),
+            gateway.find("serving.log.log_writer"),
+        )
         for pid in [*workers[:1], *writers]:
             os.kill(pid, signal.SIGKILL)
             self.killed += 1
@@ -130,8 +132,8 @@ def judge(home: Home, answered: list[bytes], killed: int) -> list[Row]:
 
 def read_counters(home: Home) -> Counter[Any]:
     """Give all replicas' counts by arm, version, epoch and what is counted."""
-    from serving.counts import NO_STAGE
-    from serving.replica import sum_counters
+    from serving.log.counters import NO_STAGE
+    from serving.log.worker_runs import sum_counters
 
     found: Counter[Any] = Counter()
     for replica in home.serving.iterdir():

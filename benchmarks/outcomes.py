@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.results import Row, report
-from flows.terminal import say
+from cli.output import say
 from sluice.home import Home, find_home
 
 EXPECTED = {

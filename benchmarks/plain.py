@@ -13,16 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sluice.adapters.environment import read_code_version, read_environment
+from sluice.adapters.machine import read_code_version, read_environment
 from sluice.adapters.registry.client import Registry, open_registry
-from sluice.adapters.registry.model_file import load_model, save_model
-from sluice.adapters.registry.onnx_model import load_serving, save_serving
+from sluice.adapters.registry.model_files import load_model, load_serving, save_model, save_serving
 from sluice.adapters.registry.versions import ModelVersionRef
 from sluice.adapters.tables.delta import latest_version, read_version
 from sluice.adapters.validation.expectations import measure_data
+from sluice.config.data import SplitConfig
 from sluice.config.loading import dump_service, load_service
 from sluice.config.service import ServiceConfig
-from sluice.config.split import SplitConfig
 from sluice.data.split import comparison_mask, split_rows
 from sluice.data.version import DataVersion
 from sluice.gates.bias import BiasGate, measure_bias
@@ -36,7 +35,7 @@ from sluice.models.prediction import predict
 from sluice.models.serving.form import build_serving_form, take_columns
 from sluice.models.training import find_threshold, fit_model
 from sluice.plots.evaluation import draw_evaluation
-from sluice.plots.fairness import draw_fairness
+from sluice.plots.forest import draw_fairness
 from sluice.plots.style import render_png
 from sluice.report.card import write_card
 from sluice.report.figures import name_bias_figures, name_evaluation_figures

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from benchmarks.results import Row, report
-from flows.terminal import say
+from cli.output import say
 
 SERVICE, YEAR = "employment", 2015
 TARGET_MICROSECONDS = 1000.0
@@ -39,7 +39,7 @@ def measure_kind(kind: str, options: dict[str, object], asked: int) -> list[Row]
     """Fit a kind on one survey year; give both forms' medians, and the served one's parts."""
     import pandas as pd
 
-    from sluice.adapters.registry.onnx_model import ServedModel
+    from sluice.adapters.registry.model_files import ServedModel
     from sluice.config.loading import load_service
     from sluice.config.model import ModelConfig
     from sluice.home import SAMPLES

@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.results import Row, report
-from flows.terminal import say
+from cli.output import say
 
 SERVICE = "employment"
 YEARS = (2015, 2016, 2017)
@@ -42,7 +42,7 @@ def main() -> None:
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SLUICE_HOME"] = folder
-        from flows.running import open_terminal
+        from cli.runs import open_terminal
 
         with open_terminal(SERVICE):
             prepare_champion()
@@ -65,7 +65,7 @@ def main() -> None:
 def prepare_champion() -> None:
     """Ingest two years, release the champion, ingest the third; both ways once, to warm up."""
     from benchmarks.plain import release_plainly
-    from flows.running import run_ingest
+    from cli.runs import run_ingest
     from sluice.home import SAMPLES, find_home
 
     files = [str(SAMPLES / f"acs_employment_{year}.parquet") for year in YEARS]

@@ -27,10 +27,10 @@ def measure_steps(home: Home, route: Route, bodies: list[bytes], folder: Path) -
 
 
 async def _measure(home: Home, route: Route, bodies: list[bytes], folder: Path) -> list[Row]:
-    from serving.answering import Answering
-    from serving.circuits import Circuits
-    from serving.ledger import Ledger
-    from serving.worker import SWITCH_SECONDS
+    from serving.http.answering import Answering
+    from serving.log.ledger import Ledger
+    from serving.process.worker import SWITCH_SECONDS
+    from serving.routing.breaker import Circuits
     from sluice.config.serving import LimitsConfig, TrafficLogConfig
 
     ledger = Ledger(folder / "replica", "w0", "1", TrafficLogConfig())
@@ -60,11 +60,10 @@ def build_seat(home: Home, route: Route) -> Any:
     """Seat the models that a gateway of this home has fetched, under a lease that runs."""
     from dataclasses import replace
 
-    from serving.belief import Belief
-    from serving.cache import ModelCache
-    from serving.lineup import seat_service
-    from serving.loading import load_cached
-    from serving.predictor import ModelPredictor
+    from serving.models.cache import ModelCache
+    from serving.models.loading import load_cached
+    from serving.models.predictors import ModelPredictor
+    from serving.routing.model_table import Belief, seat_service
 
     cache, predictors = ModelCache(home.models), []
     for version, inline in ((route.champion, True), (route.candidate or 0, False)):
@@ -80,9 +79,9 @@ def build_seat(home: Home, route: Route) -> Any:
 
 def list_steps(answering: Any, seat: Any, asked: list[Any]) -> Iterator[tuple[str, Step]]:
     """Give the steps of a request that the champion answers, by name."""
-    from serving.arms import assign_request, hash_unit
-    from serving.outcome import build_reply
-    from serving.request import decode_request
+    from serving.http.answering import build_reply
+    from serving.http.requests import decode_request
+    from serving.routing.assignment import assign_request, hash_unit
 
     model, now = seat.champion.model, time.monotonic()
     form, signature = model.form, model.signature
@@ -115,15 +114,15 @@ def list_steps(answering: Any, seat: Any, asked: list[Any]) -> Iterator[tuple[st
 
 def outcome_of(asked: Any) -> Any:
     """Give the champion's own answer to a request."""
-    from serving.lane import Call
-    from serving.outcome import Outcome
+    from serving.http.answering import Outcome
+    from serving.routing.calls import Call
 
     return Outcome(None, Call(asked.champion.model.answer(asked.records), 1.0))
 
 
 def build_record(asked: Any, outcome: Any = None) -> Any:
     """Give what the log gets of a request."""
-    from serving.outcome import build_answer
+    from serving.http.answering import build_answer
 
     return build_answer(asked, outcome or outcome_of(asked))
 

@@ -16,20 +16,17 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.results import Row, report
+from sluice.config.loading import load_policy
 from sluice.config.policy import Policy, hash_policy
-from sluice.config.policy_file import load_policy
 from sluice.rollout.facts import Arm, Facts
 from sluice.rollout.history import History
 from sluice.rollout.latency import WINDOW, bucket_of
-from sluice.rollout.machine import step
 from sluice.rollout.observation import open_stage
-from sluice.rollout.phases import Phase
 from sluice.rollout.simulation.feasibility import find_need, pass_equal_arms
-from sluice.rollout.simulation.outcome import Ending, Outcome
-from sluice.rollout.simulation.rollouts import simulate
+from sluice.rollout.simulation.rollouts import Ending, Outcome, Trial, simulate
 from sluice.rollout.simulation.traffic import Drift, Incident, Regression, Traffic, Users
-from sluice.rollout.simulation.trial import Trial
-from sluice.rollout.state import start
+from sluice.rollout.state import Phase, start
+from sluice.rollout.state_machine import step
 
 POLICY, STAGE = "standard", "canary"
 HOUR, MINUTE = 3600.0, 60.0

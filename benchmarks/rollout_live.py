@@ -17,18 +17,16 @@ from typing import Any
 
 from benchmarks.results import Row, report
 from benchmarks.served import SERVICE, Served, prepare_home
-from demo.account import derive_again
-from demo.faulty import register_faulty
-from demo.faulty_graph import ModelFault
+from cli.output import say
+from cli.runs import open_terminal
+from demo.faulty import ModelFault, register_faulty
 from demo.stack import Asking, await_champion, run_callers, run_gateway
-from demo.watch import Watch
-from flows.running import open_terminal
-from flows.terminal import say
+from demo.watch import Watch, derive_again
+from sluice.config.loading import load_policy
 from sluice.config.policy import hash_policy
-from sluice.config.policy_file import load_policy
 from sluice.home import find_home
 from sluice.rollout.facts import read_facts
-from sluice.rollout.phases import Phase, Verb
+from sluice.rollout.state import Phase, Verb
 
 POLICY = "smoke"
 RPS, FEEDBACK, PATIENCE = 250.0, 0.2, 20.0

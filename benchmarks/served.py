@@ -72,11 +72,15 @@ class Served:
         self, folder: Path, service: str = SERVICE, form: Form = "onnx"
     ) -> ModelVersionRef:
         """Register the model as a release does, to be served in this form."""
-        from sluice.adapters.registry.onnx_model import save_serving
+        from sluice.adapters.registry.model_files import save_serving
         from sluice.config.loading import dump_service
         from sluice.models.prediction import predict
-        from sluice.models.serving.form import build_serving_form
-        from sluice.models.serving.sample import SAMPLE_FILE, choose_rows, make_sample
+        from sluice.models.serving.form import (
+            SAMPLE_FILE,
+            build_serving_form,
+            choose_rows,
+            make_sample,
+        )
 
         config, data = self.config, self.config.data
         chosen = choose_rows(self.rows)

@@ -22,11 +22,11 @@ from benchmarks.processes import Server, find_port, run_load, run_server
 from benchmarks.request_cost import measure_steps
 from benchmarks.results import Row, report
 from benchmarks.served import SERVICE, Served, prepare_home
-from flows.terminal import say
+from cli.output import say
 from sluice.home import find_home
 
 TRAINED = "employment-trained"
-LOG_WRITER = "serving.log_writer"
+LOG_WRITER = "serving.log.log_writer"
 WEIGHT = 0.05
 CONNECTIONS = (1, 8, 32)
 JUDGED = 32

@@ -24,7 +24,7 @@ from benchmarks.processes import Server, run_load
 from benchmarks.results import Row, report
 from benchmarks.served import SERVICE, prepare_home
 from benchmarks.serving import build_bodies, run_gateway
-from flows.terminal import say
+from cli.output import say
 from sluice.home import find_home
 
 WORKERS, CONNECTIONS = 2, 64

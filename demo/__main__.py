@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 
-from flows.terminal import EXIT_REFUSED, exit_code, say
+from cli.output import EXIT_REFUSED, exit_code, say
 from sluice.errors import SluiceError
 
 EXIT_INTERRUPTED = 130
@@ -27,7 +27,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep the UI up until Ctrl-C")
     arguments = parser.parse_args()
     say(f"Sluice: {_announce(arguments.fault)}")
-    from flows.running import open_terminal
+    from cli.runs import open_terminal
 
     try:
         with open_terminal():
@@ -54,7 +54,7 @@ def _play(fault: str, keep: bool, started: float) -> int:
     def stay() -> None:
         say(f"\n{time.perf_counter() - started:.0f} s in all")
         if keep:
-            from flows.overview import serve_pages
+            from cli.show import serve_pages
 
             serve_pages()
         else:

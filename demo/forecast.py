@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from flows.terminal import say, show_rows
+from cli.output import say, show_rows
 from sluice.config.policy import Policy
-from sluice.rollout.simulation.outcome import Ending, Outcome
-from sluice.rollout.simulation.rollouts import simulate
+from sluice.rollout.simulation.rollouts import Ending, Outcome, Trial, simulate
 from sluice.rollout.simulation.traffic import Regression, Signals, Traffic
-from sluice.rollout.simulation.trial import Trial
 
 RUNS, SEED = 60, 1
 MEDIAN_MS, SPREAD = 1.0, 0.8

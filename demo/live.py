@@ -4,24 +4,21 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from demo.account import give_account
-from demo.faulty import register_faulty
-from demo.faulty_graph import ModelFault
+from cli.output import EXIT_GATE, say
+from cli.runs import Ending, report_end
+from demo.faulty import ModelFault, register_faulty
 from demo.forecast import describe_traffic, forecast, show_forecast
 from demo.held_out import read_frame
 from demo.stack import Asking, Places, await_champion, run_callers, run_gateway
-from demo.watch import Watch
-from flows.running import Ending, report_end
-from flows.terminal import EXIT_GATE, say
+from demo.watch import Watch, give_account
 from sluice.adapters.control.store import Control, open_control
 from sluice.adapters.registry.client import Registry, open_registry
-from sluice.config.loading import load_service
-from sluice.config.policy_file import load_policy
+from sluice.config.loading import load_policy, load_service
 from sluice.config.service import ServiceConfig
 from sluice.errors import DataMissing
 from sluice.home import Home, find_home
-from sluice.rollout.course import Course
-from sluice.rollout.phases import ALLOWED, Action, Phase
+from sluice.rollout.record import Course
+from sluice.rollout.state import ALLOWED, Action, Phase
 
 POLICY = "laptop"
 RPS, FEEDBACK = 200.0, 0.75

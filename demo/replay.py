@@ -15,11 +15,10 @@ import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from demo.audience import Audience
-from demo.caller import Answered, Caller, Telling, plan_moments
+from cli.output import EXIT_FAULT, exit_code, say, show_rows
+from demo.caller import Answered, Audience, Caller, Telling, plan_moments
 from demo.held_out import HeldOut, read_held_out
 from demo.tally import Tally
-from flows.terminal import EXIT_FAULT, exit_code, say, show_rows
 from sluice.config.loading import load_service
 from sluice.errors import SluiceError
 from sluice.home import find_home

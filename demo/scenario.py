@@ -5,9 +5,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from cli.output import say
+from cli.runs import Ending, run_ingest, run_release
 from demo.faults import FAULTS
-from flows.running import Ending, run_ingest, run_release
-from flows.terminal import say
 from sluice.adapters.registry.client import open_registry
 from sluice.adapters.tables.delta import append_batch
 from sluice.adapters.tables.files import read_batch

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.terminal import say
-from sluice.adapters.server import gateway, pages, rollout_page
+from cli.output import say
+from sluice.adapters.server import parts
 from sluice.adapters.server.background import BackgroundProcess, last_line, start_background
-from sluice.adapters.server.kin import mark_part
-from sluice.adapters.server.stack_record import claim_stack
+from sluice.adapters.server.process_tree import mark_part
+from sluice.adapters.server.stack import claim_stack
 from sluice.errors import ServerUnavailable
 from sluice.home import PROJECT, Home
 
@@ -57,16 +57,16 @@ def run_gateway(home: Home) -> Iterator[Places]:
             with _name_gateway(other.gateway):
                 yield Places(other.gateway, other.rollouts)
             return
-        port = pages.choose_port(gateway.PORT, say, "the gateway comes")
-        page_port = pages.choose_port(rollout_page.PORT, say, "the rollout page comes")
-        process = gateway.start_gateway(home, port, mark_part(home, gateway.PART))
-        page = rollout_page.start_rollout_page(home, page_port, mark_part(home, rollout_page.PART))
+        port = parts.choose_port(parts.GATEWAY_PORT, say, "the gateway comes")
+        page_port = parts.choose_port(parts.ROLLOUT_PAGE_PORT, say, "the rollout page comes")
+        process = parts.start_gateway(home, port, mark_part(home, parts.GATEWAY))
+        page = parts.start_rollout_page(home, page_port, mark_part(home, parts.ROLLOUT_PAGE))
         try:
-            with _name_gateway(address := pages.give_address(port)):
-                yield Places(address, pages.give_address(page_port))
+            with _name_gateway(address := parts.give_address(port)):
+                yield Places(address, parts.give_address(page_port))
         finally:
-            page.stop(signal.SIGTERM, rollout_page.STOP_SECONDS)
-            process.stop(signal.SIGTERM, gateway.STOP_SECONDS)
+            page.stop(signal.SIGTERM, parts.ROLLOUT_PAGE_STOP_SECONDS)
+            process.stop(signal.SIGTERM, parts.GATEWAY_STOP_SECONDS)
 
 
 @contextmanager

@@ -5,13 +5,12 @@ from typing import Literal
 from prefect import flow
 
 from sluice.config.loading import load_service
-from tasks.approval import WAITING, Decided, decide_approval
-from tasks.form import ServiceName, Words
-from tasks.history import publish_history
-from tasks.naming import name_decision
-from tasks.outcome import state_failure
-from tasks.rollout_handover import hand_over_approved
-from tasks.settings import environment_name
+from tasks.release.approval import WAITING, Decided, decide_approval, hand_over_approved
+from tasks.release.history import publish_history
+from tasks.run.forms import ServiceName, Words
+from tasks.run.names import name_decision
+from tasks.run.state import state_failure
+from tasks.run.tags import environment_name
 
 ANSWERS = {"approve": "approved", "refuse": "refused"}
 

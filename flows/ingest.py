@@ -8,13 +8,13 @@ from prefect.client.schemas.objects import State
 
 from sluice.config.loading import load_service
 from sluice.config.service import ServiceConfig
-from sluice.data.delivery import Delivery
-from tasks.form import ServiceName
-from tasks.gating import pass_gate
-from tasks.ingestion import append_rows, find_deliveries, open_scratch, weigh_batch
-from tasks.naming import name_ingest
-from tasks.outcome import end_skipped, state_failure
-from tasks.settings import environment_name
+from sluice.data.arrival import Delivery
+from tasks.data.ingestion import append_rows, find_deliveries, open_scratch, weigh_batch
+from tasks.run.forms import ServiceName
+from tasks.run.gates import pass_gate
+from tasks.run.names import name_ingest
+from tasks.run.state import end_skipped, state_failure
+from tasks.run.tags import environment_name
 
 
 @flow(

@@ -5,10 +5,10 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from tasks.form import ALL, ServiceOrAll
-from tasks.keeping import Keeping
-from tasks.outcome import state_failure
-from tasks.watching import choose_services
+from tasks.data.watching import choose_services
+from tasks.rollout.keeper import Keeping
+from tasks.run.forms import ALL, ServiceOrAll
+from tasks.run.state import state_failure
 
 
 @flow(

@@ -2,8 +2,8 @@
 
 from prefect import flow
 
-from tasks.notice import publish_failure, raise_failure
-from tasks.outcome import state_failure
+from tasks.deploy.failed_triggers import publish_failure, raise_failure
+from tasks.run.state import state_failure
 
 
 @flow(

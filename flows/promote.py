@@ -3,15 +3,15 @@
 from prefect import flow
 
 from sluice.config.loading import load_service
-from tasks.approval import confirm_approval
-from tasks.control import PROMOTE_SECONDS, hold_release
-from tasks.form import ServiceName
-from tasks.history import publish_history
-from tasks.naming import name_promote
-from tasks.outcome import state_failure
-from tasks.registration import Registered, promote_candidate
-from tasks.rollout_commands import confirm_no_rollout
-from tasks.settings import environment_name
+from tasks.release.approval import confirm_approval
+from tasks.release.history import publish_history
+from tasks.release.registration import Registered, promote_candidate
+from tasks.rollout.commands import confirm_no_rollout
+from tasks.run.control import PROMOTE_SECONDS, hold_release
+from tasks.run.forms import ServiceName
+from tasks.run.names import name_promote
+from tasks.run.state import state_failure
+from tasks.run.tags import environment_name
 
 
 @flow(

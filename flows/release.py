@@ -8,24 +8,21 @@ from prefect.client.schemas.objects import State
 from sluice.config.loading import load_service
 from sluice.config.overrides import Overrides, apply_overrides
 from sluice.metrics import check_metrics
-from tasks.approval import request_approval
-from tasks.bias import weigh_bias
-from tasks.causes import answer_cause
-from tasks.control import hold_release
-from tasks.evaluation import weigh_candidate
-from tasks.form import DataVersion, ServiceName
-from tasks.gating import pass_gate
-from tasks.history import keep_history
-from tasks.naming import name_release
-from tasks.outcome import end_skipped, state_failure
-from tasks.registration import Registered, register_candidate
-from tasks.release import LATEST, link_run, record_release
-from tasks.rollout_handover import hand_over
-from tasks.rows import divide_rows
-from tasks.serving import build_served_form, weigh_parity
-from tasks.settings import environment_name
-from tasks.training import train_candidate
-from tasks.validation import weigh_data
+from tasks.release.approval import hand_over, request_approval
+from tasks.release.causes import answer_cause
+from tasks.release.evidence import weigh_bias, weigh_candidate, weigh_data
+from tasks.release.history import keep_history
+from tasks.release.registration import Registered, register_candidate
+from tasks.release.release import LATEST, link_run, record_release
+from tasks.release.rows import divide_rows
+from tasks.release.serving import build_served_form, weigh_parity
+from tasks.release.training import train_candidate
+from tasks.run.control import hold_release
+from tasks.run.forms import DataVersion, ServiceName
+from tasks.run.gates import pass_gate
+from tasks.run.names import name_release
+from tasks.run.state import end_skipped, state_failure
+from tasks.run.tags import environment_name
 
 
 @flow(

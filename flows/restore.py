@@ -3,13 +3,13 @@
 from prefect import flow
 
 from sluice.config.loading import load_service
-from tasks.control import PROMOTE_SECONDS, hold_release
-from tasks.form import ModelVersion, ServiceName, Words
-from tasks.history import publish_history
-from tasks.naming import name_command
-from tasks.outcome import state_failure
-from tasks.rollout_commands import RESTORE, Answered, serve_version
-from tasks.settings import environment_name
+from tasks.release.history import publish_history
+from tasks.rollout.commands import RESTORE, Answered, serve_version
+from tasks.run.control import PROMOTE_SECONDS, hold_release
+from tasks.run.forms import ModelVersion, ServiceName, Words
+from tasks.run.names import name_command
+from tasks.run.state import state_failure
+from tasks.run.tags import environment_name
 
 
 @flow(

@@ -3,13 +3,9 @@
 from prefect import flow
 
 from sluice.config.loading import load_service
-from sluice.rollout.phases import Action
-from tasks.control import PROMOTE_SECONDS, hold_release
-from tasks.form import ServiceName, Words
-from tasks.history import publish_history
-from tasks.naming import name_command
-from tasks.outcome import state_failure
-from tasks.rollout_commands import (
+from sluice.rollout.state import Action
+from tasks.release.history import publish_history
+from tasks.rollout.commands import (
     ROLLBACK,
     Answered,
     command_rollout,
@@ -17,7 +13,11 @@ from tasks.rollout_commands import (
     is_rolling,
     serve_version,
 )
-from tasks.settings import environment_name
+from tasks.run.control import PROMOTE_SECONDS, hold_release
+from tasks.run.forms import ServiceName, Words
+from tasks.run.names import name_command
+from tasks.run.state import state_failure
+from tasks.run.tags import environment_name
 
 
 @flow(

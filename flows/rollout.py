@@ -6,21 +6,27 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from sluice.config.loading import load_service
-from tasks.form import CandidateVersion, PolicyName, ServiceName
-from tasks.naming import name_rollout
-from tasks.outcome import end_skipped, state_failure
-from tasks.rollout_lease import hold_controller
-from tasks.rollout_opening import (
+from tasks.rollout.controller import (
+    RESUME_SECONDS,
+    Ended,
+    conduct,
+    conduct_left,
+    find_no_need,
+    judge_end,
+)
+from tasks.rollout.lease import hold_controller
+from tasks.rollout.opening import (
     AS_CANDIDATE,
     AS_CONFIGURED,
     choose_policy,
+    foretell,
     make_room,
     open_rollout,
 )
-from tasks.rollout_outlook import foretell
-from tasks.rollout_resuming import RESUME_SECONDS, conduct_left, find_no_need
-from tasks.rollout_ticks import Ended, conduct, judge_end
-from tasks.settings import environment_name
+from tasks.run.forms import CandidateVersion, PolicyName, ServiceName
+from tasks.run.names import name_rollout
+from tasks.run.state import end_skipped, state_failure
+from tasks.run.tags import environment_name
 
 
 @flow(

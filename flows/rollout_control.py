@@ -3,11 +3,11 @@
 from prefect import flow
 
 from sluice.config.loading import load_service
-from tasks.form import ActionName, ServiceName, Words
-from tasks.naming import name_command
-from tasks.outcome import state_failure
-from tasks.rollout_commands import Answered, command_rollout
-from tasks.settings import environment_name
+from tasks.rollout.commands import Answered, command_rollout
+from tasks.run.forms import ActionName, ServiceName, Words
+from tasks.run.names import name_command
+from tasks.run.state import state_failure
+from tasks.run.tags import environment_name
 
 
 @flow(

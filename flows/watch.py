@@ -7,12 +7,12 @@ from prefect.client.schemas.objects import State
 
 from flows.ingest import ingest
 from sluice.config.loading import load_service
-from tasks.announcement import announce_unanswered
-from tasks.approval import expire_late
-from tasks.form import ALL, ServiceOrAll
-from tasks.outcome import state_failure
-from tasks.settings import environment_name
-from tasks.watching import Watch, choose_services, find_news
+from tasks.data.ingestion import announce_unanswered
+from tasks.data.watching import Watch, choose_services, find_news
+from tasks.release.approval import expire_late
+from tasks.run.forms import ALL, ServiceOrAll
+from tasks.run.state import state_failure
+from tasks.run.tags import environment_name
 
 
 @flow(

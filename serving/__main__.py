@@ -6,8 +6,8 @@ import os
 import re
 import sys
 
-from serving.supervisor import Wishes, supervise
-from sluice.config.gateway import load_gateway
+from serving.process.supervisor import Wishes, supervise
+from sluice.config.loading import load_gateway
 from sluice.config.serving import GatewayConfig
 from sluice.errors import ConfigInvalid, Refused, SluiceError
 from sluice.home import find_home

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sluice.config.model import Problem
 from sluice.config.service import ServiceConfig
 from sluice.errors import ConfigInvalid
-from sluice.stats.predictions import Predictions
+from sluice.stats.holdout import Predictions
 from sluice.stats.ranking import (
     Floats,
     Statistic,

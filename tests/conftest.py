@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from port_support import find_free_port
+from support.servers.ports import find_free_port
 
 # Prefect and MLflow read their settings when they are imported, so the home comes first.
 SESSION_HOME = Path(tempfile.mkdtemp(prefix="sluice-tests-"))
 SERVER_PORT = find_free_port()
 os.environ["SLUICE_HOME"] = str(SESSION_HOME)
-# Processes that a test starts with code of its own find tests/support as the test does.
-SUPPORT = str(Path(__file__).parent / "support")
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (SUPPORT, os.environ.get("PYTHONPATH"))))
+# Processes that a test starts with code of its own find `support` as the test does.
+TESTS = str(Path(__file__).parent)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (TESTS, os.environ.get("PYTHONPATH"))))
 for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", "SLUICE_ENV", "SLUICE_CONTROL_URL"):
     os.environ.pop(name, None)
 

@@ -7,11 +7,11 @@ import sys
 
 import uvicorn
 
-from serving.http_server import configure_server
-from serving.keys import load_keys
+from serving.http.keys import load_keys
+from serving.http.server import configure_server
 from serving.page.app import RolloutPage
 from sluice.adapters.control.store import open_control
-from sluice.config.gateway import load_gateway
+from sluice.config.loading import load_gateway
 from sluice.config.serving import GatewayConfig, PageConfig
 from sluice.errors import ConfigInvalid, GatewayBusy, Refused, SluiceError
 from sluice.home import find_home

@@ -4,15 +4,23 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from serving.body import CallerGone, read_body
-from serving.keys import Keyring, read_key
-from serving.page.commanding import Commanding, confirm_control, decode_command
+from serving.http.keys import Keyring, read_key
+from serving.http.replies import (
+    CallFailed,
+    Receive,
+    Reply,
+    Scope,
+    Send,
+    explain,
+    render_json,
+    send_reply,
+)
+from serving.http.requests import CallerGone, read_body
+from serving.page.commands import Commanding, confirm_control, decode_command
 from serving.page.document import render_overview, render_service, render_trouble
-from serving.page.freshness import Reading, Readings
 from serving.page.markup import Html
-from serving.page.store_reading import StoreReader
+from serving.page.reading import Reading, Readings, StoreReader
 from serving.page.view import Overview, ServiceView
-from serving.reply import CallFailed, Receive, Reply, Scope, Send, explain, render_json, send_reply
 from sluice.adapters.control.store import Control
 from sluice.config.serving import LimitsConfig
 from sluice.errors import ControlUnavailable, Fault

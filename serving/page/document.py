@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from serving.page.commands import render_steering
 from serving.page.evidence import render_arms, render_rules
-from serving.page.freshness import Reading
 from serving.page.markup import Html, element, join
 from serving.page.panels import (
     render_alerts,
@@ -13,8 +13,7 @@ from serving.page.panels import (
     render_log,
     render_phase,
 )
-from serving.page.pulse import say_seconds
-from serving.page.steering import render_steering
+from serving.page.reading import Reading, say_seconds
 from serving.page.view import Overview, Row, ServiceView
 from serving.page.wording import write_share, write_time, write_version
 

@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from math import ceil
 
 from serving.page.markup import Html, element, join
-from serving.page.pulse import say_seconds
-from serving.page.story import Entry
-from serving.page.view import RolloutView, ServiceView, StageState, StageView
+from serving.page.reading import say_seconds
+from serving.page.view import Entry, RolloutView, ServiceView, StageState, StageView
 from serving.page.wording import write_share, write_time, write_version
 from sluice.control.command import GivenCommand
-from sluice.rollout.course import Outline
-from sluice.rollout.phases import Verb
+from sluice.rollout.record import Outline
+from sluice.rollout.state import Verb
 
 SHOWN = 10
 """Decisions that are shown at once; the others unfold."""

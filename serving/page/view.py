@@ -1,13 +1,168 @@
-"""What the page shows, as facts: the same for a browser and, as JSON, for a program."""
+"""What the rollout page shows, as facts: the same for a browser and, as JSON, for a program."""
 
+import re
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from math import log
 
-from serving.page.story import Entry
+from sluice.config.policy import Policy
 from sluice.control.command import GivenCommand
-from sluice.rollout.course import Outline
+from sluice.rollout.facts import Arm, Facts, read_facts
+from sluice.rollout.log import Record
+from sluice.rollout.record import Outline
+from sluice.rollout.state import Phase, Verb
+
+MOST_POINTS = 240
+"""Points that a rollout is drawn with at most; from twice as many on two become one."""
+MOST_ENTRIES = 400
+"""Decisions that are kept, the last ones."""
+SOAK = Phase.SOAK.value
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Some blocks' requests of one arm."""
+
+    requests: float = 0.0
+    failures: float = 0.0
+    latencies: Mapping[int, float] = field(default_factory=dict)
+
+    def add(self, other: "Tally | Arm") -> "Tally":
+        """Give both together."""
+        merged = dict(self.latencies)
+        for bucket, n in other.latencies.items():
+            merged[bucket] = merged.get(bucket, 0.0) + n
+        return Tally(self.requests + other.requests, self.failures + other.failures, merged)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One tick, or a few in a row: the evidence at its end, and the requests in it."""
+
+    at: datetime
+    stage: str
+    tests: Mapping[str, tuple[float, float | None]]
+    """By rule: evidence against the candidate, evidence for it; natural logarithms."""
+    candidate: Tally = Tally()
+    champion: Tally = Tally()
+
+    def follow(self, earlier: "Point") -> "Point":
+        """Give this point with the requests of the one before it."""
+        candidate = earlier.candidate.add(self.candidate)
+        return replace(self, candidate=candidate, champion=earlier.champion.add(self.champion))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One decision; a hold that repeats itself is one entry."""
+
+    at: datetime
+    until: datetime
+    times: int
+    phase: str
+    stage: str
+    verb: str
+    reason: str
+    by: str
+    """Who commanded it; empty where nobody did."""
+    rule: str
+    """The rule that decided; empty where none did."""
+
+    def takes(self, other: "Entry") -> bool:
+        """Whether the other is the same again, but for its figures."""
+        same = (self.verb, self.phase, self.stage) == (other.verb, other.phase, other.stage)
+        return same and self.verb == Verb.HOLD and _plain(self.reason) == _plain(other.reason)
+
+
+class Story:
+    """What was read so far of one log; records come in their order, each once."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self.next_tick = 0
+        self.points: list[Point] = []
+        self.entries: deque[Entry] = deque(maxlen=MOST_ENTRIES)
+        self.tallies: dict[str, tuple[Tally, Tally]] = {}
+        """By stage: the candidate's requests, and the champion's beside them."""
+        self.stage, self.phase = "", ""
+        self.stage_since: datetime | None = None
+        self.phase_since: datetime | None = None
+        self._epoch = -1
+
+    def add(self, at: datetime, record: Record) -> None:
+        """Take one record in."""
+        self.next_tick = record["tick"] + 1
+        if "facts" not in record:  # the opening
+            self._epoch = record["epoch"]
+            return
+        facts = read_facts(record["facts"])
+        stage = SOAK if SOAK in (record["phase"], self.stage) else record["stage"]
+        self._draw(at, record, facts, stage)
+        self._note(at, record, stage)
+        if stage != self.stage:
+            self.stage, self.stage_since = stage, at
+        if record["phase"] != self.phase:
+            self.phase, self.phase_since = record["phase"], at
+        self._epoch = record["epoch"]
+
+    def _draw(self, at: datetime, record: Record, facts: Facts, stage: str) -> None:
+        """Count the block where it was used; it belongs to the stage before its decision."""
+        under_way = bool(self.phase) and (self.stage == SOAK or Phase(self.phase).is_staged)
+        used = under_way and facts.epoch == self._epoch and facts.candidate is not None
+        candidate, champion = facts.candidate or Arm(), facts.champion or Arm()
+        used = used and not candidate.fault and not champion.fault
+        seen = (Tally().add(candidate), Tally().add(champion)) if used else (Tally(), Tally())
+        past = self.stage or stage
+        if used:
+            before = self.tallies.get(past, (Tally(), Tally()))
+            self.tallies[past] = before[0].add(seen[0]), before[1].add(seen[1])
+        told = record["tests"] if stage != SOAK else {}  # there, alarms watch in their place
+        tests = {name: (one["wealth"], one["pass"]) for name, one in told.items()}
+        if record["decision"] == Verb.GO_ON and self.points:
+            tests, stage = self._prove(past), past
+        self.points.append(Point(at, stage, tests, *seen))
+        if len(self.points) >= 2 * MOST_POINTS:
+            self.points = _thin(self.points)
+
+    def _prove(self, stage: str) -> dict[str, tuple[float, float | None]]:
+        """Give the last evidence of a stage that was passed: what it asked for is at its limit."""
+        asked = {name for item in self._policy.stages if item.name == stage for name in item.passes}
+        wanted = log(1 / self._policy.pass_alpha)
+        return {
+            name: (against, max(wanted, in_favour or 0.0) if name in asked else in_favour)
+            for name, (against, in_favour) in self.points[-1].tests.items()
+        }
+
+    def _note(self, at: datetime, record: Record, stage: str) -> None:
+        command, verb = record["command"], record["decision"]
+        by, rule = (command["by"], "") if command else ("", record["rule"])
+        entry = Entry(at, at, 1, record["phase"], stage, verb, record["reason"], by, rule)
+        if self.entries and self.entries[-1].takes(entry):
+            last = self.entries.pop()
+            entry = replace(entry, at=last.at, times=last.times + 1)
+        self.entries.append(entry)
+
+
+def _plain(reason: str) -> str:
+    return re.sub(r"[\d.,]+", "#", reason)
+
+
+def _thin(points: list[Point]) -> list[Point]:
+    """Make one of two neighbours within a stage; the last point stays as it is."""
+    kept: list[Point] = []
+    waiting: Point | None = None
+    for point in points[:-1]:
+        if waiting is not None and waiting.stage == point.stage:
+            kept.append(point.follow(waiting))
+            waiting = None
+            continue
+        if waiting is not None:
+            kept.append(waiting)
+        waiting = point
+    return [*kept, *([waiting] if waiting else []), points[-1]]
 
 
 @dataclass(frozen=True)

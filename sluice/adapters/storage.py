@@ -1,14 +1,50 @@
-"""The file system's ways to fail, as our errors, and a lock between processes."""
+"""The file system: its failures as our errors, locks between processes, files written whole."""
 
 import fcntl
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import IO, TextIO
 
 from sluice.errors import DataUnavailable, StorageFull
+
+POLL_SECONDS = 0.1
+
+
+def try_lock(file: IO[str], shared: bool = False) -> bool:
+    """Lock an open file if nobody stands in the way, and say whether that worked."""
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def hold_lock(
+    path: Path, seconds: float, waiting: Callable[[float], None] = lambda _: None
+) -> Iterator[None]:
+    """Hold the file's lock alone; `waiting` is told the seconds waited, each time it looks.
+
+    Raises:
+        TimeoutError: another process held it for longer than `seconds`.
+        OSError: the file cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    with path.open("a") as file:
+        while not try_lock(file):
+            waited = time.monotonic() - began
+            if waited > seconds:
+                raise TimeoutError(f"{path} has been locked by another process for {waited:.0f} s")
+            waiting(waited)
+            time.sleep(POLL_SECONDS)
+        yield
+
 
 NO_ROOM = {
     27: "a limit on file sizes",
@@ -44,3 +80,50 @@ def _find_code(text: str) -> int | None:
         return int(next(group for group in found.groups() if group))
     words = {"File too large": 27, "No space left": 28, "quota exceeded": 122}
     return next((code for word, code in words.items() if word in text), None)
+
+
+def write_whole(texts: Mapping[Path, str]) -> None:
+    """Put each text in the place of its file; where one cannot be, the others are put back.
+
+    Raises:
+        OSError: a file cannot be written; everything is as it was.
+    """
+    before = {path: path.read_bytes() if path.exists() else None for path in texts}
+    drafts: dict[Path, Path] = {}
+    moved: list[Path] = []
+    try:
+        for path, text in texts.items():
+            drafts[path] = _write_draft(path, text.encode("utf-8"))
+        for path, draft in drafts.items():
+            draft.replace(path)
+            moved.append(path)
+    except OSError:
+        for path in moved:
+            _put_back(path, before[path])
+        raise
+    finally:
+        for draft in drafts.values():
+            draft.unlink(missing_ok=True)
+
+
+def _write_draft(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return Path(name)
+
+
+def _put_back(path: Path, content: bytes | None) -> None:
+    with suppress(OSError):
+        if content is None:
+            path.unlink()
+        else:
+            _write_draft(path, content).replace(path)

@@ -6,10 +6,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
-from sluice.config.explanation import explain_errors
 from sluice.config.notifications import Notification
-from sluice.config.section import KeyInvalid, Section
-from sluice.config.yaml_file import read_mapping
+from sluice.config.yaml_file import KeyInvalid, Section, explain_errors, read_mapping
 from sluice.errors import ConfigInvalid
 
 MARK = "sluice"

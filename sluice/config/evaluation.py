@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from sluice.config.section import KeyInvalid, Section
+from sluice.config.yaml_file import KeyInvalid, Section
 
 
 class Slices(Section):

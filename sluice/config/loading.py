@@ -1,4 +1,4 @@
-"""Reading a service's YAML, with errors that name file, line, key and what is allowed."""
+"""Read the configuration of a service, of a rollout policy and of the gateway."""
 
 import hashlib
 import json
@@ -8,11 +8,13 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from sluice.config.explanation import explain_errors
+from sluice.config.policy import Policy
 from sluice.config.service import ServiceConfig
-from sluice.config.yaml_file import read_mapping
+from sluice.config.serving import GatewayConfig
+from sluice.config.yaml_file import explain_errors, name_key, read_mapping
 from sluice.errors import ConfigInvalid, ServiceUnknown
 from sluice.home import CONFIGS
+from sluice.rollout.evidence import find_hopeless
 
 OVERLAYS = ("development", "production")
 
@@ -72,3 +74,82 @@ def lay_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = lay_over(merged[key], value) if both else value
     return merged
+
+
+POLICIES = "policies"
+SUFFIX = ".yaml"
+
+
+def list_policies(folder: Path = CONFIGS) -> list[str]:
+    """Name the policies in a folder of configurations, sorted."""
+    return sorted(path.stem for path in (folder / POLICIES).glob(f"*{SUFFIX}"))
+
+
+def find_policy(service: ServiceConfig, folder: Path = CONFIGS) -> Policy:
+    """Read the policy that a service names in `rollout.policy`.
+
+    Raises:
+        ConfigInvalid: there is no such policy, or it is not right.
+    """
+    policy = service.rollout.policy
+    if not policy.endswith(SUFFIX) and policy not in list_policies(folder):
+        known = ", ".join(list_policies(folder)) or "none yet"
+        words = f"found '{policy}'; allowed: {known}, or the path of a {SUFFIX} file"
+        raise ConfigInvalid(
+            name_key(folder / f"{service.service}{SUFFIX}", ("rollout", "policy"), words)
+        )
+    return load_policy(policy, folder)
+
+
+def load_policy(policy: str, folder: Path = CONFIGS) -> Policy:
+    """Read a policy by its name in `configs/policies`, or by the path of its file.
+
+    Raises:
+        ConfigInvalid: there is no such policy, its file is not YAML, a key is unknown, a value is
+            not allowed, or a stage could never conclude.
+    """
+    path = Path(policy) if policy.endswith(SUFFIX) else folder / POLICIES / f"{policy}{SUFFIX}"
+    if not policy.endswith(SUFFIX) and policy not in list_policies(folder):
+        known = ", ".join(list_policies(folder)) or "none yet"
+        raise ConfigInvalid(
+            f"no policy '{policy}' in {folder / POLICIES}; known: {known}, or the path of a "
+            f"{SUFFIX} file"
+        )
+    values = read_mapping(path)
+    try:
+        text = json.dumps(values, default=str)
+        found = Policy.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        raise ConfigInvalid(explain_errors(error, path, Policy)) from error
+    except ValueError as error:
+        raise ConfigInvalid(f"{path}: an alias contains itself") from error
+    if found.policy != path.stem:
+        words = f"found '{found.policy}'; allowed: the file's name, '{path.stem}'"
+        raise ConfigInvalid(name_key(path, ("policy",), words))
+    hopeless = [name_key(path, location, words) for location, words in find_hopeless(found)]
+    if hopeless:
+        raise ConfigInvalid("\n".join(hopeless))
+    return found
+
+
+GATEWAY_FOLDER = CONFIGS / "gateway"
+
+
+def load_gateway(environment: str, folder: Path = GATEWAY_FOLDER) -> GatewayConfig:
+    """Read the gateway's settings; what no file says has its default.
+
+    Raises:
+        ConfigInvalid: a file is not YAML, a key is unknown, a value is not allowed.
+    """
+    if environment not in OVERLAYS:
+        raise ConfigInvalid(
+            f"environment '{environment}' is unknown; allowed: {', '.join(OVERLAYS)}"
+        )
+    path, overlay = folder / "gateway.yaml", folder / f"{environment}.yaml"
+    values = [read_mapping(file) if file.exists() else {} for file in (path, overlay)]
+    text = json.dumps(lay_over(*values), default=str)
+    try:
+        return GatewayConfig.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        file = path if path.exists() else overlay
+        raise ConfigInvalid(explain_errors(error, file, GatewayConfig, overlay)) from error

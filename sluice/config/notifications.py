@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from sluice.config.section import KeyInvalid, Section
+from sluice.config.yaml_file import KeyInvalid, Section
 from sluice.events import EVENTS, expand_event
 
 Address = Annotated[str, Field(pattern=r"^[^@\s,<>]+@[^@\s,<>]+\.[^@\s,<>]+$")]

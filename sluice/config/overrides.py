@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from sluice.config.section import Section
 from sluice.config.service import ServiceConfig
+from sluice.config.yaml_file import Section
 from sluice.errors import ConfigInvalid
 
 AS_CONFIGURED = -1

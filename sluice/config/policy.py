@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from sluice.config.section import KeyInvalid, Section
+from sluice.config.yaml_file import KeyInvalid, Section
 
 UNITS = {"s": 1, "min": 60, "h": 3600}
 Action = Literal["roll_back", "pause"]

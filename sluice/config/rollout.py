@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from sluice.config.section import Section
+from sluice.config.yaml_file import Section
 
 
 class RouteConfig(Section):

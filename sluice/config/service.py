@@ -5,14 +5,12 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from sluice.config.bias import BiasConfig
-from sluice.config.data import DataConfig
+from sluice.config.data import DataConfig, SourceConfig, SplitConfig
 from sluice.config.evaluation import EvaluationConfig
 from sluice.config.model import ModelConfig, Problem
 from sluice.config.rollout import RolloutConfig
-from sluice.config.section import KeyInvalid, Section
 from sluice.config.serving import Serving
-from sluice.config.source import SourceConfig
-from sluice.config.split import SplitConfig
+from sluice.config.yaml_file import KeyInvalid, Section
 
 
 class CodeConfig(Section):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from sluice.config.section import KeyInvalid, Section
+from sluice.config.yaml_file import KeyInvalid, Section
 
 Serving = Literal["auto", "onnx", "sklearn"]
 """`onnx`: float64 preprocessing and the estimator in ONNX; where that does not answer as the

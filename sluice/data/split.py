@@ -7,8 +7,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from sluice.config.data import ColumnKind, DataConfig
-from sluice.config.split import SplitConfig
+from sluice.config.data import ColumnKind, DataConfig, SplitConfig
 from sluice.errors import DataInvalid, TrainingImpossible
 
 if TYPE_CHECKING:

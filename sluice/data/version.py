@@ -1,6 +1,10 @@
-"""The identity of one version of a service's data."""
+"""The identity of a data version: hashes of its schema and of its rows."""
 
+import hashlib
 from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 
 @dataclass(frozen=True)
@@ -16,3 +20,66 @@ class DataVersion:
     rows: int
     schema_hash: str
     content_hash: str
+
+
+def hash_schema(schema: pa.Schema) -> str:
+    """Give the sha256 of the column names and types, in hexadecimal, in any column order."""
+    lines = sorted(f"{field.name}:{_plain_type(field.type)}" for field in schema)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def hash_content(table: pa.Table) -> str:
+    """Give the sha256 of the rows as a multiset, in hexadecimal.
+
+    Rows are sorted by all columns, the most distinct first so that few ties are left, then each
+    column's validity and values are hashed. Two rows that are equal stay two.
+    """
+    table = _plain_table(table)
+    digest = hashlib.sha256(f"{hash_schema(table.schema)}:{table.num_rows}".encode())
+    if table.num_rows:
+        distinct = {name: pc.count_distinct(table[name]).as_py() for name in table.column_names}
+        keys = sorted(table.column_names, key=lambda name: (-distinct[name], name))
+        table = table.take(pc.sort_indices(table, [(name, "ascending") for name in keys]))
+    for name in sorted(table.column_names):
+        _add_column(digest, table[name].combine_chunks())
+    return digest.hexdigest()
+
+
+def _plain_table(table: pa.Table) -> pa.Table:
+    """Undo encodings that carry no meaning: dictionaries, large and view strings, NaN, -0."""
+    columns = {name: _plain_column(table[name]) for name in table.column_names}
+    return pa.table(columns)
+
+
+def _plain_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    column = column.cast(_plain_type(column.type))
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+        column = pc.add(column, pa.scalar(0.0, column.type))
+    return column
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    text = (
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
+    return pa.large_string() if text else kind
+
+
+def _add_column(digest: "hashlib._Hash", column: pa.Array | pa.ChunkedArray) -> None:
+    if isinstance(column, pa.ChunkedArray):
+        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    digest.update(pc.is_valid(column).cast(pa.uint8()).to_numpy(zero_copy_only=False).tobytes())
+    if pa.types.is_large_string(column.type):
+        text = pc.fill_null(column, "")
+        lengths = pc.binary_length(text).to_numpy(zero_copy_only=False).astype("<i8")
+        digest.update(lengths.tobytes())
+        digest.update("".join(text.to_pylist()).encode())
+        return
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        column = column.cast(pa.timestamp("us")).cast(pa.int64())
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.uint8())
+    values = pc.fill_null(column, pa.scalar(0, column.type)).to_numpy(zero_copy_only=False)
+    digest.update(values.astype(values.dtype.newbyteorder("<")).tobytes())

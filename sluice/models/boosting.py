@@ -4,8 +4,7 @@ from typing import Any
 
 from sluice.config.data import DataConfig
 from sluice.config.model import HistGradientBoosting, Problem
-from sluice.models.features import build_tree_features, list_features
-from sluice.models.kind import Parts
+from sluice.models.features import Parts, build_tree_features, list_features
 
 
 def build_boosting(problem: Problem, model: HistGradientBoosting, data: DataConfig) -> Parts:

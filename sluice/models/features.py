@@ -1,8 +1,23 @@
 """From a service's raw columns to the numbers that an estimator learns from."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from sluice.config.data import ColumnKind, DataConfig
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """A kind's two unfitted scikit-learn parts.
+
+    `stages` names the estimator's parameter that counts its iterations, for kinds that can go on
+    from where they stopped; empty for the others.
+    """
+
+    features: Any
+    estimator: Any
+    stages: str = ""
+
 
 RARE = 10
 """Fewest rows of a text value that keeps a code of its own; rarer ones share one."""

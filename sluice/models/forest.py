@@ -4,8 +4,7 @@ from typing import Any
 
 from sluice.config.data import DataConfig
 from sluice.config.model import Problem, RandomForest
-from sluice.models.features import build_tree_features
-from sluice.models.kind import Parts
+from sluice.models.features import Parts, build_tree_features
 
 
 def build_forest(problem: Problem, model: RandomForest, data: DataConfig) -> Parts:

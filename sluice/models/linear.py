@@ -4,8 +4,7 @@ from typing import Any
 
 from sluice.config.data import DataConfig
 from sluice.config.model import Linear, Problem
-from sluice.models.features import build_linear_features
-from sluice.models.kind import Parts
+from sluice.models.features import Parts, build_linear_features
 
 
 def build_linear(problem: Problem, model: Linear, data: DataConfig) -> Parts:

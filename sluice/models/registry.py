@@ -7,8 +7,8 @@ from sluice.config.data import DataConfig
 from sluice.config.model import ModelConfig, Problem
 from sluice.errors import ConfigInvalid
 from sluice.models.boosting import build_boosting
+from sluice.models.features import Parts
 from sluice.models.forest import build_forest
-from sluice.models.kind import Parts
 from sluice.models.linear import build_linear
 
 KINDS: dict[str, Callable[[Problem, Any, DataConfig], Parts]] = {

@@ -1,27 +1,43 @@
-"""From a file's columns to a draft of a service: every guess with its reason."""
+"""A draft of a service from a file's columns: every guess with its reason."""
 
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sluice.config.data import DataConfig
+from sluice.config.data import DataConfig, SplitConfig
+from sluice.config.loading import OVERLAYS
 from sluice.config.model import Problem
-from sluice.config.split import SplitConfig
 from sluice.data.leakage import LEAST_ROWS, FeaturePower, measure_leakage
 from sluice.data.split import split_rows
 from sluice.errors import ChoiceNeeded, DataInvalid
 from sluice.profile.columns import ColumnFacts
-from sluice.profile.roles import (
-    Choice,
-    find_class,
-    find_column,
-    find_id,
-    find_problem,
-    find_time,
-)
+from sluice.profile.roles import Choice, find_class, find_column, find_id, find_problem, find_time
 from sluice.profile.trial import Trial, run_trial
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+PATTERN = r"[a-z][a-z0-9-]{1,40}"
+
+
+def name_service(path: Path, asked: str = "") -> str:
+    """Give the asked name, or the one that the file's name suggests.
+
+    Raises:
+        ChoiceNeeded: it is no service's name.
+    """
+    plain = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-0123456789")[:41]
+    name = asked or plain
+    if not re.fullmatch(PATTERN, name) or name in OVERLAYS:
+        origin = "--service" if asked else f"{path}: the file's name suggests"
+        raise ChoiceNeeded(
+            f"{origin} '{name}'; allowed: 2 to 41 lower-case letters, digits and hyphens, a letter "
+            f"first, and not {' or '.join(OVERLAYS)}; say it with --service NAME"
+        )
+    return name
+
 
 LEAST = LEAST_ROWS
 """Fewest rows that any gate can judge."""

@@ -1,9 +1,12 @@
-"""Data rules that a new service begins with: kinds, nulls, ranges, sets, arrival, distributions."""
+"""Data rules of a service: those that it begins with, and changes by number."""
 
+import difflib
 import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from sluice.config.data import DataConfig
+from sluice.errors import RuleInvalid
 from sluice.profile.columns import ColumnFacts
 from sluice.profile.draft import Draft
 
@@ -113,3 +116,173 @@ def _expect_arrival(draft: Draft) -> list[Rule]:
     if draft.data.time:
         rules.append(Rule(FRESH, {"column": draft.data.time}))
     return rules
+
+
+WORDS = {
+    "range": RANGE,
+    "set": SET,
+    "not-null": NOT_NULL,
+    "unique": UNIQUE,
+    "distribution": DISTRIBUTION,
+}
+"""The rules that a person adds, and the expectations that they are."""
+USAGE = {
+    RANGE: "range LOW HIGH (- for an open side)",
+    SET: "set VALUE VALUE ...",
+    NOT_NULL: "not-null [SHARE of the rows, such as 0.98]",
+    UNIQUE: "unique",
+    DISTRIBUTION: "distribution",
+}
+KINDS: dict[str, tuple[str, ...]] = {
+    RANGE: ("integer", "number"),
+    SET: ("integer", "text", "boolean"),
+    NOT_NULL: ("integer", "number", "text", "boolean", "timestamp"),
+    UNIQUE: ("integer", "number", "text", "timestamp"),
+    DISTRIBUTION: ("integer", "number", "text", "boolean"),
+}
+"""The kinds of column that each rule can be evaluated on."""
+
+
+def make_rule(data: DataConfig, column: str, word: str, values: list[str]) -> Rule:
+    """Give the rule that `COLUMN RULE VALUES` stands for.
+
+    Raises:
+        RuleInvalid: the column or the rule is unknown, or the values do not fit them.
+    """
+    if word not in WORDS:
+        close = difflib.get_close_matches(word, WORDS, 1)
+        hint = f" (did you mean `{close[0]}`?)" if close else ""
+        raise RuleInvalid(f"no rule '{word}'{hint}; allowed: {'; '.join(USAGE.values())}")
+    if column not in data.columns:
+        close = difflib.get_close_matches(column, data.columns, 1)
+        hint = f" (did you mean '{close[0]}'?)" if close else ""
+        raise RuleInvalid(f"no column '{column}'{hint}; allowed: {', '.join(data.columns)}")
+    kind, expectation = data.columns[column], WORDS[word]
+    if kind not in KINDS[expectation]:
+        raise RuleInvalid(
+            f"`{word}` cannot be evaluated on '{column}', which is {kind}; "
+            f"allowed: columns of kind {', '.join(KINDS[expectation])}"
+        )
+    if expectation == DISTRIBUTION and column == data.id:
+        raise RuleInvalid(f"'{column}' is the id: no two versions share its values")
+    return Rule(expectation, {"column": column, **_read_values(expectation, kind, values)})
+
+
+def check_new(rules: list[dict[str, Any]], rule: Rule) -> None:
+    """Refuse a rule that the suite has already.
+
+    Raises:
+        RuleInvalid: with the number of the one that is there.
+    """
+    for number, there in enumerate(rules, 1):
+        same = there["kwargs"].get("column") == rule.kwargs["column"]
+        if same and there["type"] == rule.type:
+            raise RuleInvalid(
+                f"rule {number} says the same of '{rule.kwargs['column']}'; edit {number} instead"
+            )
+
+
+def find_rule(rules: list[dict[str, Any]], number: str) -> int:
+    """Give the place of the rule that a number names, counted from 0.
+
+    Raises:
+        RuleInvalid: there is none of that number.
+    """
+    if not number.isdigit() or not 1 <= int(number) <= len(rules):
+        raise RuleInvalid(f"no rule {number!r}; allowed: 1 to {len(rules)}, as the list says")
+    return int(number) - 1
+
+
+def edit_rule(rule: dict[str, Any], data: DataConfig, values: list[str]) -> dict[str, Any]:
+    """Give the rule with other values: its id, notes and severity stay.
+
+    Raises:
+        RuleInvalid: it is of a kind that has no values, or they do not fit.
+    """
+    word = next((word for word, kind in WORDS.items() if kind == rule["type"]), None)
+    if word in (None, "unique", "distribution"):
+        raise RuleInvalid(
+            f"{rule['type']} has no values that can be typed; allowed: range, set and not-null; "
+            "remove it, or edit the suite's file"
+        )
+    changed = make_rule(data, rule["kwargs"]["column"], str(word), values)
+    return {**rule, "kwargs": changed.kwargs}
+
+
+def check_removable(rule: dict[str, Any], data: DataConfig) -> None:
+    """Refuse to drop what every version must have.
+
+    Raises:
+        RuleInvalid: it is the rule that the id is unique, or never null.
+    """
+    if rule["kwargs"].get("column") == data.id and rule["type"] in (UNIQUE, NOT_NULL):
+        raise RuleInvalid(
+            f"'{data.id}' is the id, and the split hangs on it: this rule stays; "
+            "name another id in the configuration first"
+        )
+
+
+def describe_rule(rule: dict[str, Any]) -> str:
+    """Give a rule's values as a person would type them."""
+    kwargs = rule["kwargs"]
+    if rule["type"] == RANGE:
+        low, high = (kwargs.get(key) for key in ("min_value", "max_value"))
+        return " ".join("-" if bound is None else f"{bound:g}" for bound in (low, high))
+    if rule["type"] == SET:
+        return " ".join(str(value) for value in kwargs["value_set"])
+    if rule["type"] == DISTRIBUTION:
+        return (
+            f"KS {kwargs.get('minimum_distance', 0.05):g}, PSI {kwargs.get('minimum_psi', 0.02):g}"
+        )
+    skipped = {"column", "column_set"}
+    return ", ".join(f"{key} {value}" for key, value in kwargs.items() if key not in skipped)
+
+
+def _read_values(expectation: str, kind: str, values: list[str]) -> dict[str, Any]:
+    if expectation == RANGE:
+        return _read_range(values)
+    if expectation == SET:
+        if not values:
+            raise RuleInvalid(f"no values; allowed: {USAGE[SET]}")
+        return {"value_set": list(dict.fromkeys(_read_value(kind, value) for value in values))}
+    if expectation == NOT_NULL and values:
+        share = _read_number(values[0])
+        if len(values) > 1 or not 0.0 < share <= 1.0:
+            raise RuleInvalid(f"found {' '.join(values)}; allowed: a share above 0, at most 1")
+        return {"mostly": share} if share < 1.0 else {}
+    if values:
+        raise RuleInvalid(f"found {' '.join(values)}; allowed: {USAGE[expectation]}")
+    return dict(ALARM) if expectation == DISTRIBUTION else {}
+
+
+def _read_range(values: list[str]) -> dict[str, Any]:
+    if len(values) != 2 or values == ["-", "-"]:
+        raise RuleInvalid(f"found {' '.join(values) or 'nothing'}; allowed: {USAGE[RANGE]}")
+    low, high = (None if value == "-" else _read_number(value) for value in values)
+    if low is not None and high is not None and low > high:
+        raise RuleInvalid(f"found {low:g} to {high:g}; allowed: the lower one first")
+    found = {"min_value": low, "max_value": high}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _read_number(value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError as error:
+        raise RuleInvalid(f"found {value!r}; allowed: a number") from error
+    if not math.isfinite(number):
+        raise RuleInvalid(f"found {value!r}; allowed: a finite number")
+    return number
+
+
+def _read_value(kind: str, value: str) -> Any:
+    if kind == "text":
+        return value
+    if kind == "boolean":
+        if value.lower() not in ("true", "false"):
+            raise RuleInvalid(f"found {value!r}; allowed: true, false")
+        return value.lower() == "true"
+    number = _read_number(value)
+    if not number.is_integer():
+        raise RuleInvalid(f"found {value!r}; allowed: whole numbers")
+    return int(number)

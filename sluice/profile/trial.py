@@ -16,8 +16,7 @@ from sluice.models.prediction import predict
 from sluice.models.training import fit_model
 from sluice.stats.bootstrap import Estimate, Resampling, bound_draws
 from sluice.stats.calibration import measure_gap, measure_slope
-from sluice.stats.holdout import mark_class, mark_predictions
-from sluice.stats.predictions import Predictions
+from sluice.stats.holdout import Predictions, mark_class, mark_predictions
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
-from sluice.rollout.course import Course
 from sluice.rollout.log import describe_tests
 from sluice.rollout.observation import Observation
+from sluice.rollout.record import Course
 
 Z = 1.959964
 """Normal quantile of a two-sided 95 % interval."""

@@ -1,8 +1,9 @@
-"""Shadow balance: whether a salt would split the users that were seen into equal arms."""
+"""Whether the arms are balanced: equal in shadow, and with the shares that were meant."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from math import log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,3 +63,29 @@ def choose_salt(found: Sequence[Balance]) -> str:
     """Give the first salt that is fair at each weight it was measured at; empty where none is."""
     unfair = {item.salt for item in found if not item.is_fair}
     return next((item.salt for item in found if item.salt not in unfair), "")
+
+
+CONCENTRATION = 100.0
+"""Weight of the prior around the wanted share, in units."""
+THRESHOLD = log(1000)
+
+
+def weigh_ratio(candidate: int, champion: int, weight: float) -> float:
+    """Give the logarithm of the evidence that units were not assigned with the wanted weight.
+
+    `candidate` and `champion` count the stage's distinct units, `weight` is in (0, 1). The Bayes
+    factor of a beta-binomial against the binomial, valid at any time (Lindon and Malek 2022).
+
+    Raises:
+        ValueError: the weight is not between 0 and 1, or a count is negative.
+    """
+    if not 0 < weight < 1 or candidate < 0 or champion < 0:
+        raise ValueError(
+            f"found weight {weight:g} and {candidate} and {champion} units; allowed: a weight "
+            "between 0 and 1, and counts"
+        )
+    from scipy.special import betaln
+
+    a, b = CONCENTRATION * weight, CONCENTRATION * (1 - weight)
+    seen = betaln(a + candidate, b + champion) - betaln(a, b)
+    return float(seen - candidate * log(weight) - champion * log(1 - weight))

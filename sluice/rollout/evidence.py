@@ -1,13 +1,76 @@
-"""What one block of traffic says against a hypothesis about the candidate's rate: its e-value."""
+"""Evidence against a limit: e-values of blocks, the roll-back test, the pass test."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import reduce
+from math import log
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice.rollout.boundary import Boundary, Numbers, project
+from sluice.config.policy import PassRule, Policy, Stage
+
+Numbers = float | NDArray[np.float64]
+"""One figure, or one a simulated rollout."""
+
+EDGE = 1e-12
+"""How close to 0 or 1 a rate of the boundary may come."""
+STEPS = 80
+"""Most steps to the root; Newton's take about six, halving the interval alone about sixty."""
+NEGLIGIBLE = 1e-14
+"""Relative move after which the root is as exact as a float can be."""
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """The candidate's limit as a line over the champion's rate: ratio times it, plus a margin.
+
+    `ratio` > 0 and `margin` >= 0 are in units of the rate (.005 is half a percentage point).
+    """
+
+    ratio: float
+    margin: float
+
+    def limit(self, champion: Numbers) -> NDArray[np.float64]:
+        """Give the candidate's limit for a champion's rate in (0, 1); it may exceed 1."""
+        return np.asarray(self.ratio * np.asarray(champion) + self.margin, dtype=float)
+
+
+def project(
+    boundary: Boundary, n_c: Numbers, n_b: Numbers, q_c: Numbers, q_b: Numbers
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the boundary's point (p_c, p_b) that is nearest to the rates (q_c, q_b).
+
+    Nearest in the Kullback-Leibler divergence of n_c and n_b Bernoulli trials; the reverse
+    information projection of a convex null, with which a likelihood ratio is an e-value (Grünwald,
+    de Heide and Koolen 2024; Turner, Ly and Grünwald 2024). It is where the divergence's derivative
+    along the line changes sign: Newton's step where it stays between the signs seen so far, else
+    half-way. Arrays broadcast.
+    """
+    ratio, margin = boundary.ratio, boundary.margin
+    arrays: list[Any] = [np.asarray(item, dtype=float) for item in (n_c, n_b, q_c, q_b)]
+    n_c, n_b, q_c, q_b = np.broadcast_arrays(*arrays)
+    top = min(1 - EDGE, (1 - margin) / ratio - EDGE)
+    ends = np.clip([q_b, (q_c - margin) / ratio], EDGE, top)
+    low, high = ends.min(axis=0), ends.max(axis=0)
+    b = (low + high) / 2
+    for _ in range(STEPS):
+        p = ratio * b + margin
+        inside_b, inside_p = b * (1 - b), p * (1 - p)
+        value = n_c * ratio * (p - q_c) * inside_b + n_b * (b - q_b) * inside_p
+        low, high = np.where(value < 0, b, low), np.where(value > 0, b, high)
+        slope = n_c * ratio * (ratio * inside_b + (p - q_c) * (1 - 2 * b))
+        slope += n_b * (inside_p + (b - q_b) * ratio * (1 - 2 * p))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            guess = b - value / slope
+        fits = (guess >= low) & (guess <= high)
+        after = np.where(value == 0, b, np.where(fits, guess, (low + high) / 2))
+        moved = np.abs(after - b)
+        b = after
+        if np.all(moved <= NEGLIGIBLE * b):
+            break
+    return ratio * b + margin, b
 
 
 class Side(StrEnum):
@@ -84,3 +147,223 @@ def align(kept: NDArray[np.float64], chosen: NDArray[np.float64]) -> NDArray[np.
 def average(logarithms: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give the logarithm of the mean over the alternatives (first axis), from logarithms."""
     return np.asarray(reduce(np.logaddexp, logarithms) - np.log(len(logarithms)))
+
+
+EXCESSES = (0.0025, 0.005, 0.01, 0.02, 0.04, 0.10, 0.30)
+"""How far above the limit the alternatives lie; one more follows the candidate's past rate."""
+BETS = len(EXCESSES) + 1
+HIGHEST = 0.98
+"""No alternative is higher; a limit from there on cannot be tested."""
+NEAREST = 1e-4
+"""How close to the limit the alternative of the past rate may come."""
+PRIOR = 100
+"""Requests at the champion's rate that the candidate's past rate begins with."""
+LOW_RATE = 1e-3
+"""Stands for the champion's rate where no test is possible; its evidence is not used."""
+
+
+def _first_bets() -> NDArray[np.float64]:
+    return np.full(BETS, -np.log(2 * BETS))
+
+
+@dataclass(frozen=True)
+class RollbackTest:
+    """A test of p_c <= limit in one stage of at most `blocks` blocks.
+
+    Half of the wealth of 1 is bet at once on eight alternatives, half in equal parts over the
+    stage's blocks, so that a fault which begins late meets fresh money (Shafer 2021; Ramdas et al.
+    2023). Wealth of 1/alpha has probability at most alpha where the hypothesis holds, however often
+    it is looked at (Ville 1939).
+    """
+
+    boundary: Boundary
+    blocks: int
+    t: int = 0
+    log_bets: NDArray[np.float64] = field(default_factory=_first_bets)
+    """Logarithm of the money on each alternative, shape (8, ...)."""
+    first_rate: Numbers = 0.0
+    """The champion's rate at the stage's first block."""
+    requests: Numbers = 0.0
+    failures: Numbers = 0.0
+
+    @property
+    def log_wealth(self) -> NDArray[np.float64]:
+        """Natural logarithm of the test's wealth; 0 at the start."""
+        rest = max(0.0, 1 - self.t / self.blocks) / 2
+        with np.errstate(divide="ignore"):
+            return np.asarray(reduce(np.logaddexp, self.log_bets, np.log(rest)))
+
+    def is_possible(self, rate: Numbers) -> NDArray[np.bool_]:
+        """Whether the limit leaves room above it, given the champion's rate."""
+        return np.asarray(self.boundary.limit(rate) < HIGHEST)
+
+    def update(
+        self, block: Block, rate: Numbers, rho: Numbers, counting: bool = True
+    ) -> "RollbackTest":
+        """Give the test one block on; `rate` and `rho` are the champion's from before the block.
+
+        A block with an empty arm leaves the wealth as it is; one whose limit cannot be tested
+        spends its share of the money on nothing. One that does not count is bet on, without a tick
+        and without fresh money.
+        """
+        first = np.asarray(rate, dtype=float) if self.t == 0 else self.first_rate
+        possible = self.is_possible(rate)
+        rate = np.where(possible, rate, LOW_RATE)
+        chosen = self._choose(self.boundary.limit(rate), np.asarray(first))
+        weighed = weigh_block(block.deflate(rho), self.boundary, Side.ABOVE, chosen, rate)
+        share = 1 / (2 * BETS * self.blocks) if counting and self.t < self.blocks else 0.0
+        before = align(self.log_bets, chosen)
+        with np.errstate(divide="ignore"):
+            grown = np.logaddexp(before, np.log(share)) + weighed
+        return replace(
+            self,
+            t=self.t + counting,
+            log_bets=np.where(possible, grown, before),
+            first_rate=first,
+            requests=self.requests + np.asarray(block.n_c),
+            failures=self.failures + np.asarray(block.k_c),
+        )
+
+    def _choose(
+        self, limit: NDArray[np.float64], first: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Give the alternatives, all above the limit, shape (8, ...)."""
+        past = (self.failures + PRIOR * first) / (self.requests + PRIOR)
+        followed = np.clip(past, np.minimum(limit + NEAREST, HIGHEST), HIGHEST)
+        above = [np.minimum(limit + item, HIGHEST) for item in EXCESSES]
+        return np.stack(np.broadcast_arrays(*above, followed))
+
+
+LOWEST = 1e-5
+"""No alternative is lower; a limit up to there cannot be tested."""
+SHARES = (0.15, 0.3, 0.5)
+"""How far below the limit the alternatives lie where the limit is the champion's own rate."""
+BELOW = 0.3
+ALTERNATIVES = 3
+PARTS = (0.5, 0.25, 0.1)
+"""The alternatives of the one-sample test, as parts of its limit."""
+
+
+def _nothing() -> NDArray[np.float64]:
+    return np.zeros(ALTERNATIVES)
+
+
+@dataclass(frozen=True)
+class PassTest:
+    """A test of p_c >= limit, started once and read at its current value.
+
+    It passes at a value of 1/alpha. A window that moved along with the reading would be a maximum
+    of many tests and pass too often.
+    """
+
+    boundary: Boundary
+    log_products: NDArray[np.float64] = field(default_factory=_nothing)
+    """Logarithm of each alternative's product, shape (3, ...)."""
+
+    @property
+    def log_value(self) -> NDArray[np.float64]:
+        """Natural logarithm of the test's value; 0 at its start."""
+        return average(self.log_products)
+
+    def is_possible(self, rate: Numbers) -> NDArray[np.bool_]:
+        """Whether the limit leaves room below it and is one, given the champion's rate."""
+        limit = self.boundary.limit(rate)
+        return np.asarray((limit > LOWEST) & (limit < HIGHEST))
+
+    def update(self, block: Block, rate: Numbers, rho: Numbers) -> "PassTest":
+        """Give the test one block on; `rate` and `rho` are the champion's from before the block.
+
+        A block with an empty arm, or a limit that cannot be tested, leaves the value as it is.
+        """
+        possible = self.is_possible(rate)
+        rate = np.where(possible, rate, LOW_RATE)
+        chosen = self._choose(rate)
+        weighed = weigh_block(block.deflate(rho), self.boundary, Side.BELOW, chosen, rate)
+        before = align(self.log_products, chosen)
+        return replace(self, log_products=before + np.where(possible, weighed, 0.0))
+
+    def _choose(self, rate: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give the alternatives, all below the limit, shape (3, ...)."""
+        limit = self.boundary.limit(rate)
+        room = limit - rate
+        if self.boundary.ratio == 1 and self.boundary.margin == 0:
+            below = [share * rate for share in SHARES]
+        else:
+            below = [room, room / 2, room + BELOW * rate]
+        return np.stack([np.maximum(limit - item, LOWEST) for item in below])
+
+
+@dataclass(frozen=True)
+class LimitTest:
+    """A test of one arm's p >= `limit` alone: the mean of three likelihood ratios."""
+
+    limit: float
+    log_products: NDArray[np.float64] = field(default_factory=_nothing)
+
+    @property
+    def log_value(self) -> NDArray[np.float64]:
+        """Natural logarithm of the test's value; 0 at its start."""
+        return average(self.log_products)
+
+    def update(self, n: Numbers, k: Numbers) -> "LimitTest":
+        """Give the test k of n trials on."""
+        chosen = [part * self.limit for part in PARTS]
+        weighed = np.stack([weigh_trials(n, k, rate, self.limit) for rate in chosen])
+        return replace(self, log_products=align(self.log_products, weighed) + weighed)
+
+
+PLENTY = 10_000.0
+"""Requests a second that are more than a stage may count on."""
+FEWEST = 1e-4
+"""A champion's rate that is better than a stage may count on."""
+TAIL = 0.05
+"""Share of a champion's requests that are slower than its P95."""
+Words = tuple[tuple[int | str, ...], str]
+
+
+def find_hopeless(policy: Policy) -> list[Words]:
+    """Give each stage's pass tests that could never conclude: the key at fault, and why."""
+    found: list[Words] = []
+    for place, stage in enumerate(policy.stages):
+        for name in stage.passes:
+            found += [
+                (("stages", place, *key), words) for key, words in _judge(policy, stage, name)
+            ]
+    return found
+
+
+def _judge(policy: Policy, stage: Stage, name: PassRule) -> list[Words]:
+    needed = log(1 / policy.pass_alpha)
+    first = policy.count_blocks(stage.min) // 2 + 1
+    blocks = policy.count_blocks(stage.max) - first + 1
+    requests = PLENTY * policy.block
+    if name == "disagreement":
+        limit = LimitTest(policy.rules.disagreement.limit).update(blocks * requests, 0.0)
+        reached = float(limit.log_value)
+    else:
+        rate = TAIL if name == "latency_margin" else FEWEST
+        boundary = read_boundary(policy, name)
+        test = PassTest(boundary)
+        if not bool(test.is_possible(rate)):
+            limit_words = f"{name} cannot be passed: its limit is {float(boundary.limit(rate)):.2g}"
+            return [(("passes",), f"{limit_words}; allowed: below .98 of the cap, above 1e-5")]
+        n_c, n_b = blocks * requests * (stage.weight or 1), blocks * requests * (1 - stage.weight)
+        good = rate if boundary.margin else rate / 2
+        reached = float(test.update(Block(n_c, n_c * good, n_b, n_b * rate), rate, 0.0).log_value)
+    if reached >= needed:
+        return []
+    words = (
+        f"{name} cannot be passed by max, not even at {PLENTY:,.0f} requests/s; "
+        "next: a longer max, or a wider limit"
+    )
+    return [(("max",), words)]
+
+
+def read_boundary(policy: Policy, name: PassRule) -> Boundary:
+    """Give the limit that a pass test holds the candidate against."""
+    business = policy.rules.business
+    if name == "error_margin":
+        return Boundary(1, policy.rules.error_margin.margin)
+    if name == "business" and business != "none":
+        return Boundary(1, business.margin / business.cap)
+    return Boundary(1, 0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice.rollout.boundary import Numbers
+from sluice.rollout.evidence import Numbers
 
 KNOWN = 500
 """Champion requests that must be known before any test is updated."""

@@ -6,11 +6,9 @@ from typing import Any
 
 from sluice.config.policy import Policy, hash_policy
 from sluice.rollout.facts import Arm, Facts, read_arm, read_facts, write_arm, write_facts
-from sluice.rollout.machine import step
-from sluice.rollout.phases import Action, Command, Decision, Verb
 from sluice.rollout.rules import list_rules
-from sluice.rollout.state import Rollout, start
-from sluice.rollout.waiting import read_pass
+from sluice.rollout.state import Action, Command, Decision, Rollout, Verb, start
+from sluice.rollout.state_machine import read_pass, step
 
 Record = dict[str, Any]
 """One line of the log: plain values that JSON can hold."""

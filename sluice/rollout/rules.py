@@ -5,8 +5,7 @@ from functools import lru_cache
 from math import log
 
 from sluice.config.policy import Policy
-from sluice.rollout.boundary import Boundary
-from sluice.rollout.evidence import Block
+from sluice.rollout.evidence import Block, Boundary
 from sluice.rollout.facts import Arm
 from sluice.rollout.latency import LatencyLimits, count_overruns
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice.models.threads import limit_threads
+from sluice.models.learner import limit_threads
 from sluice.stats.ranking import Floats, Statistic, Totals
 
 _CELLS = 1_000_000  # weights held at a time: bounds memory, and keeps a chunk in the cache

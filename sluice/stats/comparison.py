@@ -14,13 +14,13 @@ from sluice.stats.bootstrap import Estimate, Resampling, bound_draws, number_gro
 from sluice.stats.calibration import ReliabilityBin, bin_reliability, measure_gap, measure_slope
 from sluice.stats.holdout import (
     Holdout,
+    Predictions,
     find_gaps,
     find_score_gaps,
     mark_class,
     mark_predictions,
     name_values,
 )
-from sluice.stats.predictions import Predictions
 from sluice.stats.slicing import Slice, SliceFigure, compare_slices, find_slices
 
 

@@ -1,4 +1,4 @@
-"""The rows that no model trained on, and what must be true of answers about them."""
+"""Held-out rows, predictions on them, and what must be true of both."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -7,10 +7,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.config.model import Problem
-from sluice.stats.predictions import Predictions
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """A model's answers, aligned with the rows they were asked for.
+
+    `labels` has shape (n,): predicted classes at the model's own threshold, or values (regression).
+    `scores` is the positive class's probability, shape (n,), for binary problems; probabilities of
+    shape (n, k) with columns in the order of `classes` for multiclass; None for regression.
+    """
+
+    labels: NDArray[Any]
+    scores: NDArray[np.float64] | None = None
+    classes: tuple[Any, ...] = ()
+
 
 MISSING = "(missing)"
 """The group, or slice, of the rows in which a column is null."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from sluice.stats.predictions import Predictions
+from sluice.stats.holdout import Predictions
 
 ABSOLUTE, RELATIVE = 1e-5, 1e-5
 """Two answers agree within ABSOLUTE + RELATIVE * abs(trained answer)."""

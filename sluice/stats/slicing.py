@@ -12,8 +12,7 @@ from sluice.config.evaluation import Slices
 from sluice.config.model import Problem
 from sluice.metrics import Metric
 from sluice.stats.bootstrap import Estimate, step_down
-from sluice.stats.holdout import name_values
-from sluice.stats.predictions import Predictions
+from sluice.stats.holdout import Predictions, name_values
 from sluice.stats.ranking import Floats, Statistic
 
 if TYPE_CHECKING:

@@ -10,10 +10,14 @@ from numpy.typing import NDArray
 
 from sluice.config.bias import BiasConfig
 from sluice.config.model import Problem
-from sluice.stats.fairness import FairnessFigure, measure_classification, measure_regression
-from sluice.stats.groups import Group, form_groups
-from sluice.stats.holdout import Holdout, find_gaps, mark_class, name_values
-from sluice.stats.predictions import Predictions
+from sluice.stats.fairness import (
+    FairnessFigure,
+    Group,
+    form_groups,
+    measure_classification,
+    measure_regression,
+)
+from sluice.stats.holdout import Holdout, Predictions, find_gaps, mark_class, name_values
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,12 @@ from uuid import UUID
 import pytest
 import yaml
 
-from beside_support import Beside, run_replica
-from form_support import Forms, open_forms
-from live_support import Live, run_live
-from phase_support import (
+from sluice.rollout.state import ALLOWED, Action, Phase
+from support.gateway.replica import Behaviour, TrafficReplica
+from support.releases.runs import run_sluice, write_rollout
+from support.rollouts.beside import Beside, run_replica
+from support.rollouts.live import Live, run_live
+from support.rollouts.phases import (
     AFTER,
     ENDED_BY,
     OBEYED,
@@ -21,9 +23,8 @@ from phase_support import (
     name_value,
     say_refusal,
 )
-from replica_support import Behaviour, TrafficReplica
-from sluice.rollout.phases import ALLOWED, Action, Phase
-from stack_support import (
+from support.servers.forms import Forms, open_forms
+from support.servers.stack import (
     FILE,
     ask,
     await_answer,
@@ -32,7 +33,6 @@ from stack_support import (
     remove_all,
     run_worker,
 )
-from support import run_sluice, write_rollout
 
 pytestmark = pytest.mark.browser
 

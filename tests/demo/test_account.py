@@ -2,7 +2,7 @@
 
 import pytest
 
-from demo.account import show_callers
+from demo.watch import show_callers
 
 
 def test_errors_at_callers_are_counted_by_their_kind(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import Ridge
 
-from demo.faulty_graph import ModelFault, mark_rows, plant_fault
+from demo.faulty import ModelFault, mark_rows, plant_fault
 from sluice.models.serving.graph import NUMBERS, SCORES, build_graph
 
 ROWS, COLUMNS = 400, 5

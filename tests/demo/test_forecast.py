@@ -3,7 +3,7 @@
 import pytest
 
 from demo.forecast import RUNS, describe_traffic, forecast, show_forecast
-from sluice.config.policy_file import load_policy
+from sluice.config.loading import load_policy
 
 LAPTOP = load_policy("laptop")
 TRAFFIC = describe_traffic(200.0, 0.75, 0.2)

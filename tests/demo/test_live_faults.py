@@ -13,16 +13,15 @@ from benchmarks.processes import Server
 from benchmarks.served import SERVICE, Served, prepare_home
 from benchmarks.serving import run_gateway
 from demo.caller import Telling
-from demo.faulty import FAULT_TAG, register_faulty
-from demo.faulty_graph import KINDS, FaultKind, ModelFault
+from demo.faulty import FAULT_TAG, KINDS, FaultKind, ModelFault, register_faulty
 from demo.replay import Plan, Replay
 from demo.tally import Tally
 from sluice.control.route import Route
 from sluice.errors import DataMissing, Refused
 from sluice.home import find_home
+from sluice.rollout.collection import build_readings
 from sluice.rollout.facts import Arm
 from sluice.rollout.latency import bucket_of
-from sluice.rollout.scraping import build_readings
 
 pytestmark = pytest.mark.slow
 PATIENCE = 120.0

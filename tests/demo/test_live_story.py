@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from benchmarks.served import SERVICE, Served, prepare_home
-from demo.account import derive_again
-from sluice.adapters.server.kin import find_kin
+from demo.watch import derive_again
+from sluice.adapters.server.process_tree import find_kin
 from sluice.home import find_home
 from sluice.rollout.log import LogBroken
-from sluice.rollout.phases import Phase
-from support import latest_run
+from sluice.rollout.state import Phase
+from support.releases.runs import latest_run
 
 pytestmark = pytest.mark.slow
 RATE = 80.0
@@ -29,7 +29,7 @@ def story(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[s
         patch.setenv("SLUICE_HOME", str(folder / "home"))
         patch.delenv("SLUICE_CONTROL_URL", raising=False)
         patch.setattr(live, "RPS", RATE)
-        for module in ("demo.live", "demo.account", "demo.forecast", "demo.watch"):
+        for module in ("demo.live", "demo.watch", "demo.forecast", "demo.watch"):
             patch.setattr(f"{module}.say", said.append)
         served = prepare_home(find_home())
         for _ in ("champion", "candidate"):

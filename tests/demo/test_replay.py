@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from demo.audience import Audience
-from demo.caller import plan_moments
+from demo.caller import Audience, plan_moments
 from demo.replay import parse_plan
 from demo.tally import Tally
 

@@ -9,7 +9,7 @@ import pytest
 
 from demo.faults import FAULTS
 from sluice.home import Home
-from support import artifacts_of, gate_runs_of, latest_run
+from support.releases.runs import artifacts_of, gate_runs_of, latest_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 

@@ -9,18 +9,17 @@ import numpy as np
 import pytest
 
 from demo.watch import Watch, describe_evidence
-from rollout_support import LAPTOP, begin, drive, run_to
 from sluice.adapters.control.rollouts import CONTROLLER, Opening, Tick
 from sluice.adapters.control.store import Control, open_control
 from sluice.config.rollout import RouteConfig
 from sluice.control.route import Route
 from sluice.home import Home
-from sluice.rollout.course import Course
 from sluice.rollout.facts import Facts
 from sluice.rollout.log import Derived, write_step
-from sluice.rollout.machine import step
-from sluice.rollout.phases import Action, Phase
-from sluice.rollout.state import Rollout
+from sluice.rollout.record import Course
+from sluice.rollout.state import Action, Phase, Rollout
+from sluice.rollout.state_machine import step
+from support.rollouts.counts import LAPTOP, begin, drive, run_to
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PATIENCE = 60.0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sluice.home import Home
-from support import ingest_year
+from support.releases.runs import ingest_year
 
 
 @pytest.fixture(scope="module")

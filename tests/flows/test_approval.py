@@ -13,7 +13,7 @@ from sluice.adapters.registry.client import open_registry
 from sluice.config.loading import load_service
 from sluice.config.service import ServiceConfig
 from sluice.home import SAMPLES, Home
-from support import artifacts_of, gate_runs_of, logs_of, run_sluice
+from support.releases.runs import artifacts_of, gate_runs_of, logs_of, run_sluice
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from support import run_sluice, write_service
+from support.releases.runs import run_sluice, write_service
 
 MISCONFIGURED = {
     "unknown key": (

@@ -11,7 +11,13 @@ import pandas as pd
 import pytest
 
 from sluice.home import SAMPLES, SUITES, Home
-from support import artifacts_of, describe_state, ingest_year, run_sluice, write_service
+from support.releases.runs import (
+    artifacts_of,
+    describe_state,
+    ingest_year,
+    run_sluice,
+    write_service,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 

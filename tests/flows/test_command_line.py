@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sluice.home import Home
-from support import run_sluice
+from support.releases.runs import run_sluice
 
 
 def test_help_lists_every_command(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_help_lists_every_command(tmp_path: Path) -> None:
 def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
     ended = run_sluice(command, "--help", home=tmp_path)
     assert ended.returncode == 0
-    assert "Usage: python -m flows" in ended.stdout
+    assert "Usage: python -m cli" in ended.stdout
 
 
 def test_unknown_command_suggests_the_right_one(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from sluice.config.loading import load_service
 from sluice.config.overrides import Overrides, apply_overrides
 from sluice.errors import DataMissing
 from sluice.home import Home
-from tasks.release import record_release
-from tasks.rows import divide_rows, read_champion_rows, read_part
+from tasks.release.release import record_release
+from tasks.release.rows import divide_rows, read_champion_rows, read_part
 
 pytestmark = pytest.mark.slow
 

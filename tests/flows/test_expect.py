@@ -13,7 +13,7 @@ from sluice.adapters.tables.files import read_batch
 from sluice.adapters.validation.expectations import measure_data
 from sluice.config.loading import load_service
 from sluice.home import SAMPLES, SUITES, Home
-from support import run_sluice
+from support.releases.runs import run_sluice
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -10,7 +10,7 @@ import pytest
 from sluice.adapters.tables.delta import latest_version, list_versions
 from sluice.errors import DataMissing
 from sluice.home import SAMPLES, Home
-from support import artifacts_of, ingest_year
+from support.releases.runs import artifacts_of, ingest_year
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 

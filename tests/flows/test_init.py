@@ -15,7 +15,7 @@ import pytest
 
 from sluice.config.loading import load_service
 from sluice.home import CONFIGS, SUITES
-from support import run_sluice
+from support.releases.runs import run_sluice
 
 NOBODY = ("--sensitive", "none", "--reason", "Nothing here is about a person.")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -123,7 +123,7 @@ def test_at_a_terminal_the_question_is_asked_and_the_answer_taken(project: Path)
     here, there = os.openpty()
     os.write(here, b"religious\n")
     done = subprocess.run(
-        [sys.executable, "-m", "flows", "init", write(project, survey()), "--target", "affair"],
+        [sys.executable, "-m", "cli", "init", write(project, survey()), "--target", "affair"],
         stdin=there,
         env={
             **os.environ,

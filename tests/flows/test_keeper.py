@@ -8,21 +8,21 @@ from typing import Any
 
 import pytest
 
-from live_support import register_versions
-from rollout_support import LAPTOP
 from sluice.adapters.control.rollouts import CONTROLLER, Opening, Tick
 from sluice.adapters.control.store import Control, open_control
 from sluice.adapters.registry.client import Registry, open_registry
 from sluice.config.rollout import RouteConfig
 from sluice.control.lease import Lease
 from sluice.home import Home
-from sluice.rollout.course import Course
 from sluice.rollout.facts import Facts
 from sluice.rollout.log import Derived, write_step
-from sluice.rollout.machine import step
-from sluice.rollout.phases import Action, Command
-from source_support import events_of
-from support import artifacts_of
+from sluice.rollout.record import Course
+from sluice.rollout.state import Action, Command
+from sluice.rollout.state_machine import step
+from support.releases.runs import artifacts_of
+from support.releases.sources import events_of
+from support.rollouts.counts import LAPTOP
+from support.rollouts.live import register_versions
 
 pytestmark = pytest.mark.slow
 
@@ -146,7 +146,7 @@ def test_a_controller_that_is_gone_is_started_again(
 ) -> None:
     from prefect.client.orchestration import get_client
 
-    from stack_support import deploy, find_runs, remove_all
+    from support.servers.stack import deploy, find_runs, remove_all
 
     deploy()
     lease, course = begin(control)

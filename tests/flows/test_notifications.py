@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from prefect import flow
 
-from receiver_support import MailServer, Receiver, run_mail_server, run_receiver
 from sluice.config.deployments import read_deployments
 from sluice.errors import ConfigInvalid
 from sluice.verdict import Outcome, Verdict
-from stack_support import ask, await_answer, deploy, find_deployments, find_runs, remove_all
+from support.servers.receiver import MailServer, Receiver, run_mail_server, run_receiver
+from support.servers.stack import ask, await_answer, deploy, find_deployments, find_runs, remove_all
 
 pytestmark = [
     pytest.mark.slow,
@@ -77,8 +77,7 @@ MAIL = """\
 
 def apply(file: Path, prune: bool = False) -> list[str]:
     """Apply a file's notifications alone, which takes less time; give what was reported."""
-    from tasks.notification_check import check_notifications
-    from tasks.notifications import apply_notifications, settle_left
+    from tasks.deploy.notifications import apply_notifications, check_notifications, settle_left
 
     said: list[str] = []
     wanted = check_notifications(file, read_deployments(file))
@@ -94,7 +93,7 @@ def flush() -> None:
 
 
 def tell(*events: str, service: str = SERVICE, **payload: Any) -> None:
-    from tasks.events import tell_world
+    from tasks.run.events import tell_world
 
     for event in events:
         tell_world(service, event, {"version": 5, **payload})
@@ -223,8 +222,8 @@ def halted(lines: list[list[str]], receiver: Receiver) -> tuple[str, dict[str, A
     """A run that a gate halted, and what the receiver was told of it."""
     from prefect.runtime import flow_run
 
-    from tasks.gating import pass_gate
-    from tasks.outcome import state_failure
+    from tasks.run.gates import pass_gate
+    from tasks.run.state import state_failure
 
     runs: list[str] = []
 

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from outage_support import OTHER, Stack, find_flow_process, run_stack, start_server
 from sluice.adapters.control.store import open_control
 from sluice.adapters.registry.client import open_registry
 from sluice.adapters.tables.delta import append_batch, list_versions
 from sluice.adapters.tables.files import read_batch
 from sluice.config.loading import load_service
 from sluice.home import SAMPLES, Home
-from stack_support import ask, await_answer, await_final, run_worker
-from support import describe_state, runs_of, spans_of, versions_of
-from tasks.control import TTL_SECONDS
+from support.releases.runs import describe_state, runs_of, spans_of, versions_of
+from support.servers.outages import OTHER, Stack, find_flow_process, run_stack, start_server
+from support.servers.stack import ask, await_answer, await_final, run_worker
+from tasks.run.control import TTL_SECONDS
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from sluice.adapters.registry.client import open_registry
 from sluice.config.loading import load_service
 from sluice.errors import RegistryUnavailable
 from sluice.home import Home
-from support import artifacts_of, gate_runs_of
+from support.releases.runs import artifacts_of, gate_runs_of
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ def release_with(monkeypatch: pytest.MonkeyPatch, serving: str) -> Any:
 
     config = load_service("employment", "development").model_copy(update={"serving": serving})
     monkeypatch.setattr("flows.release.load_service", lambda *_: config)
-    monkeypatch.setattr("tasks.serving.build_serving_form", shift_threshold)
+    monkeypatch.setattr("tasks.release.serving.build_serving_form", shift_threshold)
     return release("employment", return_state=True)
 
 

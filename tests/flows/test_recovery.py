@@ -13,8 +13,8 @@ from sluice.adapters.control.store import open_control
 from sluice.adapters.registry.store import Store
 from sluice.adapters.tables.delta import list_versions
 from sluice.home import SAMPLES, Home
-from support import describe_state, ingest_year, runs_of, versions_of
-from tasks.outcome import read_failure
+from support.releases.runs import describe_state, ingest_year, runs_of, versions_of
+from tasks.run.state import read_failure
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 
@@ -94,7 +94,7 @@ def test_a_version_registered_without_the_lease_gets_no_alias(
 
 def test_an_ingest_killed_before_its_event_is_not_done_twice(begun: Home) -> None:
     file = str(SAMPLES / "acs_employment_2016.parquet")
-    place = "tasks.ingestion:announce_version"
+    place = "tasks.data.ingestion:announce_version"
     run_until(place, "ingest", begun, service="employment", source=file)
     before = list_versions(begun.table("employment"), "employment")
     assert [item.rows for item in before] == [12_000, 24_000]

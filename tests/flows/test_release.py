@@ -12,7 +12,7 @@ import pytest
 
 from sluice.adapters.registry.client import open_registry
 from sluice.home import Home
-from support import artifacts_of, gate_runs_of, ingest_year, session_root
+from support.releases.runs import artifacts_of, gate_runs_of, ingest_year, session_root
 
 pytestmark = pytest.mark.slow
 
@@ -110,9 +110,9 @@ def test_first_champion_makes_the_route(stocked: Home, candidate: Any) -> None:
 
 
 def test_gateway_gets_both_versions_proved_on_their_samples(stocked: Home, candidate: Any) -> None:
-    from serving.cache import ModelCache
-    from serving.fetching import Fetcher
-    from serving.loading import load_cached
+    from serving.models.cache import ModelCache
+    from serving.models.loading import load_cached
+    from serving.process.fetcher import Fetcher
     from sluice.control.route import Mode, Route
 
     shadow = Route("employment", 1, 2, salt="s", mode=Mode.SHADOW)

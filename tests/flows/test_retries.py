@@ -17,7 +17,7 @@ import pytest
 from demo.faults import leak_answer
 from sluice.config.loading import load_service
 from sluice.home import SAMPLES, Home
-from support import gate_runs_of, logs_of, states_of, task_runs_of
+from support.releases.runs import gate_runs_of, logs_of, states_of, task_runs_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 
@@ -95,7 +95,7 @@ def test_release_outlives_a_locked_registry(begun: Home) -> None:
 def start_release(home: Home) -> Iterator["subprocess.Popen[str]"]:
     """Start a release of the command line that has no more rights than its folders give it."""
     process = subprocess.Popen(
-        [sys.executable, "-c", LAUNCH, "-m", "flows", "release", "employment"],
+        [sys.executable, "-c", LAUNCH, "-m", "cli", "release", "employment"],
         env={**os.environ, "SLUICE_HOME": str(home.root), "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

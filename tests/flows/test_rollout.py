@@ -6,19 +6,18 @@ from typing import Any
 
 import pytest
 
-from beside_support import Beside, await_course, run_replica
-from live_support import register_versions
-from replica_support import TrafficReplica
-from serving.page.store_reading import StoreReader
+from serving.page.reading import StoreReader
 from sluice.adapters.control.store import Control, open_control
 from sluice.adapters.registry.client import Registry, open_registry
-from sluice.config.loading import load_service
-from sluice.config.policy_file import load_policy
+from sluice.config.loading import load_policy, load_service
 from sluice.config.rollout import RolloutConfig, RouteConfig
 from sluice.config.service import ServiceConfig
 from sluice.home import Home
-from sluice.rollout.course import Course
 from sluice.rollout.log import derive
+from sluice.rollout.record import Course
+from support.gateway.replica import TrafficReplica
+from support.rollouts.beside import Beside, await_course, run_replica
+from support.rollouts.live import register_versions
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +43,7 @@ def home(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         root: Path = tmp_path_factory.mktemp("rolled")
         patch.setenv("SLUICE_HOME", str(root))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        patch.setattr("tasks.rollout_opening.WATCH_SECONDS", 1.0)
+        patch.setattr("tasks.rollout.opening.WATCH_SECONDS", 1.0)
         yield Home(root)
 
 

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from live_support import POLICY, route_config
-from receiver_support import Receiver, run_receiver
-from replica_support import TrafficReplica
 from sluice.adapters.control.store import open_control
 from sluice.adapters.registry.client import open_registry
 from sluice.home import Home
 from sluice.rollout.log import derive
-from stack_support import (
+from support.gateway.replica import TrafficReplica
+from support.releases.runs import ingest_year, write_rollout
+from support.rollouts.live import POLICY, route_config
+from support.servers.receiver import Receiver, run_receiver
+from support.servers.stack import (
     FILE,
     ask,
     await_answer,
@@ -24,7 +25,6 @@ from stack_support import (
     remove_all,
     run_worker,
 )
-from support import ingest_year, write_rollout
 
 pytestmark = [
     pytest.mark.slow,

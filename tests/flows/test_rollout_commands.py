@@ -4,9 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from beside_support import Beside, run_replica
-from live_support import Live, run_live
-from phase_support import (
+from sluice.errors import CommandRefused
+from sluice.rollout.record import Course
+from sluice.rollout.state import ALLOWED, Action, Phase
+from support.gateway.replica import Behaviour, TrafficReplica
+from support.rollouts.beside import Beside, run_replica
+from support.rollouts.live import Live, run_live
+from support.rollouts.phases import (
     AFTER,
     ENDED_BY,
     OBEYED,
@@ -16,10 +20,6 @@ from phase_support import (
     name_value,
     say_refusal,
 )
-from replica_support import Behaviour, TrafficReplica
-from sluice.errors import CommandRefused
-from sluice.rollout.course import Course
-from sluice.rollout.phases import ALLOWED, Action, Phase
 
 pytestmark = pytest.mark.slow
 

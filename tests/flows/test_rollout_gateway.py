@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from faulty_graph import write_faulty
-from gateway_support import Running, Site, run_gateway
-from live_support import register_versions
-from load_support import run_load
-from serving_support import write_towns
 from sluice.adapters.registry.client import Registry, open_registry
 from sluice.config.loading import load_service
 from sluice.config.rollout import RolloutConfig, RouteConfig
 from sluice.rollout.log import derive
+from support.gateway.callers import run_load
+from support.gateway.faulty import write_faulty
+from support.gateway.models import write_towns
+from support.gateway.site import Running, Site, run_gateway
+from support.rollouts.live import register_versions
 
 pytestmark = pytest.mark.slow
 
@@ -47,7 +47,7 @@ def site(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         site = Site(tmp_path_factory.mktemp("live"))
         patch.setenv("SLUICE_HOME", str(site.home.root))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        patch.setattr("tasks.rollout_opening.WATCH_SECONDS", 3.0)
+        patch.setattr("tasks.rollout.opening.WATCH_SECONDS", 3.0)
         config = load_service("employment", "development")
         rollout = RolloutConfig(route=RouteConfig(assign_by="request"))
         patch.setattr(

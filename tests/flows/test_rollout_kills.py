@@ -6,12 +6,12 @@ from contextlib import suppress
 
 import pytest
 
-from beside_support import Beside, run_replica
-from live_support import POLICY, Apart, Live, run_live, watch_routes
-from replica_support import Behaviour, TrafficReplica
 from sluice.control.lease import Lease
 from sluice.errors import ControlUnavailable
-from sluice.rollout.course import Course
+from sluice.rollout.record import Course
+from support.gateway.replica import Behaviour, TrafficReplica
+from support.rollouts.beside import Beside, run_replica
+from support.rollouts.live import POLICY, Apart, Live, run_live, watch_routes
 
 pytestmark = pytest.mark.slow
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from gateway_support import Running, Site, read_answers, run_gateway, wait_until
-from live_support import TOWNS, Live, route_config, run_live
-from load_support import Load, run_load
-from outage_support import Stack, find_flow_process, run_stack, start_server
-from serving_support import write_towns
-from stack_support import await_final, run_worker
-from support import write_rollout
+from support.gateway.callers import Load, run_load
+from support.gateway.models import write_towns
+from support.gateway.site import Running, Site, read_answers, run_gateway, wait_until
+from support.releases.runs import write_rollout
+from support.rollouts.live import TOWNS, Live, route_config, run_live
+from support.servers.outages import Stack, find_flow_process, run_stack, start_server
+from support.servers.stack import await_final, run_worker
 
 pytestmark = pytest.mark.slow
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from beside_support import Beside, run_replica
-from live_support import Live, register_versions, run_live
-from replica_support import Behaviour, TrafficReplica
-from stack_support import ask, await_answer
+from support.gateway.replica import Behaviour, TrafficReplica
+from support.rollouts.beside import Beside, run_replica
+from support.rollouts.live import Live, register_versions, run_live
+from support.servers.stack import ask, await_answer
 
 pytestmark = pytest.mark.slow
 

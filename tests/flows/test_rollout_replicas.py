@@ -11,13 +11,13 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from deltalake import DeltaTable
 
-from beside_support import Beside
-from gateway_support import Running, Site, run_gateway, wait_until
-from live_support import TOWNS, Live, run_live
-from load_support import run_load
-from serving.arms import hash_unit
-from serving_support import write_towns
+from serving.routing.assignment import hash_unit
 from sluice.rollout.assignment import place_of
+from support.gateway.callers import run_load
+from support.gateway.models import write_towns
+from support.gateway.site import Running, Site, run_gateway, wait_until
+from support.rollouts.beside import Beside
+from support.rollouts.live import TOWNS, Live, run_live
 
 pytestmark = pytest.mark.slow
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from beside_support import Beside
-from gateway_support import wait_until
-from live_support import Live, run_live
-from replica_support import Behaviour, TrafficReplica
+from support.gateway.replica import Behaviour, TrafficReplica
+from support.gateway.site import wait_until
+from support.rollouts.beside import Beside
+from support.rollouts.live import Live, run_live
 
 pytestmark = pytest.mark.slow
 

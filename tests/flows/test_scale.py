@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from control_support import find_postgres, run_postgres
-from page_support import WORD, Stage, open_stage, read_commands
-from port_support import find_free_ports
-from proxy_support import make_certificate, run_nginx, run_redis, why_no_scale
 from sluice.home import PROJECT, SAMPLES
+from support.servers.commands import WORD, Stage, open_stage, read_commands
+from support.servers.control import find_postgres, run_postgres
+from support.servers.ports import find_free_ports
+from support.servers.proxy import make_certificate, run_nginx, run_redis, why_no_scale
 
 MISSING = why_no_scale()
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=MISSING)]
@@ -110,7 +110,7 @@ def find_places(folder: Path, postgres: str, ports: list[int]) -> dict[str, str]
         "docs/run-it/databases.sql": str(folder / "etc" / "databases.sql"),
         ".venv/bin/prefect": f"{sys.executable} -m prefect",
         ".venv/bin/mlflow": f"{sys.executable} -m mlflow",
-        ".venv/bin/sluice": f"{sys.executable} -m flows",
+        ".venv/bin/sluice": f"{sys.executable} -m cli",
         "SLUICE_ENV=production": "SLUICE_ENV=development",  # the test's code may be uncommitted
         "CHANGE-ME": WORD,
     }
@@ -177,7 +177,7 @@ def test_both_workers_are_online(site: Site) -> None:
 
 
 def test_command_line_of_a_worker_reaches_the_server(site: Site) -> None:
-    asked = "import os; from sluice.adapters.server.health import is_healthy as healthy; "
+    asked = "import os; from sluice.adapters.server.api import is_healthy as healthy; "
     asked += "print(healthy(os.environ['PREFECT_API_URL']))"
     settings = "set -a; . /etc/sluice/worker.env; set +a"
     printed = site.stage.run("health", [settings, f'{sys.executable} -c "{asked}"'])

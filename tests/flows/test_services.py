@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from service_support import write_examples
 from sluice.adapters.registry.client import open_registry
 from sluice.adapters.tables.delta import list_versions
 from sluice.config.loading import load_service
 from sluice.home import Home
-from support import gate_runs_of, run_sluice
+from support.releases.runs import gate_runs_of, run_sluice
+from support.releases.services import write_examples
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sluice.home import CONFIGS
-from support import run_sluice
+from support.releases.runs import run_sluice
 
 
 def test_simulate_prints_each_way_to_judge_and_draws(tmp_path: Path) -> None:

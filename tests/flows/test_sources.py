@@ -10,8 +10,8 @@ from deltalake import write_deltalake
 from sluice.adapters.control.store import open_control
 from sluice.adapters.tables.delta import list_versions
 from sluice.home import Home
-from source_support import configure, events_of, fill_sqlite, rows_of, use_folder
-from support import logs_of
+from support.releases.runs import logs_of
+from support.releases.sources import configure, events_of, fill_sqlite, rows_of, use_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 FIRST, SECOND = rows_of(2015), rows_of(2016)
@@ -222,7 +222,7 @@ def test_a_service_without_a_source_says_what_to_do(home: Home, services: Path) 
 @pytest.fixture
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries of one task without their minute of waiting."""
-    from tasks.ingestion import find_deliveries
+    from tasks.data.ingestion import find_deliveries
 
     monkeypatch.setattr(find_deliveries, "retry_delay_seconds", [0.0] * 6)
 

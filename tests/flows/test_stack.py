@@ -11,7 +11,8 @@ import pytest
 from sluice.adapters.tables.delta import list_versions
 from sluice.errors import ConfigInvalid
 from sluice.home import PROJECT, SAMPLES, Home
-from stack_support import (
+from support.releases.runs import session_root
+from support.servers.stack import (
     FILE,
     POOL,
     ask,
@@ -23,7 +24,6 @@ from stack_support import (
     remove_all,
     run_worker,
 )
-from support import session_root
 
 pytestmark = pytest.mark.slow
 

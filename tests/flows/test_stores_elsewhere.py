@@ -7,17 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from control_support import run_postgres, why_no_postgres
-from outage_support import OTHER, run_registry_server
-from port_support import find_free_port
 from sluice.adapters.control.store import open_control
 from sluice.adapters.registry.client import open_registry
 from sluice.adapters.tables.delta import append_batch
 from sluice.adapters.tables.files import read_batch
 from sluice.config.loading import load_service
 from sluice.home import SAMPLES, Home
-from stack_support import await_answer
-from support import (
+from support.releases.runs import (
     describe_state,
     runs_of,
     spans_of,
@@ -25,6 +21,10 @@ from support import (
     versions_of,
     write_service,
 )
+from support.servers.control import run_postgres, why_no_postgres
+from support.servers.outages import OTHER, run_registry_server
+from support.servers.ports import find_free_port
+from support.servers.stack import await_answer
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 

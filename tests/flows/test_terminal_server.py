@@ -20,7 +20,7 @@ def look(home, report):
     yield
 
 session.open_session = look
-from flows.__main__ import main
+from cli.__main__ import main
 main()
 """
 WHY = ("--by", "Ada", "--why", "a look")

@@ -15,8 +15,8 @@ from sluice.adapters.control.store import open_control
 from sluice.adapters.server.home_server import run_server, server_environment
 from sluice.adapters.server.process import is_alive, read_record
 from sluice.home import SAMPLES, Home
-from stack_support import await_answer, count_versions, run_worker
-from support import run_sluice
+from support.releases.runs import run_sluice
+from support.servers.stack import await_answer, count_versions, run_worker
 
 pytestmark = pytest.mark.slow
 

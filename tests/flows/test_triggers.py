@@ -8,7 +8,8 @@ import pytest
 
 from sluice.adapters.control.store import open_control
 from sluice.home import Home
-from stack_support import (
+from support.releases.runs import ingest_year
+from support.servers.stack import (
     POOL,
     ask,
     await_answer,
@@ -22,7 +23,6 @@ from stack_support import (
     remove_deployment,
     run_worker,
 )
-from support import ingest_year
 
 pytestmark = pytest.mark.slow
 
@@ -92,7 +92,7 @@ def causes(home: Home) -> list[str]:
 @pytest.fixture(scope="module")
 def burst(deployed: dict[str, Any], home: Home) -> list[Any]:
     """The runs that ten events of one version made."""
-    from tasks.events import tell_world
+    from tasks.run.events import tell_world
 
     for _ in range(10):
         tell_world(SERVICE, "data.changed", {"version": 0, "rows": 12_000})
@@ -188,7 +188,7 @@ def test_failed_triggers_share_one_artifact_with_their_history(
     """Other tests of this server may have run `notice` themselves: those are no deployment's."""
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
-    from tasks.notice import KEY
+    from tasks.deploy.failed_triggers import KEY
 
     wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[KEY]))
     found = ask(lambda client: client.read_artifacts(artifact_filter=wanted))

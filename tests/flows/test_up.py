@@ -12,8 +12,8 @@ import pytest
 from sluice.adapters.server.api import ask_server
 from sluice.adapters.server.process import is_free, read_record
 from sluice.home import SAMPLES, Home
-from stack_support import await_answer
-from up_support import (
+from support.servers.stack import await_answer
+from support.servers.up import (
     READY,
     RUN_SECONDS,
     Up,

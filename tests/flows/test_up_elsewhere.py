@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sluice.adapters.server.api import ask_server
-from sluice.adapters.server.flow_runs import POOL
-from sluice.adapters.server.health import is_healthy
+from sluice.adapters.server.api import POOL, ask_server, is_healthy
 from sluice.home import SAMPLES, Home
-from stack_support import ask, find_deployments
-from up_support import READY, Up, ask_run, await_state, end_by_force, find_all, state_of
+from support.servers.stack import ask, find_deployments
+from support.servers.up import READY, Up, ask_run, await_state, end_by_force, find_all, state_of
 
 pytestmark = pytest.mark.slow
 

@@ -20,7 +20,7 @@ from sluice.config.loading import hash_service, load_service
 from sluice.control.cause import DATA_CHANGED, name_data_cause
 from sluice.control.watermark import GRACE, Watermark
 from sluice.home import Home
-from source_support import configure, events_of, fill_sqlite, rows_of, use_folder
+from support.releases.sources import configure, events_of, fill_sqlite, rows_of, use_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 FIRST, SECOND = rows_of(2015), rows_of(2016)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("sluice", "tasks", "flows", "serving", "demo")
+ROOMS = ("sluice", "tasks", "flows", "cli", "serving", "demo")
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 

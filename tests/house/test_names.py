@@ -7,7 +7,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("sluice", "tasks", "flows", "serving", "demo")
+ROOMS = ("sluice", "tasks", "flows", "cli", "serving", "demo")
 VAGUE = {"utils", "helpers", "common", "base", "core", "misc"}
 
 
@@ -28,12 +28,12 @@ def test_production_code_knows_no_planted_fault() -> None:
     """Only the command line's own command may say the word."""
     found = [
         f"{path.relative_to(ROOT)}:{number}"
-        for room in ("flows", "tasks", "sluice")
+        for room in ("cli", "flows", "tasks", "sluice")
         for path in (ROOT / room).rglob("*.py")
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if re.search(r"\b(planted|demo)\b", line, re.IGNORECASE)
     ]
-    assert all(place.startswith("flows/__main__.py") for place in found), found
+    assert all(place.startswith("cli/__main__.py") for place in found), found
 
 
 def test_no_gate_is_given_retries() -> None:
@@ -43,7 +43,7 @@ def test_no_gate_is_given_retries() -> None:
 
 
 def test_packages_import_from_anywhere() -> None:
-    code = "import sluice.verdict, tasks, flows.__main__, demo"
+    code = "import sluice.verdict, tasks, cli.__main__, demo"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd="/", capture_output=True, text=True, check=False
     )
@@ -52,7 +52,7 @@ def test_packages_import_from_anywhere() -> None:
 
 def test_help_is_instant_because_nothing_heavy_is_imported() -> None:
     code = (
-        "import sys, flows.__main__; heavy = {'prefect', 'mlflow', 'sklearn', 'pandas', 'scipy', "
+        "import sys, cli.__main__; heavy = {'prefect', 'mlflow', 'sklearn', 'pandas', 'scipy', "
         "'great_expectations', 'matplotlib', 'deltalake'} & set(sys.modules); sys.exit(str(heavy) "
         "if heavy else 0)"
     )

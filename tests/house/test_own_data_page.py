@@ -45,7 +45,7 @@ def test_every_command_of_the_page_runs(api: str, tmp_path: Path) -> None:
     printed = {}
     for command in commands():
         program, *arguments = shlex.split(command)
-        start = [sys.executable] + (["-m", "flows"] if program.endswith("sluice") else [])
+        start = [sys.executable] + (["-m", "cli"] if program.endswith("sluice") else [])
         done = subprocess.run(
             [*start, *arguments],
             cwd=tmp_path,

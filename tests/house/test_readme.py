@@ -41,7 +41,7 @@ def test_linked_files_exist() -> None:
 @pytest.mark.slow
 def test_shown_lines_are_what_the_command_prints(api: str, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "flows", "demo", "--fault", "bias"],
+        [sys.executable, "-m", "cli", "demo", "--fault", "bias"],
         env={**os.environ, "SLUICE_HOME": str(tmp_path), "PREFECT_API_URL": api},
         capture_output=True,
         text=True,

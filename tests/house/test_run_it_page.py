@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from page_support import WORD, open_stage, read_commands
-from port_support import find_free_ports
-from proxy_support import make_certificate, run_nginx, why_no_proxy
 from sluice.home import PROJECT
+from support.servers.commands import WORD, open_stage, read_commands
+from support.servers.ports import find_free_ports
+from support.servers.proxy import make_certificate, run_nginx, why_no_proxy
 
 PAGE = (PROJECT / "docs" / "run-it.md").read_text(encoding="utf-8")
 TEMPLATES = PROJECT / "docs" / "run-it"
@@ -39,7 +39,7 @@ def find_places(folder: Path, ports: list[int]) -> dict[str, str]:
         "/var/backups": str(folder / "backups"),
         ".venv/bin/prefect": f"{sys.executable} -m prefect",
         ".venv/bin/mlflow": f"{sys.executable} -m mlflow",
-        ".venv/bin/sluice": f"{sys.executable} -m flows",
+        ".venv/bin/sluice": f"{sys.executable} -m cli",
         "CHANGE-ME": WORD,
     }
 

@@ -7,7 +7,7 @@ from statistics import median
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("sluice", "tasks", "flows", "serving", "demo", "benchmarks")
+ROOMS = ("sluice", "tasks", "flows", "cli", "serving", "demo", "benchmarks")
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway_support import Running, Site, run_gateway
-from serving.cache import Entry, ModelCache
-from serving_support import describe_model, write_towns
-from town_support import DATA, Towns
+from serving.models.cache import Entry, ModelCache
+from support.gateway.models import describe_model, write_towns
+from support.gateway.site import Running, Site, run_gateway
+from support.gateway.towns import DATA, Towns
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from serving.access_log import open_access_log
-from serving.record import AssignedArm
+from serving.http.access_log import open_access_log
+from serving.log.records import AssignedArm
 from sluice.config.serving import AccessLogConfig
-from traffic_support import make_answer
+from support.gateway.records import make_answer
 
 
 def read_lines(tmp_path: Path, level: str) -> list[dict[str, object]]:

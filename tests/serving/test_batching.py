@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from serving.batching import Batcher
+from serving.models.batching import Batcher
 from sluice.errors import AnswerInvalid, ArmBusy
 
 PATIENCE = 30.0
@@ -187,7 +187,7 @@ def test_a_thread_that_hangs_does_not_keep_the_process() -> None:
     import sys
 
     code = (
-        "import asyncio, time; from serving.batching import Batcher\n"
+        "import asyncio, time; from serving.models.batching import Batcher\n"
         "async def ask():\n"
         "    batcher = Batcher(lambda _: time.sleep(600), 'a model')\n"
         "    async with asyncio.timeout(0.1): await batcher.ask([1])\n"

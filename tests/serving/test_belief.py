@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.belief import Belief
+from serving.routing.model_table import Belief
 from sluice.control.route import Mode, Route
 
 TTL = 6.0
@@ -108,7 +108,7 @@ def test_the_start_of_the_clock_does_not_matter() -> None:
 
 
 def test_a_wall_clock_that_jumps_is_never_asked() -> None:
-    from serving import belief
+    from serving.routing import model_table as belief
     from sluice.control import route
 
     for module in (belief, route):

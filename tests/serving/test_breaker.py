@@ -9,9 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serving.breaker import ARMS, COPY, NAME, SharedBreaker
-from serving.circuit import FIRST_WAIT, LONGEST_WAIT, SUCCESSES, Admission, Circuit
-from serving.record import AssignedArm
+from serving.log.records import AssignedArm
+from serving.routing.breaker import (
+    ARMS,
+    COPY,
+    FIRST_WAIT,
+    LONGEST_WAIT,
+    NAME,
+    SUCCESSES,
+    Admission,
+    Circuit,
+    SharedBreaker,
+)
 from sluice.rollout.breaker import Breaker
 
 ARM = ("employment", 4, AssignedArm.CANDIDATE)
@@ -120,8 +129,8 @@ def test_torn_state_leaves_the_one_before(shared: SharedBreaker) -> None:
 def test_workers_at_once_lose_no_request(shared: SharedBreaker, tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
-from serving.breaker import SharedBreaker
-from serving.record import AssignedArm
+from serving.routing.breaker import SharedBreaker
+from serving.log.records import AssignedArm
 breaker = SharedBreaker(Path({str(tmp_path / "breakers")!r}))
 for number in range(3000):
     breaker.observe("employment", 4, AssignedArm.CANDIDATE, [False], 0.0)
@@ -137,8 +146,8 @@ def test_killed_holder_leaves_nothing_locked(shared: SharedBreaker, tmp_path: Pa
     code = f"""
 import sys, time
 from pathlib import Path
-from serving.breaker import SharedBreaker
-from serving.record import AssignedArm
+from serving.routing.breaker import SharedBreaker
+from serving.log.records import AssignedArm
 breaker = SharedBreaker(Path({str(tmp_path / "breakers")!r}))
 with breaker._locked(breaker._find_place("employment", 4, AssignedArm.CANDIDATE)):
     print("held", flush=True)

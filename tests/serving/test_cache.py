@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from serving.cache import DRAFT, Entry, ModelCache
-from serving.manifest import FILES, MANIFEST_FILE, Manifest
-from serving_support import describe_model
+from serving.models.cache import DRAFT, FILES, MANIFEST_FILE, Entry, Manifest, ModelCache
 from sluice.errors import DataMissing, ModelDamaged
+from support.gateway.models import describe_model
 
 
 def test_what_was_kept_is_found_and_opened(models: ModelCache, kept: Entry, towns: Any) -> None:
@@ -126,7 +125,8 @@ def test_a_full_disk_leaves_nothing_behind(
 ) -> None:
     code = (
         "import resource, sys; from pathlib import Path\n"
-        "from serving.cache import ModelCache; from serving_support import describe_model\n"
+        "from serving.models.cache import ModelCache\n"
+        "from support.gateway.models import describe_model\n"
         "from sluice.config.data import DataConfig; from sluice.errors import StorageFull\n"
         "data = DataConfig.model_validate_json(sys.argv[3])\n"
         "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
@@ -147,8 +147,8 @@ def test_a_full_disk_leaves_nothing_behind(
 KILLED = """
 import os, shutil, signal, sys
 from pathlib import Path
-import serving.cache as cache
-from serving_support import describe_model
+import serving.models.cache as cache
+from support.gateway.models import describe_model
 from sluice.config.data import DataConfig
 folder, source, data, point = sys.argv[1:]
 def die(*_arguments, **_named): os.kill(os.getpid(), signal.SIGKILL)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway_support import wait_until
-from serving.children import LONGEST_PAUSE, STEADY_SECONDS, Child, Pauses
+from serving.process.supervisor import LONGEST_PAUSE, STEADY_SECONDS, Child, Pauses
+from support.gateway.site import wait_until
 
 PARENT = """
 import time
-from serving.children import Child
+from serving.process.supervisor import Child
 child = Child("one", lambda: ["-c", "import time; print('up', flush=True); time.sleep(600)"])
 child.start()
 print(child.pid, flush=True)

@@ -2,13 +2,12 @@
 
 import pytest
 
-from serving.counters import EPOCHS, Counters
-from serving.counts import NO_STAGE, Counts, Key
-from serving.record import AssignedArm, Feedback, Record
+from serving.log.counters import EPOCHS, NO_STAGE, Counters, Counts, Key
+from serving.log.records import AssignedArm, Feedback, Record
+from sluice.rollout.collection import build_readings
 from sluice.rollout.facts import Arm
 from sluice.rollout.latency import bucket_of
-from sluice.rollout.scraping import build_readings
-from traffic_support import AT, make_answer, make_shadow
+from support.gateway.records import AT, make_answer, make_shadow
 
 CANDIDATE, CHAMPION, NONE = AssignedArm.CANDIDATE, AssignedArm.CHAMPION, AssignedArm.NONE
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.duplicates import refuse_duplicates
+from serving.http.requests import refuse_duplicates
 from sluice.errors import RequestInvalid
 
 objects = st.recursive(

@@ -2,10 +2,10 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.counters import Counters
-from serving.exposition import render_counters, render_gauges
-from serving.record import AssignedArm
-from traffic_support import make_answer, make_shadow
+from serving.http.pages import render_counters, render_gauges
+from serving.log.counters import Counters
+from serving.log.records import AssignedArm
+from support.gateway.records import make_answer, make_shadow
 
 
 def read(text: str) -> dict[str, dict[tuple[str, ...], float]]:

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from serving.answered import Answered
-from serving.feedback import Opinion, attribute, decode_opinion
-from serving.record import AssignedArm
+from serving.http.feedback import Answered, Opinion, attribute, decode_opinion
+from serving.log.records import AssignedArm
 from sluice.errors import FeedbackInvalid
-from traffic_support import AT, make_answer
+from support.gateway.records import AT, make_answer
 
 
 def uncapped(service: str) -> float:

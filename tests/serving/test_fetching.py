@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from serving.cache import Entry, ModelCache
-from serving.fetching import AGAIN_SECONDS, Fetcher, list_named
-from serving.loading import load_cached
-from serving_support import register_towns
+from serving.models.cache import Entry, ModelCache
+from serving.models.loading import load_cached
+from serving.process.fetcher import AGAIN_SECONDS, Fetcher, list_named
 from sluice.adapters.control.store import Control, open_control
 from sluice.adapters.registry.client import ModelVersionRef, Registry, open_registry
 from sluice.control.route import Mode, Route
 from sluice.errors import ControlUnavailable, ModelDamaged
 from sluice.home import Home
-from sluice.models.serving.sample import ROWS, SAMPLE_FILE
+from sluice.models.serving.form import ROWS, SAMPLE_FILE
+from support.gateway.models import register_towns
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +238,7 @@ def test_the_process_fetches_and_ends_on_sigterm(register: Any, service: str, st
     models = ModelCache(state.models)
     environment = {**os.environ, "SLUICE_HOME": str(state.root)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "serving.fetching"], env=environment, stderr=subprocess.PIPE
+        [sys.executable, "-m", "serving.process.fetcher"], env=environment, stderr=subprocess.PIPE
     )
     try:
         late = time.monotonic() + 120

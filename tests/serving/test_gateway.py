@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway_support import Running, Site, run_gateway, wait_until
-from town_support import Towns
+from support.gateway.site import Running, Site, run_gateway, wait_until
+from support.gateway.towns import Towns
 
 pytestmark = pytest.mark.slow
 GOOD = {"size": 1.0, "town": "ayr", "here": True}

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from faulty_graph import Fault, write_faulty
-from gateway_support import Running, Site, read_answers, read_log, run_gateway, wait_until
-from load_support import run_load
-from serving.arms import hash_unit
-from serving.record import AssignedArm, Shadow
-from sluice.adapters.registry.onnx_model import GRAPH_FILE, SERVING_FOLDER
+from serving.log.records import AssignedArm, Shadow
+from serving.routing.assignment import hash_unit
+from sluice.adapters.registry.model_files import GRAPH_FILE, SERVING_FOLDER
 from sluice.control.route import Mode
 from sluice.rollout.assignment import place_of
-from town_support import Towns
+from support.gateway.callers import run_load
+from support.gateway.faulty import Fault, write_faulty
+from support.gateway.site import Running, Site, read_answers, read_log, run_gateway, wait_until
+from support.gateway.towns import Towns
 
 pytestmark = pytest.mark.slow
 GOOD = {"size": 1.0, "town": "ayr", "here": True}

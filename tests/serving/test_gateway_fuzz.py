@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi import checks
 
-from gateway_support import Running
+from support.gateway.site import Running
 
 pytestmark = [
     pytest.mark.slow,  # another thread of the process may draw from `random` meanwhile

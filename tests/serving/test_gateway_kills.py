@@ -11,11 +11,10 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from gateway_support import Running, Said, Site, read_answers, run_gateway, wait_until
-from load_support import Load, run_load
-from serving.life import list_lives
-from serving.replica import sum_counters
-from town_support import Towns
+from serving.log.worker_runs import list_lives, sum_counters
+from support.gateway.callers import Load, run_load
+from support.gateway.site import Running, Said, Site, read_answers, run_gateway, wait_until
+from support.gateway.towns import Towns
 
 pytestmark = pytest.mark.slow
 GOOD = {"size": 1.0, "town": "ayr", "here": True}

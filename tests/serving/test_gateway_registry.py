@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway_support import Site, read_answers, run_gateway, wait_until
-from load_support import run_load
-from outage_support import run_registry_server
-from port_support import find_free_port
-from serving_support import register_towns
 from sluice.adapters.registry.client import open_registry
-from town_support import Towns
+from support.gateway.callers import run_load
+from support.gateway.models import register_towns
+from support.gateway.site import Site, read_answers, run_gateway, wait_until
+from support.gateway.towns import Towns
+from support.servers.outages import run_registry_server
+from support.servers.ports import find_free_port
 
 pytestmark = pytest.mark.slow
 AWAY_SECONDS = 30.0

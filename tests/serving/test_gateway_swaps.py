@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway_support import Site, read_answers, run_gateway, wait_until
-from load_support import run_load
-from serving.record import AssignedArm
+from serving.log.records import AssignedArm
 from sluice.control.route import Mode, Route
-from town_support import Towns
+from support.gateway.callers import run_load
+from support.gateway.site import Site, read_answers, run_gateway, wait_until
+from support.gateway.towns import Towns
 
 pytestmark = pytest.mark.slow
 SWAPS, MODELS = 100, 6

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.keys import Keyring, load_keys, parse_keys, read_key
+from serving.http.keys import Keyring, load_keys, parse_keys, read_key
 from sluice.errors import ConfigInvalid
 
 HASH = sha256(b"word").hexdigest()

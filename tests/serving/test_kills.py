@@ -12,10 +12,10 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from serving.record import Feedback
-from serving.replica import sum_counters
+from serving.log.records import Feedback
+from serving.log.worker_runs import sum_counters
 from sluice.home import Home
-from traffic_support import AT, begin_worker, make_answer, make_shadow
+from support.gateway.records import AT, begin_worker, make_answer, make_shadow
 
 pytestmark = pytest.mark.slow
 PATIENCE = 120
@@ -24,7 +24,7 @@ SHIPPING = """
 import os, signal, sys, threading
 from pathlib import Path
 import deltalake, pyarrow.dataset
-import serving.log_shipping as shipping
+import serving.log.log_writer as shipping
 from sluice.config.serving import TrafficLogConfig
 from sluice.home import Home
 
@@ -81,9 +81,9 @@ POINTS = [
 WRITING = """
 import asyncio, sys
 from pathlib import Path
-from serving.ledger import Ledger
+from serving.log.ledger import Ledger
 from sluice.config.serving import TrafficLogConfig
-from traffic_support import AT, make_answer
+from support.gateway.records import AT, make_answer
 
 async def answer_for_ever():
     config = TrafficLogConfig(segment_bytes=1 << 20, remembered_answers=1000)
@@ -145,7 +145,7 @@ def test_workers_and_log_writer_killed_under_load_lose_and_double_nothing(tmp_pa
     environment = {**os.environ, "SLUICE_HOME": str(home.root), "SLUICE_ENV": "development"}
     answered: list[str] = []
     for life in ("1", "2", "3"):
-        with start([sys.executable, "-m", "serving.log_writer"], environment) as writer:
+        with start([sys.executable, "-m", "serving.log.log_writer"], environment) as writer:
             with start([sys.executable, "-c", WRITING, str(replica), life], environment) as worker:
                 assert worker.stdout is not None
                 while len(answered) < 6000 * int(life):  # more than a batch
@@ -157,7 +157,7 @@ def test_workers_and_log_writer_killed_under_load_lose_and_double_nothing(tmp_pa
                 answered += [name for line in lines[:-1] for name in line.split()]
             wait_for_table(home)
             writer.kill()
-    with start([sys.executable, "-m", "serving.log_writer"], environment) as writer:
+    with start([sys.executable, "-m", "serving.log.log_writer"], environment) as writer:
         lock = home.root / "traffic" / "log-writer.lock"
         wait_until(lambda: lock.read_text() == str(writer.pid))
         writer.send_signal(signal.SIGTERM)

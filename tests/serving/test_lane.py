@@ -9,11 +9,10 @@ from contextlib import contextmanager
 
 import msgspec
 
-from serving.batching import Batcher
-from serving.lane import Call, Lane
-from serving.prediction import Prediction
-from serving.predictor import ModelPredictor, Timed
-from serving.signature import Record
+from serving.models.batching import Batcher
+from serving.models.predictors import ModelPredictor, Timed
+from serving.models.signature import Prediction, Record
+from serving.routing.calls import Call, Lane
 
 LIMIT_MS, QUICK = 400.0, 0.02
 ANSWER = Prediction("yes")

@@ -9,17 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from serving.feedback import Opinion
-from serving.ledger import SNAPSHOT_SECONDS, Ledger
-from serving.life import list_lives, replay, settle
-from serving.position import Position
-from serving.record import AssignedArm, Feedback, Record, decode_record
-from serving.replica import export_lives, sum_counters
-from serving.snapshot import Snapshot
-from serving.spool_reader import SpoolReader
+from serving.http.feedback import Opinion
+from serving.log.counters import Snapshot
+from serving.log.ledger import SNAPSHOT_SECONDS, Ledger
+from serving.log.records import AssignedArm, Feedback, Record, decode_record
+from serving.log.spool import Position, SpoolReader
+from serving.log.worker_runs import export_lives, list_lives, replay, settle, sum_counters
 from sluice.config.serving import TrafficLogConfig
 from sluice.errors import SpoolFull
-from traffic_support import AT, make_answer, make_shadow
+from support.gateway.records import AT, make_answer, make_shadow
 
 CONFIG = TrafficLogConfig(segment_bytes=1 << 20, remembered_answers=1000)
 
@@ -64,7 +62,7 @@ def test_one_turn_is_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     writes: list[int] = []
     pwrite = os.pwrite
     monkeypatch.setattr(
-        "serving.spool.os.pwrite", lambda *call: (writes.append(len(call[1])), pwrite(*call))[1]
+        "serving.log.spool.os.pwrite", lambda *call: (writes.append(len(call[1])), pwrite(*call))[1]
     )
 
     async def steps(ledger: Ledger) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from serving.live_timeout import LiveTimeout
+from serving.routing.calls import LiveTimeout
 
 LIMIT = 0.4
 Run = Callable[[Coroutine[Any, Any, None]], None]

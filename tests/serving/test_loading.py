@@ -15,20 +15,20 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
-from service_support import read_first_rows
-from serving.cache import Entry, ModelCache
-from serving.loading import load_cached
-from serving.predictor import INLINE_ROWS, LoadedModel, ModelPredictor
-from serving_support import describe_model, write_model_files
-from sluice.adapters.registry.onnx_model import load_serving, save_serving
+from serving.models.cache import Entry, ModelCache
+from serving.models.loading import load_cached
+from serving.models.predictors import INLINE_ROWS, LoadedModel, ModelPredictor
+from sluice.adapters.registry.model_files import load_serving, save_serving
 from sluice.config.loading import list_services, load_service
 from sluice.config.model import ModelConfig
 from sluice.errors import AnswerInvalid, ModelDamaged, ModelUntrusted
 from sluice.models.prediction import predict
-from sluice.models.serving.sample import ROWS, SAMPLE_FILE, ParitySample, make_sample
+from sluice.models.serving.form import ROWS, SAMPLE_FILE, ParitySample, make_sample
 from sluice.models.training import fit_model
+from sluice.stats.holdout import Predictions
 from sluice.stats.parity import measure_parity
-from sluice.stats.predictions import Predictions
+from support.gateway.models import describe_model, write_model_files
+from support.releases.services import read_first_rows
 
 MODEL: TypeAdapter[ModelConfig] = TypeAdapter(ModelConfig)
 SMALL = {"linear": {}, "random_forest": {"trees": 20}, "hist_gradient_boosting": {"iterations": 25}}
@@ -308,7 +308,8 @@ def test_serving_a_graph_imports_neither_pandas_nor_the_registrys_library(
 
     code = (
         "import sys; from pathlib import Path\n"
-        "from serving.cache import ModelCache; from serving.loading import load_cached\n"
+        "from serving.models.cache import ModelCache\n"
+        "from serving.models.loading import load_cached\n"
         "cache = ModelCache(Path(sys.argv[1]))\n"
         "loaded = load_cached(cache, cache.find('towns', 1))\n"
         'loaded.answer(loaded.signature.decode(b\'{"size": 1, "town": null, "here": true}\'))\n'

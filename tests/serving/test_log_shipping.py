@@ -14,17 +14,15 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
-from serving.life import begin_life, settle
-from serving.log_shipping import CLEAR_SECONDS, LogShipper, read_note
-from serving.log_writer import hold_alone, write_log
-from serving.position import list_segments, segment_path
-from serving.record import Feedback
-from serving.replica import sum_counters
+from serving.log.log_writer import CLEAR_SECONDS, LogShipper, hold_alone, read_note, write_log
+from serving.log.records import Feedback
+from serving.log.spool import list_segments, segment_path
+from serving.log.worker_runs import begin_life, settle, sum_counters
 from sluice.adapters.tables.traffic import find_positions
 from sluice.config.serving import TrafficLogConfig
 from sluice.errors import DataUnavailable, LogBusy, StorageFull
 from sluice.home import Home
-from traffic_support import AT, Worker, begin_worker, make_answer, make_shadow
+from support.gateway.records import AT, Worker, begin_worker, make_answer, make_shadow
 
 CONFIG = TrafficLogConfig(batch_rows=1000, flush_seconds=10)
 
@@ -222,7 +220,7 @@ def test_second_process_ends_with_the_code_of_a_refusal(home: Home) -> None:
     environment = {**os.environ, "SLUICE_HOME": str(home.root)}
     with hold_alone(home.serving.parent / "traffic"):
         ended = subprocess.run(
-            [sys.executable, "-m", "serving.log_writer"],
+            [sys.executable, "-m", "serving.log.log_writer"],
             env=environment,
             capture_output=True,
             text=True,

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serving.prediction import AnswerShape, encode_outputs
+from serving.models.signature import AnswerShape, encode_outputs
 from sluice.errors import AnswerInvalid
-from sluice.stats.predictions import Predictions
+from sluice.stats.holdout import Predictions
 
 NAN = float("nan")
 PAIR = AnswerShape(("no", "yes"), "yes")

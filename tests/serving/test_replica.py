@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from serving.life import settle
-from serving.replica import clear_life, export_lives, read_past, sum_counters
-from sluice.rollout.counters import take_block
-from sluice.rollout.scraping import build_readings
-from traffic_support import Worker, begin_worker, make_answer
+from serving.log.worker_runs import clear_life, export_lives, read_past, settle, sum_counters
+from sluice.rollout.collection import build_readings, take_block
+from support.gateway.records import Worker, begin_worker, make_answer
 
 
 def requests_of(replica: Path) -> int:
@@ -44,7 +42,7 @@ def test_kill_while_a_life_is_cleared_changes_no_sum(
     worker.write([make_answer(1)])
     end(worker)
     with monkeypatch.context() as patch:
-        patch.setattr("serving.replica.shutil.rmtree", lambda *_, **__: None)
+        patch.setattr("serving.log.worker_runs.shutil.rmtree", lambda *_, **__: None)
         clear_life(tmp_path, worker.life)
     assert worker.life.folder.exists()
     assert requests_of(tmp_path) == 1
@@ -56,7 +54,7 @@ def test_kill_while_a_life_is_cleared_changes_no_sum(
 def test_names_of_folders_that_are_gone_are_not_kept_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.replica.REMEMBERED", 2)
+    monkeypatch.setattr("serving.log.worker_runs.REMEMBERED", 2)
     for number in range(4):
         worker = begin_worker(tmp_path, str(number))
         end(worker)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from serving.request import decode_request
+from serving.http.requests import decode_request
 from sluice.errors import RequestInvalid
 
 

@@ -1,6 +1,6 @@
 """Ids that the gateway gives."""
 
-from serving.request_ids import BLOCK, DIGITS, RequestIds
+from serving.http.requests import BLOCK, DIGITS, RequestIds
 
 
 def test_ids_are_of_one_length_and_never_twice() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from gateway_support import Site, run_gateway
-from serving_support import describe_model, write_model_files
 from sluice.config.loading import load_service
 from sluice.home import PROJECT, SAMPLES
 from sluice.models.training import fit_model
+from support.gateway.models import describe_model, write_model_files
+from support.gateway.site import Site, run_gateway
 
 pytestmark = pytest.mark.slow
 PAGE = (PROJECT / "docs" / "serving.md").read_text(encoding="utf-8")

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from serving.counters import Counters
-from serving.frame import build_frame
-from serving.life import begin_life, list_lives, settle
-from serving.position import list_segments, segment_path
-from serving.record import Record, encode_record
-from traffic_support import begin_worker, make_answer, records
+from serving.log.counters import Counters
+from serving.log.records import Record, encode_record
+from serving.log.spool import build_frame, list_segments, segment_path
+from serving.log.worker_runs import begin_life, list_lives, settle
+from support.gateway.records import begin_worker, make_answer, records
 
 turns = st.lists(st.lists(records, max_size=6), max_size=12)
 

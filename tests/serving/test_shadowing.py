@@ -4,8 +4,8 @@ from math import nan
 
 import pytest
 
-from serving.prediction import Prediction
-from serving.shadowing import differ
+from serving.models.signature import Prediction
+from serving.routing.shadow import differ
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.request import decode_request
-from serving.signature import MOST_RECORDS, Signature, is_many
+from serving.http.requests import decode_request
+from serving.models.signature import MOST_RECORDS, Signature, is_many
 from sluice.errors import RequestInvalid
 
 SIGNATURE = Signature(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.slots import HEADER, Slots, read_slots
+from serving.log.counters import HEADER, Slots, read_slots
 
 
 def test_newest_is_read_and_goes_on_after_opening_again(tmp_path: Path) -> None:

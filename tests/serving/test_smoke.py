@@ -10,19 +10,17 @@ from typing import Any
 
 import pytest
 
-from faulty_graph import Fault, write_faulty
-from serving.belief import Belief
-from serving.cache import Entry, ModelCache
-from serving.forms import FormName
-from serving.lane import Lane
-from serving.lineup import Seat
-from serving.loading import load_cached
-from serving.predictor import LoadedModel, ModelPredictor
-from serving.signature import Record
-from serving.smoke import smoke_candidate
-from serving_support import describe_model
-from sluice.stats.predictions import Predictions
-from town_support import DATA, Towns
+from serving.http.pages import smoke_candidate
+from serving.models.cache import Entry, ModelCache
+from serving.models.loading import load_cached
+from serving.models.predictors import FormName, LoadedModel, ModelPredictor
+from serving.models.signature import Record
+from serving.routing.calls import Lane
+from serving.routing.model_table import Belief, Seat
+from sluice.stats.holdout import Predictions
+from support.gateway.faulty import Fault, write_faulty
+from support.gateway.models import describe_model
+from support.gateway.towns import DATA, Towns
 
 
 @pytest.fixture

@@ -2,10 +2,7 @@
 
 from pathlib import Path
 
-from serving.frame import build_frame
-from serving.position import Position, segment_path, unpack
-from serving.spool import Spool
-from serving.spool_reader import CHUNK, SpoolReader
+from serving.log.spool import CHUNK, Position, Spool, SpoolReader, build_frame, segment_path, unpack
 
 
 def write(spool: Spool, *contents: bytes) -> None:

@@ -13,7 +13,7 @@ COMPOSED |= {"rollout.restore", "rollout.rollback"}
 
 
 def test_table_has_the_events_of_the_code() -> None:
-    files = [path for room in ("tasks", "flows") for path in (PROJECT / room).glob("*.py")]
+    files = [path for room in ("tasks", "flows") for path in (PROJECT / room).rglob("*.py")]
     files.append(PROJECT / "sluice/control/cause.py")
     told = {name for path in files for name in NAME.findall(path.read_text(encoding="utf-8"))}
     assert told | COMPOSED == set(SERVICE_EVENTS)

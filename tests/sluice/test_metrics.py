@@ -12,7 +12,7 @@ from sluice.config.loading import load_service
 from sluice.config.service import ServiceConfig
 from sluice.errors import ConfigInvalid
 from sluice.metrics import METRICS, check_metrics, list_metrics
-from sluice.stats.predictions import Predictions
+from sluice.stats.holdout import Predictions
 
 ORACLES: dict[tuple[str, str], Any] = {
     ("binary", "auc"): lambda y, p: sk.roc_auc_score(y, p.scores),

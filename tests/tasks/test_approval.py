@@ -15,8 +15,8 @@ from sluice.adapters.registry.client import ModelVersionRef, Registry, open_regi
 from sluice.control.approval import Answer, Approval, read_request, tag_request
 from sluice.home import Home
 from sluice.verdict import Check, Outcome, Verdict
-from support import artifacts_of
-from tasks.approval import (
+from support.releases.runs import artifacts_of
+from tasks.release.approval import (
     WAITING,
     Decided,
     confirm_approval,
@@ -24,8 +24,8 @@ from tasks.approval import (
     expire_approvals,
     settle_approvals,
 )
-from tasks.outcome import state_failure
-from tasks.registration import promote_candidate
+from tasks.release.registration import promote_candidate
+from tasks.run.state import state_failure
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 

@@ -11,9 +11,9 @@ from sluice.adapters.registry.client import open_registry
 from sluice.config.loading import load_service
 from sluice.errors import BiasFound, DataMissing
 from sluice.home import Home
-from tasks.causes import answer_cause
-from tasks.control import hold_release
-from tasks.outcome import state_failure
+from tasks.release.causes import answer_cause
+from tasks.run.control import hold_release
+from tasks.run.state import state_failure
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api", "shared")]
 

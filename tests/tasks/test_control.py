@@ -11,9 +11,9 @@ from sluice.adapters.control.store import open_control
 from sluice.control.lease import Lease
 from sluice.errors import DataMissing
 from sluice.home import Home, find_home
-from support import logs_of
-from tasks.control import await_lease, hold_release
-from tasks.outcome import read_failure, state_failure
+from support.releases.runs import logs_of
+from tasks.run.control import await_lease, hold_release
+from tasks.run.state import read_failure, state_failure
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 KEY = ("employment", "release")

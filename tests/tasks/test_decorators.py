@@ -5,7 +5,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from sluice.errors import BiasFound, DataInvalid, Fault, RegistryUnavailable
-from tasks.decorators import RETRIES, effect, gate
+from tasks.run.decorators import RETRIES, effect, gate
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 

@@ -7,7 +7,7 @@ import pytest
 from sluice.config.deployments import read_deployments
 from sluice.errors import ConfigInvalid
 from sluice.home import PROJECT
-from tasks.deployment_check import check_flows
+from tasks.deploy.deployments import check_flows
 
 SHIPPED = PROJECT / "deployments.yaml"
 

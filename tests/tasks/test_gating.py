@@ -9,9 +9,9 @@ import pytest
 from prefect import flow
 
 from sluice.verdict import Check, Outcome, Verdict
-from support import artifacts_of, gate_runs_of
-from tasks.gating import pass_gate
-from tasks.outcome import state_failure
+from support.releases.runs import artifacts_of, gate_runs_of
+from tasks.run.gates import pass_gate
+from tasks.run.state import state_failure
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 

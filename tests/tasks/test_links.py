@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.links import link_rollout
+from tasks.run.links import link_rollout
 
 
 def test_a_rollout_is_linked_where_its_page_is_known(monkeypatch: pytest.MonkeyPatch) -> None:

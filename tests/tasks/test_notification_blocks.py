@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from prefect.blocks.abstract import NotificationError
 
-from receiver_support import MailServer, Receiver, run_mail_server, run_receiver
 from sluice.config.notifications import (
     EmailNotification,
     PagerDutyNotification,
@@ -14,7 +13,8 @@ from sluice.config.notifications import (
     SlackNotification,
     WebhookNotification,
 )
-from tasks.notification_blocks import make_block
+from support.servers.receiver import MailServer, Receiver, run_mail_server, run_receiver
+from tasks.deploy.automations import make_block
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # Apprise imports it
 TITLE, TEXT = "shop v5: rolled back", 'errors 3 % > 1 % & "more" <all>\nNext: look at it'

@@ -8,7 +8,7 @@ import pytest
 from sluice.config.deployments import read_deployments
 from sluice.errors import ConfigInvalid
 from sluice.home import PROJECT
-from tasks.notification_check import Wanted, check_notifications
+from tasks.deploy.notifications import Wanted, check_notifications
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # Apprise imports it
 FILE = """\

@@ -8,7 +8,7 @@ from prefect.server.utilities.user_templates import render_user_template_sync
 from sluice.config.notifications import Secret, SlackNotification
 from sluice.events import EVENTS
 from sluice.report.notification import group_events
-from tasks.notification_triggers import write_message
+from tasks.deploy.automations import write_message
 
 OCCURRED = SimpleNamespace(strftime=lambda _: "2026-01-02 03:04:05")
 

@@ -4,7 +4,7 @@ import pytest
 from prefect import flow
 
 from sluice.errors import BiasFound
-from tasks.outcome import read_failure, state_failure
+from tasks.run.state import read_failure, state_failure
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 

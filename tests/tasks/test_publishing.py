@@ -8,9 +8,9 @@ import pytest
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
-from support import artifacts_of, logs_of
-from tasks import publishing
-from tasks.publishing import publish
+from support.releases.runs import artifacts_of, logs_of
+from tasks.run import artifacts as publishing
+from tasks.run.artifacts import publish
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 

@@ -5,7 +5,7 @@ import pytest
 
 from sluice.rollout.latency import bucket_of
 from sluice.rollout.simulation.traffic import Traffic
-from tasks.rollout_outlook import LEAST_SPREAD, describe_latency
+from tasks.rollout.opening import LEAST_SPREAD, describe_latency
 
 
 def test_median_and_spread_are_those_that_were_seen() -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, inspect, select, text
 
 from sluice.adapters.control.database import Database, translate_faults
 from sluice.adapters.control.schema import STEPS
-from sluice.adapters.file_lock import hold_lock
+from sluice.adapters.storage import hold_lock
 from sluice.errors import ControlUnavailable, ControlUnusable
 
 LOCK_SECONDS = 10.0

@@ -18,12 +18,10 @@ from sluice.config.rollout import RouteConfig
 from sluice.control.command import GivenCommand
 from sluice.control.lease import Lease
 from sluice.errors import LeaseLost, RolloutRefused
-from sluice.rollout.course import Course, Outline, read_readings, write_readings
 from sluice.rollout.facts import Arm
 from sluice.rollout.log import Record, write_opening
-from sluice.rollout.phases import Decision, Phase, Verb
-from sluice.rollout.state import start
-from sluice.rollout.state_values import read_state, write_state
+from sluice.rollout.record import Course, Outline, read_readings, write_readings
+from sluice.rollout.state import Decision, Phase, Verb, read_state, start, write_state
 
 CONTROLLER = "rollout"
 """The purpose of the lease that a rollout's controller holds."""

@@ -4,14 +4,13 @@ A SQLite file in the state folder, or Postgres where `SLUICE_CONTROL_URL` names 
 """
 
 from sluice.adapters.control.approvals import Approvals
-from sluice.adapters.control.causes import Causes
+from sluice.adapters.control.causes import Causes, Watermarks
 from sluice.adapters.control.commands import Commands
 from sluice.adapters.control.database import Database
 from sluice.adapters.control.leases import Leases
 from sluice.adapters.control.migrations import migrate
 from sluice.adapters.control.rollouts import Rollouts
 from sluice.adapters.control.routes import Routes
-from sluice.adapters.control.watermarks import Watermarks
 from sluice.home import Home
 
 

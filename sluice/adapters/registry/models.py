@@ -16,8 +16,7 @@ from sluice.adapters.registry.aliases import (
     take_back,
 )
 from sluice.adapters.registry.faults import translate_faults
-from sluice.adapters.registry.model_file import MODEL_FILE
-from sluice.adapters.registry.onnx_model import SERVING_FOLDER
+from sluice.adapters.registry.model_files import MODEL_FILE, SERVING_FOLDER
 from sluice.adapters.registry.store import Store
 from sluice.adapters.registry.versions import (
     FLOW_RUN,
@@ -30,7 +29,7 @@ from sluice.errors import LeaseLost
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sluice.adapters.registry.onnx_model import ServedModel
+    from sluice.adapters.registry.model_files import ServedModel
 
 NOTHING: Mapping[str, str] = {}
 
@@ -58,7 +57,7 @@ class Models:
             RegistryUnavailable: the registry or the model's file cannot be reached.
         """
         with translate_faults(f"loading {version.uri}"), tempfile.TemporaryDirectory() as work:
-            from sluice.adapters.registry.model_file import load_model
+            from sluice.adapters.registry.model_files import load_model
 
             return load_model(self._store.download_file(version, MODEL_FILE, Path(work)))
 
@@ -70,7 +69,7 @@ class Models:
             RegistryUnavailable: it has none, or the registry or its files cannot be reached.
         """
         with translate_faults(f"loading {version.uri}"), tempfile.TemporaryDirectory() as work:
-            from sluice.adapters.registry.onnx_model import load_serving
+            from sluice.adapters.registry.model_files import load_serving
 
             return load_serving(self._store.download_file(version, SERVING_FOLDER, Path(work)))
 

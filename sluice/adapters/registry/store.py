@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sluice.adapters.file_lock import hold_lock
 from sluice.adapters.registry.faults import check_database, find_database, import_mlflow
-from sluice.adapters.registry.onnx_model import SERVING_FOLDER
+from sluice.adapters.registry.model_files import SERVING_FOLDER
 from sluice.adapters.registry.versions import (
     ModelVersionRef,
     fit_description,
     read_version,
     write_model,
 )
+from sluice.adapters.storage import hold_lock
 from sluice.errors import RegistryUnavailable
 
 if TYPE_CHECKING:

@@ -82,7 +82,7 @@ def write_model(
     from mlflow import sklearn as mlflow_sklearn
     from mlflow.models import Model, infer_signature
 
-    from sluice.adapters.registry.model_file import TRUSTED_TYPES
+    from sluice.adapters.registry.model_files import TRUSTED_TYPES
 
     with warnings.catch_warnings():
         # MLflow advises against integer columns, and calls what pandas 3 deprecates.

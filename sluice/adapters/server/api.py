@@ -1,4 +1,4 @@
-"""Asking a Prefect server over HTTP, with whatever credentials the environment holds."""
+"""A Prefect server over HTTP: is it there, whose is it, and which flow runs it has."""
 
 import base64
 import http.client
@@ -7,6 +7,8 @@ import os
 import time
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -60,3 +62,78 @@ def _authorize() -> dict[str, str]:
     if pair := os.environ.get("PREFECT_API_AUTH_STRING"):
         return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
     return {}
+
+
+HEALTH_SECONDS = 3.0
+REFUSED = (401, 403)
+
+
+def is_healthy(api: str) -> bool:
+    """Whether a Prefect API answers at the address; one that asks for credentials does."""
+    status, body = ask_server(f"{api}/health", seconds=HEALTH_SECONDS)
+    return (status == 200 and body is True) or status in REFUSED
+
+
+def is_of_home(api: str, prefect_home: Path) -> bool:
+    """Whether the server at the address keeps its state in the folder."""
+    status, body = ask_server(f"{api}/admin/settings", seconds=HEALTH_SECONDS)
+    if status in REFUSED:
+        return True
+    found = body.get("home", "") if isinstance(body, dict) else ""
+    return bool(found) and Path(found).resolve() == prefect_home.resolve()
+
+
+POOL = "sluice"
+BEGUN = ("PENDING", "RUNNING", "CANCELLING")
+FINAL = ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
+
+
+@dataclass(frozen=True)
+class FlowRun:
+    """One flow run: its name, the type of its state, such as RUNNING, and its worker's name."""
+
+    id: str
+    name: str
+    state: str
+    worker: str
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it has ended."""
+        return self.state in FINAL
+
+
+def find_begun(api: str) -> list[FlowRun]:
+    """Find the pool's runs that began and have not ended; none where the server is away."""
+    filters = {
+        "flow_runs": {"state": {"type": {"any_": list(BEGUN)}}},
+        "work_pools": {"name": {"any_": [POOL]}},
+    }
+    _, found = ask_server(f"{api}/flow_runs/filter", filters)
+    return [_read(item) for item in found or []]
+
+
+def read_run(api: str, run: str) -> FlowRun | None:
+    """Give a flow run as it stands; None where the server does not tell."""
+    status, found = ask_server(f"{api}/flow_runs/{run}")
+    return _read(found) if status == 200 and found else None
+
+
+def ask_cancelling(api: str, run: FlowRun, why: str) -> None:
+    """Ask for a run to be cancelled; the worker that has it at work does so."""
+    _set_state(api, run, "CANCELLING", "Cancelling", why, force=False)
+
+
+def close_crashed(api: str, run: FlowRun, why: str) -> None:
+    """Say of a run whose process is gone that it crashed, so that it does not run for ever."""
+    _set_state(api, run, "CRASHED", "Crashed", why, force=True)
+
+
+def _set_state(api: str, run: FlowRun, kind: str, name: str, why: str, *, force: bool) -> None:
+    state = {"type": kind, "name": name, "message": why}
+    ask_server(f"{api}/flow_runs/{run.id}/set_state", {"state": state, "force": force})
+
+
+def _read(found: dict[str, Any]) -> FlowRun:
+    worker = (found.get("labels") or {}).get("prefect.worker.name", "")
+    return FlowRun(found["id"], found["name"], found.get("state_type") or "", worker)

@@ -1,13 +1,16 @@
-"""A Python program in the background: in a process group of its own, its output in a log."""
+"""Python programs in the background: start, restart after a crash, end on a signal."""
 
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType, TracebackType
 
 POLL_SECONDS = 0.1
 # A shell's background job ignores SIGINT, and so would the program: it is set back first.
@@ -83,3 +86,76 @@ def last_line(log: Path) -> str:
         if lines:
             return f"{lines[-1].strip()} (all of it in {log})"
     return f"see {log}"
+
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class EndSignals:
+    """While it is entered, Ctrl-C, SIGTERM and SIGHUP raise KeyboardInterrupt once, together.
+
+    A SIGHUP that the caller ignores (`nohup`) stays ignored.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        """Which signal came first; 0 as long as none has come."""
+        self._ending = False
+        self._haste = threading.Event()
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> "EndSignals":
+        """Take the signals over."""
+        for number in NUMBERS:
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def begin_ending(self) -> None:
+        """Let no signal raise from here on."""
+        self._ending = True
+
+    def is_hasty(self) -> bool:
+        """Whether a signal came while ending."""
+        return self._haste.is_set()
+
+    @property
+    def exit_code(self) -> int:
+        """The process's exit code: 0 after Ctrl-C, which is how one ends it."""
+        return 0 if self.number in (0, signal.SIGINT) else 128 + self.number
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        if self._ending:
+            self._haste.set()
+            return
+        self._ending = True
+        self.number = number
+        raise KeyboardInterrupt
+
+
+MOST, WINDOW_SECONDS = 3, 60.0
+
+
+@dataclass
+class Restarts:
+    """The restarts of one part; `now` is the caller's monotonic seconds."""
+
+    moments: list[float] = field(default_factory=list)
+
+    def allow(self, now: float) -> float | None:
+        """Give the seconds to wait before starting it again; None where it ended too often."""
+        self.moments = [item for item in self.moments if now - item < WINDOW_SECONDS]
+        if len(self.moments) == MOST:
+            return None
+        self.moments.append(now)
+        return float(2 ** (len(self.moments) - 1))

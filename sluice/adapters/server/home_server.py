@@ -16,10 +16,9 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from sluice.adapters.file_lock import hold_lock, try_lock
+from sluice.adapters.server.api import is_healthy, is_of_home
 from sluice.adapters.server.background import last_line
-from sluice.adapters.server.health import is_healthy, is_of_home
-from sluice.adapters.server.port_user import name_user
+from sluice.adapters.server.ports import name_user
 from sluice.adapters.server.process import (
     ServerRecord,
     is_alive,
@@ -28,6 +27,7 @@ from sluice.adapters.server.process import (
     start_process,
     stop_process,
 )
+from sluice.adapters.storage import hold_lock, try_lock
 from sluice.errors import ServerUnavailable
 from sluice.home import Home
 

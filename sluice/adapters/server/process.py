@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sluice.adapters.file_lock import try_lock
+from sluice.adapters.storage import try_lock
 from sluice.errors import ServerUnavailable
 from sluice.home import Home
 

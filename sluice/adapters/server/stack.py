@@ -1,30 +1,113 @@
-"""The stack of a home: Prefect server, worker, gateway and pages, kept up together."""
+"""The local stack of a state folder: Prefect server, worker, gateway and pages."""
 
+import json
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from sluice.adapters.registry.client import open_registry
-from sluice.adapters.server import flow_runs, gateway, pages, rollout_page, worker
-from sluice.adapters.server.background import BackgroundProcess, last_line
-from sluice.adapters.server.ending import EndSignals
+from sluice.adapters.server import api as prefect_api
+from sluice.adapters.server import parts, worker
+from sluice.adapters.server.background import (
+    MOST,
+    BackgroundProcess,
+    EndSignals,
+    Restarts,
+    last_line,
+)
 from sluice.adapters.server.home_server import revive_server, run_server, server_environment
-from sluice.adapters.server.kin import find_kin, mark_part
-from sluice.adapters.server.lost_runs import close_lost
 from sluice.adapters.server.process import is_alive, read_record
-from sluice.adapters.server.restarts import MOST, Restarts
-from sluice.adapters.server.stack_record import StackRecord, forget_stack, write_stack
+from sluice.adapters.server.process_tree import find_kin, mark_part
+from sluice.adapters.server.worker import close_lost
+from sluice.adapters.storage import try_lock
 from sluice.errors import ServerUnavailable
 from sluice.home import Home
+
+CLAIM_POLL_SECONDS, REPORT_SECONDS = 0.2, 5.0
+
+
+@dataclass(frozen=True)
+class StackRecord:
+    """Where a running stack is: its addresses, its worker's log, and the process that keeps it."""
+
+    pid: int
+    prefect: str
+    mlflow: str
+    worker: str
+    log: str
+    limit: int
+    gateway: str = ""
+    rollouts: str = ""
+
+
+@contextmanager
+def claim_stack(home: Home, report: Callable[[str], None]) -> Iterator[StackRecord | None]:
+    """Be the one that keeps the home's stack; give the record of the other, where there is one.
+
+    Another that starts or ends at this moment is waited for.
+
+    Raises:
+        ServerUnavailable: the home cannot be written.
+    """
+    try:
+        home.root.mkdir(parents=True, exist_ok=True)
+        lock = (home.root / "stack.lock").open("a")
+    except OSError as error:
+        raise ServerUnavailable(f"the stack of {home.root}: {error}") from error
+    with lock:
+        began = told = time.monotonic()
+        while not try_lock(lock):
+            if (record := read_stack(home)) is not None:
+                yield record
+                return
+            now = time.monotonic()
+            if now - told >= REPORT_SECONDS:
+                report(f"  another `sluice up` of this home starts or ends, {now - began:.0f} s")
+                told = now
+            time.sleep(CLAIM_POLL_SECONDS)
+        forget_stack(home)
+        try:
+            yield None
+        finally:
+            forget_stack(home)
+
+
+def write_stack(home: Home, record: StackRecord) -> None:
+    """Say where the stack is, now that all of it answers."""
+    draft = _record_file(home).with_suffix(".draft")
+    draft.write_text(json.dumps(asdict(record)), encoding="utf-8")
+    draft.replace(_record_file(home))
+
+
+def read_stack(home: Home) -> StackRecord | None:
+    """Give where the stack is; None where it is not up, or whoever kept it is gone."""
+    try:
+        record = StackRecord(**json.loads(_record_file(home).read_text(encoding="utf-8")))
+        os.kill(record.pid, 0)
+    except (OSError, ValueError, TypeError):
+        return None
+    return record
+
+
+def forget_stack(home: Home) -> None:
+    """Say that the stack is not up, or no longer."""
+    with suppress(FileNotFoundError):
+        _record_file(home).unlink()
+
+
+def _record_file(home: Home) -> Path:
+    return home.root / "stack.json"
+
 
 LOOK_SECONDS, LOST_SECONDS = 0.5, 30.0
 CANCEL_SECONDS, STOP_SECONDS, SWEEP_SECONDS = 40.0, 10.0, 5.0
 POLL_SECONDS = 0.3
 PAGES = "pages"
-PARTS = (worker.PART, PAGES, gateway.PART, rollout_page.PART)
+PARTS = (worker.PART, PAGES, parts.GATEWAY, parts.ROLLOUT_PAGE)
 ENDED = "the stack was ended (`sluice up`) while it was at work"
 LOST = "its process and its worker were killed"
 Report = Callable[[str], None]
@@ -35,10 +118,10 @@ class StackWishes:
     """The ports to try first, and how many flow runs the worker takes at once."""
 
     port: int = 4200
-    pages_port: int = pages.PORT
+    pages_port: int = parts.PAGES_PORT
     limit: int = 4
-    gateway_port: int = gateway.PORT
-    rollouts_port: int = rollout_page.PORT
+    gateway_port: int = parts.GATEWAY_PORT
+    rollouts_port: int = parts.ROLLOUT_PAGE_PORT
 
 
 @contextmanager
@@ -93,26 +176,26 @@ class Stack:
         self._close_lost()
         open_registry(self._home).prepare()
         if not self._address.startswith("http"):
-            self._pages_port = pages.choose_port(self._wishes.pages_port, self._report)
-            self._address = pages.give_address(self._pages_port)
+            self._pages_port = parts.choose_port(self._wishes.pages_port, self._report)
+            self._address = parts.give_address(self._pages_port)
             self._start_pages()
-        self._gateway_port = pages.choose_port(
+        self._gateway_port = parts.choose_port(
             self._wishes.gateway_port, self._report, "the gateway listens"
         )
         self._start_gateway()
-        self._rollouts_port = pages.choose_port(
+        self._rollouts_port = parts.choose_port(
             self._wishes.rollouts_port, self._report, "the rollout page comes"
         )
         self._start_rollouts()
         deploy()
         if self._pages:
-            pages.await_pages(self._pages, self._pages_port)
+            parts.await_pages(self._pages, self._pages_port)
         self._report("starting the worker")
         self._start_worker()
         if self._gateway:
-            pages.await_pages(self._gateway, self._gateway_port, "/healthz")
+            parts.await_pages(self._gateway, self._gateway_port, "/healthz")
         if self._rollouts:
-            pages.await_pages(self._rollouts, self._rollouts_port, "/healthz")
+            parts.await_pages(self._rollouts, self._rollouts_port, "/healthz")
         record = self._describe()
         write_stack(self._home, record)
         return record
@@ -130,11 +213,11 @@ class Stack:
                 self._end_part(PAGES)  # what it started may hold its port
                 self._start_pages()
             if self._gateway and not self._gateway.is_alive:
-                self._pause(gateway.PART, self._gateway.tell_end())
-                self._end_part(gateway.PART)
+                self._pause(parts.GATEWAY, self._gateway.tell_end())
+                self._end_part(parts.GATEWAY)
                 self._start_gateway()
             if self._rollouts and not self._rollouts.is_alive:
-                self._pause(rollout_page.PART, self._rollouts.tell_end())
+                self._pause(parts.ROLLOUT_PAGE, self._rollouts.tell_end())
                 self._start_rollouts()
             if self._worker and not self._worker.is_alive:
                 self._replace_worker(self._worker)
@@ -150,13 +233,13 @@ class Stack:
         self._report("ending")
         self._cancel_runs()
         if self._gateway:
-            self._gateway.stop(signal.SIGTERM, gateway.STOP_SECONDS, hasty)
+            self._gateway.stop(signal.SIGTERM, parts.GATEWAY_STOP_SECONDS, hasty)
         if self._worker:
             self._worker.stop(signal.SIGINT, STOP_SECONDS, hasty)
         if self._pages:
-            self._pages.stop(signal.SIGTERM, pages.STOP_SECONDS, hasty)
+            self._pages.stop(signal.SIGTERM, parts.PAGES_STOP_SECONDS, hasty)
         if self._rollouts:
-            self._rollouts.stop(signal.SIGTERM, rollout_page.STOP_SECONDS, hasty)
+            self._rollouts.stop(signal.SIGTERM, parts.ROLLOUT_PAGE_STOP_SECONDS, hasty)
         self._sweep()
         self._close_lost(ENDED)
         if self._worker:
@@ -164,20 +247,20 @@ class Stack:
 
     def _start_pages(self) -> None:
         mark = mark_part(self._home, PAGES)
-        self._pages = pages.start_pages(self._home, self._pages_port, mark)
+        self._pages = parts.start_pages(self._home, self._pages_port, mark)
 
     def _start_gateway(self) -> None:
-        mark = mark_part(self._home, gateway.PART)
-        self._gateway = gateway.start_gateway(self._home, self._gateway_port, mark)
+        mark = mark_part(self._home, parts.GATEWAY)
+        self._gateway = parts.start_gateway(self._home, self._gateway_port, mark)
 
     def _start_rollouts(self) -> None:
-        mark = mark_part(self._home, rollout_page.PART)
-        self._rollouts = rollout_page.start_rollout_page(self._home, self._rollouts_port, mark)
+        mark = mark_part(self._home, parts.ROLLOUT_PAGE)
+        self._rollouts = parts.start_rollout_page(self._home, self._rollouts_port, mark)
 
     def _start_worker(self) -> None:
         links = {
             "SLUICE_MLFLOW_UI": self._address,
-            "SLUICE_ROLLOUT_UI": pages.give_address(self._rollouts_port),
+            "SLUICE_ROLLOUT_UI": parts.give_address(self._rollouts_port),
         }
         self._worker = worker.start_worker(self._home, self._api, links, self._wishes.limit)
         worker.await_worker(self._worker, self._api, self._report)
@@ -211,7 +294,7 @@ class Stack:
         name = worker.name_worker(self._worker) if self._worker else ""
         page = self._api.removesuffix("/api")
         log = str(self._home.logs / "worker.log")
-        here = [pages.give_address(port) for port in (self._gateway_port, self._rollouts_port)]
+        here = [parts.give_address(port) for port in (self._gateway_port, self._rollouts_port)]
         return StackRecord(os.getpid(), page, self._address, name, log, self._wishes.limit, *here)
 
     def _end_leftovers(self) -> None:
@@ -248,14 +331,14 @@ class Stack:
             time.sleep(POLL_SECONDS)
 
     def _cancel(self, run: str) -> None:
-        found = flow_runs.read_run(self._api, run)
+        found = prefect_api.read_run(self._api, run)
         if found and not found.is_final:
             self._report(f"cancelling flow run {found.name}; Ctrl-C kills it")
-            flow_runs.ask_cancelling(self._api, found, ENDED)
+            prefect_api.ask_cancelling(self._api, found, ENDED)
 
     def _have_ended(self, runs: set[str]) -> bool:
         """Whether the server knows of each run that it ended; true, too, of what it cannot tell."""
-        found = [flow_runs.read_run(self._api, run) for run in runs]
+        found = [prefect_api.read_run(self._api, run) for run in runs]
         return all(run is None or run.is_final for run in found)
 
     def _sweep(self) -> None:

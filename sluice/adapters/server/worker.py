@@ -1,4 +1,4 @@
-"""The process worker that takes the pool's flow runs."""
+"""The process worker that takes the pool's flow runs, and runs that lost their worker."""
 
 import os
 import socket
@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from sluice.adapters.server.api import ask_server
+from sluice.adapters.server.api import POOL, FlowRun, ask_server, close_crashed, find_begun
 from sluice.adapters.server.background import BackgroundProcess, start_background
-from sluice.adapters.server.flow_runs import POOL
 from sluice.adapters.server.home_server import server_environment
-from sluice.adapters.server.kin import mark_part
+from sluice.adapters.server.process_tree import can_find, find_flow_runs, mark_part
 from sluice.errors import ServerUnavailable
 from sluice.home import CONFIGS, SUITES, Home
 
@@ -96,3 +95,18 @@ def is_online(worker: BackgroundProcess, api: str) -> bool:
 def forget_worker(worker: BackgroundProcess, api: str) -> None:
     """Take a worker that ended off the server's list, where it would stand as online for a time."""
     ask_server(f"{api}/work_pools/{POOL}/workers/{name_worker(worker)}", method="DELETE")
+
+
+def close_lost(api: str, why: str) -> list[FlowRun]:
+    """Close the pool's runs whose worker was on this machine and is gone, and their process too.
+
+    Runs of other machines' workers are left alone, and all where the system shows no processes.
+    """
+    if not can_find():
+        return []
+    begun = [run for run in find_begun(api) if is_gone(run.worker)]
+    at_work = find_flow_runs() if begun else set[str]()
+    lost = [run for run in begun if run.id not in at_work]
+    for run in lost:
+        close_crashed(api, run, why)
+    return lost

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from sluice.adapters.sources.delta_source import find_table, is_table, read_table
-from sluice.adapters.sources.dropped_files import list_files
+from sluice.adapters.sources.delta import find_table, is_table, read_table
+from sluice.adapters.sources.files import list_files
 from sluice.adapters.tables.files import read_batch
+from sluice.config.data import FilesSource, SourceConfig, SqlSource
 from sluice.config.service import ServiceConfig
-from sluice.config.source import FilesSource, SourceConfig, SqlSource
-from sluice.data.delivery import Delivery
+from sluice.data.arrival import Delivery
 from sluice.data.schema import check_schema
 
 
@@ -26,7 +26,7 @@ def list_deliveries(
         DataUnavailable: the source cannot be reached.
     """
     if isinstance(source, SqlSource):
-        from sluice.adapters.sources.sql_query import find_rows, name_query
+        from sluice.adapters.sources.sql import find_rows, name_query
 
         rows = find_rows(source, marks.get(name_query(source), ""))
         return [rows] if rows else []
@@ -63,7 +63,7 @@ def read_delivery(delivery: Delivery, config: ServiceConfig) -> pa.Table:
     if delivery.kind == "delta":
         table = read_table(delivery.source, delivery.version)
         return check_schema(table, config.data, delivery.source)
-    from sluice.adapters.sources.sql_query import read_rows
+    from sluice.adapters.sources.sql import read_rows
 
     assert isinstance(config.source, SqlSource)  # noqa: S101 - no other names a query
     return read_rows(config.source, delivery.before, config.data)

@@ -14,8 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from sluice.adapters.storage import explain_os_error, open_locked
-from sluice.data.content import hash_content, hash_schema
-from sluice.data.version import DataVersion
+from sluice.data.version import DataVersion, hash_content, hash_schema
 from sluice.errors import DataInvalid, DataMissing, DataUnavailable
 
 BATCH_HASH, CONTENT_HASH, SCHEMA_HASH = "batchHash", "contentHash", "schemaHash"

@@ -1,4 +1,4 @@
-"""Reading and writing an expectation suite's file; ids of rules that stay are kept."""
+"""Expectation suites as files, and the two files of a new service."""
 
 import json
 import uuid
@@ -7,9 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sluice.adapters.storage import explain_os_error
+from sluice.adapters.storage import explain_os_error, write_whole
 from sluice.adapters.validation.expectations import check_suite
-from sluice.adapters.whole_files import write_whole
+from sluice.errors import ServiceExists
 from sluice.profile.rules import Rule
 
 
@@ -63,3 +63,39 @@ def write_suite(folder: Path, name: str, suite: dict[str, Any]) -> None:
 def dump_suite(suite: dict[str, Any]) -> str:
     """Give a suite's text, keys in order, so that a change shows as one."""
     return json.dumps(suite, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def list_files(service: str, configs: Path, suites: Path) -> tuple[Path, Path]:
+    """Give the paths of a service's configuration and suite."""
+    return configs / f"{service}.yaml", suites / "expectations" / f"{service}.json"
+
+
+def check_free(service: str, configs: Path, suites: Path) -> None:
+    """Refuse a name whose files are there.
+
+    Raises:
+        ServiceExists: with the files, and how to go on.
+    """
+    there = [str(path) for path in list_files(service, configs, suites) if path.exists()]
+    if there:
+        raise ServiceExists(
+            f"service '{service}' has {' and '.join(there)} already: give --service another "
+            "name, or --force to write them anew (what was changed by hand is lost)"
+        )
+
+
+def write_service(
+    service: str, document: str, rules: Sequence[Rule], configs: Path, suites: Path
+) -> tuple[Path, Path]:
+    """Write a service's configuration and suite, both or neither, and give their paths.
+
+    Raises:
+        StorageFull: no room for them.
+        DataUnavailable: a folder cannot be written.
+    """
+    config, suite = list_files(service, configs, suites)
+    try:
+        write_whole({suite: dump_suite(build_suite(service, rules)), config: document})
+    except OSError as error:
+        raise explain_os_error(error, f"{config} and {suite}") from error
+    return config, suite

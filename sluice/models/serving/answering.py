@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.errors import ServingImpossible
-from sluice.stats.predictions import Predictions
+from sluice.stats.holdout import Predictions
 
 Link = Literal["value", "mean", "logistic", "softmax"]
 """Raw scores are: the value itself, sums over `trees` trees, log odds, or unscaled logarithms."""

@@ -1,13 +1,215 @@
-"""A fitted estimator as an ONNX graph: prepared numbers in, raw scores out, all of it double."""
+"""A fitted estimator as an ONNX graph in double precision."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sluice.errors import ServingImpossible
-from sluice.models.serving.categories import Tables, read_boosting
-from sluice.models.serving.trees import DOMAIN, Ensemble, Tree
+
+DOMAIN = "ai.onnx.ml"
+LEQ = 0
+"""ONNX's number for a node that goes on to its true branch where value <= split."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """One tree as arrays of shape (nodes,); `left` is negative where the node is a leaf.
+
+    A value <= `split` goes left, a null goes left where `null_left` says so.
+    """
+
+    left: NDArray[Any]
+    right: NDArray[Any]
+    feature: NDArray[Any]
+    split: NDArray[np.float64]
+    null_left: NDArray[Any]
+    value: NDArray[np.float64]
+
+
+@dataclass
+class Ensemble:
+    """Trees whose leaves add up, each tree to one target, in the order in which they came.
+
+    ONNX, operators for machine learning, `TreeEnsemble` version 5: the only one whose splits,
+    leaves and sums are all double. The older operators answer in single precision.
+    """
+
+    targets: int
+    roots: list[int] = field(default_factory=list)
+    nodes: dict[str, list[Any]] = field(default_factory=dict)
+    leaf_targets: list[int] = field(default_factory=list)
+    leaf_weights: list[float] = field(default_factory=list)
+
+    def add_constant(self, value: float, target: int) -> None:
+        """Add a number to a target, as a tree with one leaf."""
+        one, leaf = np.zeros(1), np.array([-1])
+        self.add_tree(Tree(leaf, leaf, one, one, one, np.array([value])), target)
+
+    def add_tree(self, tree: Tree, target: int) -> None:
+        """Add a tree to a target."""
+        is_leaf = tree.left < 0
+        leaf_at = np.cumsum(is_leaf) - 1 + len(self.leaf_weights)
+        node_at = np.cumsum(~is_leaf) - 1 + len(self.nodes.get("splits", ()))
+        self.roots.append(len(self.nodes.get("splits", ())))
+        self.leaf_targets += [target] * int(is_leaf.sum())
+        self.leaf_weights += tree.value[is_leaf].tolist()
+        if is_leaf[0]:  # ONNX's roots are never leaves: both branches lead to the one there is
+            both, kinds = leaf_at[:1], np.array([1])
+            self._add_nodes(tree, np.array([0]), (both, both), (kinds, kinds))
+            return
+        inner = np.flatnonzero(~is_leaf)
+        sides = [side[inner].astype(np.int64) for side in (tree.left, tree.right)]
+        places = [np.where(is_leaf[side], leaf_at[side], node_at[side]) for side in sides]
+        leaves = [is_leaf[side].astype(np.int64) for side in sides]
+        self._add_nodes(tree, inner, (places[0], places[1]), (leaves[0], leaves[1]))
+
+    def _add_nodes(
+        self,
+        tree: Tree,
+        inner: NDArray[Any],
+        places: tuple[NDArray[Any], NDArray[Any]],
+        leaves: tuple[NDArray[Any], NDArray[Any]],
+    ) -> None:
+        columns = {
+            "featureids": tree.feature[inner].astype(np.int64),
+            "splits": tree.split[inner].astype(np.float64),
+            "truenodeids": places[0],
+            "falsenodeids": places[1],
+            "trueleafs": leaves[0],
+            "falseleafs": leaves[1],
+            "missing_value_tracks_true": tree.null_left[inner].astype(np.int64),
+        }
+        for name, values in columns.items():
+            self.nodes.setdefault(name, []).extend(values.tolist())
+
+    def build_node(self, source: str, answer: str) -> Any:
+        """Give the ensemble as an ONNX node from one value's name to another's."""
+        from onnx import helper, numpy_helper
+
+        nodes = {f"nodes_{name}": values for name, values in self.nodes.items()}
+        splits = np.array(nodes.pop("nodes_splits"), dtype=np.float64)
+        return helper.make_node(
+            "TreeEnsemble",
+            [source],
+            [answer],
+            domain=DOMAIN,
+            n_targets=self.targets,
+            aggregate_function=1,
+            post_transform=0,
+            tree_roots=self.roots,
+            nodes_splits=numpy_helper.from_array(splits, "splits"),
+            nodes_modes=numpy_helper.from_array(np.full(len(splits), LEQ, np.uint8), "modes"),
+            leaf_targetids=self.leaf_targets,
+            leaf_weights=numpy_helper.from_array(np.array(self.leaf_weights), "weights"),
+            **nodes,
+        )
+
+
+Tables = dict[int, NDArray[np.float64]]
+"""By text column: shape (codes + 2, splits), 0 where a code goes left, 1 where right; the last
+two rows are for a value that training never saw and for a null."""
+MIDDLE = 0.5
+
+
+def read_boosting(estimator: Any, levels: tuple[int, ...]) -> tuple[Ensemble, Tables]:
+    """Give a fitted gradient boosting as trees on numbers, and the tables that feed them.
+
+    The trees read the prepared columns and, behind them, the tables' columns. `levels` counts the
+    codes of each text column.
+    """
+    baseline = np.atleast_1d(np.asarray(estimator._baseline_prediction).ravel())
+    columns = int(estimator.n_features_in_)
+    sides = _Sides(estimator, levels)
+    for rounds in estimator._predictors:
+        for predictor in rounds:
+            sides.learn(predictor)
+    tables, places = sides.arrange(columns)
+    trees = Ensemble(len(baseline))
+    for target, value in enumerate(baseline):  # first, so that sums add up in the same order
+        trees.add_constant(float(value), target)
+    for rounds in estimator._predictors:
+        for target, predictor in enumerate(rounds):
+            trees.add_tree(_read_tree(predictor, sides, places), target)
+    return trees, tables
+
+
+Split = tuple[int, bytes]
+"""A text column and the side of each of its codes: splits that agree share one table column."""
+
+
+class _Sides:
+    """Which way each split of categories sends each code."""
+
+    def __init__(self, estimator: Any, levels: tuple[int, ...]) -> None:
+        self.splits: dict[Split, None] = {}
+        self.encoded = [_encode_codes(estimator, column, levels) for column in range(len(levels))]
+        found = estimator._bin_mapper.make_known_categories_bitsets()
+        self.known: NDArray[np.uint32] = found[0]
+        self.positions: NDArray[np.uint32] = found[1]
+
+    def find(self, predictor: Any, node: Any) -> Split:
+        """Give the split that a node makes; a code that training never saw goes as a null."""
+        column = int(node["feature_idx"])
+        lefts = predictor.raw_left_cat_bitsets[node["bitset_idx"]]
+        known = self.known[int(self.positions[column])]
+        null_side = 0.0 if node["missing_go_to_left"] else 1.0
+        sides = [
+            null_side
+            if np.isnan(code) or code < 0 or not _holds(known, int(code))
+            else (0.0 if _holds(lefts, int(code)) else 1.0)
+            for code in self.encoded[column]
+        ]
+        return column, np.array(sides).tobytes()
+
+    def learn(self, predictor: Any) -> None:
+        """Take note of a tree's splits of categories."""
+        for node in predictor.nodes:
+            if node["is_categorical"] and not node["is_leaf"]:
+                self.splits.setdefault(self.find(predictor, node))
+
+    def arrange(self, columns: int) -> tuple[Tables, dict[Split, int]]:
+        """Give the tables, and the place of each split behind the prepared columns."""
+        tables: Tables = {}
+        places: dict[Split, int] = {}
+        for column in sorted({column for column, _ in self.splits}):
+            own = [split for split in self.splits if split[0] == column]
+            places |= {split: columns + index for index, split in enumerate(own)}
+            tables[column] = np.column_stack([np.frombuffer(split[1]) for split in own])
+            columns += len(own)
+        return tables, places
+
+
+def _encode_codes(estimator: Any, column: int, levels: tuple[int, ...]) -> NDArray[np.float64]:
+    """Ask the estimator's own encoder what it makes of each code, of an unknown, of a null."""
+    codes = np.array([*range(levels[column]), -1.0, np.nan])
+    rows = np.zeros((len(codes), int(estimator.n_features_in_)))
+    rows[:, column] = codes
+    encoded: NDArray[np.float64] = estimator._preprocess_X(rows, reset=False)[:, column]
+    return encoded
+
+
+def _holds(bitset: NDArray[np.uint32], code: int) -> bool:
+    return bool(int(bitset[code // 32]) >> (code % 32) & 1)
+
+
+def _read_tree(predictor: Any, sides: _Sides, places: dict[Split, int]) -> Tree:
+    nodes = predictor.nodes
+    feature, split = nodes["feature_idx"].astype(np.int64), nodes["num_threshold"].copy()
+    leaf = nodes["is_leaf"].astype(bool)
+    for at in np.flatnonzero(nodes["is_categorical"].astype(bool) & ~leaf):
+        feature[at] = places[sides.find(predictor, nodes[at])]
+        split[at] = MIDDLE
+    return Tree(
+        left=np.where(leaf, -1, nodes["left"].astype(np.int64)),
+        right=np.where(leaf, -1, nodes["right"].astype(np.int64)),
+        feature=feature,
+        split=split,
+        null_left=nodes["missing_go_to_left"],
+        value=nodes["value"],
+    )
+
 
 OPSET, TREE_OPSET, FORMAT = 18, 5, 10
 """Versions of ONNX's operators, of those for machine learning, and of the file's format."""

@@ -7,10 +7,8 @@ from math import ceil
 import numpy as np
 
 from sluice.config.policy import Policy, Rules, Stage
-from sluice.rollout.simulation.outcome import Outcome
-from sluice.rollout.simulation.rollouts import Progress, simulate
+from sluice.rollout.simulation.rollouts import Outcome, Progress, Trial, simulate
 from sluice.rollout.simulation.traffic import Traffic
-from sluice.rollout.simulation.trial import Trial
 
 POWER = 0.8
 """A stage is feasible where so many candidates that equal the champion pass it by its max."""

@@ -10,12 +10,9 @@ from numpy.typing import NDArray
 
 from sluice.config.policy import Policy, Stage
 from sluice.rollout.breaker import LIMIT as HIGHEST_ERRORS
-from sluice.rollout.evidence import Block
-from sluice.rollout.passing import LimitTest, PassTest
-from sluice.rollout.rollback import RollbackTest
+from sluice.rollout.evidence import Block, LimitTest, PassTest, RollbackTest
 from sluice.rollout.rules import Rule, list_rules
-from sluice.rollout.simulation.latencies import Overruns
-from sluice.rollout.simulation.ledger import Ledger
+from sluice.rollout.simulation.histories import Ledger, Overruns
 from sluice.rollout.simulation.traffic import Counts, Floats, Indices
 
 ERRORS = ("error_rate", "error_margin")

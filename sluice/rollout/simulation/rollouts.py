@@ -1,13 +1,20 @@
 """Many rollouts of one policy at once, each on its own clock, stage after stage."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sluice.config.policy import Stage
+from sluice.config.policy import Policy, Stage
 from sluice.rollout.breaker import LIMIT
-from sluice.rollout.rollback import HIGHEST
+from sluice.rollout.evidence import HIGHEST
+from sluice.rollout.simulation.histories import Latencies, Ledger
 from sluice.rollout.simulation.judging import (
+    ERRORS,
+    LATENCY,
     EvidenceJudge,
     Judge,
     PointJudge,
@@ -15,14 +22,146 @@ from sluice.rollout.simulation.judging import (
     kind_of,
     simulated_rules,
 )
-from sluice.rollout.simulation.latencies import Latencies
-from sluice.rollout.simulation.ledger import Ledger
-from sluice.rollout.simulation.outcome import Ending, Outcome
-from sluice.rollout.simulation.signals import DrawnSignals
-from sluice.rollout.simulation.traffic import Floats, Indices, Signals
-from sluice.rollout.simulation.trial import Trial, open_arrivals
-from sluice.rollout.simulation.users import UserArrivals
-from sluice.rollout.soak import Alarm
+from sluice.rollout.simulation.recorded import RecordedArrivals, Recording, ReplayArrivals
+from sluice.rollout.simulation.traffic import (
+    Arrivals,
+    DrawnArrivals,
+    DrawnSignals,
+    Floats,
+    Indices,
+    Signals,
+    Traffic,
+    choose_signals,
+)
+from sluice.rollout.simulation.users import FirstRequestArrivals, UserArrivals
+from sluice.rollout.state import Alarm
+
+
+class Ending(IntEnum):
+    """How a rollout ended."""
+
+    UNDECIDED = 0
+    PROMOTED = 1
+    ROLLED_BACK = 2
+    HELD = 3
+    PAUSED = 4
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One entry a rollout; times in seconds since its start."""
+
+    endings: NDArray[np.intp]
+    rules: NDArray[np.intp]
+    """Place in `names` of what rolled it back or paused it; -1 where nothing did."""
+    seconds: Floats
+    """When it ended."""
+    exposed: Floats
+    """Requests that the candidate was to answer for users, shadow aside."""
+    passed: Floats
+    """When it passed each stage, counted from the stage's start, shape (stages, rollouts); nan."""
+    spent: Floats
+    """Candidate requests since each stage's pass test began, until it passed; nan."""
+    names: tuple[str, ...]
+    stages: tuple[str, ...]
+    measured: float
+    """Share of the rollouts in which clustering was measured at the end."""
+
+    def share(self, ending: Ending) -> float:
+        """Give the share of rollouts that ended so."""
+        return float(np.mean(self.endings == ending))
+
+    def median_seconds(self, ending: Ending, start: float = 0.0) -> float | None:
+        """Give the median time from `start` to an ending, None where none ended so."""
+        chosen = self.seconds[self.endings == ending]
+        return float(np.median(chosen) - start) if len(chosen) else None
+
+    def median_exposed(self, ending: Ending) -> float | None:
+        """Give the median of the requests exposed until an ending, None where none ended so."""
+        chosen = self.exposed[self.endings == ending]
+        return float(np.median(chosen)) if len(chosen) else None
+
+    def count_rules(self, ending: Ending = Ending.ROLLED_BACK) -> dict[str, int]:
+        """Count what rolled back, or paused, most often first."""
+        found = {
+            name: int(np.sum((self.rules == place) & (self.endings == ending)))
+            for place, name in enumerate(self.names)
+        }
+        return dict(sorted(((k, v) for k, v in found.items() if v), key=lambda item: -item[1]))
+
+
+SHORT = 240
+"""Blocks up to which a stage's clustering is measured each block."""
+SPARSELY = 10
+"""Beyond, it is measured each so many blocks unless told otherwise, and the report says so."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is simulated: a policy on traffic, so many rollouts, judged one way."""
+
+    policy: Policy
+    traffic: Traffic
+    runs: int = 1000
+    seed: int = 1
+    judge: Literal["evidence", "points"] = "evidence"
+    checks: int = 1
+    """Failed checks that roll back, where points judge."""
+    recording: Recording | None = None
+    replay: bool = False
+    """Whether the recorded candidate is judged, block by block as it was (one rollout)."""
+    soak: bool = True
+    sparsely: int = SPARSELY
+    """Each how many blocks clustering is measured where stages are longer than `short` blocks."""
+    short: int = SHORT
+    keep_going: bool = False
+    """Whether a rollout that did not pass a stage goes on all the same (feasibility)."""
+
+    @property
+    def every(self) -> int:
+        """Each how many blocks clustering is measured."""
+        longest = max(self.policy.count_blocks(stage.max) for stage in self.policy.stages)
+        return 1 if longest <= self.short else self.sparsely
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """The signals that are drawn: none on recorded counts; business where the policy has it."""
+        if self.recording is not None:
+            return ()
+        return choose_signals(self.policy, self.traffic.signals is not None)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The rules that there are counts for."""
+        return (*ERRORS, *(() if self.recording else LATENCY), *self.signals)
+
+    @property
+    def unasked(self) -> dict[str, tuple[str, ...]]:
+        """The pass rules of each stage that there are no counts for; they count as passed."""
+        known = (*self.names, "disagreement")
+        found = {
+            stage.name: tuple(rule for rule in stage.passes if rule not in known)
+            for stage in self.policy.stages
+        }
+        return {stage: rules for stage, rules in found.items() if rules}
+
+
+def open_arrivals(trial: Trial, rng: np.random.Generator) -> Arrivals:
+    """Open the source of blocks that the trial's traffic calls for."""
+    traffic, policy = trial.traffic, trial.policy
+    if trial.recording is not None and trial.replay:
+        return ReplayArrivals(trial.recording, trial.runs, policy.count_blocks(policy.history))
+    if trial.recording is not None:
+        return RecordedArrivals(trial.recording, traffic, trial.runs, rng)
+    if traffic.users is None:
+        return DrawnArrivals(traffic, policy.block, rng)
+    if policy.count == "units":
+        return FirstRequestArrivals(traffic, policy.block, rng, trial.runs)
+    weights = [stage.weight for stage in policy.stages if stage.weight]
+    users = UserArrivals(traffic, policy.block, rng, weights)
+    users.prepare(trial.runs, policy.rules.error_margin.margin)
+    return users
+
 
 EXTRA = ("max", "soak")
 """What rolls back besides rules."""

@@ -7,11 +7,11 @@ from hashlib import sha256
 import httpx
 import pytest
 
-from rollout_page_support import run_page
-from rollout_store_support import StoredRollout
 from sluice.adapters.control.store import Control, open_control
 from sluice.home import Home
-from sluice.rollout.phases import Action, Phase
+from sluice.rollout.state import Action, Phase
+from support.rollouts.page import run_page
+from support.rollouts.store import StoredRollout
 
 HOSTILE = "<script>alert(1)</script> & \"quotes\" 'too'"
 KEYS = (

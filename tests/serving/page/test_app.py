@@ -8,9 +8,9 @@ import httpx
 import pytest
 from sqlalchemy import event
 
-from rollout_page_support import run_page
 from sluice.adapters.control.store import Control, open_control
 from sluice.home import Home
+from support.rollouts.page import run_page
 
 HOSTILE = "<script>alert(1)</script> & \"quotes\" 'too'"
 PLACES = (

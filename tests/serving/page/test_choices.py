@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from rollout_store_support import StoredRollout
-from rollout_support import LAPTOP
-from serving.page.choices import list_choices
+from serving.page.figures import list_choices
 from sluice.adapters.control.store import open_control
 from sluice.home import Home
-from sluice.rollout.commands import obey
-from sluice.rollout.course import Course
-from sluice.rollout.phases import Action, Command, Phase, Verb
+from sluice.rollout.record import Course
+from sluice.rollout.state import Action, Command, Phase, Verb
+from sluice.rollout.state_machine import obey
+from support.rollouts.counts import LAPTOP
+from support.rollouts.store import StoredRollout
 
 
 @pytest.fixture(scope="module")

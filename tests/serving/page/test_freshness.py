@@ -9,12 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from rollout_page_support import run_page
-from rollout_store_support import StoredRollout
-from serving.page.freshness import Readings
+from serving.page.reading import Readings
 from sluice.adapters.control.store import Control, open_control
 from sluice.home import Home
-from sluice.rollout.phases import Phase
+from sluice.rollout.state import Phase
+from support.rollouts.page import run_page
+from support.rollouts.store import StoredRollout
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def control(tmp_path: Path) -> Control:
 @pytest.fixture
 def client(control: Control, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
     """A page that reads anew each time."""
-    monkeypatch.setattr("serving.page.freshness.FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("serving.page.reading.FRESH_SECONDS", 0.0)
     with run_page(control) as client:
         yield client
 
@@ -82,8 +82,8 @@ def test_a_fault_of_the_page_itself_is_not_called_old_data() -> None:
 def test_a_slow_store_does_not_keep_those_waiting_who_saw_something(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("serving.page.freshness.FRESH_SECONDS", 0.0)
-    monkeypatch.setattr("serving.page.freshness.PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr("serving.page.reading.FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("serving.page.reading.PATIENCE_SECONDS", 0.01)
     answered = threading.Event()
 
     async def ask() -> list[int]:
@@ -102,7 +102,7 @@ def test_a_slow_store_does_not_keep_those_waiting_who_saw_something(
 def test_a_store_that_is_away_is_said_beside_what_was_read_last(
     client: httpx.Client, control: Control, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.page.freshness.OLD_SECONDS", 0.0)
+    monkeypatch.setattr("serving.page.reading.OLD_SECONDS", 0.0)
     control.routes.follow_champion("town", 4)
     client.get("/services/town")
     kept = file.rename(file.with_name("elsewhere"))
@@ -115,7 +115,7 @@ def test_a_store_that_is_away_is_said_beside_what_was_read_last(
     assert client.get("/v1/rollouts/town").json()["trouble"].startswith("control store: ")
     file.rmdir()
     kept.rename(file)
-    monkeypatch.setattr("serving.page.freshness.OLD_SECONDS", 5.0)
+    monkeypatch.setattr("serving.page.reading.OLD_SECONDS", 5.0)
     assert "cannot be read" not in client.get("/services/town").text
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from port_support import find_free_port
+from support.servers.ports import find_free_port
 
 pytestmark = pytest.mark.slow
 WAIT_SECONDS = 120.0

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from rollout_store_support import StoredRollout
-from serving.page.pulse import PulseWatch, say_seconds
+from serving.page.reading import PulseWatch, say_seconds
 from sluice.adapters.control.store import open_control
 from sluice.control.lease import Lease
 from sluice.home import Home
-from sluice.rollout.course import Course, Outline
-from sluice.rollout.phases import Phase
+from sluice.rollout.record import Course, Outline
+from sluice.rollout.state import Phase
+from support.rollouts.store import StoredRollout
 
 WRITTEN = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CLOCK = WRITTEN.timestamp()

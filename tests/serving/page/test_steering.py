@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from rollout_page_support import run_page
-from rollout_store_support import StoredRollout
 from sluice.adapters.control.store import Control, open_control
 from sluice.home import Home
-from sluice.rollout.phases import ALLOWED, Action, Phase
+from sluice.rollout.state import ALLOWED, Action, Phase
+from support.rollouts.page import run_page
+from support.rollouts.store import StoredRollout
 
 WAIT_SECONDS = 60.0
 
@@ -145,7 +145,7 @@ def test_without_a_rollout_a_command_is_refused(client: httpx.Client, control: C
 def test_a_command_that_nobody_took_yet_is_shown_as_waiting(
     client: httpx.Client, shadow: StoredRollout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.page.commanding.ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr("serving.page.commands.ANSWER_SECONDS", 0.1)
     answer = send(client, "pause", service="town")
     assert (answer.status_code, answer.json()["answer"]) == (202, "")
     assert "waits for its controller" in client.get("/services/town").text

@@ -4,14 +4,14 @@ from itertools import pairwise
 
 import pytest
 
-from rollout_store_support import StoredRollout
-from rollout_support import LAPTOP
-from serving.page.story import MOST_POINTS, Story
+from serving.page.view import MOST_POINTS, Story
 from sluice.adapters.control.store import Control, open_control
 from sluice.home import Home
 from sluice.rollout.facts import read_facts
 from sluice.rollout.log import Record
-from sluice.rollout.phases import Action, Phase
+from sluice.rollout.state import Action, Phase
+from support.rollouts.counts import LAPTOP
+from support.rollouts.store import StoredRollout
 
 
 @pytest.fixture(scope="module")

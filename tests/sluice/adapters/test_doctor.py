@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sluice.adapters.doctor import PINNED, examine
-from sluice.adapters.server.port_user import name_user
+from sluice.adapters.machine import PINNED, examine
+from sluice.adapters.server.ports import name_user
 from sluice.doctor import Finding
 from sluice.home import Home
 
@@ -64,7 +64,7 @@ def test_without_git_it_says_so(home: Home, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_taken_port_names_its_user(
     home: Home, listener: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sluice.adapters.doctor.PORTS", {listener: "a test"})
+    monkeypatch.setattr("sluice.adapters.machine.PORTS", {listener: "a test"})
     found = find(home, f"port {listener}")
     assert found.ok
     assert found.found != "free"
@@ -84,7 +84,7 @@ def test_a_port_that_nobody_uses_has_no_user() -> None:
 def test_examining_imports_nothing_heavy() -> None:
     script = (
         "import sys; from pathlib import Path; from sluice.home import Home;"
-        "from sluice.adapters.doctor import examine; examine(Home(Path('nowhere').resolve()));"
+        "from sluice.adapters.machine import examine; examine(Home(Path('nowhere').resolve()));"
         "print([name for name in ('prefect', 'mlflow', 'pandas', 'numpy') if name in sys.modules])"
     )
     done = subprocess.run(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sluice.adapters.environment import read_code_version, read_environment
+from sluice.adapters.machine import read_code_version, read_environment
 from sluice.identity import CodeVersion
 
 UNKNOWN = CodeVersion("unknown", dirty=True)
@@ -93,7 +93,7 @@ def test_a_git_that_hangs_is_given_up(
     slow.write_text("#!/bin/sh\nexec /bin/sleep 30\n")
     slow.chmod(0o755)
     monkeypatch.setenv("PATH", str(slow.parent))
-    monkeypatch.setattr("sluice.adapters.environment.GIT_SECONDS", 0.2)
+    monkeypatch.setattr("sluice.adapters.machine.GIT_SECONDS", 0.2)
     assert read_code_version(checkout) == UNKNOWN
 
 

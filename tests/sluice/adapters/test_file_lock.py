@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sluice.adapters.file_lock import hold_lock, try_lock
+from sluice.adapters.storage import hold_lock, try_lock
 
 
 def test_a_held_lock_keeps_others_out(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_killed_holder_frees_its_lock(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     script = (
         "import sys, time; from pathlib import Path\n"
-        "from sluice.adapters.file_lock import hold_lock\n"
+        "from sluice.adapters.storage import hold_lock\n"
         "with hold_lock(Path(sys.argv[1]), 1.0): print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen(

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from sluice.adapters.new_service import check_free, write_service
+from sluice.adapters.storage import write_whole
 from sluice.adapters.validation.suite_file import (
     build_expectation,
+    check_free,
     dump_suite,
     read_suite,
+    write_service,
     write_suite,
 )
-from sluice.adapters.whole_files import write_whole
 from sluice.errors import DataUnavailable, ServiceExists
 from sluice.home import SUITES
 from sluice.profile.rules import RANGE, Rule

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sluice.config.gateway import load_gateway
+from sluice.config.loading import load_gateway
 from sluice.config.serving import GatewayConfig
 from sluice.errors import ConfigInvalid
 

@@ -8,7 +8,7 @@ from sluice.config.loading import dump_service, list_services, load_service
 from sluice.config.service import ServiceConfig
 from sluice.errors import ConfigInvalid, ServiceUnknown
 from sluice.home import CONFIGS
-from support import write_service
+from support.releases.runs import write_service
 
 DEFAULT = (CONFIGS / "employment.yaml").read_text(encoding="utf-8").splitlines()
 

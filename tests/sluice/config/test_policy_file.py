@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sluice.config.loading import load_service
+from sluice.config.loading import find_policy, list_policies, load_policy, load_service
 from sluice.config.policy import hash_policy
-from sluice.config.policy_file import find_policy, list_policies, load_policy
 from sluice.config.rollout import RolloutConfig
 from sluice.errors import ConfigInvalid
 from sluice.home import CONFIGS

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from sluice.config.data import DeltaSource, FilesSource, SqlSource
 from sluice.config.loading import dump_service, load_service
-from sluice.config.source import DeltaSource, FilesSource, SqlSource
 from sluice.errors import ConfigInvalid
-from source_support import configure
+from support.releases.sources import configure
 
 SQL = {"kind": "sql", "url_variable": "DATABASE", "query": "select 1"}
 

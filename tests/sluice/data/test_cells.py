@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from sluice.data.cells import convert_cells
+from sluice.data.schema import convert_cells
 from sluice.errors import DataInvalid
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)

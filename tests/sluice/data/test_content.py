@@ -4,7 +4,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.data.content import hash_content, hash_schema
+from sluice.data.version import hash_content, hash_schema
 
 ROWS = st.lists(
     st.tuples(

@@ -8,7 +8,7 @@ import pytest
 
 from sluice.data.schema import arrow_schema, check_schema, find_misfit
 from sluice.errors import DataInvalid
-from support import small_config
+from support.releases.runs import small_config
 
 CONFIG = small_config("size", "name")
 

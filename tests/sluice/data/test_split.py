@@ -5,8 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, chi2_contingency, chisquare
 
-from sluice.config.data import DataConfig
-from sluice.config.split import SplitConfig
+from sluice.config.data import DataConfig, SplitConfig
 from sluice.data.split import comparison_mask, split_rows
 from sluice.errors import DataInvalid, TrainingImpossible
 

@@ -7,7 +7,7 @@ import pytest
 
 from sluice.config.bias import BiasConfig
 from sluice.gates.bias import BiasGate, Holdout, measure_bias
-from sluice.stats.predictions import Predictions
+from sluice.stats.holdout import Predictions
 from sluice.verdict import Check, Outcome, Verdict
 
 N = 6_000

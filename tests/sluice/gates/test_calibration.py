@@ -1,7 +1,7 @@
 import pytest
 
 from sluice.config.evaluation import Calibration
-from sluice.gates.calibration import judge_calibration
+from sluice.gates.evaluation import judge_calibration
 from sluice.stats.bootstrap import Estimate
 from sluice.verdict import Outcome
 

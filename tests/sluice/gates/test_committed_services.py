@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from service_support import read_first_rows
 from sluice.config.loading import load_service
 from sluice.config.service import ServiceConfig
 from sluice.data.split import split_rows
@@ -17,8 +16,9 @@ from sluice.gates.bias import BiasGate, measure_bias
 from sluice.gates.evaluation import EvaluationGate, Holdout, measure_evaluation
 from sluice.models.prediction import predict
 from sluice.models.training import fit_model
-from sluice.stats.predictions import Predictions
+from sluice.stats.holdout import Predictions
 from sluice.verdict import Outcome, Verdict
+from support.releases.services import read_first_rows
 
 SERVICES = ("arrivals", "earnings")
 

@@ -16,7 +16,7 @@ from sluice.gates.evaluation import EvaluationGate, Holdout, measure_evaluation
 from sluice.home import SAMPLES
 from sluice.metrics import prepare_mean
 from sluice.stats.bootstrap import Resampling, bound_draws, count_needed_rows
-from sluice.stats.predictions import Predictions
+from sluice.stats.holdout import Predictions
 from sluice.verdict import Outcome
 
 CONFIG = load_service("employment", "production")

@@ -8,7 +8,7 @@ import pytest
 
 from sluice.config.evaluation import Calibration, EvaluationConfig, Slices
 from sluice.gates.evaluation import EvaluationGate, Holdout, measure_evaluation
-from sluice.stats.predictions import Predictions
+from sluice.stats.holdout import Predictions
 from sluice.verdict import Check, Outcome, Verdict
 
 N = 4_000

@@ -4,7 +4,7 @@ import pytest
 
 from sluice.config.evaluation import EvaluationConfig
 from sluice.gates.evaluation import EvaluationGate, Holdout, measure_evaluation
-from sluice.stats.predictions import Predictions
+from sluice.stats.holdout import Predictions
 from sluice.verdict import Outcome, Verdict
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.errors import TrainingImpossible
-from sluice.models.weights import BOUND, reweigh
+from sluice.models.training import BOUND, reweigh
 
 CELLS = st.lists(st.integers(1, 30), min_size=6, max_size=6)
 

@@ -10,8 +10,7 @@ import pytest
 from sluice.config.loading import load_service
 from sluice.config.service import ServiceConfig
 from sluice.stats.comparison import EvaluationEvidence, measure_evaluation
-from sluice.stats.holdout import Holdout
-from sluice.stats.predictions import Predictions
+from sluice.stats.holdout import Holdout, Predictions
 
 ROWS = 1_200
 CHANGES = {

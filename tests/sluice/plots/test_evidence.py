@@ -5,12 +5,12 @@ from math import isnan, log
 import numpy as np
 import pytest
 
-from rollout_support import LAPTOP, begin, facts_of
-from sluice.plots.evidence import draw_evidence, gather_passes, gather_stops
+from sluice.plots.rollout import draw_evidence, gather_passes, gather_stops
 from sluice.plots.style import render_png
 from sluice.rollout.facts import Facts
 from sluice.rollout.log import Derived, Record, write_step
-from sluice.rollout.machine import step
+from sluice.rollout.state_machine import step
+from support.rollouts.counts import LAPTOP, begin, facts_of
 
 TICKS = 90
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sluice.config.bias import BiasConfig
-from sluice.plots.fairness import draw_fairness
+from sluice.plots.forest import draw_fairness
 from sluice.plots.style import render_png
 from sluice.stats.holdout import Holdout
 from sluice.stats.treatment import measure_bias

@@ -4,7 +4,7 @@ import pytest
 
 from sluice.errors import DataInvalid
 from sluice.profile.draft import Wishes, assign_roles
-from support import facts_of
+from support.releases.runs import facts_of
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from sluice.errors import ChoiceNeeded
 from sluice.profile.roles import find_class, find_column, find_id, find_problem, find_time
-from support import facts_of
+from support.releases.runs import facts_of
 
 N = 60
 COUNTED = list(range(100, 100 + N))

@@ -6,7 +6,8 @@ import pytest
 
 from sluice.config.loading import load_service
 from sluice.errors import RuleInvalid
-from sluice.profile.rule_changes import (
+from sluice.profile.rules import (
+    ALARM,
     WORDS,
     check_new,
     check_removable,
@@ -15,7 +16,6 @@ from sluice.profile.rule_changes import (
     find_rule,
     make_rule,
 )
-from sluice.profile.rules import ALARM
 
 DATA = load_service("employment", "development").data
 

@@ -3,8 +3,8 @@
 import pytest
 
 from sluice.errors import ChoiceNeeded
-from sluice.profile.sensitive import ask_for_sensitive, read_sensitive, suspect_sensitive
-from support import facts_of
+from sluice.profile.roles import ask_for_sensitive, read_sensitive, suspect_sensitive
+from support.releases.runs import facts_of
 
 COLUMNS = facts_of(
     id=list(range(40)),

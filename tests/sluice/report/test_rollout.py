@@ -1,10 +1,10 @@
 """A rollout's page shows limits only where there is something that they are limits of."""
 
-from rollout_support import LAPTOP, begin
 from sluice.config.rollout import RouteConfig
 from sluice.report.rollout import write_page
-from sluice.rollout.course import Course
+from sluice.rollout.record import Course
 from sluice.rollout.state import Rollout, start
+from support.rollouts.counts import LAPTOP, begin
 
 
 def limits_of(state: Rollout) -> set[str]:

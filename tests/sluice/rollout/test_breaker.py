@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rollout_support import VECTORS
+from sluice.rollout.balance import THRESHOLD, weigh_ratio
 from sluice.rollout.breaker import Breaker
-from sluice.rollout.sample_ratio import THRESHOLD, weigh_ratio
+from support.rollouts.counts import VECTORS
 
 
 def trip(failures: "np.typing.ArrayLike") -> int | None:

@@ -4,15 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from rollout_support import LAPTOP, begin, run_to
 from sluice.config.policy import Business, Disagreement
 from sluice.config.rollout import RouteConfig
 from sluice.control.route import Mode, Route
-from sluice.rollout.counters import Reading
-from sluice.rollout.course import Course, read_readings, write_readings
+from sluice.rollout.collection import Reading
 from sluice.rollout.facts import Arm
-from sluice.rollout.phases import Phase
-from sluice.rollout.state import Rollout
+from sluice.rollout.record import Course, read_readings, write_readings
+from sluice.rollout.state import Phase, Rollout
+from support.rollouts.counts import LAPTOP, begin, run_to
 
 SEEN = Route("employment", 3, epoch=9)
 

@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from rollout_support import VECTORS
-from sluice.rollout.boundary import Boundary, project
-from sluice.rollout.evidence import Block, Side, weigh_block
+from sluice.rollout.evidence import Block, Boundary, Side, project, weigh_block
+from support.rollouts.counts import VECTORS
 
 BOUNDARIES = [
     Boundary(1, 0.005),

@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rollout_support import LAPTOP, RATE, arm_of, facts_of
 from sluice.rollout.facts import Facts
 from sluice.rollout.log import Derived, LogBroken, derive, write_opening, write_step
-from sluice.rollout.machine import step
-from sluice.rollout.phases import Action, Command, Phase
-from sluice.rollout.state import start
+from sluice.rollout.state import Action, Command, Phase, start
+from sluice.rollout.state_machine import step
+from support.rollouts.counts import LAPTOP, RATE, arm_of, facts_of
 
 
 def write_log(candidate: float) -> list[dict[str, Any]]:

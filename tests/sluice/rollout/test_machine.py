@@ -5,13 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rollout_support import LAPTOP, arm_of, begin, drive, facts_of, run_to
 from sluice.config.policy import RatioRule
 from sluice.rollout.facts import Facts, Units
-from sluice.rollout.machine import step
-from sluice.rollout.phases import ALLOWED, Action, Command, Decision, Phase, Verb
-from sluice.rollout.state import Rollout
-from sluice.rollout.transitions import enter_stage
+from sluice.rollout.state import ALLOWED, Action, Command, Decision, Phase, Rollout, Verb
+from sluice.rollout.state_machine import enter_stage, step
+from support.rollouts.counts import LAPTOP, arm_of, begin, drive, facts_of, run_to
 
 
 def command(action: Action) -> Command:

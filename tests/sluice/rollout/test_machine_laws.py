@@ -8,13 +8,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from rollout_support import LAPTOP, RATE, arm_of
 from sluice.rollout.facts import Arm, Facts, Units
 from sluice.rollout.log import Derived, derive, write_opening, write_step
-from sluice.rollout.machine import step
 from sluice.rollout.observation import find_rejections
-from sluice.rollout.phases import ALLOWED, Action, Command, Decision, Phase, Verb
-from sluice.rollout.state import Rollout, start
+from sluice.rollout.state import ALLOWED, Action, Command, Decision, Phase, Rollout, Verb, start
+from sluice.rollout.state_machine import step
+from support.rollouts.counts import LAPTOP, RATE, arm_of
 
 counts = st.one_of(st.integers(0, 2000).map(float), st.sampled_from([float("nan"), -1.0]))
 

@@ -5,10 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rollout_support import LAPTOP, arm_of, facts_of, run_to
 from sluice.config.policy import Business, CostRule, Disagreement
 from sluice.rollout.facts import Arm
-from sluice.rollout.machine import step
 from sluice.rollout.measures import (
     count_differing,
     count_first,
@@ -17,9 +15,10 @@ from sluice.rollout.measures import (
     sum_lack,
 )
 from sluice.rollout.observation import open_histories
-from sluice.rollout.phases import Phase
 from sluice.rollout.rules import count_block, list_rules
-from sluice.rollout.waiting import list_wants
+from sluice.rollout.state import Phase
+from sluice.rollout.state_machine import list_wants, step
+from support.rollouts.counts import LAPTOP, arm_of, facts_of, run_to
 
 BY_UNITS = LAPTOP.model_copy(update={"count": "units"})
 

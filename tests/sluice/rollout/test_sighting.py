@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sluice.rollout.sighting import Reply, Wanted, judge_smoke, sight
+from sluice.rollout.collection import Reply, Wanted, judge_smoke, sight
 
 WANTED = Wanted("employment", 3, 4, epoch=7)
 ZERO = {

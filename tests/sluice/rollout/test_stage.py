@@ -7,12 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rollout_support import VECTORS
-from sluice.rollout.boundary import Boundary
-from sluice.rollout.evidence import Block
+from sluice.rollout.evidence import Block, Boundary, LimitTest
 from sluice.rollout.history import History, measure_clustering
-from sluice.rollout.passing import LimitTest
-from sluice.rollout.stage import StageEvidence
+from sluice.rollout.observation import StageEvidence
+from support.rollouts.counts import VECTORS
 
 
 def history_of(blocks: list[list[float]]) -> History:

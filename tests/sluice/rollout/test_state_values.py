@@ -6,13 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rollout_support import LAPTOP, begin, drive, facts_of, run_to
 from sluice.config.policy import hash_policy, read_policy, write_policy
 from sluice.rollout.log import Derived, write_step
-from sluice.rollout.machine import step
-from sluice.rollout.phases import Phase
-from sluice.rollout.state import Rollout
-from sluice.rollout.state_values import read_state, write_state
+from sluice.rollout.state import Phase, Rollout, read_state, write_state
+from sluice.rollout.state_machine import step
+from support.rollouts.counts import LAPTOP, begin, drive, facts_of, run_to
 
 
 def pass_through(state: Rollout) -> Rollout:

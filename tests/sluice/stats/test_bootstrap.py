@@ -15,7 +15,7 @@ from sluice.stats.bootstrap import (
     number_groups,
     step_down,
 )
-from sluice.stats.predictions import Predictions
+from sluice.stats.holdout import Predictions
 
 P_VALUES = st.lists(st.floats(0, 1, allow_nan=False), min_size=1, max_size=30)
 

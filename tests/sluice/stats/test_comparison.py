@@ -9,8 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from sluice.config.evaluation import EvaluationConfig, Slices
 from sluice.stats.comparison import EvaluationEvidence, measure_evaluation
-from sluice.stats.holdout import Holdout
-from sluice.stats.predictions import Predictions
+from sluice.stats.holdout import Holdout, Predictions
 
 N = 1_200
 

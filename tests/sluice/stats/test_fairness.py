@@ -11,8 +11,12 @@ from sklearn.metrics import mean_absolute_error
 from statsmodels.stats.contingency_tables import Table2x2
 
 from sluice.config.bias import BiasConfig
-from sluice.stats.fairness import FairnessFigure, measure_classification, measure_regression
-from sluice.stats.groups import form_groups
+from sluice.stats.fairness import (
+    FairnessFigure,
+    form_groups,
+    measure_classification,
+    measure_regression,
+)
 
 CONFIG = BiasConfig(sensitive=("sex",), draws=4000)
 

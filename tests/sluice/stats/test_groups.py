@@ -3,7 +3,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.stats.groups import form_groups
+from sluice.stats.fairness import form_groups
 
 
 def make_frame(**counts: int) -> pd.DataFrame:

@@ -6,13 +6,13 @@ import pytest
 
 from sluice.stats.holdout import (
     Holdout,
+    Predictions,
     find_gaps,
     find_score_gaps,
     mark_class,
     mark_predictions,
     name_values,
 )
-from sluice.stats.predictions import Predictions
 
 FRAME = pd.DataFrame({"a": [1, 2, 3]})
 Y = np.array([0, 1, 1])

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from sluice.stats.holdout import Predictions
 from sluice.stats.parity import ParityEvidence, measure_parity
-from sluice.stats.predictions import Predictions
 
 CLASSES = ("no", "yes")
 

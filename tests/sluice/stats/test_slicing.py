@@ -6,7 +6,7 @@ from scipy import stats
 from sluice.config.evaluation import Slices
 from sluice.metrics import METRICS
 from sluice.stats.bootstrap import Resampling
-from sluice.stats.predictions import Predictions
+from sluice.stats.holdout import Predictions
 from sluice.stats.slicing import SliceFigure, compare_slices, find_slices
 
 

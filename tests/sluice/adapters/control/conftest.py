@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from control_support import run_postgres, why_no_postgres
 from sluice.adapters.control.store import Control, open_control
 from sluice.control.lease import Lease
 from sluice.home import Home
+from support.servers.control import run_postgres, why_no_postgres
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,11 @@
 
 import pytest
 
-from control_support import race
 from sluice.adapters.control.store import Control
 from sluice.control.lease import Lease
 from sluice.errors import LeaseLost
 from sluice.home import Home
+from support.servers.control import race
 
 CHANGE = ("data.changed", "v2")
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from control_support import race
 from sluice.adapters.control.store import Control, open_control
 from sluice.control.lease import Lease, LeaseWatch
 from sluice.errors import LeaseLost
 from sluice.home import Home
+from support.servers.control import race
 
 
 def test_first_gets_it_and_others_are_told_who(control: Control, lease: Lease) -> None:

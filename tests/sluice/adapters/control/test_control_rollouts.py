@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
-from rollout_support import LAPTOP, facts_of
 from sluice.adapters.control.database import Database
 from sluice.adapters.control.rollouts import CONTROLLER, Opening, Tick
 from sluice.adapters.control.store import Control
@@ -19,12 +18,12 @@ from sluice.control.lease import Lease
 from sluice.control.route import Mode, Route
 from sluice.errors import CommandRefused, LeaseLost, RolloutRefused, RouteMoved
 from sluice.home import Home
-from sluice.rollout.course import Course
 from sluice.rollout.facts import Facts
 from sluice.rollout.log import Derived, derive, write_step
-from sluice.rollout.machine import step
-from sluice.rollout.phases import Action, Command, Phase
-from sluice.rollout.state_values import write_state
+from sluice.rollout.record import Course
+from sluice.rollout.state import Action, Command, Phase, write_state
+from sluice.rollout.state_machine import step
+from support.rollouts.counts import LAPTOP, facts_of
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 OPENING = Opening("employment", 3, 4, LAPTOP, RouteConfig(), "salt")

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect, text
 
-from control_support import race
 from sluice.adapters.control.database import Database
 from sluice.adapters.control.migrations import MIGRATIONS, Step, migrate
 from sluice.adapters.control.schema import METADATA
 from sluice.adapters.control.store import open_control
 from sluice.errors import ControlUnavailable, ControlUnusable
 from sluice.home import Home
+from support.servers.control import race
 
 ALL = [step.number for step in MIGRATIONS]
 

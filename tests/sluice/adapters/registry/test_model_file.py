@@ -12,7 +12,7 @@ import pytest
 from pydantic import TypeAdapter
 from sklearn.datasets import make_classification, make_regression
 
-from sluice.adapters.registry.model_file import TRUSTED_TYPES, load_model, save_model
+from sluice.adapters.registry.model_files import TRUSTED_TYPES, load_model, save_model
 from sluice.config.data import DataConfig
 from sluice.config.model import ModelConfig
 from sluice.errors import DataInvalid, DataMissing, ModelUntrusted, StorageFull
@@ -153,7 +153,7 @@ def test_a_full_disk_leaves_the_old_model(model_file: Path, tmp_path: Path) -> N
     path.write_bytes(model_file.read_bytes())
     script = (
         "import resource, signal, sys; from pathlib import Path\n"
-        "from sluice.adapters.registry.model_file import load_model, save_model\n"
+        "from sluice.adapters.registry.model_files import load_model, save_model\n"
         "from sluice.errors import StorageFull\n"
         "path = Path(sys.argv[1]); model = load_model(path)\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"

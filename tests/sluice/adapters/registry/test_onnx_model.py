@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sluice.adapters.registry.onnx_model import GRAPH_FILE, ServedModel, load_serving, save_serving
+from sluice.adapters.registry.model_files import GRAPH_FILE, ServedModel, load_serving, save_serving
 from sluice.errors import DataMissing, DataUnavailable, ServingImpossible
 from sluice.models.serving.answering import Answering, Calibrator
 from sluice.models.serving.form import ServingForm

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from sluice.adapters.server.ending import EndSignals
+from sluice.adapters.server.background import EndSignals
 
 NUMBERS = [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 

@@ -13,8 +13,7 @@ from threading import Thread
 
 import pytest
 
-from port_support import find_free_port
-from sluice.adapters.server.health import is_healthy, is_of_home
+from sluice.adapters.server.api import is_healthy, is_of_home
 from sluice.adapters.server.home_server import run_server, server_environment
 from sluice.adapters.server.process import (
     ServerRecord,
@@ -26,6 +25,7 @@ from sluice.adapters.server.process import (
 )
 from sluice.errors import ServerUnavailable
 from sluice.home import Home
+from support.servers.ports import find_free_port
 
 USER = """
 import sys, time

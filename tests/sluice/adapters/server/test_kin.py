@@ -5,9 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from sluice.adapters.server.kin import FLOW_RUN, can_find, find_flow_runs, find_kin, mark_part
+from sluice.adapters.server.process_tree import (
+    FLOW_RUN,
+    can_find,
+    find_flow_runs,
+    find_kin,
+    mark_part,
+)
 from sluice.home import Home
-from up_support import run_marked
+from support.servers.up import run_marked
 
 pytestmark = pytest.mark.skipif(not can_find(), reason="this system has no /proc")
 

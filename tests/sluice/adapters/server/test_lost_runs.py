@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from sluice.adapters.server.api import ask_server
-from sluice.adapters.server.flow_runs import POOL, find_begun, read_run
-from sluice.adapters.server.kin import FLOW_RUN, can_find
-from sluice.adapters.server.lost_runs import close_lost
-from up_support import run_marked
+from sluice.adapters.server.api import POOL, ask_server, find_begun, read_run
+from sluice.adapters.server.process_tree import FLOW_RUN, can_find
+from sluice.adapters.server.worker import close_lost
+from support.servers.up import run_marked
 
 pytestmark = [
     pytest.mark.slow,

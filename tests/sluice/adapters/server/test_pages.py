@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sluice.adapters.registry.client import open_registry
-from sluice.adapters.server.pages import PORT, run_registry_pages
+from sluice.adapters.server.parts import PORT, run_registry_pages
 from sluice.home import Home
 
 pytestmark = pytest.mark.slow

@@ -1,6 +1,6 @@
 """A part that ends now and then is started again; one that ends all the time is not."""
 
-from sluice.adapters.server.restarts import Restarts
+from sluice.adapters.server.background import Restarts
 
 
 def test_each_restart_within_a_minute_waits_longer() -> None:

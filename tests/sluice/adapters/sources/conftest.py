@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from control_support import run_postgres, why_no_postgres
-from shop_support import MAKE, ROWS, Shop
+from support.releases.shop import MAKE, ROWS, Shop
+from support.servers.control import run_postgres, why_no_postgres
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from sluice.adapters.sources.delta_source import find_table, is_table, read_table
+from sluice.adapters.sources.delta import find_table, is_table, read_table
 from sluice.errors import DataInvalid
 
 

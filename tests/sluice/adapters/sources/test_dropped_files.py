@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sluice.adapters.sources.dropped_files import list_files
+from sluice.adapters.sources.files import list_files
 from sluice.errors import DataUnavailable
 
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from shop_support import Shop
-from sluice.adapters.sources.sql_query import find_rows, read_rows
-from sluice.config.data import DataConfig
-from sluice.config.source import SqlSource
+from sluice.adapters.sources.sql import find_rows, read_rows
+from sluice.config.data import DataConfig, SqlSource
 from sluice.errors import ConfigInvalid, DataInvalid, DataUnavailable
+from support.releases.shop import Shop
 
 CONFIG = DataConfig(
     id="key",
@@ -78,7 +77,7 @@ def test_an_empty_result_is_nothing_new(shop: Shop) -> None:
 
 
 def test_many_rows_come_in_chunks(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sluice.adapters.sources.sql_query.CHUNK", 1)
+    monkeypatch.setattr("sluice.adapters.sources.sql.CHUNK", 1)
     assert [row["key"] for row in read(ask(f"SELECT {COLUMNS} FROM shop"))] == [1, 2]
     price = "CASE key WHEN 1 THEN NULL ELSE 'b' END AS price"
     with pytest.raises(DataInvalid, match=r"row 2: column 'price': found 'b'.*allowed: number"):

@@ -16,7 +16,7 @@ from sluice.adapters.tables.delta import (
     list_versions,
     read_version,
 )
-from sluice.data.content import hash_content
+from sluice.data.version import hash_content
 from sluice.errors import DataInvalid, DataMissing, DataUnavailable, StorageFull
 
 

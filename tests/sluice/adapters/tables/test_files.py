@@ -13,7 +13,7 @@ from sluice.config.loading import load_service
 from sluice.data.schema import arrow_schema
 from sluice.errors import DataInvalid
 from sluice.home import SAMPLES
-from support import small_config
+from support.releases.runs import small_config
 
 EMPLOYMENT = load_service("employment", "development").data
 CONFIG = small_config("size")

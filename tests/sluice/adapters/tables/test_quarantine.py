@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
 
-from sluice.adapters.tables.quarantine import quarantine_batch
-from sluice.data.content import hash_content
+from sluice.adapters.tables.batches import quarantine_batch
+from sluice.data.version import hash_content
 from sluice.errors import DataUnavailable
 from sluice.verdict import Check, Outcome, Verdict
 
@@ -48,7 +48,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 import pyarrow as pa
-from sluice.adapters.tables.quarantine import quarantine_batch
+from sluice.adapters.tables.batches import quarantine_batch
 from sluice.verdict import Outcome, Verdict
 batch = pa.table({"key": [key * 7919 % 99991 for key in range(50000)]})
 bad = pa.table({"rule": pa.array([], pa.string())})

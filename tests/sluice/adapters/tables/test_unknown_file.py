@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from pyarrow import parquet
 
-from sluice.adapters.tables.files import read_batch
-from sluice.adapters.tables.unknown_file import read_unknown
+from sluice.adapters.tables.files import read_batch, read_unknown
 from sluice.config.data import DataConfig
 from sluice.config.loading import load_service
 from sluice.errors import DataInvalid

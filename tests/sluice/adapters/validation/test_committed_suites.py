@@ -7,13 +7,13 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from service_support import write_examples
 from sluice.adapters.tables.files import read_batch
 from sluice.adapters.validation.expectations import measure_data
 from sluice.config.loading import load_service
 from sluice.data.schema import check_schema
 from sluice.gates.data import DataGate
 from sluice.verdict import Verdict
+from support.releases.services import write_examples
 
 SERVICES = ("arrivals", "earnings")
 Pair = tuple[pa.Table, pa.Table]

@@ -17,7 +17,7 @@ from sluice.data.schema import check_schema
 from sluice.gates.data import DataEvidence, DataGate
 from sluice.home import SAMPLES, SUITES
 from sluice.verdict import Outcome, Verdict
-from support import edit_suite
+from support.releases.runs import edit_suite
 
 CONFIG = load_service("employment", "development")
 YEARS = {

@@ -10,7 +10,7 @@ from sluice.adapters.validation.expectations import check_suite, measure_data
 from sluice.config.loading import load_service
 from sluice.errors import ConfigInvalid
 from sluice.home import SAMPLES
-from support import edit_suite
+from support.releases.runs import edit_suite
 
 CONFIG = load_service("employment", "development")
 YEAR = read_batch(SAMPLES / "acs_employment_2016.parquet", CONFIG.data)

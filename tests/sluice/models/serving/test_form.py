@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sluice.adapters.registry.onnx_model import ServedModel
+from sluice.adapters.registry.model_files import ServedModel
 from sluice.config.data import DataConfig
 from sluice.errors import DataInvalid, ServingImpossible
 from sluice.gates.parity import ParityGate, measure_parity

@@ -11,8 +11,12 @@ import pytest
 
 from sluice.errors import DataInvalid
 from sluice.models.serving.form import take_columns
-from sluice.models.serving.preprocessing import NumberColumn, Preprocessing, TextColumn
-from sluice.models.serving.reading import read_preprocessing
+from sluice.models.serving.preprocessing import (
+    NumberColumn,
+    Preprocessing,
+    TextColumn,
+    read_preprocessing,
+)
 
 CODES = TextColumn("town", {"ayr": 0.0, "bute": 1.0}, unknown=-1.0, null=float("nan"))
 

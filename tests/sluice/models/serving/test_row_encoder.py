@@ -10,12 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.models.serving.form import take_columns
-from sluice.models.serving.preprocessing import NumberColumn, Preprocessing, TextColumn
-from sluice.models.serving.reading import read_preprocessing
+from sluice.models.serving.form import make_sample, take_columns
+from sluice.models.serving.preprocessing import (
+    NumberColumn,
+    Preprocessing,
+    TextColumn,
+    read_preprocessing,
+)
 from sluice.models.serving.row_encoder import RowEncoder
-from sluice.models.serving.sample import make_sample
-from sluice.stats.predictions import Predictions
+from sluice.stats.holdout import Predictions
 
 NAN = float("nan")
 ALL = Preprocessing(

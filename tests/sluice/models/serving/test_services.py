@@ -10,9 +10,13 @@ import pytest
 from onnx import TensorProto, numpy_helper
 from pydantic import TypeAdapter
 
-from service_support import read_first_rows
-from sluice.adapters.registry.model_file import load_model, save_model
-from sluice.adapters.registry.onnx_model import ServedModel, load_serving, save_serving
+from sluice.adapters.registry.model_files import (
+    ServedModel,
+    load_model,
+    load_serving,
+    save_model,
+    save_serving,
+)
 from sluice.config.loading import list_services, load_service
 from sluice.config.model import ModelConfig
 from sluice.config.service import ServiceConfig
@@ -21,6 +25,7 @@ from sluice.models.prediction import predict
 from sluice.models.serving.form import ServingForm, build_serving_form, take_columns
 from sluice.models.training import fit_model
 from sluice.verdict import Outcome
+from support.releases.services import read_first_rows
 
 MODEL: TypeAdapter[ModelConfig] = TypeAdapter(ModelConfig)
 KINDS: dict[str, dict[str, int]] = {

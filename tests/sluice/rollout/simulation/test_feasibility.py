@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from sluice.config.loading import load_policy
 from sluice.config.policy import Policy
-from sluice.config.policy_file import load_policy
 from sluice.rollout.simulation.feasibility import (
     POWER,
     find_need,
@@ -12,10 +12,8 @@ from sluice.rollout.simulation.feasibility import (
     pass_equal_arms,
     round_up,
 )
-from sluice.rollout.simulation.outcome import Ending
-from sluice.rollout.simulation.rollouts import simulate
+from sluice.rollout.simulation.rollouts import Ending, Trial, simulate
 from sluice.rollout.simulation.traffic import Traffic
-from sluice.rollout.simulation.trial import Trial
 
 STANDARD, LAPTOP = load_policy("standard"), load_policy("laptop")
 PUBLISHED = {0.05: 5650, 0.25: 7400, 0.50: 10400}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sluice.rollout.history import History, measure_clustering
-from sluice.rollout.simulation.ledger import Ledger, find_medians
+from sluice.rollout.simulation.histories import Ledger, find_medians
 
 
 @pytest.mark.parametrize("requests", [2850, 400, 57, 3])

@@ -6,13 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sluice.config.policy_file import load_policy
+from sluice.config.loading import load_policy
 from sluice.errors import DataInvalid
-from sluice.rollout.simulation.outcome import Ending
 from sluice.rollout.simulation.recorded import RecordedArrivals, Recording, read_recording
-from sluice.rollout.simulation.rollouts import simulate
+from sluice.rollout.simulation.rollouts import Ending, Trial, simulate
 from sluice.rollout.simulation.traffic import Regression, Traffic
-from sluice.rollout.simulation.trial import Trial
 
 HEADER = "block,n_c,k_c,n_b,k_b\n"
 

@@ -5,18 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sluice.config.loading import load_policy
 from sluice.config.policy import Policy
-from sluice.config.policy_file import load_policy
 from sluice.rollout.evidence import Block
 from sluice.rollout.history import History
+from sluice.rollout.observation import StageEvidence
+from sluice.rollout.simulation.histories import Ledger, Overruns
 from sluice.rollout.simulation.judging import EvidenceJudge, Sight, simulated_rules
-from sluice.rollout.simulation.latencies import Overruns
-from sluice.rollout.simulation.ledger import Ledger
-from sluice.rollout.simulation.outcome import Ending, Outcome
-from sluice.rollout.simulation.rollouts import simulate
+from sluice.rollout.simulation.rollouts import Ending, Outcome, Trial, simulate
 from sluice.rollout.simulation.traffic import Counts, Drift, Incident, Regression, Traffic, Users
-from sluice.rollout.simulation.trial import Trial
-from sluice.rollout.stage import StageEvidence
 
 HOUR = 3600.0
 STANDARD = load_policy("standard")

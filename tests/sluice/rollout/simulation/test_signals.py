@@ -5,13 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sluice.config.loading import load_policy
 from sluice.config.policy import Business, Policy, Rules
-from sluice.config.policy_file import load_policy
-from sluice.rollout.simulation.outcome import Ending, Outcome
-from sluice.rollout.simulation.rollouts import simulate
-from sluice.rollout.simulation.signals import DrawnSignals
-from sluice.rollout.simulation.traffic import Counts, Regression, Signals, Traffic
-from sluice.rollout.simulation.trial import Trial
+from sluice.rollout.simulation.rollouts import Ending, Outcome, Trial, simulate
+from sluice.rollout.simulation.traffic import Counts, DrawnSignals, Regression, Signals, Traffic
 
 LAPTOP = load_policy("laptop")
 FEW_ARE_TOLD = LAPTOP.rules.model_copy(update={"feedback": Rules().feedback})

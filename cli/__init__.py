@@ -1,0 +1,1 @@
+"""What a person types: the console script `sluice`, one file a group of commands."""

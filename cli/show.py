@@ -1,0 +1,155 @@
+"""What a person asks for between runs: who serves, whether this machine is fit, the pages."""
+
+import time
+from collections.abc import Mapping
+
+from cli.output import say, show_rows, show_verdicts
+from sluice.adapters.registry.versions import ModelVersionRef
+from sluice.config.loading import list_services
+from sluice.errors import ServiceUnknown
+from sluice.home import find_home
+
+SHOWN = 8
+"""Decisions that are printed; the log keeps all."""
+ALIASES = ("champion", "candidate", "previous")
+
+
+def show_services(service: str) -> None:
+    """Print each service's aliases, and the verdicts behind champion and candidate.
+
+    Raises:
+        ServiceUnknown: no configuration carries the name.
+        Fault: the registry cannot be reached.
+    """
+    known = list_services()
+    if service and service not in known:
+        raise ServiceUnknown(f"no service '{service}'; known: {', '.join(known)}")
+    from sluice.adapters.registry.client import open_registry
+    from tasks.release.recording import read_verdicts
+
+    registry = open_registry(find_home())
+    registry.prepare()
+    for name in [service] if service else known:
+        found = {alias: registry.find_alias(name, alias) for alias in ALIASES}
+        decisions = list_decisions(name)
+        if not any(found.values()) and not decisions:
+            say(f"{name}: nothing registered yet; `sluice release {name}` starts")
+            continue
+        versions = {alias: version for alias, version in found.items() if version}
+        if versions:
+            show_rows(name, [_describe(alias, version) for alias, version in versions.items()])
+        if decisions:
+            show_rows(f"Decisions on {name}", decisions[:SHOWN])
+        for alias in ("champion", "candidate"):
+            if service and alias in versions:
+                verdicts = read_verdicts(versions[alias].run_id)
+                show_verdicts(f"Verdicts of the {alias}", verdicts)
+
+
+def list_decisions(service: str) -> list[dict[str, str]]:
+    """Give the requests for a person's approval, newest first: how each stands, by whom and why.
+
+    Raises:
+        Fault: the control store cannot be reached.
+    """
+    from sluice.adapters.control.store import open_control
+    from sluice.control.approval import Answer, write_moment
+
+    control = open_control(find_home())
+    control.prepare()
+    rows = [
+        {
+            "version": f"v{item.version}",
+            "decision": "pending",
+            "by": "",
+            "when": f"until {write_moment(item.deadline)}",
+            "why": f"`sluice approve {service}` or `sluice refuse {service}`",
+        }
+        for item in control.approvals.list_requests(service)
+        if item.answer is Answer.PENDING
+    ]
+    for line in control.approvals.list_decisions(service):
+        row = {"version": f"v{line.version}", "decision": line.answer.value, "by": line.by}
+        rows.append({**row, "when": write_moment(line.at), "why": line.why})
+    return sorted(rows, key=lambda row: -int(row["version"].removeprefix("v")))
+
+
+def show_history(service: str) -> None:
+    """Print a service's releases, newest first.
+
+    Raises:
+        ServiceUnknown: no configuration carries the name.
+        Fault: the registry cannot be reached.
+    """
+    known = list_services()
+    if service not in known:
+        raise ServiceUnknown(f"no service '{service}'; known: {', '.join(known)}")
+    from sluice.adapters.registry.client import open_registry
+    from sluice.adapters.registry.history import list_releases
+    from sluice.report.history import HEADS, list_rows
+
+    rows = list_rows(list_releases(open_registry(find_home()), service))
+    if not rows:
+        say(f"{service}: no release yet; `sluice release {service}` starts")
+        return
+    chosen = tuple(head for head in HEADS if head in rows[0])
+    show_rows(f"Releases of {service}, newest first", rows, chosen)
+
+
+def _describe(alias: str, version: ModelVersionRef) -> dict[str, str]:
+    tags = version.tags
+    dirty = " and uncommitted changes" if tags.get("sluice.code.dirty") == "true" else ""
+    return {
+        "alias": alias,
+        "version": f"v{version.version}",
+        "data": _describe_data(tags),
+        "code": tags.get("sluice.code.commit", "unknown")[:8] + dirty,
+        "release": tags.get("sluice.release", "registered by hand"),
+    }
+
+
+def _describe_data(tags: Mapping[str, str]) -> str:
+    if "sluice.data.version" not in tags:
+        return "unknown"
+    return f"v{tags['sluice.data.version']}, {int(tags['sluice.data.rows']):,} rows"
+
+
+def show_findings() -> int:
+    """Print what the doctor found, with advice, and give the exit code."""
+    from sluice.adapters.machine import examine
+
+    findings = examine(find_home())
+    rows = [
+        {
+            "outcome": "ok" if item.ok else "no",
+            "what": item.name,
+            "found": item.found,
+            "wanted": item.wanted,
+            "what to do": "" if item.ok else item.advice,
+        }
+        for item in findings
+    ]
+    show_rows("This machine", rows)
+    return 0 if all(item.ok for item in findings) else 1
+
+
+def serve_pages() -> None:
+    """Serve the Prefect and MLflow pages until Ctrl-C.
+
+    Raises:
+        ServerUnavailable: a server does not come up.
+        Fault: the registry cannot be made ready.
+    """
+    from sluice.adapters.server.parts import run_registry_pages
+    from sluice.adapters.server.session import open_session
+
+    home = find_home()
+    with open_session(home, say) as api, run_registry_pages(home, say) as pages:
+        say(f"Prefect  {api.removesuffix('/api')}")
+        say(f"MLflow   {pages}")
+        say("Ctrl-C ends both")
+        try:
+            while True:
+                time.sleep(1)
+        except KeyboardInterrupt:
+            say("ending")

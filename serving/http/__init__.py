@@ -1,0 +1,1 @@
+"""What a caller of the gateway meets: requests, replies, keys, pages."""

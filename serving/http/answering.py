@@ -1,0 +1,191 @@
+"""One request from its body to its logged answer: arm, call, fallback, record, reply."""
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from serving.http.replies import Reply, ask_again, explain
+from serving.http.requests import PredictRequest, RequestIds, decode_request, refuse_duplicates
+from serving.log.ledger import Ledger
+from serving.log.records import Answer, AssignedArm
+from serving.models.predictors import ModelPredictor
+from serving.models.signature import Record, encode_outputs, is_many
+from serving.routing.assignment import Assignment, assign_request, hash_unit
+from serving.routing.breaker import Circuits
+from serving.routing.calls import Call, Lane, ask_champion
+from serving.routing.model_table import Seat
+from serving.routing.shadow import Copy
+from sluice.config.serving import LimitsConfig
+from sluice.control.route import Route
+from sluice.errors import SpoolFull
+
+PASSING = ("busy", "timeout")
+"""Reasons of a champion's failure that may be gone in a moment: 503. Others are 500."""
+
+
+class Asked(NamedTuple):
+    """A request that was understood, with the arm that it belongs to."""
+
+    seat: Seat
+    route: Route
+    champion: ModelPredictor
+    request: PredictRequest
+    records: Sequence[Record]
+    is_many: bool
+    request_id: str
+    unit: str
+    assignment: Assignment
+
+
+class Outcome(NamedTuple):
+    """How it went: the candidate's call where it was asked first, and the one that answers."""
+
+    tried: Call | None
+    last: Call
+
+    @property
+    def by_candidate(self) -> bool:
+        """Whether the candidate's answer is the caller's."""
+        return self.tried is self.last
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether the champion answered in the candidate's place."""
+        return self.tried is not None and self.tried.failed and not self.last.failed
+
+
+class ReplyBody(msgspec.Struct, omit_defaults=True, gc=False):
+    """The body of a prediction."""
+
+    request_id: str
+    service: str
+    version: int
+    arm: str
+    form: str
+    outputs: msgspec.Raw
+    unit: str | None = None
+    fallback: bool = False
+
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def build_answer(asked: Asked, outcome: Outcome) -> Answer:
+    """Give the record; latency and failure are the assigned arm's own, whoever answered.
+
+    A probe of an open breaker is nobody's request: only what the champion did is told of it.
+    """
+    assignment, (tried, last) = asked.assignment, outcome
+    is_candidate = assignment.arm is AssignedArm.CANDIDATE
+    own = tried if is_candidate and tried is not None else last
+    candidate, champion = asked.route.candidate or 0, asked.champion.version
+    return Answer(
+        request_id=asked.request_id,
+        unit=asked.unit,
+        service=asked.route.service,
+        arm=assignment.arm,
+        arm_version=candidate if is_candidate else champion,
+        version=candidate if outcome.by_candidate else champion,
+        place=assignment.place,
+        epoch=asked.route.epoch,
+        at=time.time(),
+        latency_ms=own.latency_ms,
+        failed=own.failed,
+        reason=(tried or last).reason,
+        fallback=outcome.is_fallback,
+        inputs=bytes(asked.request.inputs),
+        outputs=encode_outputs(last.predictions, asked.is_many) if last.predictions else b"",
+        stages=assignment.stages,
+    )
+
+
+def build_reply(asked: Asked, outcome: Outcome, answer: Answer) -> Reply:
+    """Give the answer that the caller gets; a failure of both arms is told as one."""
+    last = outcome.last
+    if last.failed:
+        message = f"{answer.service} v{answer.version} could not answer: {last.reason}"
+        if last.reason in PASSING:
+            return ask_again(message, asked.request_id)
+        return explain(500, message, asked.request_id)
+    lane = asked.assignment.lane
+    by = lane.predictor if lane is not None and outcome.by_candidate else asked.champion
+    body = ReplyBody(
+        asked.request_id,
+        answer.service,
+        answer.version,
+        str(answer.arm),
+        by.form,
+        msgspec.Raw(answer.outputs),
+        asked.request.unit,
+        answer.fallback,
+    )
+    return Reply(200, _ENCODER.encode(body))
+
+
+FULL_SECONDS = 5
+
+
+class Answering:
+    """What all requests of a worker share."""
+
+    def __init__(self, ledger: Ledger, circuits: Circuits, limits: LimitsConfig) -> None:
+        self._ledger, self._circuits, self._limits = ledger, circuits, limits
+        self._ids = RequestIds()
+
+    async def answer(self, seat: Seat, body: bytes) -> tuple[Reply, Copy | None]:
+        """Answer a request, and give what the candidate gets a copy of, if it gets one.
+
+        The answer is in the log before it is given. A champion that fails is an honest 500, or
+        503 where it is only busy or slow; both are logged, as failures of the assigned arm.
+
+        Raises:
+            RequestInvalid: the request is not one, or does not fit the champion's signature.
+        """
+        if seat.champion is None or seat.belief.route is None:
+            return ask_again(f"{seat.service}: {seat.missing or 'its model is not here yet'}"), None
+        asked = self._read(seat, body)
+        lane, shadow = asked.assignment.lane, asked.assignment.shadow
+        tried = await self._ask_candidate(lane, asked) if lane is not None else None
+        last = await self._ask_champion(asked) if tried is None or tried.failed else tried
+        outcome = Outcome(tried, last)
+        answer = build_answer(asked, outcome)
+        reply = build_reply(asked, outcome, answer)
+        try:
+            await self._ledger.record(answer)
+        except SpoolFull:
+            return ask_again("the log has no room", asked.request_id, FULL_SECONDS), None
+        return reply, Copy(shadow, asked, last.predictions) if shadow is not None else None
+
+    def _read(self, seat: Seat, body: bytes) -> Asked:
+        """Understand a request, and assign it."""
+        champion, route = seat.champion, seat.belief.route
+        if champion is None or route is None:
+            raise ValueError(f"{seat.service} has no champion")
+        request = decode_request(body)
+        signature = champion.model.signature
+        records = signature.decode(request.inputs)
+        given = 1 + (request.request_id is not None) + (request.unit is not None)
+        refuse_duplicates(body, given + len(records) * len(signature.columns))
+        request_id = request.request_id or self._ids.take()
+        unit = request.unit if route.assign_by == "unit" and request.unit else request_id
+        key, now = hash_unit(unit), time.monotonic()
+        assignment = assign_request(seat, route, key, self._circuits, now, self._ledger.is_low)
+        many = is_many(request.inputs)
+        return Asked(seat, route, champion, request, records, many, request_id, key, assignment)
+
+    async def _ask_candidate(self, lane: Lane, asked: Asked) -> Call:
+        call = await lane.ask(asked.records, asked.request.inputs)
+        if call.judged:
+            service, version = asked.route.service, lane.predictor.version
+            is_probe, now = asked.assignment.is_probe, time.monotonic()
+            self._circuits.tell_candidate(service, version, call.failed, now, is_probe)
+        return call
+
+    async def _ask_champion(self, asked: Asked) -> Call:
+        champion = asked.champion
+        call = await ask_champion(champion, asked.records, self._limits.champion_seconds)
+        if call.judged:
+            self._circuits.tell_champion(asked.route.service, champion.version, call.failed)
+        return call

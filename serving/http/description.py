@@ -1,0 +1,170 @@
+"""The gateway's own description, OpenAPI 3.1, made from the signatures that serve now."""
+
+from typing import Any
+
+from serving.http.requests import MOST_CHARACTERS
+from serving.models.signature import MOST_RECORDS
+from serving.routing.model_table import Lineup, Seat
+from sluice.config.serving import GatewayConfig
+
+NAME = {"type": "string", "minLength": 1, "maxLength": MOST_CHARACTERS}
+ERROR = {
+    "type": "object",
+    "properties": {"error": {"type": "string"}, "request_id": {"type": "string"}},
+    "required": ["error"],
+}
+TEXTS = {
+    401: "No API key, or one that does not open this.",
+    404: "No such path, or no such service.",
+    405: "Another method; the header Allow names the right one.",
+    408: "The body did not come in time.",
+    409: "No candidate is here.",
+    413: "The body is too large.",
+    415: "The body is said to be something else than JSON.",
+    422: "The body is not what is allowed; the field is named.",
+    500: "The champion could not answer; logged as its failure.",
+    503: "Not now; the header Retry-After says when.",
+}
+OFTEN = (404, 405, 408, 413, 415, 422, 503)
+
+
+def describe_api(lineup: Lineup, config: GatewayConfig, has_keys: bool) -> dict[str, Any]:
+    """Give the description of all paths."""
+    paths = {
+        f"/v1/models/{name}:predict": {"post": _describe_predict(seat, has_keys)}
+        for name, seat in sorted(lineup.seats.items())
+        if seat.champion
+    }
+    paths |= {
+        f"/v1/models/{name}:smoke": {"get": _describe_smoke(name, has_keys)}
+        for name in sorted(lineup.seats)
+    }
+    paths["/v1/feedback"] = {"post": _describe_feedback(has_keys)}
+    paths.update({path: {"get": page} for path, page in _describe_pages().items()})
+    described: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Sluice gateway",
+            "version": "1",
+            "description": f"Bodies of at most {config.limits.body_bytes:,} bytes.",
+        },
+        "paths": paths,
+    }
+    if has_keys:
+        schemes = {"key": {"type": "http", "scheme": "bearer"}}
+        described["components"] = {"securitySchemes": schemes}
+    return described
+
+
+def _describe_predict(seat: Seat, has_keys: bool) -> dict[str, Any]:
+    record = seat.champion.model.signature.describe() if seat.champion else {}
+    many = {"type": "array", "items": record, "minItems": 1, "maxItems": MOST_RECORDS}
+    body = {
+        "type": "object",
+        "properties": {"inputs": {"anyOf": [record, many]}, "request_id": _null(), "unit": _null()},
+        "required": ["inputs"],
+        "additionalProperties": False,
+    }
+    statuses = (*OFTEN, 500)
+    return _describe_post(f"predict_{seat.service}", body, (200, ANSWER), statuses, has_keys)
+
+
+def _describe_smoke(service: str, has_keys: bool) -> dict[str, Any]:
+    said = {"200": {"description": "How it went.", "content": _json({"type": "object"})}}
+    others = (404, 405, 409, 503, *([401] if has_keys else []))
+    errors = {
+        str(status): {"description": TEXTS[status], "content": _json(ERROR)} for status in others
+    }
+    described = {"operationId": f"smoke_{service}", "responses": {**said, **errors}}
+    return {**described, "security": [{"key": []}]} if has_keys else described
+
+
+def _describe_feedback(has_keys: bool) -> dict[str, Any]:
+    label = {
+        "anyOf": [{"type": "string", "maxLength": 1000}, {"type": ["number", "boolean", "null"]}]
+    }
+    told = {
+        "label": label,
+        "rating": {"type": ["number", "null"], "minimum": -1, "maximum": 1},
+        "value": {"type": ["number", "null"]},
+    }
+    body = {
+        "type": "object",
+        "properties": {"request_id": NAME, **told},
+        "required": ["request_id"],
+        "anyOf": [
+            {"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in told
+        ],
+        "additionalProperties": False,
+    }
+    taken = {
+        "type": "object",
+        "properties": {"request_id": NAME, "taken": {"const": True}},
+        "required": ["request_id", "taken"],
+    }
+    return _describe_post("feedback", body, (202, taken), OFTEN, has_keys)
+
+
+def _describe_post(
+    name: str,
+    body: dict[str, Any],
+    good: tuple[int, dict[str, Any]],
+    statuses: tuple[int, ...],
+    has_keys: bool,
+) -> dict[str, Any]:
+    status, schema = good
+    responses = {str(status): {"description": "Taken.", "content": _json(schema)}}
+    for other in (*statuses, *([401] if has_keys else [])):
+        responses[str(other)] = {"description": TEXTS[other], "content": _json(ERROR)}
+    responses["503"]["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
+    described = {
+        "operationId": name,
+        "requestBody": {"required": True, "content": _json(body)},
+        "responses": responses,
+    }
+    return {**described, "security": [{"key": []}]} if has_keys else described
+
+
+def _describe_pages() -> dict[str, dict[str, Any]]:
+    said = {"200": {"description": "As it is.", "content": _json({"type": "object"})}}
+    amiss = {"503": {"description": "Not ready.", "content": _json({"type": "object"})}}
+    text = {"200": {"description": "As it is.", "content": {"text/plain": {}}}}
+    return {
+        "/healthz": {"operationId": "healthz", "responses": said},
+        "/readyz": {"operationId": "readyz", "responses": {**said, **amiss}},
+        "/metrics": {"operationId": "metrics", "responses": text},
+        "/v1/counters": {"operationId": "counters", "responses": said},
+        "/openapi.json": {"operationId": "openapi", "responses": said},
+    }
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _null() -> dict[str, Any]:
+    return {"anyOf": [NAME, {"type": "null"}]}
+
+
+PREDICTION = {
+    "type": "object",
+    "properties": {
+        "prediction": {"type": ["string", "number", "boolean"]},
+        "probabilities": {"type": "object", "additionalProperties": {"type": "number"}},
+    },
+    "required": ["prediction"],
+}
+ANSWER = {
+    "type": "object",
+    "properties": {
+        "request_id": NAME,
+        "unit": NAME,
+        "service": {"type": "string"},
+        "version": {"type": "integer"},
+        "arm": {"enum": ["candidate", "champion", "none"]},
+        "form": {"enum": ["onnx", "trained"]},
+        "fallback": {"type": "boolean"},
+        "outputs": {"anyOf": [PREDICTION, {"type": "array", "items": PREDICTION}]},
+    },
+    "required": ["request_id", "service", "version", "arm", "form", "outputs"],
+}

@@ -1,0 +1,158 @@
+"""A caller's request: its body within limits, decoded strictly, with an id."""
+
+import asyncio
+import json
+import os
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import msgspec
+
+from serving.http.replies import JSON, CallFailed, Receive, explain
+from sluice.config.serving import LimitsConfig
+from sluice.errors import RequestInvalid
+
+DIGITS = 24
+BLOCK = 256
+"""Ids that one call of the system is enough for."""
+
+
+class RequestIds:
+    """One worker's supply."""
+
+    def __init__(self) -> None:
+        self._digits = ""
+        self._used = 0
+
+    def take(self) -> str:
+        """Give 96 random bits as hexadecimal digits."""
+        if self._used >= len(self._digits):
+            self._digits, self._used = os.urandom(BLOCK * DIGITS // 2).hex(), 0
+        self._used += DIGITS
+        return self._digits[self._used - DIGITS : self._used]
+
+
+CLOSE = (b"connection", b"close")
+"""What was not read is still on its way: the connection cannot be used again."""
+
+
+class CallerGone(Exception):  # noqa: N818
+    """The caller hung up before its request was whole."""
+
+
+async def read_body(
+    receive: Receive, headers: Iterable[tuple[bytes, bytes]], limits: LimitsConfig
+) -> bytes:
+    """Give the whole body.
+
+    Raises:
+        CallFailed: 413 too large, 415 not JSON, 408 too slow.
+        CallerGone: nobody waits for an answer.
+    """
+    _check_headers(headers, limits.body_bytes)
+    try:
+        async with asyncio.timeout(limits.body_seconds):
+            return await _gather(receive, limits.body_bytes)
+    except TimeoutError as error:
+        message = f"the body did not come within {limits.body_seconds:g} s"
+        raise CallFailed(explain(408, message, "", CLOSE)) from error
+
+
+def _check_headers(headers: Iterable[tuple[bytes, bytes]], most: int) -> None:
+    for name, value in headers:
+        if name == b"content-length":
+            if value.isdigit() and int(value[:20]) > most:
+                raise _refuse_size(most)
+        elif name == b"content-type":
+            kind = value.partition(b";")[0].strip().lower()
+            if kind != JSON:
+                found = kind[:100].decode("latin-1") or "nothing"
+                message = f"content-type: found {found}; allowed: application/json"
+                raise CallFailed(explain(415, message, "", CLOSE))
+
+
+async def _gather(receive: Receive, most: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise CallerGone
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > most:
+            raise _refuse_size(most)
+        if not message.get("more_body", False):
+            return b"".join((*parts, part)) if parts else part
+        parts.append(part)
+
+
+def _refuse_size(most: int) -> CallFailed:
+    message = f"the body is too large; allowed: {most:,} bytes"
+    return CallFailed(explain(413, message, "", CLOSE))
+
+
+def refuse_duplicates(body: bytes, least: int) -> None:
+    """Refuse JSON, valid otherwise, in which an object has a field twice.
+
+    `least` is how many fields it has at least, each once, which the caller proved: with no more
+    colons than that there can be no other field, and nothing need be read again.
+
+    Raises:
+        RequestInvalid: a field is there twice, or the JSON is nested too deep.
+    """
+    if body.count(b":") <= least:
+        return
+    try:
+        # Numbers stay texts: a whole number of a million digits would cost seconds.
+        json.loads(body, object_pairs_hook=_check, parse_int=str, parse_float=str)
+    except RecursionError as error:
+        raise RequestInvalid("the body: found JSON that is nested too deep") from error
+
+
+def _check(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) == len(pairs):
+        return
+    names = [name for name, _ in pairs]
+    twice = next(name for name in names if names.count(name) > 1)
+    raise RequestInvalid(f"{twice[:100]}: found twice in one object; allowed: each field once")
+
+
+MOST_CHARACTERS = 128
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_CHARACTERS)]
+ALLOWED = (
+    f"allowed: inputs (one record or a list), request_id and unit (texts of 1 to "
+    f"{MOST_CHARACTERS} characters)"
+)
+
+
+class PredictRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The body of a request; `inputs` stay raw until the version that answers is known."""
+
+    inputs: msgspec.Raw
+    request_id: Name | None = None
+    unit: Name | None = None
+    """The user or session that the request belongs to; it decides the arm."""
+
+
+_DECODER = msgspec.json.Decoder(PredictRequest)
+
+
+def decode_request(body: bytes) -> PredictRequest:
+    """Read a body: JSON in UTF-8, its fields known, its names short.
+
+    Raises:
+        RequestInvalid: it is something else; what was found and what is allowed are named.
+    """
+    try:
+        if not body.isascii():
+            body.decode("utf-8")
+        return _DECODER.decode(body)
+    except UnicodeDecodeError as error:
+        raise RequestInvalid(f"the body: found bytes that are not UTF-8; {ALLOWED}") from error
+    except RecursionError as error:
+        raise RequestInvalid(f"the body: found JSON that is nested too deep; {ALLOWED}") from error
+    except msgspec.DecodeError as error:
+        fault, _, place = str(error).replace("`", "").partition(" - at ")
+        where = place.removeprefix("$.") or "the body"
+        raise RequestInvalid(f"{where}: found: {fault}; {ALLOWED}") from error

@@ -1,0 +1,243 @@
+"""The log-writer, `sluice log-writer`: moves the spools of all replicas to the traffic log.
+
+A batch is read behind the note `logged` of each life, committed table by table with the positions
+in the commit, and then noted. Killed in between, the same records are read again, and each table
+passes over those that it has.
+
+It stands alone: while it is away, the spools grow and callers notice nothing. A signal to end it
+commits what is there first.
+"""
+
+import fcntl
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+
+from serving.log.counters import Slots, read_slots
+from serving.log.records import Kind, Logged, build_rows, decode_record, find_table
+from serving.log.spool import Position, SpoolReader, list_segments, segment_path, unpack
+from serving.log.worker_runs import Life, clear_life, list_lives, settle
+from sluice.adapters.tables.traffic import append_records, find_positions, prune_records
+from sluice.config.loading import load_gateway
+from sluice.config.serving import TrafficLogConfig
+from sluice.errors import Fault, LogBusy, Refused, SluiceError
+from sluice.home import Home, find_home
+
+LOG = logging.getLogger("sluice.log_writer")
+NOTE_BYTES = 64
+CLEAR_SECONDS = 3600.0
+"""How long a settled life stays readable for those who scrape counters."""
+
+
+class LogShipper:
+    """What the log-writer does, one step at a time; it must be alone."""
+
+    def __init__(self, home: Home, config: TrafficLogConfig) -> None:
+        self._home = home
+        self._config = config
+        self._readers: dict[Path, SpoolReader] = {}
+        self._batch: list[Logged] = []
+        self._since = 0.0
+        self._settled: set[Path] = set()
+
+    def ship(self, now: float, all_of_it: bool = False) -> int:
+        """Read what is new; commit it once it is enough, or old enough. Gives the records.
+
+        Raises:
+            StorageFull: a table cannot grow; nothing is lost, the same is tried again.
+            DataUnavailable: a table cannot be reached; likewise.
+        """
+        committed = 0
+        while True:
+            self._fill(now)
+            full = len(self._batch) >= self._config.batch_rows
+            late = not 0 <= now - self._since < self._config.flush_seconds
+            if not self._batch or not (full or late or all_of_it):
+                return committed
+            committed += self._commit(now)
+            if not full:
+                return committed
+
+    def clear(self, now: float) -> None:
+        """Remove segments that the tables have, and lives that ended an hour ago.
+
+        Only what a snapshot covers goes: the rest is still needed to settle a life.
+        """
+        for replica, life in self._list_lives():
+            noted, snapshot = read_note(life), life.read()
+            done = snapshot.final and noted >= snapshot.position
+            first = min(noted, snapshot.position).segment
+            for segment in list_segments(life.folder):
+                if segment < first or done:
+                    segment_path(life.folder, segment).unlink(missing_ok=True)
+            if done and now - life.counters.stat().st_mtime > CLEAR_SECONDS:
+                self._readers.pop(life.folder, None)
+                self._settled.discard(life.folder)
+                clear_life(replica, life)
+
+    def prune(self, now: float) -> int:
+        """Delete the hours that are too old, or beyond the size; gives how many.
+
+        Raises:
+            StorageFull: no room to put small files together; no row is lost.
+            DataUnavailable: a table cannot be reached.
+        """
+        parents = [self._home.answers("x").parent, self._home.shadows("x").parent]
+        tables = [path for parent in parents if parent.is_dir() for path in parent.iterdir()]
+        days, most = self._config.retention_days, self._config.retention_bytes
+        return sum(prune_records(path, now, days, most) for path in [*tables, self._home.feedback])
+
+    def _list_lives(self) -> Iterator[tuple[Path, Life]]:
+        if self._home.serving.is_dir():
+            for replica in sorted(self._home.serving.iterdir()):
+                for life in list_lives(replica):
+                    yield replica, life
+
+    def _fill(self, now: float) -> None:
+        """Read on until the batch is full; whoever died meanwhile is settled first."""
+        for replica, life in self._list_lives():
+            if len(self._batch) >= self._config.batch_rows:
+                return
+            self._settle(life)
+            reader = self._readers.get(life.folder)
+            if reader is None:
+                reader = self._readers[life.folder] = SpoolReader(life.folder, read_note(life))
+            source = f"{replica.name}/{life.name}"
+            for content in reader.read():
+                if not self._batch:
+                    self._since = now
+                position = reader.position.pack()
+                self._batch.append(Logged(decode_record(content), source, position))
+                if len(self._batch) >= self._config.batch_rows:
+                    return
+            for damage in reader.damage:
+                LOG.error("%s; what follows in this segment is not in the log", damage)
+            reader.damage.clear()
+
+    def _settle(self, life: Life) -> None:
+        try:
+            if life.folder not in self._settled and settle(life):
+                self._settled.add(life.folder)
+        except OSError as error:  # no room for its last counters; its log is read all the same
+            LOG.warning("%s: not settled: %s", life.name, error)
+
+    def _commit(self, now: float) -> int:
+        groups: dict[tuple[Kind, str], list[Logged]] = {}
+        for item in self._batch:
+            groups.setdefault(find_table(item.record), []).append(item)
+        for (kind, service), logged in groups.items():
+            self._append(kind, service, logged, now)
+        ends = {item.source: item.position for item in self._batch}
+        for source, position in ends.items():
+            write_note(self._home.serving / source.replace("/", "/lives/"), unpack(position))
+        count = len(self._batch)
+        self._batch = []
+        return count
+
+    def _append(self, kind: Kind, service: str, logged: list[Logged], now: float) -> None:
+        uri = self._find_uri(kind, service)
+        has = find_positions(uri, sorted({item.source for item in logged}))
+        new = [item for item in logged if item.position > has.get(item.source, -1)]
+        if new:
+            ends = {item.source: item.position for item in new}
+            append_records(uri, build_rows(kind, new), ends, now)
+
+    def _find_uri(self, kind: Kind, service: str) -> Path:
+        if kind is Kind.FEEDBACK:
+            return self._home.feedback
+        return self._home.answers(service) if kind is Kind.ANSWERS else self._home.shadows(service)
+
+
+def read_note(life: Life) -> Position:
+    """Give how far the tables are known to have a life's log."""
+    content = read_slots(life.logged)
+    return unpack(int.from_bytes(content, "big")) if content else Position()
+
+
+def write_note(folder: Path, position: Position) -> None:
+    """Note how far the tables have a life's log."""
+    slots = Slots(Life(folder).logged, NOTE_BYTES)
+    try:
+        slots.write(position.pack().to_bytes(8, "big"))
+    finally:
+        slots.close()
+
+
+POLL_SECONDS = 0.5
+PATIENCE_SECONDS = 5.0
+"""Pause after a disk or table that refused."""
+PRUNE_SECONDS = 600.0
+
+
+@contextmanager
+def hold_alone(folder: Path) -> Iterator[None]:
+    """Keep a second log-writer out of a home; the kernel frees the lock of one that died.
+
+    Raises:
+        LogBusy: there is one.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "log-writer.lock").open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise LogBusy(
+                f"{folder}: a log-writer is at work (process {file.read().strip() or 'unknown'}); "
+                "next: end it first, or leave it to that one"
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def write_log(home: Home, environment: str, stopping: Event) -> None:
+    """Move records until somebody says stop, then the rest.
+
+    Raises:
+        LogBusy: another log-writer is at work.
+        ConfigInvalid: the gateway's settings are wrong.
+    """
+    shipper = LogShipper(home, load_gateway(environment).traffic_log)
+    with hold_alone(home.serving.parent / "traffic"):
+        LOG.info("records of %s go to the traffic log; Ctrl-C ends", home.serving)
+        pruned = float("-inf")
+        while not stopping.is_set():
+            pause = POLL_SECONDS
+            try:
+                shipper.ship(time.time())
+                shipper.clear(time.time())
+                if time.monotonic() - pruned >= PRUNE_SECONDS:
+                    pruned = time.monotonic()
+                    shipper.prune(time.time())
+            except (Fault, Refused, OSError) as error:
+                LOG.error("%s; tried again in %.0f s, the spool keeps it", error, PATIENCE_SECONDS)
+                pause = PATIENCE_SECONDS
+            stopping.wait(pause)
+        shipper.ship(time.time(), all_of_it=True)
+        shipper.clear(time.time())
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; the exit code is 2 for what was refused, 3 for a fault."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
+    stopping = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        write_log(find_home(), os.environ.get("SLUICE_ENV") or "development", stopping)
+    except SluiceError as error:
+        LOG.error("%s: %s", type(error).__name__, error)
+        return 2 if isinstance(error, Refused) else 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,243 @@
+"""The spool: a worker run's append-only log on disk, written in checksummed frames.
+
+A disk that fills up cannot tear a segment that is in use, since its space is its own. The next
+segment is reserved while the present one is written; where that fails, the spool is `low`, and
+goes on to the present segment's end.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from struct import Struct
+from typing import NamedTuple
+from zlib import crc32
+
+from sluice.errors import SpoolFull
+
+OFFSET_BITS = 32
+
+
+class Position(NamedTuple):
+    """A segment's number and an offset in it; later is larger."""
+
+    segment: int = 0
+    offset: int = 0
+
+    def pack(self) -> int:
+        """Give the position as one number of the same order."""
+        return self.segment << OFFSET_BITS | self.offset
+
+
+def unpack(number: int) -> Position:
+    """Give the position that was packed."""
+    return Position(number >> OFFSET_BITS, number & (1 << OFFSET_BITS) - 1)
+
+
+def segment_path(folder: Path, segment: int) -> Path:
+    """Give the file of a segment that was or is written."""
+    return folder / f"{segment:08d}.spool"
+
+
+def spare_path(folder: Path, segment: int) -> Path:
+    """Give the file of a segment whose space is reserved and not used yet."""
+    return folder / f"{segment:08d}.spare"
+
+
+def list_segments(folder: Path) -> list[int]:
+    """Number the segments that are there, oldest first."""
+    return sorted(int(path.stem) for path in folder.glob("*.spool"))
+
+
+HEADER = Struct("<II")
+SIZE = HEADER.size
+
+
+def build_frame(content: bytes) -> bytes:
+    """Give a content that is not empty with its header."""
+    return HEADER.pack(len(content), crc32(content)) + content
+
+
+def iterate_frames(data: bytes, start: int = 0) -> Iterator[tuple[bytes, int]]:
+    """Give each whole content and the offset behind it, up to the first that is none.
+
+    Space that was reserved and not written is zeros: a length of 0 is the end.
+    """
+    end = len(data)
+    while start + SIZE <= end:
+        length, checksum = HEADER.unpack_from(data, start)
+        stop = start + SIZE + length
+        if not length or stop > end:
+            return
+        content = data[start + SIZE : stop]
+        if crc32(content) != checksum:
+            return
+        yield content, stop
+        start = stop
+
+
+class Spool:
+    """One worker life's append-only log; used from one thread."""
+
+    def __init__(self, folder: Path, segment_bytes: int) -> None:
+        """Reserve the first segment, and the next one if there is room.
+
+        Raises:
+            SpoolFull: there is no room for the first.
+        """
+        self._folder = folder
+        self._size = segment_bytes
+        self._descriptor = -1
+        self._segment = -1
+        self._used = segment_bytes
+        self._has_next = self._refused = False
+        self._require_next()
+        self._open_next()
+        self._planned, self._crosses = 0, False
+        self.reserve_next()
+
+    @property
+    def position(self) -> Position:
+        """Where the next write goes."""
+        return Position(self._segment, self._used)
+
+    @property
+    def is_low(self) -> bool:
+        """Whether the disk had no room for the next segment when it was asked last."""
+        return self._refused
+
+    def reserve_next(self) -> bool:
+        """Reserve the next segment's space if it is not yet; False where there is no room."""
+        if self._has_next:
+            return True
+        spare = spare_path(self._folder, self._segment + 1)
+        draft = spare.with_suffix(".draft")
+        try:
+            descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+            try:
+                os.posix_fallocate(descriptor, 0, self._size)
+            finally:
+                os.close(descriptor)
+            draft.rename(spare)
+        except OSError:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+            self._refused = True
+            return False
+        self._has_next, self._refused = True, False
+        return True
+
+    def promise(self, size: int) -> None:
+        """Set space aside for one more frame of the next `write`.
+
+        Raises:
+            SpoolFull: neither this segment nor a next one has the room.
+        """
+        if self._planned + size <= self._size:
+            self._planned += size
+            return
+        if size > self._size or self._crosses:
+            raise SpoolFull(f"{self._folder}: {size} bytes more than a segment takes in one turn")
+        self._require_next()
+        self._planned, self._crosses = size, True
+
+    def write(self, frames: list[bytes]) -> None:
+        """Append the frames that were promised; the system is called once a segment.
+
+        Raises:
+            OSError: the disk failed; how much of the frames is in the file is not known.
+        """
+        batch: list[bytes] = []
+        room = self._size - self._used
+        for item in frames:
+            if len(item) > room:
+                self._append(b"".join(batch))
+                self._open_next()
+                batch, room = [], self._size
+            batch.append(item)
+            room -= len(item)
+        self._append(b"".join(batch))
+        self._planned, self._crosses = self._used, False
+
+    def close(self) -> None:
+        """Let go of the file, and of the space that was never used."""
+        if self._descriptor >= 0:
+            os.ftruncate(self._descriptor, self._used)
+            os.close(self._descriptor)
+            self._descriptor = -1
+        spare_path(self._folder, self._segment + 1).unlink(missing_ok=True)
+
+    def _require_next(self) -> None:
+        if not self.reserve_next():
+            raise SpoolFull(
+                f"{self._folder}: no room for a segment of {self._size} bytes; "
+                "next: free space on the disk"
+            )
+
+    def _append(self, data: bytes) -> None:
+        done = 0
+        while done < len(data):  # once, but for a write that a signal cut short
+            done += os.pwrite(self._descriptor, data[done:] if done else data, self._used + done)
+        self._used += len(data)
+
+    def _open_next(self) -> None:
+        path = segment_path(self._folder, self._segment + 1)
+        spare_path(self._folder, self._segment + 1).rename(path)
+        descriptor = os.open(path, os.O_RDWR)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor, self._segment, self._used = descriptor, self._segment + 1, 0
+        self._has_next = False
+
+
+CHUNK = 1 << 20
+
+
+class SpoolReader:
+    """Goes through the whole frames behind a position; one that is not whole yet comes later."""
+
+    def __init__(self, folder: Path, position: Position) -> None:
+        self._folder = folder
+        self.position = position
+        """Behind the last content that was given."""
+        self.damage: list[str] = []
+        """What a finished segment held that is no frame, by file and offset."""
+
+    def read(self) -> Iterator[bytes]:
+        """Give each content up to the end of what is whole now."""
+        # Listed before anything is read: a segment that has a successor is written no more.
+        segments = [item for item in list_segments(self._folder) if item >= self.position.segment]
+        for index, segment in enumerate(segments):
+            if segment > self.position.segment:
+                self.position = Position(segment, 0)
+            yield from self._read_segment(segment)
+            if index < len(segments) - 1:
+                self._note_damage(segment)
+
+    def _read_segment(self, segment: int) -> Iterator[bytes]:
+        descriptor = os.open(segment_path(self._folder, segment), os.O_RDONLY)
+        try:
+            while True:
+                offset = self.position.offset
+                for content, stop in iterate_frames(self._load(descriptor, offset)):
+                    self.position = Position(segment, offset + stop)
+                    yield content
+                if self.position.offset == offset:
+                    return
+        finally:
+            os.close(descriptor)
+
+    def _load(self, descriptor: int, offset: int) -> bytes:
+        data = os.pread(descriptor, CHUNK, offset)
+        if len(data) == CHUNK:
+            length, _ = HEADER.unpack_from(data)
+            if SIZE + length > CHUNK:  # one frame that is larger than a chunk
+                return os.pread(descriptor, SIZE + length, offset)
+        return data
+
+    def _note_damage(self, segment: int) -> None:
+        path = segment_path(self._folder, segment)
+        with path.open("rb") as file:
+            file.seek(self.position.offset)
+            if any(file.read(SIZE)):
+                self.damage.append(f"{path}: no whole record at offset {self.position.offset}")

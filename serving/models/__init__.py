@@ -1,0 +1,1 @@
+"""Models in the gateway: cached on disk, loaded and proved, asked for predictions."""

@@ -1,0 +1,170 @@
+"""One worker: a process that answers on a socket that its supervisor opened.
+
+    python -m serving.process.worker --socket FD --replica FOLDER --name w0 --started STAMP
+
+It shares nothing with the others but files. SIGTERM: it says that it is not ready, goes on for
+`notice_seconds`, takes nothing new, finishes what is in flight, and ends.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+
+from serving.http.access_log import open_access_log
+from serving.http.answering import Answering
+from serving.http.app import Gateway
+from serving.http.keys import load_keys
+from serving.http.pages import Pages
+from serving.http.server import configure_server
+from serving.log.ledger import Ledger
+from serving.models.cache import ModelCache
+from serving.models.loading import Models
+from serving.routing.breaker import Circuits
+from serving.routing.shadow import Shadowing
+from serving.routing.watcher import Watcher
+from sluice.adapters.control.store import open_control
+from sluice.config.loading import load_gateway
+from sluice.config.serving import GatewayConfig
+from sluice.errors import Refused, SluiceError
+from sluice.home import find_home
+
+BREAKERS = "breakers"
+BACKLOG = 1024
+KEEP_ALIVE_SECONDS = 75
+SWITCH_SECONDS = 0.001
+"""How long one thread may keep the others from running: a candidate's must not wait for 5 ms."""
+CHECK_SECONDS = 0.25
+LOG = logging.getLogger("sluice.gateway")
+
+
+class Server(uvicorn.Server):
+    """The HTTP server; its worker decides on signals."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+class Worker:
+    """All parts of one worker's life."""
+
+    def __init__(self, replica: Path, name: str, started: str, config: GatewayConfig) -> None:
+        """Begin the life: log, breakers and counters are there, no model is.
+
+        Raises:
+            SpoolFull: there is no room for the log.
+            ConfigInvalid: the keys cannot be read.
+            ControlUnusable: the control store's address is wrong.
+        """
+        home = find_home()
+        keyring = load_keys(config.keys_file)
+        list_routes = open_control(home).routes.list_routes
+        self._config = config
+        self._access = open_access_log(config.access_log)
+        self._ledger = Ledger(replica, name, started, config.traffic_log, self._access)
+        self._circuits = Circuits(replica / BREAKERS)
+        self._shadowing = Shadowing(self._ledger, self._circuits)
+        self._watcher = Watcher(list_routes, Models(ModelCache(home.models)), replica)
+        answering = Answering(self._ledger, self._circuits, config.limits)
+        parts = (self._ledger, self._circuits, self._shadowing)
+        watcher = self._watcher
+        self._pages = Pages(replica, config, keyring, parts, lambda: watcher.lineup)
+        app = Gateway(answering, self._shadowing, self._ledger, self._pages, lambda: watcher.lineup)
+        self._server = Server(make_server_config(app, config))
+
+    async def serve(self, listener: socket.socket) -> int:
+        """Answer until a signal, or until nothing can be logged any more; give the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._drain)
+        await self._watcher.start()
+        tasks = [loop.create_task(self._watcher.run()), loop.create_task(self._check())]
+        try:
+            if not self._pages.is_draining:
+                await self._server.serve([listener])
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._shadowing.close()
+            self._watcher.close()
+            broken = self._ledger.is_broken
+            self._circuits.close()
+            self._ledger.close()
+            if self._access:
+                self._access.close()
+        return 1 if broken else 0
+
+    def _drain(self) -> None:
+        """Say no at /readyz from now on, and stop after the notice."""
+        if self._pages.is_draining:
+            return
+        self._pages.is_draining = self._watcher.is_ending = True
+        asyncio.get_running_loop().call_later(self._config.limits.notice_seconds, self._stop)
+
+    def _stop(self) -> None:
+        self._server.should_exit = True
+
+    async def _check(self) -> None:
+        """End a worker that can log nothing any more: its successor may."""
+        while not self._ledger.is_broken:
+            await asyncio.sleep(CHECK_SECONDS)
+        LOG.error("the log cannot be written any more; this worker ends")
+        self._pages.is_draining = True
+        self._stop()
+
+
+def make_server_config(app: Gateway, config: GatewayConfig) -> uvicorn.Config:
+    """Give the HTTP server's settings."""
+    grace = round(config.limits.drain_seconds) or 1
+    return configure_server(app, KEEP_ALIVE_SECONDS, grace, backlog=BACKLOG)
+
+
+async def run_worker(arguments: argparse.Namespace) -> int:
+    """Live one life; give the exit code.
+
+    Raises:
+        SpoolFull: there is no room for the log.
+        ConfigInvalid: the settings or keys are wrong.
+        ControlUnusable: the control store's address is wrong.
+    """
+    config = load_gateway(os.environ.get("SLUICE_ENV") or "development")
+    listener = socket.socket(fileno=arguments.socket)
+    worker = Worker(arguments.replica, arguments.name, arguments.started, config)
+    return await worker.serve(listener)
+
+
+def main() -> int:
+    """Run one worker; the exit code is 2 for what was refused, 3 for a fault."""
+    parser = argparse.ArgumentParser(prog="serving.process.worker")
+    parser.add_argument("--socket", type=int, required=True)
+    parser.add_argument("--replica", type=Path, required=True)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--started", required=True)
+    arguments = parser.parse_args()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
+    sys.setswitchinterval(SWITCH_SECONDS)
+    factory = uvicorn.Config("none", loop="uvloop").get_loop_factory()
+    try:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(run_worker(arguments))
+    except (SluiceError, OSError) as error:
+        LOG.error("%s: %s", type(error).__name__, error)
+        return 2 if isinstance(error, Refused) else 3
+
+
+if __name__ == "__main__":
+    code = main()
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(code)  # all is written: a thread that hangs in a model or a store is not waited for

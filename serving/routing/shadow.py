@@ -1,0 +1,94 @@
+"""Copies of answered requests for a candidate in shadow: off the caller's path, and bounded."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from serving.http.answering import Asked
+from serving.log.ledger import Ledger
+from serving.log.records import Shadow
+from serving.models.signature import Prediction, encode_outputs
+from serving.routing.breaker import Circuits
+from serving.routing.calls import Call, Lane
+from sluice.rollout.measures import agree
+
+
+class Copy(NamedTuple):
+    """A request for the candidate, with what the champion said; None where it failed."""
+
+    lane: Lane
+    asked: Asked
+    said: Sequence[Prediction] | None
+
+
+class Shadowing:
+    """One worker's copies that are at work.
+
+    As many are at work as the route lets the candidate have. A request that comes then has no
+    copy, and counts in nothing: the candidate was never asked. `dropped` says how many.
+    """
+
+    def __init__(self, ledger: Ledger, circuits: Circuits) -> None:
+        self._ledger, self._circuits = ledger, circuits
+        self._at_work: Counter[Lane] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.dropped = 0
+
+    def start(self, copy: Copy) -> None:
+        """Have the candidate asked, after the answer was sent."""
+        if self._at_work[copy.lane] >= copy.lane.most:
+            self.dropped += 1
+            return
+        self._at_work[copy.lane] += 1
+        task = asyncio.get_running_loop().create_task(self._ask(copy))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Give up what is at work."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _ask(self, copy: Copy) -> None:
+        lane, asked = copy.lane, copy.asked
+        try:
+            call = await lane.ask(asked.records, asked.request.inputs)
+        finally:
+            self._at_work[lane] -= 1
+            if not self._at_work[lane]:
+                del self._at_work[lane]
+        if not call.judged:
+            self.dropped += 1
+            return
+        service, is_probe = asked.route.service, asked.assignment.is_probe
+        self._circuits.tell_candidate(
+            service, lane.predictor.version, call.failed, time.monotonic(), is_probe
+        )
+        if not is_probe:
+            self._ledger.shadow(_describe(copy, call))
+
+
+def _describe(copy: Copy, call: Call) -> Shadow:
+    asked, said = copy.asked, copy.said
+    both = said is not None and call.predictions is not None
+    return Shadow(
+        request_id=asked.request_id,
+        service=asked.route.service,
+        version=copy.lane.predictor.version,
+        epoch=asked.route.epoch,
+        at=time.time(),
+        latency_ms=call.latency_ms,
+        failed=call.failed,
+        reason=call.reason,
+        differs=differ(said or (), call.predictions or (), asked.route.tolerance) if both else None,
+        outputs=encode_outputs(call.predictions, asked.is_many) if call.predictions else b"",
+    )
+
+
+def differ(said: Sequence[Prediction], found: Sequence[Prediction], tolerance: float) -> bool:
+    """Whether a class is another one, or a number is further away than the tolerance."""
+    pairs = zip(said, found, strict=True)
+    return not all(agree(one.prediction, other.prediction, tolerance) for one, other in pairs)

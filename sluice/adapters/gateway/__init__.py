@@ -1,1 +1,0 @@
-"""A gateway's replicas, asked over HTTP."""

@@ -1,0 +1,119 @@
+"""Parts of the local stack: the registry's pages, the gateway, the rollout page."""
+
+import http.client
+import os
+import signal
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+from sluice.adapters.server.background import BackgroundProcess, start_background
+from sluice.adapters.server.ports import name_user
+from sluice.adapters.server.process import HOST, is_free
+from sluice.errors import ServerUnavailable
+from sluice.home import Home
+
+PAGES_PORT, PORTS = 5000, 20
+START_SECONDS, PAGES_STOP_SECONDS, POLL_SECONDS = 90.0, 3.0, 0.2
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that nobody here asks
+}
+
+
+@contextmanager
+def run_registry_pages(
+    home: Home, report: Callable[[str], None], port: int = PAGES_PORT
+) -> Iterator[str]:
+    """Serve the registry's pages on the port or the next free one; give their address.
+
+    Raises:
+        ServerUnavailable: they do not come up.
+    """
+    chosen = choose_port(port, report)
+    pages = start_pages(home, chosen, {})
+    try:
+        await_pages(pages, chosen)
+        yield give_address(chosen)
+    finally:
+        pages.stop(signal.SIGTERM, PAGES_STOP_SECONDS)
+
+
+def choose_port(
+    port: int, report: Callable[[str], None], what: str = "the MLflow pages come"
+) -> int:
+    """Give the port, or the next free one where another program has it; `what` goes there.
+
+    Raises:
+        ServerUnavailable: all of the next ones are taken, too.
+    """
+    chosen = next((item for item in range(port, port + PORTS) if is_free(item)), 0)
+    if not chosen:
+        raise ServerUnavailable(f"ports {port} to {port + PORTS - 1} are all taken; free one")
+    if chosen != port:
+        user = name_user(port) or "another program"
+        report(f"port {port} is taken by {user}; {what} at {chosen}")
+    return chosen
+
+
+def start_pages(home: Home, port: int, mark: Mapping[str, str]) -> BackgroundProcess:
+    """Start the pages' server, which does not yet answer; `mark` goes into its environment."""
+    arguments = ["-m", "mlflow", "server", "--workers", "1", "--host", HOST]
+    arguments += ["--port", str(port), "--backend-store-uri", home.tracking_uri]
+    arguments += ["--default-artifact-root", home.model_artifacts.as_uri()]
+    environment = {**os.environ, **QUIET, **mark}
+    log = home.logs / "mlflow-pages.log"
+    return start_background("the MLflow server", arguments, environment, log, home.root)
+
+
+def await_pages(pages: BackgroundProcess, port: int, path: str = "/health") -> None:
+    """Wait until the pages, or another server that says how it is, answer.
+
+    Raises:
+        ServerUnavailable: they ended instead, or do not answer in time.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while time.monotonic() < deadline:
+        if not pages.is_alive:
+            raise ServerUnavailable(f"{pages.tell_end()}, while starting")
+        with suppress(urllib.error.URLError, OSError, http.client.HTTPException):
+            opener.open(f"{give_address(port)}{path}", timeout=2).close()
+            return
+        time.sleep(POLL_SECONDS)
+    raise ServerUnavailable(
+        f"{pages.name} does not answer at {give_address(port)}; see {pages.log}"
+    )
+
+
+def give_address(port: int) -> str:
+    """Give the address of the pages on a port."""
+    return f"http://{HOST}:{port}"
+
+
+GATEWAY = "gateway"
+GATEWAY_PORT = 8080
+GATEWAY_STOP_SECONDS = 25.0
+"""Requests in flight finish first, and what was answered is logged."""
+
+
+def start_gateway(home: Home, port: int, mark: Mapping[str, str]) -> BackgroundProcess:
+    """Start it on a port of loopback; it answers as soon as it has looked for its models."""
+    arguments = ["-m", "serving", "--host", "127.0.0.1", "--port", str(port)]
+    log = home.logs / "gateway.log"
+    return start_background("the gateway", arguments, {**os.environ, **mark}, log, home.root)
+
+
+ROLLOUT_PAGE = "rollout page"
+ROLLOUT_PAGE_PORT = 8090
+ROLLOUT_PAGE_STOP_SECONDS = 5.0
+
+
+def start_rollout_page(home: Home, port: int, mark: Mapping[str, str]) -> BackgroundProcess:
+    """Start it on a port of loopback; it reads the control store when somebody looks."""
+    arguments = ["-m", "serving.page", "--host", "127.0.0.1", "--port", str(port)]
+    log = home.logs / "rollout-page.log"
+    return start_background("the rollout page", arguments, {**os.environ, **mark}, log, home.root)

@@ -1,0 +1,105 @@
+"""One rollout as the control store keeps it, and the route that follows from its state."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from sluice.config.policy import Policy
+from sluice.config.rollout import RouteConfig
+from sluice.control.route import Mode, Route
+from sluice.rollout.collection import Reading
+from sluice.rollout.facts import read_arm, write_arm
+from sluice.rollout.state import Phase, Rollout
+
+
+@dataclass(frozen=True)
+class Course:
+    """A rollout of one service, from its opening to its end; `number` counts a service's."""
+
+    service: str
+    number: int
+    champion: int
+    """The version that served when it was opened."""
+    candidate: int
+    policy: Policy
+    terms: RouteConfig
+    salt: str
+    state: Rollout
+    tick: int = 1
+    """Number of the next record of its log."""
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+    """Every worker's counters as they were last seen; a block is what came since."""
+    settled: bool = False
+    """Whether the registry's aliases are known to follow its end."""
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether the candidate has all traffic, so that `champion` is its alias."""
+        return self.state.phase in (Phase.SOAK, Phase.DONE)
+
+    @property
+    def is_beaten(self) -> bool:
+        """Whether the candidate was taken off because of what it did."""
+        return self.state.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
+
+    def direct(self, seen: Route) -> Route:
+        """Give the route that gateways are to obey in this state, in the place of the one seen.
+
+        While frozen the candidate stays loaded and gets nothing.
+        """
+        phase = self.state.phase
+        if not phase.is_staged:
+            return seen.follow(self.candidate if self.is_serving else self.champion)
+        weight = self.state.weight(self.policy)
+        rules = self.policy.rules
+        in_shadow = self.policy.stages[self.state.stage].weight == 0
+        return replace(
+            seen,
+            champion=self.champion,
+            candidate=self.candidate,
+            weight=weight,
+            stage_weights=tuple(item.weight for item in self.policy.stages if item.weight > 0),
+            shadow_share=0.0 if phase is Phase.FROZEN else self.terms.shadow_share,
+            salt=self.salt,
+            assign_by=self.terms.assign_by,
+            mode=Mode.SHADOW if in_shadow else Mode.CANARY,
+            arm_timeout_ms=self.terms.arm_timeout_ms,
+            candidate_concurrency=self.terms.candidate_concurrency,
+            ttl=self.terms.lease_ttl,
+            tolerance=rules.disagreement.tolerance,
+            value_cap=0.0 if rules.business == "none" else rules.business.cap,
+        )
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a list of rollouts says of one, without its state."""
+
+    service: str
+    number: int
+    champion: int
+    candidate: int
+    phase: Phase
+    tick: int
+    """Number of the next record of its log."""
+    opened: datetime
+    ended: datetime | None
+    written: datetime
+    """When the last record was written, by its writer's clock."""
+
+
+def write_readings(readings: Mapping[str, Reading]) -> dict[str, Any]:
+    """Give readings as plain values that JSON can hold."""
+    return {
+        name: [item.started, write_arm(item.candidate), write_arm(item.champion)]
+        for name, item in readings.items()
+    }
+
+
+def read_readings(values: Mapping[str, Any]) -> dict[str, Reading]:
+    """Build the readings that `write_readings` wrote."""
+    return {
+        name: Reading(started, read_arm(candidate), read_arm(champion))
+        for name, (started, candidate, champion) in values.items()
+    }

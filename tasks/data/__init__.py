@@ -1,0 +1,1 @@
+"""Data on its way into a service's table: ingestion, sources, announcements."""

@@ -1,0 +1,1 @@
+"""Bring deployments.yaml to a Prefect server: deployments, triggers, notifications."""

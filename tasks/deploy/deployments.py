@@ -1,0 +1,349 @@
+"""Check a deployments file against the flows, and bring it to the Prefect server."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from prefect import Flow
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
+from prefect.exceptions import MissingFlowError, ObjectNotFound
+from prefect.flows import load_flow_from_entrypoint
+from prefect.settings import PREFECT_API_URL
+from prefect.utilities.callables import parameter_schema
+from prefect.utilities.schema_tools.validation import validate
+from pydantic import ValidationError
+
+from sluice.adapters.server.api import is_healthy
+from sluice.config.deployments import (
+    MARK,
+    Deployment,
+    Deployments,
+    Parameters,
+    Schedule,
+    Trigger,
+    read_deployments,
+)
+from sluice.config.yaml_file import Location, find_line
+from sluice.errors import ConfigInvalid, DeploymentRefused, ServerUnavailable
+from sluice.home import PROJECT
+from tasks.deploy.notifications import apply_notifications, check_notifications, settle_left
+
+Finding = tuple[Location, str]
+
+
+def check_flows(file: Path, content: Deployments) -> list[str]:
+    """Name the deployments as `flow/deployment`, in the file's order, if all could run.
+
+    Raises:
+        ConfigInvalid: an entrypoint does not import, a parameter is none of its flow's or not
+            allowed, a schedule or trigger cannot be read, or a name is there twice.
+    """
+    names: list[str] = []
+    findings: list[Finding] = []
+    for index, entry in enumerate(content.deployments):
+        place: Location = ("deployments", index)
+        flow = _load_flow(entry.entrypoint)
+        if isinstance(flow, str):
+            findings.append(((*place, "entrypoint"), flow))
+            continue
+        name = f"{flow.name}/{entry.name}"
+        if name in names:
+            findings.append(((*place, "name"), f"'{name}' is deployed above already"))
+        names.append(name)
+        findings += [((*place, *inner), text) for inner, text in _check_entry(entry, flow)]
+    if findings:
+        raise ConfigInvalid("\n".join(_describe(file, *finding) for finding in findings))
+    return names
+
+
+def _describe(file: Path, location: Location, text: str) -> str:
+    key = ".".join(str(part) for part in location)
+    return f"{file}:{find_line(file, location)}: {key}: {text}"
+
+
+def _load_flow(entrypoint: str) -> "Flow[Any, Any] | str":
+    """Load a flow, or say why it cannot be."""
+    allowed = "allowed: the module path of a flow, such as flows.release.release"
+    if "." not in entrypoint:
+        return f"found '{entrypoint}'; {allowed}"
+    try:
+        return load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)
+    except MissingFlowError:
+        return f"no flow stands at '{entrypoint}'; {allowed}"
+    except Exception as error:  # a module may raise anything while it is imported
+        return f"'{entrypoint}' does not import: {error}; {allowed}"
+
+
+def _check_entry(entry: Deployment, flow: "Flow[Any, Any]") -> Iterator[Finding]:
+    schema = parameter_schema(flow).model_dump_for_openapi()
+    yield from _check_parameters(("parameters",), entry.parameters, schema)
+    for number, schedule in enumerate(entry.schedules):
+        place: Location = ("schedules", number)
+        yield from _check_rhythm(place, schedule)
+        yield from _check_parameters((*place, "parameters"), schedule.parameters, schema)
+        yield from _check_complete(place, {**entry.parameters, **schedule.parameters}, schema)
+    for number, trigger in enumerate(entry.triggers):
+        place = ("triggers", number)
+        yield from _check_trigger(place, trigger)
+        yield from _check_parameters((*place, "parameters"), trigger.parameters, schema)
+        yield from _check_complete(place, {**entry.parameters, **trigger.parameters}, schema)
+
+
+def _check_parameters(
+    place: Location, values: Parameters, schema: dict[str, Any]
+) -> Iterator[Finding]:
+    """Find parameters that the flow does not have, and values that it does not take."""
+    known = schema["properties"]
+    for key in values:
+        if key not in known:
+            yield (*place, key), f"the flow has no such parameter; allowed: {', '.join(known)}"
+    plain = {key: value for key, value in values.items() if key in known and not _is_filled(value)}
+    for error in validate(plain, schema, ignore_required=True):
+        yield (*place, *error.absolute_path), error.message
+
+
+def _check_complete(
+    place: Location, values: Parameters, schema: dict[str, Any]
+) -> Iterator[Finding]:
+    """Find what a run that nobody starts by hand would lack."""
+    missing = [key for key in schema.get("required", []) if key not in values]
+    if missing:
+        yield (*place, "parameters"), f"the flow needs {', '.join(missing)}, which nothing gives"
+
+
+def _check_rhythm(place: Location, schedule: Schedule) -> Iterator[Finding]:
+    zone = {"timezone": schedule.timezone} if schedule.timezone else {}
+    try:
+        if schedule.cron is not None:
+            CronSchedule.model_validate({"cron": schedule.cron, **zone})
+        elif schedule.interval is not None:
+            IntervalSchedule.model_validate({"interval": schedule.interval, **zone})
+        else:
+            RRuleSchedule.model_validate({"rrule": schedule.rrule, **zone})
+    except ValidationError as error:
+        for detail in error.errors():
+            found = f"; found {detail['input']!r}"
+            allowed = "" if detail["loc"] != ("cron",) else '; allowed: such as "0 3 * * 1"'
+            yield (*place, *detail["loc"]), _strip(detail["msg"]) + found + allowed
+
+
+def _check_trigger(place: Location, trigger: Trigger) -> Iterator[Finding]:
+    from jinja2 import Environment, TemplateSyntaxError
+    from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
+
+    try:
+        DeploymentEventTrigger.model_validate(trigger.model_dump())
+    except ValidationError as error:
+        for detail in error.errors():
+            yield (*place, *detail["loc"]), _strip(detail["msg"])
+    for key, value in trigger.parameters.items():
+        try:
+            if isinstance(value, str):
+                Environment(autoescape=True).parse(value)
+        except TemplateSyntaxError as error:
+            yield (*place, "parameters", key), f"not readable as a template: {error.message}"
+
+
+def _is_filled(value: object) -> bool:
+    """Whether the server fills the value in, or part of it, when the event comes."""
+    if isinstance(value, dict):
+        return "__prefect_kind" in value or any(_is_filled(item) for item in value.values())
+    if isinstance(value, list):
+        return any(_is_filled(item) for item in value)
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def _strip(message: str) -> str:
+    return message.removeprefix("Value error, ")
+
+
+POOL = "sluice"
+PAGE = 200
+LAST_LINES = 6
+"""How much of what Prefect printed is told when it fails."""
+DEPLOY_SECONDS = 600.0
+Report = Callable[[str], None]
+
+
+def deploy_file(file: Path, report: Report, prune: bool = False) -> list[str]:
+    """Bring every deployment of a file to the server, each once; name them as `flow/deployment`.
+
+    Its notifications follow. The file is held against the flows first, and secrets are read, so
+    that a wrong one changes nothing. What carries our tag and left the file is named, or removed
+    with `prune`; so is what had been switched off by hand and is on again.
+
+    Raises:
+        ConfigInvalid: the file is wrong, or a secret is missing; the message names line, key and
+            what is allowed.
+        ServerUnavailable: no server answers.
+        DeploymentRefused: a work pool is missing, or Prefect did not take a deployment.
+    """
+    content = read_deployments(file)
+    names = check_flows(file, content)
+    _confirm_server()
+    notifications = check_notifications(file, content)
+    with get_client(sync_client=True) as client:
+        for pool in sorted({entry.work_pool.name for entry in content.deployments}):
+            _prepare_pool(client, pool, report)
+        before = _find_off(client, names)
+        _run_deploy(file)
+        _close_forms(client, names)
+        for name in names:
+            report(f"deployed {name}")
+        _tell_switches(before, _find_off(client, names), report)
+        _settle_leavers(client, content, names, report, prune)
+        flows = {name.partition("/")[0] for name in names}
+        apply_notifications(client, notifications, flows, report)
+        settle_left(client, notifications, report, prune)
+    return names
+
+
+def _confirm_server() -> None:
+    api = PREFECT_API_URL.value()
+    if not api:
+        raise ServerUnavailable("no Prefect server is named; next: set PREFECT_API_URL")
+    if not is_healthy(api):
+        raise ServerUnavailable(
+            f"no Prefect server answers at {api}; next: start it, or set PREFECT_API_URL"
+        )
+
+
+def _prepare_pool(client: SyncPrefectClient, name: str, report: Report) -> None:
+    """Make our pool of processes if it is missing; any other must be there."""
+    try:
+        pool = client.read_work_pool(name)
+    except ObjectNotFound as error:
+        if name != POOL:
+            raise DeploymentRefused(
+                f"the work pool '{name}' does not exist; next: `prefect work-pool create {name}"
+                f" --type ...`, or use '{POOL}', which is made"
+            ) from error
+        made = WorkPoolCreate(name=name, type="process", base_job_template=_process_template())
+        client.create_work_pool(made)
+        report(f"made the work pool '{name}'")
+        return
+    if pool.type == "process" and _find_stream(pool.base_job_template).get("default", True):
+        report(
+            f"the work pool '{name}' has stream_output on: flow runs die with their worker; next:"
+            f" set it to false at {name} > Edit > Base Job Template"
+        )
+
+
+def _process_template() -> dict[str, Any]:
+    """Give Prefect's own template, but for output: a run must outlive its worker."""
+    from prefect.workers.process import ProcessWorker
+
+    template: dict[str, Any] = ProcessWorker.get_default_base_job_template()
+    _find_stream(template)["default"] = False
+    return template
+
+
+def _find_stream(template: dict[str, Any]) -> dict[str, Any]:
+    properties = template.get("variables", {}).get("properties", {})
+    found: dict[str, Any] = properties.get("stream_output", {})
+    return found
+
+
+def _run_deploy(file: Path) -> None:
+    """Let Prefect's own command deploy the file; its output is told only if it fails."""
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
+    try:
+        ended = subprocess.run(  # noqa: S603
+            [*command, "--prefect-file", str(file)],
+            cwd=PROJECT,
+            env={**os.environ, "PREFECT_API_URL": PREFECT_API_URL.value(), "COLUMNS": "200"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=DEPLOY_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DeploymentRefused(
+            f"Prefect's deploy did not end in {DEPLOY_SECONDS:.0f} s"
+        ) from error
+    if ended.returncode:
+        _confirm_server()
+        printed = (ended.stdout + ended.stderr).strip().splitlines()
+        said = " / ".join(line.strip(" │╭╰─╮╯") for line in printed[-LAST_LINES:])
+        raise DeploymentRefused(
+            f"Prefect's deploy of {file.name} ended with code {ended.returncode}: {said}; next: "
+            "mend that and deploy again, deployments that were taken stay as they are"
+        )
+
+
+def _close_forms(client: SyncPrefectClient, names: list[str]) -> None:
+    """Have a parameter that no form has refused; Prefect would take it and fail the run later."""
+    for name, found in _read_marked(client).items():
+        if name in names:
+            schema = {**(found.parameter_openapi_schema or {}), "additionalProperties": False}
+            client.update_deployment(found.id, DeploymentUpdate(parameter_openapi_schema=schema))
+
+
+def _find_off(client: SyncPrefectClient, names: list[str]) -> set[str]:
+    """Name what is switched off at these deployments: schedules, triggers, or all of one."""
+    off = set()
+    for name, found in _read_marked(client).items():
+        if name not in names:
+            continue
+        off |= {name} if found.paused else set()
+        for item in found.schedules:
+            label = item.slug or str(getattr(item.schedule, "cron", "without a slug"))
+            off |= set() if item.active else {f"{name}: schedule '{label}'"}
+        for automation in client.read_resource_related_automations(_resource(found)):
+            off |= set() if automation.enabled else {f"{name}: trigger '{automation.name}'"}
+    return off
+
+
+def _tell_switches(before: set[str], after: set[str], report: Report) -> None:
+    for switch in sorted(before - after):
+        report(
+            f"{switch} was switched off and is on again; next: switch it off again, or write it"
+            " into the file (`active: false`, `enabled: false`, `paused: true`)"
+        )
+    for switch in sorted(after):
+        report(f"{switch} is switched off and stays so")
+
+
+def _settle_leavers(
+    client: SyncPrefectClient, content: Deployments, names: list[str], report: Report, prune: bool
+) -> None:
+    """Name, or remove, what carries our tag, runs in the file's pools and is not in the file."""
+    pools = {entry.work_pool.name for entry in content.deployments}
+    for name, found in sorted(_read_marked(client).items()):
+        if name in names or found.work_pool_name not in pools:
+            continue
+        if not prune:
+            report(f"{name} is on the server and left the file; next: `sluice deploy --prune`")
+            continue
+        client.delete_resource_owned_automations(_resource(found))
+        client.delete_deployment(found.id)
+        report(f"removed {name}, which left the file")
+
+
+def _read_marked(client: SyncPrefectClient) -> dict[str, DeploymentResponse]:
+    """Give the server's deployments that carry our tag, by `flow/deployment`."""
+    marked = DeploymentFilter(tags=DeploymentFilterTags(all_=[MARK]))
+    found: list[DeploymentResponse] = []
+    while len(page := _read_page(client, marked, len(found))) == PAGE:
+        found += page
+    flows = {item.flow_id: "" for item in found + page}
+    names = {identity: client.read_flow(identity).name for identity in flows}
+    return {f"{names[item.flow_id]}/{item.name}": item for item in found + page}
+
+
+def _read_page(
+    client: SyncPrefectClient, wanted: DeploymentFilter, offset: int
+) -> list[DeploymentResponse]:
+    return client.read_deployments(deployment_filter=wanted, limit=PAGE, offset=offset)
+
+
+def _resource(deployment: DeploymentResponse) -> str:
+    return f"prefect.deployment.{deployment.id}"

@@ -1,0 +1,41 @@
+"""A trigger that could not act, told where people look: an artifact, and a run that fails."""
+
+from prefect.artifacts import create_markdown_artifact
+from prefect.settings import PREFECT_UI_URL
+
+from sluice.errors import TriggerFailed
+from tasks.run.decorators import effect
+
+KEY = "failed-triggers"
+"""The artifact's key; its page is the history of all of them."""
+ADVICE = "the event started nothing: mend the event's sender or the trigger, then start it by hand"
+
+
+@effect
+def publish_failure(automation: str, reason: str, detail: str, event: str) -> None:
+    """Publish which trigger failed and why."""
+    lines = [
+        f"# Trigger failed: {automation}",
+        f"- **why**: {detail or reason}",
+        *([f"- **Prefect's words**: {reason}"] if detail else []),
+        f"- **event of the failure**: `{event or 'unknown'}`, in the [feed]({_address('events')})",
+        f"- **all triggers**: [automations]({_address('automations')})",
+        "",
+        f"Next: {ADVICE}.",
+    ]
+    create_markdown_artifact(
+        key=KEY, markdown="\n".join(lines), description=f"{automation}: {detail or reason}"
+    )
+
+
+def raise_failure(automation: str, reason: str, detail: str) -> None:
+    """End the run as failed, the trigger's name and the reason first.
+
+    Raises:
+        TriggerFailed: always.
+    """
+    raise TriggerFailed(f"'{automation}' started nothing: {detail or reason}; next: {ADVICE}")
+
+
+def _address(page: str) -> str:
+    return f"{PREFECT_UI_URL.value()}/{page}"

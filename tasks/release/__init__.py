@@ -1,0 +1,1 @@
+"""A release from its data version to a registered model."""

@@ -1,0 +1,148 @@
+"""The evidence of the data, evaluation and bias gates, measured on the release's rows."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from prefect import get_run_logger
+
+from sluice.adapters.registry.client import open_registry
+from sluice.adapters.tables.snapshot import read_once
+from sluice.adapters.validation.expectations import measure_data
+from sluice.config.service import ServiceConfig
+from sluice.gates.bias import BiasGate, measure_bias
+from sluice.gates.data import DataGate
+from sluice.gates.evaluation import EvaluationGate, Holdout, measure_evaluation
+from sluice.home import find_home
+from sluice.models.importance import measure_importance
+from sluice.models.prediction import predict
+from sluice.models.training import find_threshold
+from sluice.plots.evaluation import draw_evaluation
+from sluice.plots.forest import draw_fairness
+from sluice.report.figures import name_bias_figures, name_evaluation_figures, name_primary_figures
+from sluice.report.history import PRIMARY
+from sluice.verdict import Verdict
+from tasks.release.recording import record_bad_rows, record_figures, record_page, record_verdict
+from tasks.release.release import Release, link_run
+from tasks.release.rows import Parts, read_part
+from tasks.release.training import TrainedModel
+from tasks.run.artifacts import show_pictures
+from tasks.run.decorators import effect
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sluice.stats.holdout import Predictions
+
+
+@effect
+def weigh_data(config: ServiceConfig, release: Release) -> Verdict:
+    """Judge the data version and record the verdict.
+
+    Raises:
+        ConfigInvalid: the service's expectation suite is missing or unreadable.
+        Fault: the table or the registry cannot be reached.
+    """
+    uri = find_home().table(config.service)
+    read = partial(read_once, release.folder, uri, config.service, id_column=config.data.id)
+    table, _ = read(release.data.version)
+    baseline = None
+    if release.baseline is not None:
+        baseline, _ = read(release.baseline)
+    get_run_logger().info(
+        "validating %s rows against the suite '%s'%s",
+        f"{table.num_rows:,}",
+        config.data.suite,
+        f", new rows against version {release.baseline}" if baseline is not None else "",
+    )
+    evidence = measure_data(config, table, baseline, release.run_id)
+    verdict = DataGate(config.data).judge(evidence)
+    record_verdict(release, verdict)
+    record_page(release, evidence.page)
+    record_bad_rows(release, evidence.bad_rows)
+    return verdict
+
+
+@effect
+def weigh_candidate(
+    config: ServiceConfig, release: Release, parts: Parts, model: TrainedModel
+) -> Verdict:
+    """Judge the candidate against floors, champion and slices; record verdict, figures, plots.
+
+    Raises:
+        ModelUntrusted: the champion's file holds a type that nobody reviewed.
+        Fault: the table or the registry cannot be reached.
+    """
+    log = get_run_logger()
+    frame = read_part(config, release, parts, "compared")
+    holdout = Holdout(y=frame[config.data.target].to_numpy(), frame=frame)
+    log.info("scoring %s held-out rows", f"{len(frame):,}")
+    pipeline = model.open()
+    candidate = predict(pipeline, frame, config.data, config.problem)
+    champion = score_champion(config, release, frame)
+    log.info("comparing with the champion, %s bootstrap draws", f"{config.evaluation.draws:,}")
+    evidence = measure_evaluation(
+        config.evaluation,
+        config.problem,
+        config.data.positive,
+        holdout,
+        candidate,
+        champion,
+        threshold=find_threshold(pipeline),
+    )
+    verdict = EvaluationGate(config.evaluation).judge(evidence)
+    record_verdict(release, verdict)
+    registry = open_registry(find_home())
+    limits = config.evaluation
+    metrics = {**name_evaluation_figures(evidence), **name_primary_figures(limits, evidence)}
+    registry.log_facts(release.run_id, metrics=metrics, tags={PRIMARY: limits.primary})
+    registry.log_json(release.run_id, "evidence/evaluation.json", evidence.to_dict())
+    log.info("drawing what the evaluation saw")
+    importance = measure_importance(pipeline, frame, config.data, seed=config.evaluation.seed)
+    figures = draw_evaluation(config, holdout, candidate, champion, evidence, importance)
+    pictures = record_figures(release, figures)
+    title = f"{config.service} data v{release.data.version}: evaluation"
+    show_pictures(f"{config.service}-evaluation", title, pictures, link_run(release.run_id))
+    return verdict
+
+
+def score_champion(
+    config: ServiceConfig, release: Release, frame: "pd.DataFrame"
+) -> "Predictions | None":
+    """Score the champion on the same rows; None where there is no champion.
+
+    Raises:
+        ModelUntrusted: its file holds a type that nobody reviewed.
+        Fault: the registry cannot be reached.
+    """
+    if release.champion is None:
+        return None
+    pipeline = open_registry(find_home()).load_model(release.champion)
+    return predict(pipeline, frame, config.data, config.problem)
+
+
+@effect
+def weigh_bias(
+    config: ServiceConfig, release: Release, parts: Parts, model: TrainedModel
+) -> Verdict:
+    """Judge how differently groups are treated; record verdict, figures and the picture.
+
+    Raises:
+        Fault: the table or the registry cannot be reached.
+    """
+    frame = read_part(config, release, parts, "compared")
+    holdout = Holdout(y=frame[config.data.target].to_numpy(), frame=frame)
+    columns = " and ".join(config.bias.columns) or "none"
+    get_run_logger().info("auditing groups by %s on %s rows", columns, f"{len(frame):,}")
+    predictions = predict(model.open(), frame, config.data, config.problem)
+    favourable = config.data.positive if config.bias.favourable is None else config.bias.favourable
+    evidence = measure_bias(config.bias, config.problem, favourable, holdout, predictions)
+    verdict = BiasGate(config.bias).judge(evidence)
+    record_verdict(release, verdict)
+    registry = open_registry(find_home())
+    registry.log_facts(release.run_id, metrics=name_bias_figures(evidence))
+    registry.log_json(release.run_id, "evidence/bias.json", evidence.to_dict())
+    if config.bias.columns:
+        pictures = record_figures(release, draw_fairness(config.bias, evidence))
+        title = f"{config.service} data v{release.data.version}: fairness by group"
+        show_pictures(f"{config.service}-fairness", title, pictures, link_run(release.run_id))
+    return verdict

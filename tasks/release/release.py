@@ -1,0 +1,157 @@
+"""A release from its opening to its end: what it is about, and the registry run that records it."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import get_run_logger
+from prefect.runtime import flow_run
+
+from sluice.adapters.machine import read_code_version, read_environment
+from sluice.adapters.registry.client import Registry, open_registry
+from sluice.adapters.registry.versions import FLOW_RUN, ModelVersionRef
+from sluice.adapters.tables.delta import latest_version, read_version
+from sluice.config.loading import dump_service, hash_service
+from sluice.config.service import ServiceConfig
+from sluice.data.version import DataVersion
+from sluice.errors import Refused
+from sluice.home import LOCK, PROJECT, find_home
+from sluice.identity import ReleaseIdentity
+from tasks.run.control import follow_champion
+from tasks.run.decorators import effect
+from tasks.run.links import registry_page
+
+LATEST = -1
+
+
+@dataclass(frozen=True)
+class Release:
+    """What one release is about: its data, its champion, and where it is recorded."""
+
+    service: str
+    run_id: str
+    identity: ReleaseIdentity
+    data: DataVersion
+    baseline: int | None
+    champion: ModelVersionRef | None
+    workspace: str
+
+    @property
+    def folder(self) -> Path:
+        """The scratch folder, which goes when the release ends."""
+        return Path(self.workspace)
+
+
+@contextmanager
+def record_release(config: ServiceConfig, data_version: int, cause: str) -> Iterator[Release]:
+    """Open a release and close it again, whatever happens in between."""
+    release = open_release(config, data_version, cause)
+    status = "FAILED"
+    try:
+        yield release
+        status = "FINISHED"
+    finally:
+        close_release(release, status)
+
+
+@effect
+def open_release(config: ServiceConfig, data_version: int, cause: str) -> Release:
+    """Pin what the release is about and open its registry run, under the service's lease.
+
+    What killed releases of the service left behind is cleared away first.
+
+    Raises:
+        DataMissing: the service has no data, or not that version.
+        Refused: the tree has uncommitted changes and the configuration forbids that.
+        Fault: the table or the registry cannot be reached.
+    """
+    home = find_home()
+    code = read_code_version(PROJECT)
+    if code.dirty and config.code.uncommitted == "refuse":
+        raise Refused(
+            "the code has uncommitted changes and code.uncommitted is `refuse`: commit first"
+        )
+    uri = home.table(config.service)
+    version = latest_version(uri, config.service) if data_version == LATEST else data_version
+    _, data = read_version(uri, config.service, version)
+    registry = open_registry(home)
+    champion = registry.find_alias(config.service, "champion")
+    follow_champion(champion)
+    identity = ReleaseIdentity(
+        service=config.service,
+        data=data,
+        code=code,
+        config_hash=hash_service(config),
+        environment=read_environment(LOCK),
+    )
+    run_id = _open_run(registry, identity, f"{config.service} data v{version} {cause}", cause)
+    _clear_lost(registry, config.service, run_id)
+    registry.log_text(run_id, "config.yaml", dump_service(config))
+    registry.log_data_input(run_id, data, "training")
+    workspace = home.workspace(run_id)
+    workspace.mkdir(parents=True, exist_ok=True)
+    baseline = _find_baseline(version, champion)
+    get_run_logger().info(
+        "release %s of %s: data version %d (%s rows), champion %s",
+        identity.id,
+        config.service,
+        version,
+        f"{data.rows:,}",
+        f"v{champion.version}" if champion else "none yet",
+    )
+    return Release(config.service, run_id, identity, data, baseline, champion, str(workspace))
+
+
+@effect
+def close_release(release: Release, status: str) -> None:
+    """Remove the scratch folder and end the registry run.
+
+    In this order: a run that is killed in between is open still, so that its successor sees it.
+    """
+    remove_workspace(release.run_id)
+    open_registry(find_home()).end_run(release.run_id, status)
+
+
+def remove_workspace(run_id: str) -> None:
+    """Remove the scratch folder of a release, if it is there."""
+    shutil.rmtree(find_home().workspace(run_id), ignore_errors=True)
+
+
+def link_run(run_id: str) -> str:
+    """Give the address of the release's page in the registry's own UI."""
+    return f"{registry_page()}/#/runs/{run_id}"
+
+
+def _open_run(registry: Registry, identity: ReleaseIdentity, name: str, cause: str) -> str:
+    """Open this flow run's registry run; one that an earlier attempt left open is taken up."""
+    mine = {FLOW_RUN: str(flow_run.id), "sluice.release": identity.id}
+    found = registry.find_run(identity.service, mine, "RUNNING")
+    tags = {**identity.tags(), **mine, "sluice.cause": cause}
+    tags["prefect.flow_run_url"] = str(flow_run.ui_url)
+    return found or registry.start_run(identity.service, name, tags)
+
+
+def _clear_lost(registry: Registry, service: str, run_id: str) -> None:
+    """End the registry runs that killed releases left open, and remove their scratch folders.
+
+    Who holds the service's lease has it to itself: nothing else that is open can be alive.
+    """
+    lost = registry.end_lost_runs(service, run_id)
+    for each in lost:
+        remove_workspace(each)
+    if lost:
+        get_run_logger().warning(
+            "cleared away what %d killed release%s left: %s",
+            len(lost),
+            "s" if len(lost) > 1 else "",
+            ", ".join(lost),
+        )
+
+
+def _find_baseline(version: int, champion: ModelVersionRef | None) -> int | None:
+    """Give the version that new rows are compared with: the champion's, else the one before."""
+    if champion and champion.data_version < version:
+        return champion.data_version
+    return version - 1 if version > 0 else None

@@ -1,0 +1,77 @@
+"""Fitting the candidate on the rows that teach."""
+
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from prefect import get_run_logger
+
+from sluice.adapters.registry.client import open_registry
+from sluice.adapters.registry.model_files import load_model, save_model
+from sluice.config.service import ServiceConfig
+from sluice.home import find_home
+from sluice.models.training import fit_model, reweigh
+from tasks.release.release import Release
+from tasks.release.rows import Parts, read_part
+from tasks.run.decorators import effect
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A fitted pipeline's file and what fitting it took."""
+
+    path: str
+    rows: int
+    seconds: float
+
+    @property
+    def file(self) -> Path:
+        """The model file."""
+        return Path(self.path)
+
+    def open(self) -> Any:
+        """Give the pipeline as its file holds it; one process reads and checks the file once.
+
+        Raises:
+            ModelUntrusted: the file holds a type that nobody reviewed.
+        """
+        return _read_model(self.path, self.file.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _read_model(path: str, written: int) -> Any:
+    """Read a model file; `written` (when it was) tells a file that was written anew."""
+    return load_model(Path(path))
+
+
+@effect
+def train_candidate(config: ServiceConfig, release: Release, parts: Parts) -> TrainedModel:
+    """Fit the configured pipeline and keep it in the release's scratch folder.
+
+    Raises:
+        TrainingImpossible: the rows cannot teach a model.
+        Fault: the table or the registry cannot be reached.
+    """
+    log = get_run_logger()
+    frame = read_part(config, release, parts, "training")
+    target = frame[config.data.target]
+    weights = None
+    if config.bias.mitigation == "reweigh":
+        weights = reweigh(frame[list(config.bias.columns)], target)
+    log.info("training %s on %s rows", config.model.kind, f"{len(frame):,}")
+    started = time.perf_counter()
+    pipeline = fit_model(
+        config.problem, config.model, config.data, frame, target, weights, progress=log.info
+    )
+    seconds = time.perf_counter() - started
+    path = release.folder / "model.skops"
+    save_model(pipeline, path)
+    open_registry(find_home()).log_facts(
+        release.run_id,
+        params={f"model.{key}": str(value) for key, value in config.model.model_dump().items()},
+        metrics={"training.rows": len(frame), "training.seconds": seconds},
+    )
+    log.info("trained in %.1f s", seconds)
+    return TrainedModel(str(path), len(frame), seconds)

@@ -1,0 +1,1 @@
+"""How anything of Sluice runs on Prefect: decorators, names, state, events, artifacts, forms."""

@@ -1,0 +1,56 @@
+"""Artifacts on a run's page, published even while the Prefect server is away for a moment."""
+
+import base64
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from httpx import TransportError
+from prefect import get_run_logger
+from prefect.artifacts import create_markdown_artifact
+
+AWAY_SECONDS = 120.0
+"""How long a server that is away is waited for; the registry has every verdict anyway."""
+POLL_SECONDS = 2.0
+
+
+def publish(create: Callable[..., object], key: str, **content: Any) -> None:
+    """Create an artifact; a server that stays away costs the artifact, never the release.
+
+    Prefect's own client tries for about a minute, and not at all before it first reached the
+    server.
+    """
+    log, began, told = get_run_logger(), time.monotonic(), False
+    while True:
+        try:
+            create(key=key, **content)
+            return
+        except TransportError as error:
+            reason = str(error) or type(error).__name__
+        waited = time.monotonic() - began
+        if waited > AWAY_SECONDS:
+            log.warning("no artifact %s: the server was away for %.0f s: %s", key, waited, reason)
+            return
+        if not told:
+            log.warning("the artifact %s waits for the server: %s", key, reason)
+            told = True
+        time.sleep(POLL_SECONDS)
+
+
+LIMIT = 900_000
+
+
+def show_pictures(key: str, title: str, pictures: Mapping[str, bytes], link: str) -> None:
+    """Publish pictures as one Markdown artifact, each under its name; beyond 900 kB it links only.
+
+    A larger artifact slows the orchestrator's database for everybody.
+    """
+    parts, room = [f"# {title}", f"[All of it in MLflow]({link})"], LIMIT
+    for name, picture in pictures.items():
+        encoded = base64.b64encode(picture).decode()
+        room -= len(encoded)
+        image = (
+            f"![{name}](data:image/png;base64,{encoded})" if room > 0 else "too large; in MLflow"
+        )
+        parts += [f"## {name.replace('_', ' ')}", image]
+    publish(create_markdown_artifact, key=key, markdown="\n\n".join(parts), description=title)

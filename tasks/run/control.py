@@ -1,0 +1,188 @@
+"""The control store in a run: its migration, the lease of a release, and the route."""
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from prefect import get_run_logger
+from prefect.runtime import flow_run
+
+from sluice.adapters.control.store import Control, open_control
+from sluice.adapters.registry.aliases import CHAMPION
+from sluice.adapters.registry.versions import ModelVersionRef
+from sluice.control.lease import Lease, LeaseWatch
+from sluice.control.route import Route
+from sluice.errors import LeaseLost, ServiceBusy, SluiceError
+from sluice.home import find_home
+from tasks.run.decorators import effect
+
+SHARE = 3
+"""A lease is renewed each third of its time, so that two renewals may fail."""
+AGAIN_SECONDS = 1.0
+
+Log = logging.Logger | logging.LoggerAdapter[Any]
+
+
+class Renewal(threading.Thread):
+    """Renews one lease until it is told to end, or until another run has taken the lease."""
+
+    def __init__(self, control: Control, lease: Lease, log: Log) -> None:
+        super().__init__(name=f"renewal of {lease.purpose} {lease.service}", daemon=True)
+        self._control, self._lease, self._log = control, lease, log
+        self._pause = lease.ttl / SHARE
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Renew at a third of the lease's time; say each renewal that failed."""
+        pause = self._pause
+        while not self._ended.wait(pause):
+            try:
+                self.renew()
+                pause = self._pause
+            except LeaseLost as error:
+                self._log.error("%s; this run changes nothing more", error)
+                return
+            except SluiceError as error:
+                self._log.warning("the lease was not renewed: %s", error)
+                pause = min(AGAIN_SECONDS, self._pause)
+
+    def renew(self) -> None:
+        """Renew once.
+
+        Raises:
+            LeaseLost: another run has taken the lease.
+        """
+        self._control.leases.renew(self._lease)
+
+    def end(self) -> None:
+        """Stop renewing; the lease is no longer touched when this returns."""
+        self._ended.set()
+        self.join()
+
+
+@contextmanager
+def keep_lease(control: Control, lease: Lease, log: Log) -> Iterator[Lease]:
+    """Renew a lease for as long as the block runs, and free it at its end.
+
+    Where freeing fails the lease lapses by itself.
+    """
+    renewal = Renewal(control, lease, log)
+    renewal.start()
+    try:
+        yield lease
+    finally:
+        renewal.end()
+        try:
+            control.leases.release(lease)
+        except SluiceError as error:
+            log.warning("the lease lapses by itself in %.0f s: %s", lease.ttl, error)
+
+
+RELEASE = "release"
+TTL_SECONDS = 15.0
+PATIENCE_SECONDS = 1800.0
+PROMOTE_SECONDS = 60.0
+"""A promotion waits less: who asked for it saw the candidate that is there now."""
+POLL_SECONDS, PROGRESS_SECONDS = 0.5, 10.0
+
+
+def prepare_control() -> Control:
+    """Open the control store and bring its schema up to date.
+
+    Raises:
+        ControlUnusable: its address is wrong, or its schema is newer than this code.
+        Fault: the store cannot be reached.
+    """
+    control = open_control(find_home())
+    control.prepare()
+    return control
+
+
+@contextmanager
+def hold_release(service: str, patience: float = PATIENCE_SECONDS) -> Iterator[Lease]:
+    """Be the only release of a service while the block runs; wait for one that is under way.
+
+    A run that comes back after it was taken over can break on anything, since its successor
+    cleared away behind it: whatever stops it is told as the lost lease that it comes from.
+
+    Raises:
+        ServiceBusy: the other did not end in time.
+        LeaseLost: another run took the lease while the block ran.
+        Fault: the control store cannot be reached.
+    """
+    # The last part tells attempts apart that the orchestrator starts under one run's name.
+    holder = f"{flow_run.name} (flow run {flow_run.id}, {uuid.uuid4().hex[:8]})"
+    lease = await_lease(service, RELEASE, holder, patience)
+    control = prepare_control()
+    with keep_lease(control, lease, get_run_logger()):
+        try:
+            yield lease
+        except Exception as error:
+            _name_loss(control, lease, error)
+            raise
+
+
+@effect
+def await_lease(
+    service: str, purpose: str, holder: str, patience: float = PATIENCE_SECONDS
+) -> Lease:
+    """Wait for a lease, at most `patience` seconds; one that stood still too long is taken over.
+
+    Raises:
+        ServiceBusy: its holder is alive and did not end in time.
+        Fault: the control store cannot be reached.
+    """
+    log, leases = get_run_logger(), prepare_control().leases
+    watch, began, told = LeaseWatch(), time.monotonic(), 0.0
+    while True:
+        lease = leases.acquire(service, purpose, holder, TTL_SECONDS)
+        now = time.monotonic()
+        if lease.holder == holder:
+            return lease
+        if watch.has_lapsed(lease, now):
+            taken = leases.take(lease, holder, TTL_SECONDS)
+            if taken:
+                log.warning("%s was not renewed for %.0f s: taken over", lease.holder, lease.ttl)
+                return taken
+        if now - began > patience:
+            raise ServiceBusy(
+                f"{service}: {lease.holder} still runs after {patience:.0f} s of waiting; "
+                "next: wait until it ends, or cancel it"
+            )
+        if not told or now - told >= PROGRESS_SECONDS:
+            told = now
+            log.info(
+                "waiting for %s, %.0f s so far, at most %.0f", lease.holder, now - began, patience
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _name_loss(control: Control, lease: Lease, error: Exception) -> None:
+    """Raise what lies behind an error: that the lease was lost; nothing where it was not."""
+    if isinstance(error, LeaseLost):
+        return
+    try:
+        control.leases.renew(lease)
+    except LeaseLost as lost:
+        raise lost from error
+    except SluiceError:  # the store is away: the error itself is all that is known
+        return
+
+
+def follow_champion(version: ModelVersionRef | None) -> Route | None:
+    """Let the route name a version that carries the alias `champion`; None where it does not.
+
+    Called wherever that alias moved, and again by whatever comes next: a run that was killed
+    between the two leaves a route that is late, not wrong. With a rollout under way the route
+    stays as it is, and names another champion than the version.
+
+    Raises:
+        Fault: the control store cannot be reached.
+    """
+    if version is None or CHAMPION not in version.aliases:
+        return None
+    return prepare_control().routes.follow_champion(version.service, version.version)

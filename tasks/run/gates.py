@@ -1,0 +1,94 @@
+"""Where a verdict stops a release: published first, then raised."""
+
+from prefect import get_run_logger
+from prefect.artifacts import create_table_artifact
+
+from sluice.control.approval import may_stay_open
+from sluice.errors import (
+    BiasFound,
+    CandidateWorse,
+    DataRejected,
+    EvidenceInsufficient,
+    GateFailed,
+    ServingDiffers,
+)
+from sluice.report.verdict_table import verdict_rows
+from sluice.verdict import Outcome, Verdict
+from tasks.run.artifacts import publish
+from tasks.run.decorators import gate
+from tasks.run.events import tell_world
+
+FINDINGS: dict[str, type[GateFailed]] = {
+    "data": DataRejected,
+    "evaluation": CandidateWorse,
+    "bias": BiasFound,
+    "parity": ServingDiffers,
+}
+
+SHOWN = 3
+"""How many notes of a verdict stand in the log; its table has all of them."""
+DESCRIBED = 6
+"""How many stand above the table on the run's page."""
+
+
+@gate
+def pass_gate(
+    verdict: Verdict, service: str, link: str = "", on_insufficient: str = "halt"
+) -> Verdict:
+    """Publish a verdict as a table and an event, then let the release on or halt it.
+
+    With `approve` an evaluation that is insufficient goes on; a person decides at the end.
+
+    Raises:
+        GateFailed: the subclass named by the finding, or `EvidenceInsufficient`.
+    """
+    log = get_run_logger()
+    publish(
+        create_table_artifact,
+        key=f"{service}-verdict-{verdict.gate}",
+        table=verdict_rows(verdict),
+        description=describe_verdict(verdict, link),
+    )
+    left_open = may_stay_open(verdict, on_insufficient)
+    emit_verdict(verdict, service, left_open)
+    for notice in verdict.notices[:SHOWN]:
+        log.warning("%s gate: note: %s", verdict.gate, notice)
+    if len(verdict.notices) > SHOWN:
+        rest = len(verdict.notices) - SHOWN
+        log.warning("%s gate: and %d notes more, all in its verdict table", verdict.gate, rest)
+    if verdict.passed:
+        log.info("%s gate: pass: %s", verdict.gate, verdict.reason)
+        return verdict
+    if left_open:
+        log.warning("%s gate: insufficient, a person decides: %s", verdict.gate, verdict.message)
+        return verdict
+    finding = FINDINGS.get(verdict.gate, GateFailed)
+    if verdict.outcome is Outcome.INSUFFICIENT:
+        finding = EvidenceInsufficient
+    raise finding(verdict.message)
+
+
+def describe_verdict(verdict: Verdict, link: str) -> str:
+    """Give the verdict's headline as Markdown, with its notices and where to look."""
+    lines = [f"**{verdict.gate} gate: {verdict.outcome.value}.** {verdict.reason}"]
+    lines += [f"Next: {verdict.next_step}"] if verdict.next_step and not verdict.passed else []
+    rest = len(verdict.notices) - DESCRIBED
+    lines += [f"- {notice}" for notice in verdict.notices[:DESCRIBED]]
+    lines += [f"- and {rest} notes more, listed in the table"] if rest > 0 else []
+    lines += [f"[MLflow run]({link})"] if link else []
+    return "\n\n".join(lines)
+
+
+def emit_verdict(verdict: Verdict, service: str, left_open: bool = False) -> None:
+    """Tell the world: `gate.passed`, `gate.failed`, or `gate.open` where a person decides."""
+    halted = "gate.open" if left_open else "gate.failed"
+    tell_world(
+        service,
+        "gate.passed" if verdict.passed else halted,
+        {
+            "gate": verdict.gate,
+            "outcome": verdict.outcome.value,
+            "reason": verdict.reason,
+            "next": verdict.next_step,
+        },
+    )

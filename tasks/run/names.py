@@ -1,0 +1,68 @@
+"""What runs are called in the list: service, what it is about, cause."""
+
+from pathlib import PurePath
+
+from prefect.runtime import flow_run
+
+from sluice.adapters.registry.client import open_registry
+from sluice.adapters.tables.delta import latest_version
+from sluice.errors import SluiceError
+from sluice.home import find_home
+from tasks.release.release import LATEST
+
+
+def name_ingest() -> str:
+    """Name a run of `ingest` by its service and what it takes in."""
+    given = flow_run.parameters
+    source = str(given.get("source", ""))
+    shown = source if "://" in source else PurePath(source).name
+    return f"{given['service']} {shown or 'from its source'}"
+
+
+def name_release() -> str:
+    """Name a release by its service, its data version and its cause."""
+    given = flow_run.parameters
+    service, version = given["service"], given.get("data_version", LATEST)
+    if version == LATEST:
+        try:
+            version = latest_version(find_home().table(service), service)
+        except SluiceError:  # the release itself will say what is wrong with the data
+            return f"{service} {given.get('cause', '')}".strip()
+    return f"{service} data v{version} {given.get('cause', '')}".strip()
+
+
+def name_promote() -> str:
+    """Name a promotion by its service and the version that it is about."""
+    service = flow_run.parameters["service"]
+    return f"{service} {_name_candidate(service)}".strip()
+
+
+def name_decision() -> str:
+    """Name a decision by its service, its version and what was decided."""
+    given = flow_run.parameters
+    service, version = given["service"], int(given.get("version", LATEST))
+    about = _name_candidate(service) if version == LATEST else f"v{version}"
+    return " ".join(filter(None, (service, about, str(given["decision"]))))
+
+
+def name_rollout() -> str:
+    """Name a rollout by its service, the version on trial, and that it is continued."""
+    given = flow_run.parameters
+    service, version = given["service"], int(given.get("version", LATEST))
+    about = _name_candidate(service) if version == LATEST else f"v{version}"
+    return " ".join(filter(None, (service, about, "continued" if given.get("resume") else "")))
+
+
+def name_command() -> str:
+    """Name a command by its service, what is commanded and by whom."""
+    given = flow_run.parameters
+    about = f"v{given['version']}" if "version" in given else given.get("action", "")
+    return " ".join(filter(None, (given["service"], str(about), f"by {given['by']}")))
+
+
+def _name_candidate(service: str) -> str:
+    try:
+        found = open_registry(find_home()).find_alias(service, "candidate")
+    except SluiceError:  # the flow itself will say what is wrong with the registry
+        return ""
+    return f"v{found.version}" if found else ""

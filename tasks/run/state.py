@@ -1,0 +1,64 @@
+"""How a run ends: an error of ours becomes a failed state whose message starts with the fact."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar, cast
+
+from prefect import get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from sluice.errors import SluiceError
+from tasks.run.tags import tag_failure, tag_start
+
+LAST_WORD = {"sluice_last_word": True}
+"""Marks the log line that whoever runs a flow by hand is told at the end anyway."""
+
+SKIPPED = "Skipped"
+"""The name of the completed state of a run that had nothing to do."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def state_failure(function: Callable[P, R]) -> Callable[P, R]:
+    """End a flow that raised one of our errors as Failed, with `ErrorClass: fact` as its message.
+
+    Stands under `@flow`. The state keeps its default name, since automations listen for it, and
+    carries no exception object, so that nothing of it is written to a result store.
+    """
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        tag_start()
+        try:
+            return function(*args, **kwargs)
+        except SluiceError as error:
+            tag_failure(error)
+            message = f"{type(error).__name__}: {error}"
+            get_run_logger().error(message, extra=LAST_WORD)
+            return cast(R, Failed(message=message))
+
+    return run
+
+
+def end_skipped(reason: str) -> State[Any]:
+    """Give what a flow returns to end as Completed under the name `Skipped`, with its reason."""
+    get_run_logger().info("skipped: %s", reason, extra=LAST_WORD)
+    return Completed(name=SKIPPED, message=reason)
+
+
+def read_failure(state: State[Any]) -> tuple[str, str]:
+    """Split a failed state's message into the error's class name and the fact.
+
+    The class is empty where the run ended on something that is not ours.
+    """
+    message = state.message or state.name or ""
+    name, _, fact = message.partition(": ")
+    known = {"SluiceError"}
+    classes = [SluiceError]
+    while classes:
+        found = classes.pop().__subclasses__()
+        known |= {item.__name__ for item in found}
+        classes += found
+    return (name, fact) if name in known else ("", message)

@@ -1,0 +1,129 @@
+"""Records of the gateway, and worker lives without an event loop."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+
+from serving.log.counters import Counters, Slots, encode_snapshot
+from serving.log.records import Answer, AssignedArm, Feedback, Record, Shadow, encode_record
+from serving.log.spool import Spool, build_frame
+from serving.log.worker_runs import Life, begin_life
+
+AT = 1_795_000_000.0
+"""Some moment of 2026, in seconds since 1970."""
+
+
+def make_answer(number: int = 0, **facts: Any) -> Answer:
+    values: dict[str, Any] = {
+        "request_id": f"r{number}",
+        "unit": f"u{number % 7}",
+        "service": "employment",
+        "arm": AssignedArm.CHAMPION,
+        "arm_version": 3,
+        "version": 3,
+        "place": number % 10 / 10,
+        "epoch": 5,
+        "at": AT + number,
+        "latency_ms": 2.0,
+        "inputs": b'{"age": 40}',
+        "outputs": b'{"prediction": "yes"}',
+    }
+    return Answer(**{**values, **facts})
+
+
+def make_shadow(number: int = 0, **facts: Any) -> Shadow:
+    values: dict[str, Any] = {
+        "request_id": f"r{number}",
+        "service": "employment",
+        "version": 4,
+        "epoch": 5,
+        "at": AT + number,
+        "latency_ms": 3.0,
+        "differs": False,
+    }
+    return Shadow(**{**values, **facts})
+
+
+_money = st.none() | st.floats(0, 1e6)
+_latency = st.floats(0, 1e6)
+_epoch = st.integers(1, 60)
+_arms = st.sampled_from(list(AssignedArm))
+answers = st.builds(
+    make_answer,
+    st.integers(0, 99),
+    service=st.sampled_from(["employment", "arrivals"]),
+    arm=_arms,
+    arm_version=st.integers(1, 3),
+    epoch=_epoch,
+    latency_ms=_latency,
+    failed=st.booleans(),
+    fallback=st.booleans(),
+    guardrail=st.booleans(),
+    cost=_money,
+    cost_cap=st.sampled_from([0.0, 10.0]),
+    stages=st.sampled_from([(), (0.05, 0.25, 0.5)]),
+    inputs=st.binary(max_size=300),
+)
+shadows = st.builds(
+    make_shadow,
+    st.integers(0, 99),
+    epoch=_epoch,
+    latency_ms=_latency,
+    failed=st.booleans(),
+    differs=st.none() | st.booleans(),
+)
+told = st.builds(
+    Feedback,
+    request_id=st.just("r1"),
+    at=st.just(AT),
+    rating=st.none() | st.floats(-1, 1),
+    value=_money,
+    value_cap=st.sampled_from([0.0, 100.0]),
+    service=st.just("employment"),
+    arm=_arms,
+    version=st.integers(1, 3),
+    epoch=_epoch,
+    rates=st.booleans(),
+    values=st.booleans(),
+)
+records: st.SearchStrategy[Record] = st.one_of(answers, shadows, told)
+
+
+@dataclass
+class Worker:
+    """A worker's life whose turns the test takes itself; it never ends cleanly."""
+
+    life: Life
+    lock: int
+    spool: Spool
+    slots: Slots
+    counters: Counters
+
+    def write(self, turn: Sequence[Record]) -> None:
+        frames = [build_frame(encode_record(record)) for record in turn]
+        for item in frames:
+            self.spool.promise(len(item))
+        self.spool.write(frames)
+        for record in turn:
+            self.counters.apply(record)
+
+    def snapshot(self) -> None:
+        self.slots.write(encode_snapshot(self.counters, self.spool.position))
+
+    def die(self) -> None:
+        """Leave what a killed process leaves: its files, and no lock."""
+        import os
+
+        os.close(self.lock)
+        self.slots.close()
+
+
+def begin_worker(replica: Path, started: str = "1", segment_bytes: int = 1 << 16) -> Worker:
+    life, lock = begin_life(replica, "w0", started)
+    spool = Spool(life.folder, segment_bytes)
+    worker = Worker(life, lock, spool, Slots(life.counters), Counters())
+    worker.snapshot()
+    return worker

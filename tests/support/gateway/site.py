@@ -1,0 +1,249 @@
+"""A real gateway in tests: its processes, models in its cache, routes in a real control store."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from serving.log.records import Answer, Record, decode_record
+from serving.log.spool import Position, SpoolReader
+from serving.log.worker_runs import list_lives
+from serving.models.cache import Manifest, ModelCache
+from sluice.adapters.control.store import Control, open_control
+from sluice.control.route import Mode, Route
+from sluice.home import Home
+from support.gateway.models import describe_model
+from support.gateway.towns import DATA
+from support.servers.ports import find_free_port
+
+SECONDS = 120.0
+SETTINGS: dict[str, Any] = {
+    "traffic_log": {"segment_bytes": 1 << 22, "flush_seconds": 0.1, "batch_rows": 1000},
+    "access_log": {"level": "errors"},
+    "limits": {"body_bytes": 1 << 16, "body_seconds": 2, "drain_seconds": 5},
+}
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a caller got."""
+
+    status: int
+    headers: dict[str, str]
+    text: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+class Site:
+    """One state folder with its control store, cache and settings."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.home = Home(folder / "home")
+        self.configs = folder / "configs"
+        (self.configs / "gateway").mkdir(parents=True)
+        text = yaml.safe_dump({**SETTINGS, **settings})
+        (self.configs / "gateway" / "gateway.yaml").write_text(text)
+        self.home.root.mkdir()
+        self.control: Control = open_control(self.home)
+        self.control.prepare()
+        self.cache = ModelCache(self.home.models)
+
+    def keep(self, manifest: Manifest, source: Path) -> None:
+        self.cache.publish(self.cache.keep(manifest, source))
+
+    def serve(self, service: str, towns: Path, candidate: Path | None = None) -> None:
+        """Have a service with a champion, and a second version that may be another model."""
+        for version, source in ((1, towns), (2, candidate or towns)):
+            self.keep(describe_model(DATA, "binary", version, service=service), source)
+        self.route(service)
+        self._source = towns
+
+    def serve_more(self, service: str, version: int) -> None:
+        """Bring another version of a service into the cache."""
+        self.keep(describe_model(DATA, "binary", version, service=service), self._source)
+
+    def route(self, service: str = "towns", **facts: Any) -> Route:
+        seen = self.control.routes.find(service)
+        base = seen or Route(service, 1)
+        return self.control.routes.swap(seen, replace(base, **facts))
+
+    def canary(self, service: str, weight: float, **facts: Any) -> Route:
+        values = {"candidate": 2, "mode": Mode.CANARY, "salt": "s", "weight": weight}
+        return self.route(service, **{**values, **facts})
+
+    def shadow(self, service: str, **facts: Any) -> Route:
+        values = {"candidate": 2, "mode": Mode.SHADOW, "salt": "s", "weight": 0.0}
+        return self.route(service, **{**values, **facts})
+
+    @contextmanager
+    def renewing(self, service: str) -> Iterator[None]:
+        """Be the controller that keeps a route's lease alive."""
+        ended = threading.Event()
+
+        def renew() -> None:
+            while not ended.wait(0.5):
+                self.renew(service)
+
+        thread = threading.Thread(target=renew)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def renew(self, service: str = "towns") -> None:
+        found = self.control.routes.find(service)
+        assert found is not None
+        self.control.routes.renew(found)
+
+
+class Running:
+    """One replica's processes."""
+
+    def __init__(
+        self, site: Site, process: "subprocess.Popen[bytes]", port: int, name: str
+    ) -> None:
+        self.site, self.process, self.port = site, process, port
+        self.folder = site.home.serving / name
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(
+        self,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        method: str = "",
+        seconds: float = 30,
+    ) -> Said:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
+        try:
+            content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+            how = method or ("GET" if content is None else "POST")
+            connection.request(how, path, content, headers or {})
+            answer = connection.getresponse()
+            return Said(
+                answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+            )
+        finally:
+            connection.close()
+
+    def predict(self, inputs: Any, service: str = "towns", **more: Any) -> Said:
+        return self.ask(f"/v1/models/{service}:predict", {"inputs": inputs, **more})
+
+    def tell(self, service: str = "towns") -> dict[str, Any]:
+        """What the worker that answers believes of a service."""
+        return dict(self.ask("/readyz").json["services"].get(service, {}))
+
+    def await_candidate(self, service: str) -> None:
+        """Wait until every worker gives the candidate its share."""
+        self.await_all(service, lambda told: bool(told.get("candidate") and not told["reason"]))
+
+    def await_champion(self, service: str, version: int = 1) -> None:
+        """Wait until every worker answers with this version."""
+        self.await_all(service, lambda told: told.get("champion") == version)
+
+    def await_all(self, service: str, holds: Callable[[dict[str, Any]], bool]) -> None:
+        """Wait until what each worker believes of a service is so; which one answers is chance."""
+        good: set[str] = set()
+
+        def all_say() -> bool:
+            told = self.ask("/readyz").json
+            fits = holds(told["services"].get(service, {}))
+            (good.add if fits else good.discard)(told["worker"])
+            return len(good) >= len(self.workers())
+
+        wait_until(all_say)
+
+    def workers(self) -> list[int]:
+        """The processes of the workers, without those that are only starting."""
+        return [pid for pid in self.children() if b"serving.process.worker" in read_command(pid)]
+
+    def children(self) -> list[int]:
+        place = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in place.read_text().split()] if place.exists() else []
+
+    def await_ready(self, seconds: float = SECONDS) -> None:
+        wait_until(self._is_ready, seconds)
+
+    def end(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(SECONDS)
+
+    def _is_ready(self) -> bool:
+        assert self.process.poll() is None, "the gateway ended"
+        try:
+            return self.ask("/readyz").status == 200
+        except OSError:
+            return False
+
+
+@contextmanager
+def run_gateway(
+    site: Site, *options: str, name: str = "gateway", port: int = 0, **variables: str
+) -> Iterator[Running]:
+    """Run a replica without fetcher and log-writer, unless the options are others."""
+    chosen = port or find_free_port()
+    words = options or ("--no-fetcher", "--no-log-writer")
+    environment = {
+        **os.environ,
+        "SLUICE_HOME": str(site.home.root),
+        "SLUICE_CONFIGS": str(site.configs),
+        "SLUICE_ENV": "production",
+        **variables,
+    }
+    command = ["-m", "serving", "--port", str(chosen), "--replica", name, *words]
+    process = subprocess.Popen([sys.executable, *command], env=environment)
+    running = Running(site, process, chosen, name)
+    try:
+        running.await_ready()
+        yield running
+    finally:
+        running.end()
+
+
+def read_command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def wait_until(condition: Callable[[], object], seconds: float = SECONDS) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+def read_log(folder: Path) -> list[Record]:
+    """Every record that the replica's workers spooled, of lives that nobody cleared away."""
+    records = []
+    for life in list_lives(folder):
+        reader = SpoolReader(life.folder, Position())
+        records += [decode_record(content) for content in reader.read()]
+    return records
+
+
+def read_answers(folder: Path, service: str) -> list[Answer]:
+    """The answers among them, of one service."""
+    found = read_log(folder)
+    return [item for item in found if isinstance(item, Answer) and item.service == service]

@@ -1,0 +1,1 @@
+"""Services, their data, and runs that ended."""

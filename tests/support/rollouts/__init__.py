@@ -1,0 +1,1 @@
+"""Rollouts: drawn, stored, live."""

@@ -1,0 +1,304 @@
+"""Live rollouts in tests: versions in a real registry, a real store, controllers here or apart."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sluice.adapters.control.rollouts import CONTROLLER, Opening, Tick
+from sluice.adapters.control.store import Control, open_control
+from sluice.adapters.registry.client import Registry, open_registry
+from sluice.config.loading import load_policy, load_service
+from sluice.config.rollout import RolloutConfig, RouteConfig
+from sluice.control.lease import Lease
+from sluice.home import PROJECT, Home
+from sluice.rollout.facts import Facts
+from sluice.rollout.log import Derived, derive, write_step
+from sluice.rollout.record import Course
+from sluice.rollout.state import Command, write_state
+from sluice.rollout.state_machine import step
+from support.releases.runs import write_rollout
+from support.rollouts.beside import WAIT_SECONDS, await_course
+
+PASSED = {"sluice.verdict.data": "pass", "sluice.release": "r", "sluice.data.version": "1"}
+FLOWS = ("rollout", "rollout_control", "rollback", "restore", "promote")
+POLICY = """
+policy: quick
+block: 0.2 s
+history: 0.4 s
+pass_alpha: 0.05
+rules:
+  error_margin: {margin: 0.05}
+stages:
+  - {name: shadow, weight: 0.0, min: 0.6 s, max: 60 s, passes: [error_margin, disagreement]}
+  - {name: canary, weight: 0.25, min: 0.6 s, max: 60 s, passes: [error_margin]}
+  - {name: half, weight: 0.50, min: 0.6 s, max: 60 s, passes: [error_margin]}
+soak: 0.6 s
+"""
+TOWNS = """
+policy: towns
+block: 0.5 s
+history: 1 s
+pass_alpha: 0.05
+rules:
+  error_margin: {margin: 0.2}
+  error_rate: {margin: 0.3, alpha: 0.001}
+  latency_double: {ratio: 100.0}
+  latency_margin: {ratio: 10.0, min_effect_ms: 1000}
+stages:
+  - {name: shadow, weight: 0.0, min: 2 s, max: 300 s, passes: [error_margin, disagreement]}
+  - {name: canary, weight: 0.25, min: 1 s, max: 300 s, passes: [error_margin], approve: true}
+soak: 1 s
+"""
+"""For real requests; the canary waits for a person's word."""
+ROUTE_TTL, LEASE_TTL = 3.0, 1.5
+LAUNCH = """
+import json, sys
+import tasks.run.control
+import sluice.adapters.registry.client, mlflow, sluice.rollout.simulation
+from flows.rollout import rollout
+tasks.run.control.TTL_SECONDS = float(sys.argv[1])
+print("ready", flush=True)
+state = rollout(**json.loads(sys.stdin.readline()), return_state=True)
+print(json.dumps([state.name, state.message]), flush=True)
+"""
+
+
+def route_config(**changes: Any) -> RouteConfig:
+    return RouteConfig(**{"assign_by": "request", "lease_ttl": ROUTE_TTL, **changes})
+
+
+@dataclass(frozen=True)
+class Live:
+    """One service with versions that passed their gates, and what a test asks of its rollouts."""
+
+    home: Home
+    service: str
+    policy: str
+    control: Control
+    registry: Registry
+
+    def reset(self, candidate: int = 2) -> None:
+        """Have v1 serve and another version be the candidate, with no rollout under way."""
+        assert self.control.rollouts.find_open(self.service) is None
+        self.registry.store.set_alias(self.service, "champion", 1)
+        self.registry.store.set_alias(self.service, "candidate", candidate)
+        self.registry.drop_previous(self.service, 1)
+        self.control.routes.follow_champion(self.service, 1)
+
+    def roll(self, **given: Any) -> Any:
+        from flows.rollout import rollout
+
+        return rollout(self.service, **{"policy": self.policy, **given}, return_state=True)
+
+    def steer(self, action: str, why: str = "a test") -> Any:
+        from flows.rollout_control import rollout_control
+
+        words = {"action": action, "reason": why, "by": "Ada"}
+        return rollout_control(self.service, **words, return_state=True)
+
+    def give(self, action: str) -> int:
+        """Put a command to the rollout without waiting for its answer; give its number."""
+        now = datetime.now(UTC)
+        return self.control.commands.give(self.service, action, "Ada", "a test", now).sequence
+
+    def answer(self, sequence: int) -> tuple[str, str]:
+        found = self.control.commands.find(sequence)
+        assert found is not None
+        return found.answer, found.words
+
+    def aliases(self) -> dict[str, int]:
+        names = ("champion", "candidate", "previous")
+        found = {name: self.registry.find_alias(self.service, name) for name in names}
+        return {name: item.version for name, item in found.items() if item}
+
+    def read_log(self, number: int = 0) -> list[dict[str, Any]]:
+        """Give a rollout's records, the last one's where none is named."""
+        chosen = number or self.control.rollouts.list_rollouts(self.service)[-1].number
+        return [record for _, record in self.control.rollouts.read_log(self.service, chosen)]
+
+    def check_log(self, number: int = 0) -> list[dict[str, Any]]:
+        """Every tick once, none left out, and every decision follows from the log alone."""
+        records = self.read_log(number)
+        assert [record["tick"] for record in records] == list(range(len(records)))
+        assert len(list(derive(records, load_policy(self.policy)))) == len(records) - 1
+        return records
+
+    def find_course(self) -> Course | None:
+        return self.control.rollouts.find_open(self.service)
+
+    def keep(self) -> tuple[Any, ...]:
+        """Give all that a controller may change: tick, state, log and route."""
+        course = self.find_course()
+        assert course is not None
+        route = self.control.routes.find(self.service)
+        state = write_state(course.state)
+        return course.tick, state, len(self.read_log(course.number)), route
+
+    def await_course(self, question: Callable[[Course], object]) -> Course:
+        """Wait until the rollout under way is as asked."""
+        return await_course(self.find_course, question)
+
+    def await_phase(self, phase: str) -> Course:
+        return self.await_course(lambda course: course.state.phase.value == phase)
+
+    def await_ticks(self, count: int) -> Course:
+        """Wait until so many more ticks were written."""
+        first = self.await_course(lambda _: True).tick
+        return self.await_course(lambda course: course.tick >= first + count)
+
+    def newest_page(self) -> str:
+        """Give the rollout's page as it was published last; empty where none was."""
+        from prefect.client.orchestration import get_client
+        from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+        from prefect.client.schemas.sorting import ArtifactSort
+
+        wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[f"{self.service}-rollout"]))
+        with get_client(sync_client=True) as client:
+            order = ArtifactSort.CREATED_DESC
+            found = client.read_artifacts(artifact_filter=wanted, sort=order, limit=1)
+        return str(found[0].data) if found else ""
+
+    def await_page(self, words: str) -> str:
+        """Wait until the page has the words; give it."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while words not in (page := self.newest_page()):
+            assert time.monotonic() < deadline, page
+            time.sleep(0.3)
+        return page
+
+    def begin(self, candidate: int = 2) -> tuple[Lease, Course]:
+        """Open a rollout of which the test is the controller."""
+        lease = self.control.leases.acquire(self.service, CONTROLLER, "a test", 1.0)
+        policy = load_policy(self.policy)
+        opening = Opening(self.service, 1, candidate, policy, route_config(), "salt")
+        return lease, self.control.rollouts.open(lease, opening, datetime.now(UTC))
+
+    def advance(
+        self, lease: Lease, course: Course, facts: Facts | None = None, command: Any = None
+    ) -> Course:
+        """Write one tick as the controller would."""
+        seen = facts or Facts(epoch=course.state.epoch)
+        word = Command(command, "Ada", "a test") if command else None
+        state, decision = step(course.state, seen, word, course.policy)
+        record = write_step(course.tick, seen, word, Derived(state, decision), course.policy)
+        tick = Tick(replace(course, state=state), record, decision)
+        return self.control.rollouts.write(lease, course, tick, datetime.now(UTC))
+
+    def await_lapse(self) -> None:
+        """Wait until whoever controls the rollout has not renewed for its lease's time."""
+        from tasks.rollout.lease import is_controlled
+
+        while is_controlled(self.control, self.service):
+            time.sleep(0.1)
+
+
+@contextmanager
+def run_live(
+    root: Path, service: str, text: str = POLICY, versions: int = 2, **rollout: Any
+) -> Iterator[Live]:
+    """Make a service live in a home of its own; flows in this process find it there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLUICE_HOME", str(root))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        terms = {"route": route_config(), **rollout}
+        config = load_service("employment", "development").model_copy(
+            update={"service": service, "rollout": RolloutConfig(**terms)}
+        )
+        for flow in FLOWS:
+            patch.setattr(f"flows.{flow}.load_service", lambda *_: config)
+        policy = root / f"{text.split()[1]}.yaml"
+        policy.write_text(text.lstrip(), encoding="utf-8")
+        assert load_policy(str(policy)).stages
+        home = Home(root)
+        control, registry = open_control(home), open_registry(home)
+        control.prepare()
+        registry.prepare()
+        register_versions(registry, service, versions)
+        yield Live(home, service, str(policy), control, registry)
+
+
+def register_versions(registry: Registry, service: str, count: int) -> None:
+    """Have so many versions in the registry that passed their gates; v1 is champion."""
+    from sklearn.linear_model import LogisticRegression
+
+    rows = pd.DataFrame({"age": np.arange(40)})
+    pipeline = LogisticRegression().fit(rows, rows["age"] > 20)
+    for _ in range(count):
+        run = registry.start_run(service, "a release", {})
+        answers = pipeline.predict(rows.head(2))
+        registry.register_model(run, service, pipeline, rows.head(2), answers, PASSED)
+
+
+class Apart:
+    """A controller in a process of its own, which waits until it is told to begin."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        configs = live.home.root / "configs"
+        if not configs.exists():
+            write_rollout(configs, live.service, route=route_config().model_dump())
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", LAUNCH, str(LEASE_TTL)],
+            cwd=PROJECT,
+            env={**os.environ, "SLUICE_CONFIGS": str(configs)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def begin(self, **given: Any) -> None:
+        """Let it roll out."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "ready\n"
+        words = {"service": self._live.service, "policy": self._live.policy, **given}
+        self.process.stdin.write(json.dumps(words) + "\n")
+        self.process.stdin.flush()
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def end(self) -> tuple[str, str]:
+        """Wait for its end; give its state's name and message."""
+        told, _ = self.process.communicate(timeout=WAIT_SECONDS)
+        name, message = json.loads(told.splitlines()[-1])
+        return name, message
+
+
+@contextmanager
+def watch_routes(live: Live) -> Iterator[set[tuple[int, float]]]:
+    """Gather every epoch and weight that the route showed while the block ran."""
+    seen: set[tuple[int, float]] = set()
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.02):
+            route = live.control.routes.find(live.service)
+            if route:
+                seen.add((route.epoch, route.weight))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        thread.join()

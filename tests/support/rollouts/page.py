@@ -1,0 +1,41 @@
+"""The rollout page on loopback, in a thread, over a real control store."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import httpx
+import uvicorn
+
+from serving.http.keys import Keyring, parse_keys
+from serving.page.app import RolloutPage
+from sluice.adapters.control.store import Control
+from sluice.config.serving import LimitsConfig
+
+START_SECONDS = 60.0
+
+
+@contextmanager
+def run_page(control: Control, keys: Sequence[str] = ()) -> Iterator[httpx.Client]:
+    """Serve the page; give a client that asks it."""
+    app = RolloutPage(control, Keyring(parse_keys(keys, "keys")), LimitsConfig())
+    settings = uvicorn.Config(
+        app, port=0, loop="asyncio", lifespan="off", log_config=None, access_log=False, ws="none"
+    )
+    server = uvicorn.Server(settings)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not server.started:
+            assert time.monotonic() < deadline, "the page does not start"
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        address = f"http://127.0.0.1:{port}"
+        with httpx.Client(base_url=address, trust_env=False, timeout=60) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join(START_SECONDS)
+        app.close()

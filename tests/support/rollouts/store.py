@@ -1,0 +1,95 @@
+"""Rollouts written to a real control store as a controller writes them, on drawn traffic."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from sluice.adapters.control.rollouts import CONTROLLER, Opening, Tick
+from sluice.adapters.control.store import Control
+from sluice.config.policy import Policy
+from sluice.config.rollout import RouteConfig
+from sluice.control.command import GivenCommand
+from sluice.rollout.facts import Facts
+from sluice.rollout.log import Derived, write_step
+from sluice.rollout.state import Action, Command, Phase, Verb
+from sluice.rollout.state_machine import step
+from support.rollouts.counts import ERRORS, LAPTOP, RATE, arm_of, facts_of
+
+HOLDER = "amber-otter (flow run 1, x)"
+
+
+class StoredRollout:
+    """One rollout in a store, from its opening; a tick is as long as its policy's block."""
+
+    def __init__(
+        self,
+        control: Control,
+        service: str,
+        versions: tuple[int, int] = (1, 2),
+        policy: Policy = LAPTOP,
+        opened: datetime | None = None,
+        seed: int = 1,
+    ) -> None:
+        champion, candidate = versions
+        self.now = opened or datetime.now(UTC)
+        self._control, self._rng = control, np.random.default_rng(seed)
+        control.routes.follow_champion(service, champion)
+        self.lease = control.leases.acquire(service, CONTROLLER, HOLDER, 15.0)
+        before = tuple(
+            arm_of(RATE, int(self._rng.binomial(RATE, ERRORS)), self._rng) for _ in range(20)
+        )
+        terms = RouteConfig(assign_by="request")
+        opening = Opening(service, champion, candidate, policy, terms, "salt", before)
+        self.course = control.rollouts.open(self.lease, opening, self.now)
+
+    @property
+    def phase(self) -> Phase:
+        return self.course.state.phase
+
+    def tick(
+        self, ticks: int = 1, candidate: float = ERRORS, slower: float = 1.0, **facts: Any
+    ) -> None:
+        """Go on by so many ticks, or to the end."""
+        for _ in range(ticks):
+            if self.phase.is_final:
+                return
+            state = self.course.state
+            seen = facts_of(state, self._rng, candidate, slower, self.course.policy)
+            self._write(replace(seen, **facts))
+
+    def tick_to(
+        self, phase: Phase, stage: int | None = None, most: int = 400, **given: Any
+    ) -> None:
+        """Go on until the rollout is in a phase, and at a stage where one is given."""
+        for _ in range(most):
+            if self.phase is phase and stage in (None, self.course.state.stage):
+                return
+            self.tick(**given)
+        raise AssertionError(f"still {self.phase}")
+
+    def command(self, action: Action, by: str, why: str) -> None:
+        """Give a command and answer it, as a controller does between two ticks."""
+        self._control.commands.give(self.course.service, action.value, by, why, self.now)
+        self.answer()
+
+    def answer(self) -> None:
+        """Answer the command that waits."""
+        waiting = self._control.commands.find_next(self.course.service, self.course.number)
+        assert waiting is not None
+        self._write(Facts(), waiting)
+
+    def end(self) -> None:
+        """Let go of the controller's lease."""
+        self._control.leases.release(self.lease)
+
+    def _write(self, facts: Facts, given: GivenCommand | None = None) -> None:
+        course = self.course
+        command = Command(Action(given.action), given.by, given.why) if given else None
+        state, decision = step(course.state, facts, command, course.policy)
+        record = write_step(course.tick, facts, command, Derived(state, decision), course.policy)
+        self.now += timedelta(seconds=course.policy.block)
+        tick = Tick(replace(course, state=state), record, decision, given)
+        self.course = self._control.rollouts.write(self.lease, course, tick, self.now)
+        assert decision.verb in Verb
