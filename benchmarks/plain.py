@@ -30,9 +30,9 @@ from sluice.gates.evaluation import EvaluationGate, Holdout, measure_evaluation
 from sluice.gates.parity import ParityGate, choose_form, measure_parity
 from sluice.home import LOCK, PROJECT, Home
 from sluice.identity import ReleaseIdentity
+from sluice.models.export.form import build_serving_form, take_columns
 from sluice.models.importance import measure_importance
 from sluice.models.prediction import predict
-from sluice.models.serving.form import build_serving_form, take_columns
 from sluice.models.training import find_threshold, fit_model
 from sluice.plots.evaluation import draw_evaluation
 from sluice.plots.forest import draw_fairness

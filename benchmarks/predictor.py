@@ -43,8 +43,8 @@ def measure_kind(kind: str, options: dict[str, object], asked: int) -> list[Row]
     from sluice.config.loading import load_service
     from sluice.config.model import ModelConfig
     from sluice.home import SAMPLES
+    from sluice.models.export.form import build_serving_form, take_columns
     from sluice.models.prediction import predict
-    from sluice.models.serving.form import build_serving_form, take_columns
     from sluice.models.training import fit_model
     from sluice.stats.parity import measure_parity
 

@@ -74,13 +74,13 @@ class Served:
         """Register the model as a release does, to be served in this form."""
         from sluice.adapters.registry.model_files import save_serving
         from sluice.config.loading import dump_service
-        from sluice.models.prediction import predict
-        from sluice.models.serving.form import (
+        from sluice.models.export.form import (
             SAMPLE_FILE,
             build_serving_form,
             choose_rows,
             make_sample,
         )
+        from sluice.models.prediction import predict
 
         config, data = self.config, self.config.data
         chosen = choose_rows(self.rows)

@@ -27,7 +27,7 @@ from sluice.config.loading import load_service
 from sluice.config.service import ServiceConfig
 from sluice.errors import DataMissing, Refused, SluiceError
 from sluice.home import find_home
-from sluice.models.serving.graph import NUMBERS, SCORES
+from sluice.models.export.graph import NUMBERS, SCORES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -323,7 +323,7 @@ def _make_sample(
     faulty: "ServedModel", rows: "pd.DataFrame", config: ServiceConfig, fault: ModelFault
 ) -> dict[str, str]:
     """Give the parity sample's file; none where the fault leaves no row alone."""
-    from sluice.models.serving.form import SAMPLE_FILE, choose_rows, make_sample
+    from sluice.models.export.form import SAMPLE_FILE, choose_rows, make_sample
 
     marked = mark_rows(faulty.form.preprocessing.encode(_take(rows, config)), fault)
     chosen = choose_rows(rows[~marked])
@@ -334,7 +334,7 @@ def _make_sample(
 
 
 def _take(rows: "pd.DataFrame", config: ServiceConfig) -> Any:
-    from sluice.models.serving.form import take_columns
+    from sluice.models.export.form import take_columns
 
     return take_columns(rows, config.data)
 

@@ -7,8 +7,8 @@ from tasks.release.approval import confirm_approval
 from tasks.release.history import publish_history
 from tasks.release.registration import Registered, promote_candidate
 from tasks.rollout.commands import confirm_no_rollout
-from tasks.run.control import PROMOTE_SECONDS, hold_release
 from tasks.run.forms import ServiceName
+from tasks.run.leases import PROMOTE_SECONDS, hold_release
 from tasks.run.names import name_promote
 from tasks.run.state import state_failure
 from tasks.run.tags import environment_name

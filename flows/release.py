@@ -11,15 +11,15 @@ from sluice.metrics import check_metrics
 from tasks.release.approval import hand_over, request_approval
 from tasks.release.causes import answer_cause
 from tasks.release.evidence import weigh_bias, weigh_candidate, weigh_data
+from tasks.release.export import build_served_form, weigh_parity
 from tasks.release.history import keep_history
 from tasks.release.registration import Registered, register_candidate
-from tasks.release.release import LATEST, link_run, record_release
+from tasks.release.release import link_run, record_release
 from tasks.release.rows import divide_rows
-from tasks.release.serving import build_served_form, weigh_parity
 from tasks.release.training import train_candidate
-from tasks.run.control import hold_release
-from tasks.run.forms import DataVersion, ServiceName
+from tasks.run.forms import LATEST, DataVersion, ServiceName
 from tasks.run.gates import pass_gate
+from tasks.run.leases import hold_release
 from tasks.run.names import name_release
 from tasks.run.state import end_skipped, state_failure
 from tasks.run.tags import environment_name

@@ -5,8 +5,8 @@ from prefect import flow
 from sluice.config.loading import load_service
 from tasks.release.history import publish_history
 from tasks.rollout.commands import RESTORE, Answered, serve_version
-from tasks.run.control import PROMOTE_SECONDS, hold_release
 from tasks.run.forms import ModelVersion, ServiceName, Words
+from tasks.run.leases import PROMOTE_SECONDS, hold_release
 from tasks.run.names import name_command
 from tasks.run.state import state_failure
 from tasks.run.tags import environment_name

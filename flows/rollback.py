@@ -13,8 +13,8 @@ from tasks.rollout.commands import (
     is_rolling,
     serve_version,
 )
-from tasks.run.control import PROMOTE_SECONDS, hold_release
 from tasks.run.forms import ServiceName, Words
+from tasks.run.leases import PROMOTE_SECONDS, hold_release
 from tasks.run.names import name_command
 from tasks.run.state import state_failure
 from tasks.run.tags import environment_name

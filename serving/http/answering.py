@@ -1,46 +1,29 @@
 """One request from its body to its logged answer: arm, call, fallback, record, reply."""
 
 import time
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from serving.http.replies import Reply, ask_again, explain
-from serving.http.requests import PredictRequest, RequestIds, decode_request, refuse_duplicates
+from serving.http.requests import RequestIds, decode_request, refuse_duplicates
 from serving.log.ledger import Ledger
 from serving.log.records import Answer, AssignedArm
-from serving.models.predictors import ModelPredictor
-from serving.models.signature import Record, encode_outputs, is_many
-from serving.routing.assignment import Assignment, assign_request, hash_unit
+from serving.models.signature import encode_outputs, is_many
+from serving.routing.assignment import RequestContext, assign_request, hash_unit
 from serving.routing.breaker import Circuits
 from serving.routing.calls import Call, Lane, ask_champion
 from serving.routing.model_table import Seat
 from serving.routing.shadow import Copy
 from sluice.config.serving import LimitsConfig
-from sluice.control.route import Route
 from sluice.errors import SpoolFull
 
 PASSING = ("busy", "timeout")
 """Reasons of a champion's failure that may be gone in a moment: 503. Others are 500."""
 
 
-class Asked(NamedTuple):
-    """A request that was understood, with the arm that it belongs to."""
-
-    seat: Seat
-    route: Route
-    champion: ModelPredictor
-    request: PredictRequest
-    records: Sequence[Record]
-    is_many: bool
-    request_id: str
-    unit: str
-    assignment: Assignment
-
-
 class Outcome(NamedTuple):
-    """How it went: the candidate's call where it was asked first, and the one that answers."""
+    """How it went: the candidate's call where it was context first, and the one that answers."""
 
     tried: Call | None
     last: Call
@@ -72,53 +55,53 @@ class ReplyBody(msgspec.Struct, omit_defaults=True, gc=False):
 _ENCODER = msgspec.json.Encoder()
 
 
-def build_answer(asked: Asked, outcome: Outcome) -> Answer:
+def build_answer(context: RequestContext, outcome: Outcome) -> Answer:
     """Give the record; latency and failure are the assigned arm's own, whoever answered.
 
     A probe of an open breaker is nobody's request: only what the champion did is told of it.
     """
-    assignment, (tried, last) = asked.assignment, outcome
+    assignment, (tried, last) = context.assignment, outcome
     is_candidate = assignment.arm is AssignedArm.CANDIDATE
     own = tried if is_candidate and tried is not None else last
-    candidate, champion = asked.route.candidate or 0, asked.champion.version
+    candidate, champion = context.route.candidate or 0, context.champion.version
     return Answer(
-        request_id=asked.request_id,
-        unit=asked.unit,
-        service=asked.route.service,
+        request_id=context.request_id,
+        unit=context.unit,
+        service=context.route.service,
         arm=assignment.arm,
         arm_version=candidate if is_candidate else champion,
         version=candidate if outcome.by_candidate else champion,
         place=assignment.place,
-        epoch=asked.route.epoch,
+        epoch=context.route.epoch,
         at=time.time(),
         latency_ms=own.latency_ms,
         failed=own.failed,
         reason=(tried or last).reason,
         fallback=outcome.is_fallback,
-        inputs=bytes(asked.request.inputs),
-        outputs=encode_outputs(last.predictions, asked.is_many) if last.predictions else b"",
+        inputs=bytes(context.inputs),
+        outputs=encode_outputs(last.predictions, context.is_many) if last.predictions else b"",
         stages=assignment.stages,
     )
 
 
-def build_reply(asked: Asked, outcome: Outcome, answer: Answer) -> Reply:
+def build_reply(context: RequestContext, outcome: Outcome, answer: Answer) -> Reply:
     """Give the answer that the caller gets; a failure of both arms is told as one."""
     last = outcome.last
     if last.failed:
         message = f"{answer.service} v{answer.version} could not answer: {last.reason}"
         if last.reason in PASSING:
-            return ask_again(message, asked.request_id)
-        return explain(500, message, asked.request_id)
-    lane = asked.assignment.lane
-    by = lane.predictor if lane is not None and outcome.by_candidate else asked.champion
+            return ask_again(message, context.request_id)
+        return explain(500, message, context.request_id)
+    lane = context.assignment.lane
+    by = lane.predictor if lane is not None and outcome.by_candidate else context.champion
     body = ReplyBody(
-        asked.request_id,
+        context.request_id,
         answer.service,
         answer.version,
         str(answer.arm),
         by.form,
         msgspec.Raw(answer.outputs),
-        asked.request.unit,
+        context.given_unit,
         answer.fallback,
     )
     return Reply(200, _ENCODER.encode(body))
@@ -145,20 +128,20 @@ class Answering:
         """
         if seat.champion is None or seat.belief.route is None:
             return ask_again(f"{seat.service}: {seat.missing or 'its model is not here yet'}"), None
-        asked = self._read(seat, body)
-        lane, shadow = asked.assignment.lane, asked.assignment.shadow
-        tried = await self._ask_candidate(lane, asked) if lane is not None else None
-        last = await self._ask_champion(asked) if tried is None or tried.failed else tried
+        context = self._read(seat, body)
+        lane, shadow = context.assignment.lane, context.assignment.shadow
+        tried = await self._ask_candidate(lane, context) if lane is not None else None
+        last = await self._ask_champion(context) if tried is None or tried.failed else tried
         outcome = Outcome(tried, last)
-        answer = build_answer(asked, outcome)
-        reply = build_reply(asked, outcome, answer)
+        answer = build_answer(context, outcome)
+        reply = build_reply(context, outcome, answer)
         try:
             await self._ledger.record(answer)
         except SpoolFull:
-            return ask_again("the log has no room", asked.request_id, FULL_SECONDS), None
-        return reply, Copy(shadow, asked, last.predictions) if shadow is not None else None
+            return ask_again("the log has no room", context.request_id, FULL_SECONDS), None
+        return reply, Copy(shadow, context, last.predictions) if shadow is not None else None
 
-    def _read(self, seat: Seat, body: bytes) -> Asked:
+    def _read(self, seat: Seat, body: bytes) -> RequestContext:
         """Understand a request, and assign it."""
         champion, route = seat.champion, seat.belief.route
         if champion is None or route is None:
@@ -172,20 +155,29 @@ class Answering:
         unit = request.unit if route.assign_by == "unit" and request.unit else request_id
         key, now = hash_unit(unit), time.monotonic()
         assignment = assign_request(seat, route, key, self._circuits, now, self._ledger.is_low)
-        many = is_many(request.inputs)
-        return Asked(seat, route, champion, request, records, many, request_id, key, assignment)
+        return RequestContext(
+            route,
+            champion,
+            records,
+            is_many(request.inputs),
+            request.inputs,
+            request_id,
+            key,
+            request.unit,
+            assignment,
+        )
 
-    async def _ask_candidate(self, lane: Lane, asked: Asked) -> Call:
-        call = await lane.ask(asked.records, asked.request.inputs)
+    async def _ask_candidate(self, lane: Lane, context: RequestContext) -> Call:
+        call = await lane.ask(context.records, context.inputs)
         if call.judged:
-            service, version = asked.route.service, lane.predictor.version
-            is_probe, now = asked.assignment.is_probe, time.monotonic()
+            service, version = context.route.service, lane.predictor.version
+            is_probe, now = context.assignment.is_probe, time.monotonic()
             self._circuits.tell_candidate(service, version, call.failed, now, is_probe)
         return call
 
-    async def _ask_champion(self, asked: Asked) -> Call:
-        champion = asked.champion
-        call = await ask_champion(champion, asked.records, self._limits.champion_seconds)
+    async def _ask_champion(self, context: RequestContext) -> Call:
+        champion = context.champion
+        call = await ask_champion(champion, context.records, self._limits.champion_seconds)
         if call.judged:
-            self._circuits.tell_champion(asked.route.service, champion.version, call.failed)
+            self._circuits.tell_champion(context.route.service, champion.version, call.failed)
         return call

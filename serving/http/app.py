@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from serving.http.answering import FULL_SECONDS, Answering
-from serving.http.feedback import decode_opinion
+from serving.http.feedback import FeedbackLog, decode_opinion
 from serving.http.keys import Keyring, read_key
 from serving.http.pages import Pages, smoke_candidate
 from serving.http.replies import (
@@ -20,7 +20,6 @@ from serving.http.replies import (
     send_reply,
 )
 from serving.http.requests import CallerGone, read_body, refuse_duplicates
-from serving.log.ledger import Ledger
 from serving.routing.model_table import Lineup, Seat
 from serving.routing.shadow import Copy, Shadowing
 from sluice.config.serving import LimitsConfig
@@ -39,11 +38,11 @@ class Gateway:
         self,
         answering: Answering,
         shadowing: Shadowing,
-        ledger: Ledger,
+        feedback: FeedbackLog,
         pages: Pages,
         read_lineup: Callable[[], Lineup],
     ) -> None:
-        self._answering, self._shadowing, self._ledger = answering, shadowing, ledger
+        self._answering, self._shadowing, self._feedback = answering, shadowing, feedback
         self._read_lineup = read_lineup
         self._limits: LimitsConfig = pages.config.limits
         self._keyring: Keyring = pages.keyring
@@ -130,7 +129,7 @@ class Gateway:
         opinion = decode_opinion(body)
         refuse_duplicates(body, 0)
         try:
-            await self._ledger.feedback(opinion, time.time(), self._find_cap)
+            await self._feedback.record(opinion, time.time(), self._find_cap)
         except SpoolFull:
             return ask_again("the log has no room", opinion.request_id, FULL_SECONDS)
         return render_json({"request_id": opinion.request_id, "taken": True}, 202)

@@ -18,6 +18,7 @@ Whatever is well-formed is taken and logged, since a label may come months after
 Rating and value are two parts: each counts once. A label has no live counter.
 """
 
+import asyncio
 import fcntl
 import mmap
 import os
@@ -31,9 +32,12 @@ from zlib import crc32
 import msgspec
 from xxhash import xxh3_128_digest
 
+from serving.log.ledger import Ledger
 from serving.log.records import Answer, AssignedArm, Feedback
 from sluice.errors import FeedbackInvalid
 
+ANSWERED = "answered"
+"""Name of the table's file in a replica's folder."""
 ENTRY = Struct("<16s41siiB")
 """Request id (hashed), service, version, epoch, arm."""
 CHECKED = ENTRY.size
@@ -171,3 +175,22 @@ def attribute(
         rates=bool(new & RATED) and answer.arm is not AssignedArm.NONE,
         values=bool(new & VALUED) and answer.arm is not AssignedArm.NONE,
     )
+
+
+class FeedbackLog:
+    """Takes feedback into the log, counted for the arm of the answer that it is about."""
+
+    def __init__(self, ledger: Ledger, answered: Answered) -> None:
+        self._ledger, self._answered = ledger, answered
+
+    def record(
+        self, opinion: Opinion, at: float, find_cap: Callable[[str], float]
+    ) -> asyncio.Future[None]:
+        """Log feedback; the future is done when it is in the log.
+
+        `find_cap` returns the largest business value that counts for a service.
+
+        Raises:
+            SpoolFull: there is no room for it; the caller may send it again.
+        """
+        return self._ledger.record(attribute(opinion, at, find_cap, self._answered))

@@ -8,11 +8,9 @@ place in the log that they cover, and a death costs nothing but the replay from 
 import asyncio
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from serving.http.access_log import AccessLog
-from serving.http.feedback import Answered, Opinion, attribute
 from serving.log.counters import Counters, Slots, encode_snapshot
 from serving.log.records import Answer, Record, Shadow, encode_record
 from serving.log.spool import Spool, build_frame
@@ -21,7 +19,7 @@ from sluice.config.serving import TrafficLogConfig
 from sluice.errors import SpoolFull
 
 SNAPSHOT_SECONDS = 0.25
-ANSWERED = "answered"
+Listener = Callable[[Sequence[Answer]], None]
 Waiting = tuple[Record, asyncio.Future[None]]
 
 
@@ -34,9 +32,11 @@ class Ledger:
         worker: str,
         started: str,
         config: TrafficLogConfig,
-        access: AccessLog | None = None,
+        on_logged: Sequence[Listener] = (),
     ) -> None:
         """Begin a life; `started` is a stamp that no life of the worker had.
+
+        Each of `on_logged` is called with the answers of one write, after they are in the log.
 
         Raises:
             SpoolFull: there is no room for the first segment and the counters; nothing is left.
@@ -44,7 +44,6 @@ class Ledger:
         self.life, self._lock = begin_life(replica, worker, started)
         self.counters = Counters()
         try:
-            self._answered = Answered(replica / ANSWERED, config.remembered_answers)
             self._slots = Slots(self.life.counters)
             self._spool = Spool(self.life.folder, config.segment_bytes)
         except (OSError, SpoolFull) as error:
@@ -53,7 +52,7 @@ class Ledger:
             if isinstance(error, SpoolFull):
                 raise
             raise SpoolFull(f"{replica}: {os.strerror(error.errno or 0)}") from error
-        self._access = access
+        self._on_logged = on_logged
         self._loop = asyncio.get_running_loop()
         self._frames: list[bytes] = []
         self._waiting: list[Waiting] = []
@@ -97,18 +96,6 @@ class Ledger:
             return False
         return True
 
-    def feedback(
-        self, opinion: Opinion, at: float, find_cap: Callable[[str], float]
-    ) -> asyncio.Future[None]:
-        """Log what a caller told about an answer, counted for its arm if it is remembered.
-
-        `find_cap` gives the most that a business value of a service counts.
-
-        Raises:
-            SpoolFull: there is no room for it; the caller may tell it again.
-        """
-        return self.record(attribute(opinion, at, find_cap, self._answered))
-
     def close(self) -> None:
         """Write what is waiting and the last counters, and end the life."""
         self._timer.cancel()
@@ -118,7 +105,6 @@ class Ledger:
             self._spool.close()
             self._snapshot(final=True)
         self._slots.close()
-        self._answered.close()
         os.close(self._lock)
 
     def _flush(self) -> None:
@@ -139,9 +125,9 @@ class Ledger:
             if isinstance(record, Answer):
                 answers.append(record)
         self._dirty = True
-        self._answered.remember(answers)
-        if self._access and answers:
-            self._access.write(answers)
+        if answers:
+            for listen in self._on_logged:
+                listen(answers)
 
     def _fail(self, waiting: list[Waiting], error: OSError) -> None:
         """Stop counting: what of these records is in the file is found when the life is settled."""

@@ -28,7 +28,7 @@ from sluice.adapters.storage import explain_os_error, hold_lock, write_whole
 from sluice.config.data import DataConfig
 from sluice.config.model import Problem
 from sluice.errors import DataMissing, ModelDamaged
-from sluice.models.serving.form import SAMPLE_FILE
+from sluice.models.export.form import SAMPLE_FILE
 
 MANIFEST_FILE = "manifest.json"
 SERVED_FILES = tuple(

@@ -3,50 +3,29 @@
 import asyncio
 import json
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from serving.models.cache import SERVED_FILES, Entry, Manifest, ModelCache
-from serving.models.predictors import Form, LoadedModel, ModelPredictor, OnnxForm, TrainedForm
-from serving.models.signature import AnswerShape, Record, Signature
+from serving.models.predictors import (
+    Form,
+    LoadedModel,
+    ModelPredictor,
+    OnnxForm,
+    Proof,
+    TrainedForm,
+)
+from serving.models.signature import AnswerShape, Signature
 from sluice.adapters.registry.model_files import (
     MODEL_FILE,
     SERVING_FOLDER,
     load_model,
     load_serving,
 )
-from sluice.errors import AnswerInvalid, DataMissing, Fault, ModelDamaged, Refused, SluiceError
-from sluice.models.serving.form import SAMPLE_FILE, ParitySample
-from sluice.stats.holdout import Predictions
-from sluice.stats.parity import measure_parity
-
-
-@dataclass(frozen=True, eq=False)
-class Proof:
-    """Held-out records of a version, and the trained form's answers to them."""
-
-    records: Sequence[Record]
-    expected: Predictions
-
-    def find_fault(self, form: Form, shape: AnswerShape) -> str:
-        """Ask a form and say in words how its answers are others; empty where they are not."""
-        try:
-            answers = form.answer(self.records)
-            shape.read(answers, len(self.records))
-        except AnswerInvalid as error:
-            return str(error)
-        found = measure_parity(self.expected, answers)
-        if found.missing:
-            return found.missing
-        if not (found.beyond or found.flips):
-            return ""
-        return (
-            f"answers otherwise than when it was judged: differs by {found.difference:.3g}, "
-            f"limit {found.allowed:.3g}, in {found.beyond:,} of {found.n:,} rows, "
-            f"{found.flips:,} labels flip"
-        )
+from sluice.errors import DataMissing, Fault, ModelDamaged, Refused, SluiceError
+from sluice.models.export.form import SAMPLE_FILE, ParitySample
 
 
 def load_cached(cache: ModelCache, entry: Entry) -> LoadedModel:

@@ -9,14 +9,14 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from serving.models.batching import MOST_ROWS, Batcher
-from serving.models.loading import Proof
 from serving.models.signature import AnswerShape, Prediction, Record, Signature
 from sluice.adapters.registry.model_files import ServedModel
 from sluice.config.data import ColumnKind, DataConfig
 from sluice.config.model import Problem
 from sluice.errors import AnswerInvalid
-from sluice.models.serving.row_encoder import RowEncoder
+from sluice.models.export.row_encoder import RowEncoder
 from sluice.stats.holdout import Predictions
+from sluice.stats.parity import measure_parity
 
 FormName = Literal["onnx", "trained"]
 
@@ -107,6 +107,32 @@ def _make_column(kind: ColumnKind, values: Sequence[Any]) -> Any:
     if kind == "boolean":
         return pd.Series(values, dtype=object)
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Proof:
+    """Held-out records of a version, and the trained form's answers to them."""
+
+    records: Sequence[Record]
+    expected: Predictions
+
+    def find_fault(self, form: Form, shape: AnswerShape) -> str:
+        """Ask a form and say in words how its answers are others; empty where they are not."""
+        try:
+            answers = form.answer(self.records)
+            shape.read(answers, len(self.records))
+        except AnswerInvalid as error:
+            return str(error)
+        found = measure_parity(self.expected, answers)
+        if found.missing:
+            return found.missing
+        if not (found.beyond or found.flips):
+            return ""
+        return (
+            f"answers otherwise than when it was judged: differs by {found.difference:.3g}, "
+            f"limit {found.allowed:.3g}, in {found.beyond:,} of {found.n:,} rows, "
+            f"{found.flips:,} labels flip"
+        )
 
 
 Timed = tuple[Prediction, float]

@@ -22,6 +22,7 @@ import uvicorn
 from serving.http.access_log import open_access_log
 from serving.http.answering import Answering
 from serving.http.app import Gateway
+from serving.http.feedback import ANSWERED, Answered, FeedbackLog
 from serving.http.keys import load_keys
 from serving.http.pages import Pages
 from serving.http.server import configure_server
@@ -71,7 +72,9 @@ class Worker:
         list_routes = open_control(home).routes.list_routes
         self._config = config
         self._access = open_access_log(config.access_log)
-        self._ledger = Ledger(replica, name, started, config.traffic_log, self._access)
+        self._answered = Answered(replica / ANSWERED, config.traffic_log.remembered_answers)
+        listeners = [self._answered.remember, *([self._access.write] if self._access else [])]
+        self._ledger = Ledger(replica, name, started, config.traffic_log, listeners)
         self._circuits = Circuits(replica / BREAKERS)
         self._shadowing = Shadowing(self._ledger, self._circuits)
         self._watcher = Watcher(list_routes, Models(ModelCache(home.models)), replica)
@@ -79,7 +82,8 @@ class Worker:
         parts = (self._ledger, self._circuits, self._shadowing)
         watcher = self._watcher
         self._pages = Pages(replica, config, keyring, parts, lambda: watcher.lineup)
-        app = Gateway(answering, self._shadowing, self._ledger, self._pages, lambda: watcher.lineup)
+        feedback = FeedbackLog(self._ledger, self._answered)
+        app = Gateway(answering, self._shadowing, feedback, self._pages, lambda: watcher.lineup)
         self._server = Server(make_server_config(app, config))
 
     async def serve(self, listener: socket.socket) -> int:
@@ -101,6 +105,7 @@ class Worker:
             broken = self._ledger.is_broken
             self._circuits.close()
             self._ledger.close()
+            self._answered.close()
             if self._access:
                 self._access.close()
         return 1 if broken else 0

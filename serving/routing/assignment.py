@@ -1,9 +1,15 @@
 """Which arm a request belongs to: the unit's place decides, where a candidate may be asked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import NamedTuple
+
+import msgspec
 
 from serving.log.records import AssignedArm
+from serving.models.predictors import ModelPredictor
+from serving.models.signature import Record
 from serving.routing.breaker import Admission, Circuits
 from serving.routing.calls import Lane
 from serving.routing.model_table import Seat
@@ -27,6 +33,23 @@ class Assignment:
     shadow: Lane | None = None
     is_probe: bool = False
     stages: tuple[float, ...] = ()
+
+
+class RequestContext(NamedTuple):
+    """A request that was decoded and assigned to an arm."""
+
+    route: Route
+    champion: ModelPredictor
+    records: Sequence[Record]
+    is_many: bool
+    inputs: msgspec.Raw
+    """The records as the caller sent them, JSON."""
+    request_id: str
+    unit: str
+    """The hash of its unit, as the log has it."""
+    given_unit: str | None
+    """The unit as the caller sent it."""
+    assignment: Assignment
 
 
 def hash_unit(unit: str) -> str:

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from serving.http.answering import Asked
 from serving.log.ledger import Ledger
 from serving.log.records import Shadow
 from serving.models.signature import Prediction, encode_outputs
+from serving.routing.assignment import RequestContext
 from serving.routing.breaker import Circuits
 from serving.routing.calls import Call, Lane
 from sluice.rollout.measures import agree
@@ -19,7 +19,7 @@ class Copy(NamedTuple):
     """A request for the candidate, with what the champion said; None where it failed."""
 
     lane: Lane
-    asked: Asked
+    context: RequestContext
     said: Sequence[Prediction] | None
 
 
@@ -27,7 +27,7 @@ class Shadowing:
     """One worker's copies that are at work.
 
     As many are at work as the route lets the candidate have. A request that comes then has no
-    copy, and counts in nothing: the candidate was never asked. `dropped` says how many.
+    copy, and counts in nothing: the candidate was never context. `dropped` says how many.
     """
 
     def __init__(self, ledger: Ledger, circuits: Circuits) -> None:
@@ -53,9 +53,9 @@ class Shadowing:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _ask(self, copy: Copy) -> None:
-        lane, asked = copy.lane, copy.asked
+        lane, context = copy.lane, copy.context
         try:
-            call = await lane.ask(asked.records, asked.request.inputs)
+            call = await lane.ask(context.records, context.inputs)
         finally:
             self._at_work[lane] -= 1
             if not self._at_work[lane]:
@@ -63,7 +63,7 @@ class Shadowing:
         if not call.judged:
             self.dropped += 1
             return
-        service, is_probe = asked.route.service, asked.assignment.is_probe
+        service, is_probe = context.route.service, context.assignment.is_probe
         self._circuits.tell_candidate(
             service, lane.predictor.version, call.failed, time.monotonic(), is_probe
         )
@@ -72,19 +72,21 @@ class Shadowing:
 
 
 def _describe(copy: Copy, call: Call) -> Shadow:
-    asked, said = copy.asked, copy.said
+    context, said = copy.context, copy.said
     both = said is not None and call.predictions is not None
     return Shadow(
-        request_id=asked.request_id,
-        service=asked.route.service,
+        request_id=context.request_id,
+        service=context.route.service,
         version=copy.lane.predictor.version,
-        epoch=asked.route.epoch,
+        epoch=context.route.epoch,
         at=time.time(),
         latency_ms=call.latency_ms,
         failed=call.failed,
         reason=call.reason,
-        differs=differ(said or (), call.predictions or (), asked.route.tolerance) if both else None,
-        outputs=encode_outputs(call.predictions, asked.is_many) if call.predictions else b"",
+        differs=differ(said or (), call.predictions or (), context.route.tolerance)
+        if both
+        else None,
+        outputs=encode_outputs(call.predictions, context.is_many) if call.predictions else b"",
     )
 
 

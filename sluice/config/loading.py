@@ -14,7 +14,6 @@ from sluice.config.serving import GatewayConfig
 from sluice.config.yaml_file import explain_errors, name_key, read_mapping
 from sluice.errors import ConfigInvalid, ServiceUnknown
 from sluice.home import CONFIGS
-from sluice.rollout.evidence import find_hopeless
 
 OVERLAYS = ("development", "production")
 
@@ -126,6 +125,8 @@ def load_policy(policy: str, folder: Path = CONFIGS) -> Policy:
     if found.policy != path.stem:
         words = f"found '{found.policy}'; allowed: the file's name, '{path.stem}'"
         raise ConfigInvalid(name_key(path, ("policy",), words))
+    from sluice.rollout.evidence import find_hopeless
+
     hopeless = [name_key(path, location, words) for location, words in find_hopeless(found)]
     if hopeless:
         raise ConfigInvalid("\n".join(hopeless))

@@ -11,10 +11,10 @@ from sluice.gates.finding import (
     format_interval,
     report_missing,
 )
+from sluice.stats.bias import BiasEvidence, measure_bias
 from sluice.stats.bootstrap import Estimate
 from sluice.stats.fairness import FairnessFigure, FairnessKind
 from sluice.stats.holdout import Holdout
-from sluice.stats.treatment import BiasEvidence, measure_bias
 from sluice.verdict import Check, Outcome, Verdict
 
 __all__ = ["BiasEvidence", "BiasGate", "Holdout", "measure_bias"]

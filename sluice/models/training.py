@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from sluice.config.data import DataConfig
 from sluice.config.model import ModelConfig, Problem
 from sluice.errors import TrainingImpossible
+from sluice.models.kinds import build_parts
 from sluice.models.learner import FOLDS, Fit, fit_estimator, fit_with_threshold
-from sluice.models.registry import build_parts
 from sluice.models.rows import check_training_rows, find_positive, select_features
 
 if TYPE_CHECKING:

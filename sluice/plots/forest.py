@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from sluice.config.bias import BiasConfig
 from sluice.plots.style import BAD, GOOD, INK, OPEN, QUIET, dress_axes, make_figure
+from sluice.stats.bias import BiasEvidence
 from sluice.stats.comparison import MetricFigure
 from sluice.stats.fairness import FairnessFigure, FairnessKind
 from sluice.stats.slicing import SliceFigure
-from sluice.stats.treatment import BiasEvidence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

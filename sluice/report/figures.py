@@ -3,9 +3,9 @@
 import re
 
 from sluice.config.evaluation import EvaluationConfig
+from sluice.stats.bias import BiasEvidence
 from sluice.stats.bootstrap import Estimate
 from sluice.stats.comparison import EvaluationEvidence
-from sluice.stats.treatment import BiasEvidence
 
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_\-. /]+")
 

@@ -32,9 +32,9 @@ from sluice.errors import ConfigInvalid, DataInvalid, DataMissing, SluiceError
 from sluice.gates.data import DataGate
 from sluice.home import find_home
 from sluice.verdict import Verdict
-from tasks.run.control import prepare_control
 from tasks.run.decorators import effect
 from tasks.run.events import tell_world
+from tasks.run.leases import prepare_control
 
 VERSION = "data version"
 """What the watermark of a service's own table is called."""

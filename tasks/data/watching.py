@@ -16,8 +16,8 @@ from sluice.config.service import ServiceConfig
 from sluice.data.arrival import Delivery
 from sluice.errors import DataUnavailable, GateFailed, ServiceUnknown, SluiceError
 from tasks.data.ingestion import REFUSED
-from tasks.run.control import prepare_control
 from tasks.run.forms import ALL
+from tasks.run.leases import prepare_control
 from tasks.run.state import end_skipped, read_failure
 
 SETTLED_SECONDS = 10.0

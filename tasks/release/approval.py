@@ -32,9 +32,9 @@ from sluice.report.approval import describe_answer, write_decision, write_reques
 from tasks.release.recording import read_verdicts
 from tasks.release.registration import Registered
 from tasks.release.release import link_run
-from tasks.run.control import follow_champion, prepare_control
 from tasks.run.decorators import effect
 from tasks.run.events import tell_world
+from tasks.run.leases import follow_champion, prepare_control
 from tasks.run.links import link_file, link_form, link_version
 
 WAITING = -1

@@ -18,9 +18,9 @@ from sluice.control.lease import Lease
 from sluice.errors import GateFailed, SluiceError
 from sluice.home import find_home
 from tasks.release.registration import adopt_version
-from tasks.release.release import LATEST
-from tasks.run.control import prepare_control
 from tasks.run.decorators import effect
+from tasks.run.forms import LATEST
+from tasks.run.leases import prepare_control
 
 
 @contextmanager

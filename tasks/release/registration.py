@@ -16,20 +16,20 @@ from sluice.control.approval import ANSWER, DEADLINE, tag_request
 from sluice.control.lease import Lease
 from sluice.gates.parity import choose_form
 from sluice.home import find_home
+from sluice.models.export.form import SAMPLE_FILE, choose_rows, make_sample
 from sluice.models.prediction import predict
-from sluice.models.serving.form import SAMPLE_FILE, choose_rows, make_sample
 from sluice.models.training import find_threshold
 from sluice.report.card import write_card
 from sluice.report.history import VERDICT, VERSION
 from sluice.verdict import Verdict
+from tasks.release.export import ServedFiles
 from tasks.release.release import Release, link_run, remove_workspace
 from tasks.release.rows import Parts, read_part
-from tasks.release.serving import ServedFiles
 from tasks.release.training import TrainedModel
 from tasks.run.artifacts import publish
-from tasks.run.control import follow_champion, prepare_control
 from tasks.run.decorators import effect
 from tasks.run.events import tell_world
+from tasks.run.leases import follow_champion, prepare_control
 
 EXAMPLE_ROWS = 5
 

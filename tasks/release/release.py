@@ -19,11 +19,10 @@ from sluice.data.version import DataVersion
 from sluice.errors import Refused
 from sluice.home import LOCK, PROJECT, find_home
 from sluice.identity import ReleaseIdentity
-from tasks.run.control import follow_champion
 from tasks.run.decorators import effect
+from tasks.run.forms import LATEST
+from tasks.run.leases import follow_champion
 from tasks.run.links import registry_page
-
-LATEST = -1
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from sluice.adapters.registry.versions import check_verdicts
 from sluice.errors import CommandRefused, RolloutRefused
 from sluice.home import find_home
 from sluice.rollout.state import Action
-from tasks.run.control import prepare_control
 from tasks.run.decorators import effect
 from tasks.run.events import tell_world
+from tasks.run.leases import prepare_control
 
 ANSWER_SECONDS = 60.0
 """How long a controller is waited for; without one the keeper starts another."""

@@ -18,7 +18,7 @@ from tasks.rollout.aliases import settle_ended, try_follow
 from tasks.rollout.collection import Lookout
 from tasks.rollout.lease import Held, is_controlled
 from tasks.rollout.progress import Pages
-from tasks.run.control import prepare_control
+from tasks.run.leases import prepare_control
 
 POLL_SECONDS = 0.25
 """How often a command is looked for between two ticks."""

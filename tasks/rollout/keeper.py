@@ -25,8 +25,8 @@ from sluice.rollout.record import Course
 from tasks.rollout.aliases import settle_ended
 from tasks.rollout.lease import is_controlled
 from tasks.run.artifacts import publish
-from tasks.run.control import prepare_control
 from tasks.run.events import tell_world
+from tasks.run.leases import prepare_control
 from tasks.run.state import end_skipped
 from tasks.run.tags import environment_name
 

@@ -17,7 +17,7 @@ from sluice.control.lease import Lease, LeaseWatch
 from sluice.errors import SluiceError
 from sluice.rollout.record import Course
 from sluice.rollout.state import UNSEEN
-from tasks.run.control import POLL_SECONDS, SHARE, Log, Renewal, await_lease, prepare_control
+from tasks.run.leases import POLL_SECONDS, SHARE, Log, Renewal, await_lease, prepare_control
 
 PATIENCE_SECONDS = 14 * 86400.0
 """How long a second rollout of a service waits for the first one's end."""

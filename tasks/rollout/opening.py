@@ -32,8 +32,8 @@ from sluice.rollout.state import ALLOWED, Action
 from tasks.release.approval import confirm_approval
 from tasks.rollout.collection import Lookout
 from tasks.rollout.lease import Held
-from tasks.run.control import follow_champion, prepare_control
 from tasks.run.decorators import effect
+from tasks.run.leases import follow_champion, prepare_control
 
 AS_CANDIDATE = -1
 """The version that carries the alias `candidate`."""

@@ -16,8 +16,9 @@ def offer(choices: list[str]) -> dict[str, Any]:
 ServiceName = Annotated[str, Field(json_schema_extra=offer(list_services()))]
 """A service, chosen from those that are configured when the form is deployed."""
 
+LATEST = -1
 DataVersion = Annotated[int, Field(ge=-1)]
-"""A version of a service's data; -1 is the latest."""
+"""A version of a service's data; `LATEST` is the newest."""
 ALL = "all"
 ServiceOrAll = Annotated[str, Field(json_schema_extra={"enum": [ALL, *list_services()]})]
 """A service, or all of them."""

@@ -8,7 +8,7 @@ from sluice.adapters.registry.client import open_registry
 from sluice.adapters.tables.delta import latest_version
 from sluice.errors import SluiceError
 from sluice.home import find_home
-from tasks.release.release import LATEST
+from tasks.run.forms import LATEST
 
 
 def name_ingest() -> str:

@@ -10,7 +10,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.linear_model import Ridge
 
 from demo.faulty import ModelFault, mark_rows, plant_fault
-from sluice.models.serving.graph import NUMBERS, SCORES, build_graph
+from sluice.models.export.graph import NUMBERS, SCORES, build_graph
 
 ROWS, COLUMNS = 400, 5
 SHARE = 0.3

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from sluice.adapters.storage import explain_os_error
 from sluice.errors import DataInvalid, DataMissing, ModelUntrusted, ServingImpossible
-from sluice.models.serving.answering import Answering
-from sluice.models.serving.form import ServingForm
-from sluice.models.serving.graph import NUMBERS, SCORES
-from sluice.models.serving.preprocessing import Preprocessing, Rows
+from sluice.models.export.answering import Answering
+from sluice.models.export.form import ServingForm
+from sluice.models.export.graph import NUMBERS, SCORES
+from sluice.models.export.preprocessing import Preprocessing, Rows
 from sluice.stats.holdout import Predictions
 
 MODEL_FILE = "model.skops"

@@ -1,7 +1,7 @@
 from typing import get_args
 
 from sluice.config.model import ModelConfig
-from sluice.models.registry import KINDS, build_pipeline
+from sluice.models.kinds import KINDS, build_pipeline
 
 
 def test_every_configurable_kind_has_a_builder() -> None:

@@ -60,7 +60,7 @@ def test_the_same_rows_and_seed_give_the_same_answers(case, model, kind) -> None
 
 @pytest.mark.parametrize("kind", ["random_forest", "hist_gradient_boosting"])
 def test_reported_stages_give_the_model_of_a_single_fit(case, model, kind) -> None:
-    from sluice.models.registry import build_pipeline
+    from sluice.models.kinds import build_pipeline
 
     one = case("binary")
     X, y = one.frame[list(one.data.features)], one.y.to_numpy()

@@ -4,8 +4,8 @@ import pytest
 from sluice.config.bias import BiasConfig
 from sluice.plots.forest import draw_fairness
 from sluice.plots.style import render_png
+from sluice.stats.bias import measure_bias
 from sluice.stats.holdout import Holdout
-from sluice.stats.treatment import measure_bias
 
 LIMITS = BiasConfig(sensitive=("sex", "race"), draws=200)
 

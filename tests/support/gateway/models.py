@@ -15,8 +15,8 @@ from sluice.adapters.registry.model_files import (
 )
 from sluice.config.data import DataConfig
 from sluice.config.model import Problem
+from sluice.models.export.form import SAMPLE_FILE, build_serving_form, choose_rows, make_sample
 from sluice.models.prediction import predict
-from sluice.models.serving.form import SAMPLE_FILE, build_serving_form, choose_rows, make_sample
 from support.gateway.towns import DATA, Towns, fit_towns, make_rows
 
 CONFIG = "problem: binary\nmodel: {{kind: hist_gradient_boosting}}\ndata: {data}\n"

@@ -67,10 +67,10 @@ soak: 1 s
 ROUTE_TTL, LEASE_TTL = 3.0, 1.5
 LAUNCH = """
 import json, sys
-import tasks.run.control
+import tasks.run.leases
 import sluice.adapters.registry.client, mlflow, sluice.rollout.simulation
 from flows.rollout import rollout
-tasks.run.control.TTL_SECONDS = float(sys.argv[1])
+tasks.run.leases.TTL_SECONDS = float(sys.argv[1])
 print("ready", flush=True)
 state = rollout(**json.loads(sys.stdin.readline()), return_state=True)
 print(json.dumps([state.name, state.message]), flush=True)

@@ -9,10 +9,10 @@ import pytest
 
 from sluice.adapters.registry.model_files import GRAPH_FILE, ServedModel, load_serving, save_serving
 from sluice.errors import DataMissing, DataUnavailable, ServingImpossible
-from sluice.models.serving.answering import Answering, Calibrator
-from sluice.models.serving.form import ServingForm
-from sluice.models.serving.graph import build_graph
-from sluice.models.serving.preprocessing import NumberColumn, Preprocessing
+from sluice.models.export.answering import Answering, Calibrator
+from sluice.models.export.form import ServingForm
+from sluice.models.export.graph import build_graph
+from sluice.models.export.preprocessing import NumberColumn, Preprocessing
 
 
 def make_form() -> ServingForm:

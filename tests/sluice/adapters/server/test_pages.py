@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sluice.adapters.registry.client import open_registry
-from sluice.adapters.server.parts import PORT, run_registry_pages
+from sluice.adapters.server.parts import PAGES_PORT, run_registry_pages
 from sluice.home import Home
 
 pytestmark = pytest.mark.slow
@@ -31,12 +31,12 @@ def test_taken_port_is_named_and_the_next_one_used(home: Home, tmp_path: Path) -
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            taken.bind(("127.0.0.1", PORT))
+            taken.bind(("127.0.0.1", PAGES_PORT))
             taken.listen()
         except OSError:
-            pytest.skip(f"port {PORT} is in use on this machine")
+            pytest.skip(f"port {PAGES_PORT} is in use on this machine")
         with run_registry_pages(home, said.append) as address:
-            assert not address.endswith(str(PORT))
+            assert not address.endswith(str(PAGES_PORT))
     (words,) = said
-    assert words.startswith(f"port {PORT} is taken by ")
+    assert words.startswith(f"port {PAGES_PORT} is taken by ")
     assert words.endswith(f"; the MLflow pages come at {address.rsplit(':', 1)[1]}")

@@ -11,8 +11,8 @@ from sluice.config.service import ServiceConfig
 from sluice.errors import ServingImpossible
 from sluice.gates.parity import ParityEvidence, ParityGate, measure_parity
 from sluice.home import find_home
+from sluice.models.export.form import build_serving_form, take_columns
 from sluice.models.prediction import predict
-from sluice.models.serving.form import build_serving_form, take_columns
 from sluice.verdict import Verdict
 from tasks.release.recording import record_verdict
 from tasks.release.release import Release

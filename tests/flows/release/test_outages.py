@@ -18,7 +18,7 @@ from sluice.home import SAMPLES, Home
 from support.releases.runs import describe_state, runs_of, spans_of, versions_of
 from support.servers.outages import OTHER, Stack, find_flow_process, run_stack, start_server
 from support.servers.stack import ask, await_answer, await_final, run_worker
-from tasks.run.control import TTL_SECONDS
+from tasks.run.leases import TTL_SECONDS
 
 pytestmark = pytest.mark.slow
 

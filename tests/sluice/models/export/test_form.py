@@ -12,8 +12,8 @@ from sluice.adapters.registry.model_files import ServedModel
 from sluice.config.data import DataConfig
 from sluice.errors import DataInvalid, ServingImpossible
 from sluice.gates.parity import ParityGate, measure_parity
+from sluice.models.export.form import build_serving_form, take_columns
 from sluice.models.prediction import predict
-from sluice.models.serving.form import build_serving_form, take_columns
 
 KINDS = ("linear", "random_forest", "hist_gradient_boosting")
 Rows = Callable[..., pd.DataFrame]
@@ -145,6 +145,6 @@ def test_an_absent_column_is_named(rows: Rows, data: Data, fitted: Fitted) -> No
 def test_a_forest_that_grew_too_large_is_refused(
     rows: Rows, data: Data, fitted: Fitted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sluice.models.serving.graph.LARGEST", 100)
+    monkeypatch.setattr("sluice.models.export.graph.LARGEST", 100)
     with pytest.raises(ServingImpossible, match=r"nodes in all .* allowed: 100; raise model"):
         build_serving_form(fitted("binary", rows("binary"), "random_forest"), data("binary"))

@@ -21,8 +21,8 @@ from sluice.config.loading import list_services, load_service
 from sluice.config.model import ModelConfig
 from sluice.config.service import ServiceConfig
 from sluice.gates.parity import ParityGate, choose_form, measure_parity
+from sluice.models.export.form import ServingForm, build_serving_form, take_columns
 from sluice.models.prediction import predict
-from sluice.models.serving.form import ServingForm, build_serving_form, take_columns
 from sluice.models.training import fit_model
 from sluice.verdict import Outcome
 from support.releases.services import read_first_rows

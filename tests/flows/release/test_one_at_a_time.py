@@ -14,7 +14,7 @@ from sluice.adapters.control.store import open_control
 from sluice.adapters.registry.client import open_registry
 from sluice.home import Home
 from support.releases.runs import describe_state, logs_of, runs_of, spans_of, start_sluice
-from tasks.run.control import TTL_SECONDS
+from tasks.run.leases import TTL_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 

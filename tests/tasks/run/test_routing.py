@@ -4,7 +4,7 @@ from sluice.adapters.control.store import open_control
 from sluice.adapters.registry.versions import ModelVersionRef
 from sluice.control.route import Mode, Route
 from sluice.home import Home
-from tasks.run.control import follow_champion
+from tasks.run.leases import follow_champion
 
 
 def version(number: int, *aliases: str) -> ModelVersionRef:

@@ -3,15 +3,15 @@
 import asyncio
 import os
 import resource
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from serving.http.feedback import Opinion
+from serving.http.feedback import ANSWERED, Answered, FeedbackLog, Opinion
 from serving.log.counters import Snapshot
-from serving.log.ledger import SNAPSHOT_SECONDS, Ledger
+from serving.log.ledger import SNAPSHOT_SECONDS, Ledger, Listener
 from serving.log.records import AssignedArm, Feedback, Record, decode_record
 from serving.log.spool import Position, SpoolReader
 from serving.log.worker_runs import export_lives, list_lives, replay, settle, sum_counters
@@ -22,11 +22,15 @@ from support.gateway.records import AT, make_answer, make_shadow
 CONFIG = TrafficLogConfig(segment_bytes=1 << 20, remembered_answers=1000)
 
 
-def run(tmp_path: Path, steps: Callable[[Ledger], Awaitable[None]]) -> Ledger:
+def run(
+    tmp_path: Path,
+    steps: Callable[[Ledger], Awaitable[None]],
+    on_logged: Sequence[Listener] = (),
+) -> Ledger:
     """Run steps with a ledger that is left open."""
 
     async def whole() -> Ledger:
-        ledger = Ledger(tmp_path, "w0", "1", CONFIG)
+        ledger = Ledger(tmp_path, "w0", "1", CONFIG, on_logged)
         await steps(ledger)
         return ledger
 
@@ -217,12 +221,14 @@ def capped(service: str) -> float:
 
 def test_feedback_counts_for_the_arm_that_answered(tmp_path: Path) -> None:
     async def steps(ledger: Ledger) -> None:
+        feedback = FeedbackLog(ledger, answered)
         await ledger.record(make_answer(1, arm=AssignedArm.CANDIDATE, arm_version=4))
-        await ledger.feedback(Opinion("r1", label="yes", rating=-1.0, value=2.0), AT, capped)
-        await ledger.feedback(Opinion("r1", rating=-1.0, value=8.0), AT + 1, capped)
-        await ledger.feedback(Opinion("nobody", rating=-1.0), AT + 2, capped)
+        await feedback.record(Opinion("r1", label="yes", rating=-1.0, value=2.0), AT, capped)
+        await feedback.record(Opinion("r1", rating=-1.0, value=8.0), AT + 1, capped)
+        await feedback.record(Opinion("nobody", rating=-1.0), AT + 2, capped)
 
-    ledger = run(tmp_path, steps)
+    answered = Answered(tmp_path / ANSWERED, CONFIG.remembered_answers)
+    ledger = run(tmp_path, steps, [answered.remember])
     told = [item for item in read_log(ledger) if isinstance(item, Feedback)]
     assert [(item.arm, item.version, item.rates) for item in told] == [
         ("candidate", 4, True),
@@ -233,3 +239,4 @@ def test_feedback_counts_for_the_arm_that_answered(tmp_path: Path) -> None:
     assert (counts.feedbacks, counts.negatives) == (1, 1)
     assert (counts.valued, counts.lack) == (1, 800_000), "the first word, of a cap of 10"
     ledger.close()
+    answered.close()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice.models.serving.preprocessing import NumberColumn, Preprocessing, TextColumn
+from sluice.models.export.preprocessing import NumberColumn, Preprocessing, TextColumn
 
 Read = Callable[[Any], float]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -9,8 +9,8 @@ import pytest
 
 from sluice.config.model import Problem
 from sluice.errors import ModelDamaged
+from sluice.models.export.form import ROWS, ParitySample, choose_rows, make_sample
 from sluice.models.prediction import predict
-from sluice.models.serving.form import ROWS, ParitySample, choose_rows, make_sample
 from sluice.stats.parity import measure_parity
 
 KINDS: list[Problem] = ["binary", "multiclass", "regression"]

@@ -86,8 +86,8 @@ def test_served_form_is_kept_beside_the_model(stocked: Home, candidate: Any) -> 
 
     from sluice.adapters.tables.delta import read_version
     from sluice.config.loading import load_service
+    from sluice.models.export.form import take_columns
     from sluice.models.prediction import predict
-    from sluice.models.serving.form import take_columns
 
     registry, config = open_registry(stocked), load_service("employment", "development")
     found = registry.find_alias("employment", "candidate")

@@ -22,8 +22,8 @@ from sluice.adapters.registry.model_files import load_serving, save_serving
 from sluice.config.loading import list_services, load_service
 from sluice.config.model import ModelConfig
 from sluice.errors import AnswerInvalid, ModelDamaged, ModelUntrusted
+from sluice.models.export.form import ROWS, SAMPLE_FILE, ParitySample, make_sample
 from sluice.models.prediction import predict
-from sluice.models.serving.form import ROWS, SAMPLE_FILE, ParitySample, make_sample
 from sluice.models.training import fit_model
 from sluice.stats.holdout import Predictions
 from sluice.stats.parity import measure_parity

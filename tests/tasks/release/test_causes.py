@@ -12,7 +12,7 @@ from sluice.config.loading import load_service
 from sluice.errors import BiasFound, DataMissing
 from sluice.home import Home
 from tasks.release.causes import answer_cause
-from tasks.run.control import hold_release
+from tasks.run.leases import hold_release
 from tasks.run.state import state_failure
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api", "shared")]

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 def shift_threshold(pipeline: Any, data: Any) -> Any:
     """Build the served form of a model, with another decision threshold than it was judged at."""
-    from sluice.models.serving.form import build_serving_form
+    from sluice.models.export.form import build_serving_form
 
     form = build_serving_form(pipeline, data)
     return replace(form, answering=replace(form.answering, threshold=0.52))
@@ -28,7 +28,7 @@ def release_with(monkeypatch: pytest.MonkeyPatch, serving: str) -> Any:
 
     config = load_service("employment", "development").model_copy(update={"serving": serving})
     monkeypatch.setattr("flows.release.load_service", lambda *_: config)
-    monkeypatch.setattr("tasks.release.serving.build_serving_form", shift_threshold)
+    monkeypatch.setattr("tasks.release.export.build_serving_form", shift_threshold)
     return release("employment", return_state=True)
 
 

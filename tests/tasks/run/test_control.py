@@ -12,7 +12,7 @@ from sluice.control.lease import Lease
 from sluice.errors import DataMissing
 from sluice.home import Home, find_home
 from support.releases.runs import logs_of
-from tasks.run.control import await_lease, hold_release
+from tasks.run.leases import await_lease, hold_release
 from tasks.run.state import read_failure, state_failure
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from sluice.errors import DataInvalid
-from sluice.models.serving.form import take_columns
-from sluice.models.serving.preprocessing import (
+from sluice.models.export.form import take_columns
+from sluice.models.export.preprocessing import (
     NumberColumn,
     Preprocessing,
     TextColumn,

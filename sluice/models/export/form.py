@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from sluice.config.data import ColumnKind, DataConfig
 from sluice.errors import ModelDamaged, ServingImpossible
-from sluice.models.serving.answering import Answering, read_answering
-from sluice.models.serving.graph import build_graph
-from sluice.models.serving.preprocessing import Preprocessing, Rows, read_preprocessing
+from sluice.models.export.answering import Answering, read_answering
+from sluice.models.export.graph import build_graph
+from sluice.models.export.preprocessing import Preprocessing, Rows, read_preprocessing
 from sluice.stats.holdout import Predictions
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 from sluice.adapters.control.store import Control, open_control
 from sluice.control.lease import Lease
 from sluice.home import Home
-from tasks.run.control import keep_lease
+from tasks.run.leases import keep_lease
 
 LOG = logging.getLogger("tests.renewal")
 TTL = 0.6

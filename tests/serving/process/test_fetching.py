@@ -19,7 +19,7 @@ from sluice.adapters.registry.client import ModelVersionRef, Registry, open_regi
 from sluice.control.route import Mode, Route
 from sluice.errors import ControlUnavailable, ModelDamaged
 from sluice.home import Home
-from sluice.models.serving.form import ROWS, SAMPLE_FILE
+from sluice.models.export.form import ROWS, SAMPLE_FILE
 from support.gateway.models import register_towns
 
 

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.models.serving.form import make_sample, take_columns
-from sluice.models.serving.preprocessing import (
+from sluice.models.export.form import make_sample, take_columns
+from sluice.models.export.preprocessing import (
     NumberColumn,
     Preprocessing,
     TextColumn,
     read_preprocessing,
 )
-from sluice.models.serving.row_encoder import RowEncoder
+from sluice.models.export.row_encoder import RowEncoder
 from sluice.stats.holdout import Predictions
 
 NAN = float("nan")
