@@ -30,7 +30,7 @@ from sluice.gates.evaluation import EvaluationGate, Holdout, measure_evaluation
 from sluice.gates.parity import ParityGate, choose_form, measure_parity
 from sluice.home import LOCK, PROJECT, Home
 from sluice.identity import ReleaseIdentity
-from sluice.models.export.form import build_serving_form, take_columns
+from sluice.models.export.form import build_onnx_export, take_columns
 from sluice.models.importance import measure_importance
 from sluice.models.prediction import predict
 from sluice.models.training import find_threshold, fit_model
@@ -94,7 +94,7 @@ def release_plainly(home: Home, service: str) -> dict[str, float]:
     with script.step("weigh bias"):
         verdicts += [_weigh_bias(script, holdout, candidate)]
     with script.step("build served form"):
-        save_serving(build_serving_form(pipeline, config.data), folder / "serving")
+        save_serving(build_onnx_export(pipeline, config.data), folder / "serving")
     with script.step("weigh parity"):
         verdicts += [_weigh_parity(script, holdout, candidate, folder / "serving")]
     with script.step("register candidate"):

@@ -39,11 +39,11 @@ def measure_kind(kind: str, options: dict[str, object], asked: int) -> list[Row]
     """Fit a kind on one survey year; give both forms' medians, and the served one's parts."""
     import pandas as pd
 
-    from sluice.adapters.registry.model_files import ServedModel
+    from sluice.adapters.registry.model_files import ExportedModel
     from sluice.config.loading import load_service
     from sluice.config.model import ModelConfig
     from sluice.home import SAMPLES
-    from sluice.models.export.form import build_serving_form, take_columns
+    from sluice.models.export.form import build_onnx_export, take_columns
     from sluice.models.prediction import predict
     from sluice.models.training import fit_model
     from sluice.stats.parity import measure_parity
@@ -54,9 +54,9 @@ def measure_kind(kind: str, options: dict[str, object], asked: int) -> list[Row]
     model: Any = TypeAdapter(ModelConfig).validate_python({"kind": kind, "seed": 7, **options})
     pipeline = fit_model(problem, model, data, frame, frame[data.target])
     started = time.perf_counter()
-    form = build_serving_form(pipeline, data)
+    form = build_onnx_export(pipeline, data)
     seconds = time.perf_counter() - started
-    served = ServedModel(form)
+    served = ExportedModel(form)
     whole = served.predict(take_columns(frame, data))
     evidence = measure_parity(predict(pipeline, frame, data, problem), whole)
     assert not evidence.flips

@@ -27,15 +27,15 @@ def measure_steps(home: Home, route: Route, bodies: list[bytes], folder: Path) -
 
 
 async def _measure(home: Home, route: Route, bodies: list[bytes], folder: Path) -> list[Row]:
-    from serving.http.answering import Answering
-    from serving.log.ledger import Ledger
+    from serving.http.answering import RequestHandler
+    from serving.log.ledger import RequestLog
     from serving.process.worker import SWITCH_SECONDS
-    from serving.routing.breaker import Circuits
+    from serving.routing.breaker import WorkerBreakers
     from sluice.config.serving import LimitsConfig, TrafficLogConfig
 
-    ledger = Ledger(folder / "replica", "w0", "1", TrafficLogConfig())
-    circuits = Circuits(folder / "replica" / "breakers")
-    answering = Answering(ledger, circuits, LimitsConfig())
+    ledger = RequestLog(folder / "replica", "w0", "1", TrafficLogConfig())
+    circuits = WorkerBreakers(folder / "replica" / "breakers")
+    answering = RequestHandler(ledger, circuits, LimitsConfig())
     seat = build_seat(home, route)
     sys.setswitchinterval(SWITCH_SECONDS)
     asked = [answering._read(seat, body) for body in bodies]
@@ -63,7 +63,7 @@ def build_seat(home: Home, route: Route) -> Any:
     from serving.models.cache import ModelCache
     from serving.models.loading import load_cached
     from serving.models.predictors import ModelPredictor
-    from serving.routing.model_table import Belief, seat_service
+    from serving.routing.model_table import RouteState, build_entry
 
     cache, predictors = ModelCache(home.models), []
     for version, inline in ((route.champion, True), (route.candidate or 0, False)):
@@ -73,8 +73,8 @@ def build_seat(home: Home, route: Route) -> Any:
         predictors.append(ModelPredictor(load_cached(cache, entry), inline))
     now = time.monotonic()
     renewed = replace(route, renewal=route.renewal + 1, ttl=3600.0)
-    belief = Belief().see(replace(route, ttl=3600.0), now).see(renewed, now)
-    return seat_service(belief, *predictors, None, "")
+    belief = RouteState().see(replace(route, ttl=3600.0), now).see(renewed, now)
+    return build_entry(belief, *predictors, None, "")
 
 
 def list_steps(answering: Any, seat: Any, asked: list[Any]) -> Iterator[tuple[str, Step]]:
@@ -114,10 +114,10 @@ def list_steps(answering: Any, seat: Any, asked: list[Any]) -> Iterator[tuple[st
 
 def outcome_of(asked: Any) -> Any:
     """Give the champion's own answer to a request."""
-    from serving.http.answering import Outcome
+    from serving.http.answering import CallOutcome
     from serving.routing.calls import Call
 
-    return Outcome(None, Call(asked.champion.model.answer(asked.records), 1.0))
+    return CallOutcome(None, Call(asked.champion.model.answer(asked.records), 1.0))
 
 
 def build_record(asked: Any, outcome: Any = None) -> Any:

@@ -23,7 +23,7 @@ from sluice.rollout.history import History
 from sluice.rollout.latency import WINDOW, bucket_of
 from sluice.rollout.observation import open_stage
 from sluice.rollout.simulation.feasibility import find_need, pass_equal_arms
-from sluice.rollout.simulation.rollouts import Ending, Outcome, Trial, simulate
+from sluice.rollout.simulation.rollouts import RolloutEnding, Simulation, SimulationResult, simulate
 from sluice.rollout.simulation.traffic import Drift, Incident, Regression, Traffic, Users
 from sluice.rollout.state import Phase, start
 from sluice.rollout.state_machine import step
@@ -38,7 +38,7 @@ class Case:
     """One traffic, and what is read from its outcome: share or median, unit, target."""
 
     name: str
-    trial: Trial
+    trial: Simulation
     asked: tuple[tuple[str, str, float | None], ...]
     """(figure, its unit, its target); the figure is a key of `read_figures`."""
     start: float = 0.0
@@ -60,17 +60,17 @@ def list_cases(runs: int) -> list[Case]:
 def whole_cases(policy: Policy, runs: int) -> Iterator[Case]:
     back, missed = ("rolled back", "share", 0.02), ("not promoted", "share", 0.05)
     hours = ("median to promotion", "h", None)
-    yield Case("whole, healthy", Trial(policy, Traffic(), runs), (back, missed, hours))
+    yield Case("whole, healthy", Simulation(policy, Traffic(), runs), (back, missed, hours))
     for name, onset in (("from the start", 0.0), ("from the canary on", HOUR)):
         traffic = Traffic(regression=Regression(0.01, start=onset))
         asked = (("promoted", "share", 0.01), ("median to roll-back", "min", None))
-        yield Case(f"whole, +1 point {name}", Trial(policy, traffic, runs), asked, onset)
+        yield Case(f"whole, +1 point {name}", Simulation(policy, traffic, runs), asked, onset)
     slow = Traffic(regression=Regression(slowdown=1.2, start=HOUR))
     asked = (("promoted", "share", None), ("median to roll-back", "min", None))
-    yield Case("whole, P95 x1.2 from the canary on", Trial(policy, slow, runs), asked, HOUR)
+    yield Case("whole, P95 x1.2 from the canary on", Simulation(policy, slow, runs), asked, HOUR)
     within = Traffic(regression=Regression(0.003))
     asked = (("promoted", "share", None), ("held", "share", None), ("rolled back", "share", None))
-    yield Case("whole, +.3 points (within the margin)", Trial(policy, within, runs), asked)
+    yield Case("whole, +.3 points (within the margin)", Simulation(policy, within, runs), asked)
 
 
 def healthy(canary: Policy, runs: int) -> Iterator[Case]:
@@ -85,28 +85,28 @@ def healthy(canary: Policy, runs: int) -> Iterator[Case]:
         "errors clustered, sigma .5, each arm": Traffic(clustering=0.5, shared=False),
     }
     for name, traffic in plain.items():
-        yield Case(f"5 %, healthy, {name}", Trial(canary, traffic, runs, soak=False), back)
+        yield Case(f"5 %, healthy, {name}", Simulation(canary, traffic, runs, soak=False), back)
     for name, users, target in (
         ("as they come", heavy, None),
         ("shadow balance", replace(heavy, balanced=True), 0.02),
     ):
-        trial = Trial(canary, Traffic(users=users), runs, soak=False)
+        trial = Simulation(canary, Traffic(users=users), runs, soak=False)
         asked = (("rolled back", "share", target), ("held", "share", None))
         yield Case(f"5 %, healthy, heavy-tailed users, {name}", trial, asked)
     units = canary.model_copy(update={"count": "units"})
-    trial = Trial(units, Traffic(users=heavy), runs, soak=False)
+    trial = Simulation(units, Traffic(users=heavy), runs, soak=False)
     asked = (("rolled back", "share", 0.01), ("held", "share", None))
     yield Case("5 %, healthy, heavy-tailed users, by units", trial, asked)
     for name, checks in (("literal rules", 1), ("5 failed checks", 5)):
-        trial = Trial(canary, Traffic(), runs, judge="points", checks=checks, soak=False)
+        trial = Simulation(canary, Traffic(), runs, judge="points", checks=checks, soak=False)
         asked = (("rolled back", "share", None), ("median to roll-back", "min", None))
         yield Case(f"5 %, healthy, {name}", trial, asked)
 
 
 def faulty(canary: Policy, runs: int) -> Iterator[Case]:
-    def trial(start: float = 0.0, errors: float = 0.0, slowdown: float = 1.0) -> Trial:
+    def trial(start: float = 0.0, errors: float = 0.0, slowdown: float = 1.0) -> Simulation:
         fault = Regression(errors, slowdown, start)
-        return Trial(canary, Traffic(regression=fault), runs, soak=False)
+        return Simulation(canary, Traffic(regression=fault), runs, soak=False)
 
     median, seen = "median to roll-back", "median requests exposed"
     yield Case(
@@ -134,7 +134,7 @@ def faulty(canary: Policy, runs: int) -> Iterator[Case]:
     slow = Traffic(errors=0.0, regression=Regression(slowdown=1.2))
     yield Case(
         "5 %, P95 x1.2, no errors at all",
-        Trial(canary, slow, runs, soak=False),
+        Simulation(canary, slow, runs, soak=False),
         (("not rolled back", "share", None), (median, "min", None)),
     )
     for name, checks in (("literal rules", 1), ("5 failed checks", 5)):
@@ -142,26 +142,26 @@ def faulty(canary: Policy, runs: int) -> Iterator[Case]:
         yield Case(f"5 %, +1 point, {name}", points, ((median, "min", None),))
 
 
-def run_case(case: Case) -> tuple[Outcome, float, float]:
+def run_case(case: Case) -> tuple[SimulationResult, float, float]:
     """Simulate a case; give its outcome, the wall time and the processor time."""
     wall, processor = time.perf_counter(), time.process_time()
     outcome = simulate(case.trial)
     return outcome, time.perf_counter() - wall, time.process_time() - processor
 
 
-def read_figures(outcome: Outcome, start: float) -> dict[str, float]:
-    back = outcome.median_seconds(Ending.ROLLED_BACK, start)
-    promoted = outcome.median_seconds(Ending.PROMOTED)
+def read_figures(outcome: SimulationResult, start: float) -> dict[str, float]:
+    back = outcome.median_seconds(RolloutEnding.ROLLED_BACK, start)
+    promoted = outcome.median_seconds(RolloutEnding.PROMOTED)
     nothing = float("nan")
     return {
-        "rolled back": outcome.share(Ending.ROLLED_BACK),
-        "not rolled back": 1 - outcome.share(Ending.ROLLED_BACK),
-        "promoted": outcome.share(Ending.PROMOTED),
-        "not promoted": 1 - outcome.share(Ending.PROMOTED),
-        "held": outcome.share(Ending.HELD),
+        "rolled back": outcome.share(RolloutEnding.ROLLED_BACK),
+        "not rolled back": 1 - outcome.share(RolloutEnding.ROLLED_BACK),
+        "promoted": outcome.share(RolloutEnding.PROMOTED),
+        "not promoted": 1 - outcome.share(RolloutEnding.PROMOTED),
+        "held": outcome.share(RolloutEnding.HELD),
         "median to roll-back": nothing if back is None else back / MINUTE,
         "median to promotion": nothing if promoted is None else promoted / HOUR,
-        "median requests exposed": outcome.median_exposed(Ending.ROLLED_BACK) or 0.0,
+        "median requests exposed": outcome.median_exposed(RolloutEnding.ROLLED_BACK) or 0.0,
     }
 
 
@@ -171,7 +171,7 @@ def main() -> None:
     runs = parser.parse_args().runs
     cases = list_cases(runs)
     rows: list[Row] = []
-    outcomes: dict[str, Outcome] = {}
+    outcomes: dict[str, SimulationResult] = {}
     seconds: dict[str, tuple[float, float]] = {}
     with ProcessPoolExecutor(2) as pool:
         for case, (outcome, wall, processor) in zip(cases, pool.map(run_case, cases), strict=True):
@@ -205,7 +205,9 @@ def compare_feasibility(runs: int) -> list[Row]:
     for rate in (1.0, 10.0, 50.0):
         traffic = Traffic(rate=rate)
         chances = np.mean(~np.isnan(pass_equal_arms(policy, traffic, (runs, 201)).passed), axis=1)
-        promoted = simulate(Trial(policy, traffic, runs, 202, soak=False)).share(Ending.PROMOTED)
+        promoted = simulate(Simulation(policy, traffic, runs, 202, soak=False)).share(
+            RolloutEnding.PROMOTED
+        )
         expected = float(np.prod(chances))
         error = sqrt(max(expected * (1 - expected), 1 / runs) * 2 / runs)
         name = f"feasibility at {rate:g} requests/s"
@@ -263,7 +265,7 @@ def draw_arm(rng: np.random.Generator, requests: int) -> Arm:
     return Arm(n, float(failures), latencies, n / 500, n / 50, n / 500, n, n / 20)
 
 
-def draw(outcomes: dict[str, Outcome]) -> None:
+def draw(outcomes: dict[str, SimulationResult]) -> None:
     """Draw when a healthy candidate and one of +1 point are rolled back, by each way to judge."""
     from sluice.plots.rollout import draw_rules
     from sluice.plots.style import render_png

@@ -21,7 +21,7 @@ from cli.output import say
 from cli.runs import open_terminal
 from demo.faulty import ModelFault, register_faulty
 from demo.stack import Asking, await_champion, run_callers, run_gateway
-from demo.watch import Watch, derive_again
+from demo.watch import RolloutWatch, derive_again
 from sluice.config.loading import load_policy
 from sluice.config.policy import hash_policy
 from sluice.home import find_home
@@ -36,7 +36,7 @@ EQUAL, FAULTY = "equal", "faulty"
 
 
 @dataclass(frozen=True)
-class Ended:
+class MeasuredRollout:
     """One rollout: how it ended, after how many seconds, and what the candidate was asked."""
 
     kind: str
@@ -71,7 +71,7 @@ def main() -> None:
     report("aa", list_rows(found, counts), notes)
 
 
-def run_all(folder: Path, count: int) -> tuple[list[Ended], dict[str, Any]]:
+def run_all(folder: Path, count: int) -> tuple[list[MeasuredRollout], dict[str, Any]]:
     """Run so many rollouts of each kind, in turns; give them and what the callers counted."""
     say("### a model is fitted and registered twice, and once with a fault")
     served = prepare_home(find_home())
@@ -79,7 +79,7 @@ def run_all(folder: Path, count: int) -> tuple[list[Ended], dict[str, Any]]:
         served.register(folder)
     faulty = register_faulty(served.registry, served.config, served.rows, FAULT).version
     served.set_route(SERVICE, 1)
-    found: list[Ended] = []
+    found: list[MeasuredRollout] = []
     with run_gateway(served.home) as places:
         await_champion(served.home, places.gateway, SERVICE, 1)
         asking = Asking(SERVICE, RPS, FEEDBACK, LONGEST_SECONDS)
@@ -98,10 +98,10 @@ def _find_other(served: Served) -> int:
     return 2 if champion is not None and champion.version == 1 else 1
 
 
-def _roll_out(served: Served, kind: str, version: int) -> Ended:
+def _roll_out(served: Served, kind: str, version: int) -> MeasuredRollout:
     from flows.rollout import rollout
 
-    with Watch(served.control, SERVICE, PATIENCE):
+    with RolloutWatch(served.control, SERVICE, PATIENCE):
         rollout(SERVICE, version, POLICY, return_state=True)
     course = served.control.rollouts.list_rollouts(SERVICE)[-1]
     log = served.control.rollouts.read_log(SERVICE, course.number)
@@ -112,7 +112,7 @@ def _roll_out(served: Served, kind: str, version: int) -> Ended:
         for _, record in log[1:]
         if 0 < record["weight"] < 1 and (facts := read_facts(record["facts"])).candidate
     ]
-    return Ended(
+    return MeasuredRollout(
         kind,
         course.state.phase.value,
         course.state.reason,
@@ -122,12 +122,12 @@ def _roll_out(served: Served, kind: str, version: int) -> Ended:
     )
 
 
-def list_endings(found: Sequence[Ended], kind: str) -> Counter[str]:
+def list_endings(found: Sequence[MeasuredRollout], kind: str) -> Counter[str]:
     """Count how the rollouts of a kind ended."""
     return Counter(f"{one.phase}: {one.reason}" for one in found if one.kind == kind)
 
 
-def list_rows(found: Sequence[Ended], counts: dict[str, Any]) -> list[Row]:
+def list_rows(found: Sequence[MeasuredRollout], counts: dict[str, Any]) -> list[Row]:
     """Give the figures beside their targets."""
     equal = [one for one in found if one.kind == EQUAL]
     faulty = [one for one in found if one.kind == FAULTY]
@@ -148,7 +148,7 @@ def list_rows(found: Sequence[Ended], counts: dict[str, Any]) -> list[Row]:
     ]
 
 
-def _find_most(found: Sequence[Ended]) -> int:
+def _find_most(found: Sequence[MeasuredRollout]) -> int:
     return max(one.asked for one in found)
 
 

@@ -76,7 +76,7 @@ class Served:
         from sluice.config.loading import dump_service
         from sluice.models.export.form import (
             SAMPLE_FILE,
-            build_serving_form,
+            build_onnx_export,
             choose_rows,
             make_sample,
         )
@@ -85,7 +85,7 @@ class Served:
         config, data = self.config, self.config.data
         chosen = choose_rows(self.rows)
         answers = predict(self.pipeline, chosen, data, config.problem)
-        save_serving(build_serving_form(self.pipeline, data), folder / service)
+        save_serving(build_onnx_export(self.pipeline, data), folder / service)
         run_id = self.registry.start_run(service, "benchmark", {})
         self.registry.log_text(run_id, "config.yaml", dump_service(config))
         version = self.registry.register_model(

@@ -54,9 +54,9 @@ def init(  # noqa: PLR0913, PLR0917 - a command takes what its line takes
 ) -> None:
     """Make a service from a file: configuration, data rules, and what its gates can tell."""
     from cli.data import start_service
-    from sluice.profile.draft import Wishes
+    from sluice.profile.draft import InitOptions
 
-    wishes = Wishes(target, id_column, time, kind, positive, sensitive, reason, service)
+    wishes = InitOptions(target, id_column, time, kind, positive, sensitive, reason, service)
     start_service(file, wishes, force)
 
 
@@ -188,9 +188,11 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command takes what its line takes
 ) -> None:
     """Simulate whole rollouts: how often a policy rolls back, misses and holds, and how soon."""
     from cli.simulate import simulate_policy
-    from cli.traffic import Wishes
+    from cli.traffic import TrafficOptions
 
-    wishes = Wishes(rps, errors, latency, clustering, apart, users, balance, incident, drift)
+    wishes = TrafficOptions(
+        rps, errors, latency, clustering, apart, users, balance, incident, drift
+    )
     wishes = replace(wishes, signals=signal or ())
     simulate_policy(policy, wishes, (fault or (), onset), (runs, seed), (traffic, plot))
 
@@ -211,11 +213,11 @@ def feasible(  # noqa: PLR0913, PLR0917 - a command takes what its line takes
     seed: Annotated[int, typer.Option(help="Seed of all that is drawn.", min=0)] = 1,
 ) -> None:
     """Say whether each stage of a service's rollout can conclude, and what to change if not."""
-    from cli.simulate import check_feasibility
-    from cli.traffic import Wishes
+    from cli.simulate import show_feasibility
+    from cli.traffic import TrafficOptions
 
-    wishes = Wishes(rps, errors, latency, users=users, signals=signal or ())
-    sys.exit(check_feasibility(service, policy, wishes, (runs, seed)))
+    wishes = TrafficOptions(rps, errors, latency, users=users, signals=signal or ())
+    sys.exit(show_feasibility(service, policy, wishes, (runs, seed)))
 
 
 @app.command()

@@ -17,10 +17,10 @@ from tasks.run.tags import environment_name
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sluice.profile.draft import Draft, Wishes
+    from sluice.profile.draft import Draft, InitOptions
 
 
-def start_service(file: str, wishes: "Wishes", force: bool) -> None:
+def start_service(file: str, wishes: "InitOptions", force: bool) -> None:
     """Profile a file, write the service's two files, and say what was guessed and what it means.
 
     Raises:
@@ -55,7 +55,7 @@ def start_service(file: str, wishes: "Wishes", force: bool) -> None:
     say(f"           sluice release {service}")
 
 
-def _decide_sensitive(columns: Any, taken: set[str], wishes: "Wishes") -> tuple[str, str]:
+def _decide_sensitive(columns: Any, taken: set[str], wishes: "InitOptions") -> tuple[str, str]:
     """Give what was said of sensitive columns, asking where a person sits at the terminal.
 
     Raises:

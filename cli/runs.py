@@ -20,7 +20,7 @@ SEND_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Ending:
+class RunResult:
     """How a run ended: the process's exit code, and the error class that stopped it, if one did."""
 
     code: int
@@ -50,7 +50,7 @@ def open_terminal(service: str = "") -> Iterator[str]:
             _send_rest()
 
 
-def run_release(service: str, data_version: int, overrides: Overrides, cause: str) -> Ending:
+def run_release(service: str, data_version: int, overrides: Overrides, cause: str) -> RunResult:
     """Run the release flow here, print its verdicts and addresses; give how it ended."""
     from flows.release import release
     from tasks.release.recording import find_verdicts
@@ -73,7 +73,7 @@ def run_release(service: str, data_version: int, overrides: Overrides, cause: st
     return ending
 
 
-def run_ingest(service: str, source: str) -> Ending:
+def run_ingest(service: str, source: str) -> RunResult:
     """Run the ingest flow here and give how it ended."""
     from flows.ingest import ingest
     from tasks.run.state import SKIPPED
@@ -84,7 +84,7 @@ def run_ingest(service: str, source: str) -> Ending:
     return report_end(state)
 
 
-def run_promote(service: str) -> Ending:
+def run_promote(service: str) -> RunResult:
     """Run the promote flow here and give how it ended."""
     from flows.promote import promote
 
@@ -92,10 +92,10 @@ def run_promote(service: str) -> Ending:
     return report_end(state)
 
 
-def run_decision(service: str, version: int, decision: str, by: str, why: str) -> Ending:
+def run_decision(service: str, version: int, decision: str, by: str, why: str) -> RunResult:
     """Run the approve flow here, say what comes of the decision, and give how it ended."""
     from flows.approve import approve
-    from sluice.control.approval import Answer
+    from sluice.control.approval import ApprovalAnswer
     from sluice.report.approval import describe_answer
 
     given: dict[str, Any] = {"version": version, "decision": decision, "by": by, "why": why}
@@ -103,23 +103,23 @@ def run_decision(service: str, version: int, decision: str, by: str, why: str) -
     ending = report_end(state)
     if ending.code == 0:
         ended = state.result()
-        answer = Answer(ended.answer)
+        answer = ApprovalAnswer(ended.answer)
         say(f"{answer.value}: {describe_answer(answer, service, ended.version, ended.alias)}")
     return ending
 
 
-def report_end(state: "State[Any]") -> Ending:
+def report_end(state: "State[Any]") -> RunResult:
     """Say what stopped a run, if anything did, and give how it ended."""
     from tasks.run.state import read_failure
 
     if state.is_completed():
-        return Ending(0)
+        return RunResult(0)
     name, fact = read_failure(state)
     headline, _, advice = fact.partition("; next: ")
     say(f"{name or state.name}: {headline}")
     if advice:
         say(f"next: {advice}")
-    return Ending(exit_code(name), name)
+    return RunResult(exit_code(name), name)
 
 
 def say_addresses(flow_run: str, link: str) -> None:

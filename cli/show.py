@@ -53,7 +53,7 @@ def list_decisions(service: str) -> list[dict[str, str]]:
         Fault: the control store cannot be reached.
     """
     from sluice.adapters.control.store import open_control
-    from sluice.control.approval import Answer, write_moment
+    from sluice.control.approval import ApprovalAnswer, write_moment
 
     control = open_control(find_home())
     control.prepare()
@@ -66,7 +66,7 @@ def list_decisions(service: str) -> list[dict[str, str]]:
             "why": f"`sluice approve {service}` or `sluice refuse {service}`",
         }
         for item in control.approvals.list_requests(service)
-        if item.answer is Answer.PENDING
+        if item.answer is ApprovalAnswer.PENDING
     ]
     for line in control.approvals.list_decisions(service):
         row = {"version": f"v{line.version}", "decision": line.answer.value, "by": line.by}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from cli.output import say, show_rows
-from cli.traffic import Wishes, describe_fault, describe_traffic, name_fault, refuse_made_up
+from cli.traffic import TrafficOptions, describe_fault, describe_traffic, name_fault, refuse_made_up
 from sluice.config.loading import find_policy, load_policy, load_service
 from sluice.config.policy import hash_policy
 from sluice.errors import StorageFull
@@ -16,8 +16,8 @@ from tasks.run.tags import environment_name
 
 if TYPE_CHECKING:
     from sluice.config.policy import Policy
-    from sluice.rollout.simulation.feasibility import Outlook
-    from sluice.rollout.simulation.rollouts import Outcome, Progress, Trial
+    from sluice.rollout.simulation.feasibility import StageForecast
+    from sluice.rollout.simulation.rollouts import Progress, Simulation, SimulationResult
     from sluice.rollout.simulation.traffic import Traffic
 
 
@@ -32,7 +32,7 @@ REPLAYED = "as recorded"
 
 def simulate_policy(
     policy: str,
-    wishes: Wishes,
+    wishes: TrafficOptions,
     fault: tuple[Sequence[str], float],
     size: tuple[int, int],
     files: tuple[str, str] = ("", ""),
@@ -49,7 +49,7 @@ def simulate_policy(
         StorageFull: the picture cannot be written.
     """
     from sluice.rollout.simulation.recorded import read_recording
-    from sluice.rollout.simulation.rollouts import Trial
+    from sluice.rollout.simulation.rollouts import Simulation
 
     found = load_policy(policy)
     bad = describe_fault(*fault, 2 * found.rules.error_margin.margin)
@@ -58,7 +58,7 @@ def simulate_policy(
     if recording:
         refuse_made_up(wishes, bad)
         traffic = replace(traffic, errors=recording.rate)
-    equal = Trial(found, traffic, *size, recording=recording)
+    equal = Simulation(found, traffic, *size, recording=recording)
     trials = {
         EQUAL: equal,
         name_fault(bad): replace(equal, traffic=replace(traffic, regression=bad)),
@@ -78,7 +78,7 @@ def simulate_policy(
         _draw({name: ways for name, ways in outcomes.items() if name != REPLAYED}, Path(files[1]))
 
 
-def _introduce(policy: "Policy", trial: "Trial") -> None:
+def _introduce(policy: "Policy", trial: "Simulation") -> None:
     traffic, recording = trial.traffic, trial.recording
     what = (
         f"{len(recording.counts):,} recorded blocks, {recording.rate:.2%} errors"
@@ -92,7 +92,7 @@ def _introduce(policy: "Policy", trial: "Trial") -> None:
         say(doubt)
 
 
-def list_doubts(trial: "Trial") -> list[str]:
+def list_doubts(trial: "Simulation") -> list[str]:
     """Name the stages that pass on less than it seems: on business alone, or on no counts."""
     found = [
         f"{stage}: {', '.join(rules)} counts as passed, for want of counts"
@@ -109,21 +109,21 @@ def list_doubts(trial: "Trial") -> list[str]:
     return found
 
 
-def _conclude(outcomes: "Mapping[str, dict[str, Outcome]]") -> None:
-    from sluice.rollout.simulation.rollouts import Ending
+def _conclude(outcomes: "Mapping[str, dict[str, SimulationResult]]") -> None:
+    from sluice.rollout.simulation.rollouts import RolloutEnding
 
     healthy = outcomes[EQUAL]["evidence"]
     if healthy.measured < 1:
         say(f"clustering not measured in {1 - healthy.measured:.0%} of them: too few failures")
     for name, ways in outcomes.items():
         outcome = ways["evidence"]
-        rules = outcome.count_rules(Ending.PAUSED)
+        rules = outcome.count_rules(RolloutEnding.PAUSED)
         if rules:
-            share = outcome.share(Ending.PAUSED)
+            share = outcome.share(RolloutEnding.PAUSED)
             say(f"{name}: paused for a person in {share:.3f}, by {', '.join(rules)}")
 
 
-def _try_ways(name: str, trial: "Trial") -> "dict[str, Outcome]":
+def _try_ways(name: str, trial: "Simulation") -> "dict[str, SimulationResult]":
     from sluice.rollout.simulation.rollouts import simulate
 
     found = {}
@@ -135,19 +135,19 @@ def _try_ways(name: str, trial: "Trial") -> "dict[str, Outcome]":
     return found
 
 
-def _describe(title: tuple[str, str], outcome: "Outcome", start: float) -> dict[str, str]:
-    from sluice.rollout.simulation.rollouts import Ending
+def _describe(title: tuple[str, str], outcome: "SimulationResult", start: float) -> dict[str, str]:
+    from sluice.rollout.simulation.rollouts import RolloutEnding
 
-    back, exposed = Ending.ROLLED_BACK, outcome.median_exposed(Ending.ROLLED_BACK)
+    back, exposed = RolloutEnding.ROLLED_BACK, outcome.median_exposed(RolloutEnding.ROLLED_BACK)
     return {
         "candidate": title[0],
         "judged by": title[1],
         "rolled back": f"{outcome.share(back):.3f}",
-        "promoted": f"{outcome.share(Ending.PROMOTED):.3f}",
-        "held": f"{outcome.share(Ending.HELD) + outcome.share(Ending.PAUSED):.3f}",
+        "promoted": f"{outcome.share(RolloutEnding.PROMOTED):.3f}",
+        "held": f"{outcome.share(RolloutEnding.HELD) + outcome.share(RolloutEnding.PAUSED):.3f}",
         "back after": write_seconds(outcome.median_seconds(back, start)),
         "exposed": "-" if exposed is None else f"{exposed:,.0f}",
-        "promoted after": write_seconds(outcome.median_seconds(Ending.PROMOTED)),
+        "promoted after": write_seconds(outcome.median_seconds(RolloutEnding.PROMOTED)),
         "back by": next(iter(outcome.count_rules()), "-"),
     }
 
@@ -161,7 +161,7 @@ def write_seconds(seconds: float | None) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _draw(outcomes: "dict[str, dict[str, Outcome]]", path: Path) -> None:
+def _draw(outcomes: "dict[str, dict[str, SimulationResult]]", path: Path) -> None:
     from sluice.plots.rollout import draw_rules
     from sluice.plots.style import render_png
 
@@ -188,7 +188,9 @@ def show_progress(what: str) -> "Iterator[Progress | None]":
         yield lambda stage, share: bar.update(task, completed=share, description=f"{what}: {stage}")
 
 
-def check_feasibility(service: str, policy: str, wishes: Wishes, size: tuple[int, int]) -> int:
+def show_feasibility(
+    service: str, policy: str, wishes: TrafficOptions, size: tuple[int, int]
+) -> int:
     """Print each stage's chance to conclude and what would raise it; give the exit code.
 
     The policy is the one that the service names, or the one that is given.
@@ -206,18 +208,18 @@ def check_feasibility(service: str, policy: str, wishes: Wishes, size: tuple[int
         f"{service}: policy {found.policy} at {traffic.rate:g} requests/s, "
         f"{traffic.errors:.2%} errors"
     )
-    return foretell_stages(found, traffic, size)
+    return show_forecast(found, traffic, size)
 
 
-def foretell_stages(policy: "Policy", traffic: "Traffic", size: tuple[int, int]) -> int:
+def show_forecast(policy: "Policy", traffic: "Traffic", size: tuple[int, int]) -> int:
     """Print each stage's chance to conclude; give 1 where one has too little, else 0."""
-    from sluice.rollout.simulation.feasibility import POWER, foresee
-    from sluice.rollout.simulation.rollouts import Trial
+    from sluice.rollout.simulation.feasibility import POWER, forecast
+    from sluice.rollout.simulation.rollouts import Simulation
 
-    for doubt in list_doubts(Trial(policy, traffic)):
+    for doubt in list_doubts(Simulation(policy, traffic)):
         say(doubt)
     with show_progress("arms equal") as progress:
-        outlooks = foresee(policy, traffic, *size, progress)
+        outlooks = forecast(policy, traffic, *size, progress)
     show_rows(f"Can each stage conclude? {size[0]:,} rollouts", [_foretell(o) for o in outlooks])
     short = [outlook for outlook in outlooks if not outlook.is_feasible]
     for outlook in short:
@@ -232,7 +234,7 @@ def foretell_stages(policy: "Policy", traffic: "Traffic", size: tuple[int, int])
     return 1 if short else 0
 
 
-def _foretell(outlook: "Outlook") -> dict[str, str]:
+def _foretell(outlook: "StageForecast") -> dict[str, str]:
     needed = outlook.needed
     return {
         "stage": outlook.stage,

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from cli.output import say
-from sluice.adapters.server.background import EndSignals
+from sluice.adapters.server.background import ShutdownSignals
 from sluice.adapters.server.home_server import server_environment
 from sluice.adapters.server.stack import StackRecord, claim_stack
 from sluice.errors import ServerUnavailable
@@ -94,7 +94,7 @@ def keep_stack(wishes: tuple[int, int, int, int, int]) -> int:
         Fault: the registry cannot be made ready, or the deployments are not taken.
     """
     home = find_home()
-    with EndSignals() as signals:
+    with ShutdownSignals() as signals:
         try:
             with claim_stack(home, _tell) as other:
                 if other:
@@ -107,10 +107,10 @@ def keep_stack(wishes: tuple[int, int, int, int, int]) -> int:
     return signals.exit_code
 
 
-def _bring_up(wishes: tuple[int, int, int, int, int], signals: EndSignals) -> None:
-    from sluice.adapters.server.stack import StackWishes, run_stack
+def _bring_up(wishes: tuple[int, int, int, int, int], signals: ShutdownSignals) -> None:
+    from sluice.adapters.server.stack import StackOptions, run_stack
 
-    with run_stack(find_home(), StackWishes(*wishes), signals, _tell) as stack:
+    with run_stack(find_home(), StackOptions(*wishes), signals, _tell) as stack:
         _tell_addresses(stack.start(_deploy))
         _tell("Ctrl-C ends all of it")
         stack.keep()

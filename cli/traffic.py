@@ -15,7 +15,7 @@ FAULTS = {"errors": (0.0, 0.98), "slowdown": (0.01, 1000.0)}
 
 
 @dataclass(frozen=True)
-class Wishes:
+class TrafficOptions:
     """What the options say; empty and 0 leave a thing out."""
 
     rps: float
@@ -32,7 +32,7 @@ class Wishes:
     signals: Sequence[str] = ()
 
 
-def describe_traffic(wishes: Wishes) -> "Traffic":
+def describe_traffic(wishes: TrafficOptions) -> "Traffic":
     """Give the traffic that the options describe.
 
     Raises:
@@ -79,7 +79,7 @@ def describe_fault(given: Sequence[str], onset: float, default: float) -> "Regre
     return Regression(**values, start=start)
 
 
-def refuse_made_up(wishes: Wishes, fault: "Regression") -> None:
+def refuse_made_up(wishes: TrafficOptions, fault: "Regression") -> None:
     """Refuse what cannot be laid over recorded counts.
 
     Raises:

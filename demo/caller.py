@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from demo.held_out import HeldOut
-from demo.tally import Tally
+from demo.tally import ReplayTally
 
 if TYPE_CHECKING:
     import aiohttp
@@ -65,7 +65,7 @@ OK = (200, 202, 204)
 
 
 @dataclass(frozen=True)
-class Answered:
+class CallerAnswer:
     """A request that was answered with a prediction, of which something can be told."""
 
     request_id: str
@@ -74,7 +74,7 @@ class Answered:
 
 
 @dataclass(frozen=True)
-class Telling:
+class FeedbackPlan:
     """Feedback: on which share of answers, and how many seconds after them."""
 
     share: float = 1.0
@@ -85,14 +85,19 @@ class Caller:
     """Sends requests that do not wait for each other; `held` must outlive it."""
 
     def __init__(
-        self, session: "aiohttp.ClientSession", url: str, service: str, held: HeldOut, tally: Tally
+        self,
+        session: "aiohttp.ClientSession",
+        url: str,
+        service: str,
+        held: HeldOut,
+        tally: ReplayTally,
     ) -> None:
         self._session, self._held, self._tally = session, held, tally
         self._predict = f"{url}/v1/models/{service}:predict"
         self._feedback = f"{url}/v1/feedback"
         self._run, self._count = secrets.token_hex(4), 0
 
-    async def ask(self, asker: Asker, planned: float) -> Answered | None:
+    async def ask(self, asker: Asker, planned: float) -> CallerAnswer | None:
         """Ask about the asker's row; give what was answered, None after an error.
 
         `planned` is in the event loop's seconds. Time counts from there, however late it was sent.
@@ -111,9 +116,9 @@ class Caller:
         right = bool(prediction == label)
         source = (str(found["arm"]), int(found["version"]))
         tally.count_answer(source, (clock() - planned) * 1000, right)
-        return Answered(request_id, asker, prediction)
+        return CallerAnswer(request_id, asker, prediction)
 
-    async def tell(self, answered: Answered, judged: bool) -> None:
+    async def tell(self, answered: CallerAnswer, judged: bool) -> None:
         """Tell the true outcome; where classes are predicted also whether the answer was liked."""
         label = self._held.labels[answered.asker.row]
         told: dict[str, Any] = {"request_id": answered.request_id, "label": label}

@@ -32,7 +32,7 @@ from sluice.models.export.graph import NUMBERS, SCORES
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sluice.adapters.registry.model_files import ServedModel
+    from sluice.adapters.registry.model_files import ExportedModel
 
 
 FaultKind = Literal["errors", "latency", "hang", "nan", "flipped"]
@@ -306,13 +306,13 @@ def register_faulty(
     return version
 
 
-def _write_fault(healthy: "ServedModel", fault: ModelFault) -> "ServedModel":
-    from sluice.adapters.registry.model_files import ServedModel
+def _write_fault(healthy: "ExportedModel", fault: ModelFault) -> "ExportedModel":
+    from sluice.adapters.registry.model_files import ExportedModel
 
-    return ServedModel(replace(healthy.form, graph=plant_fault(healthy.form.graph, fault)))
+    return ExportedModel(replace(healthy.form, graph=plant_fault(healthy.form.graph, fault)))
 
 
-def _save(served: "ServedModel", folder: Path) -> Path:
+def _save(served: "ExportedModel", folder: Path) -> Path:
     from sluice.adapters.registry.model_files import save_serving
 
     save_serving(served.form, folder / "serving")
@@ -320,7 +320,7 @@ def _save(served: "ServedModel", folder: Path) -> Path:
 
 
 def _make_sample(
-    faulty: "ServedModel", rows: "pd.DataFrame", config: ServiceConfig, fault: ModelFault
+    faulty: "ExportedModel", rows: "pd.DataFrame", config: ServiceConfig, fault: ModelFault
 ) -> dict[str, str]:
     """Give the parity sample's file; none where the fault leaves no row alone."""
     from sluice.models.export.form import SAMPLE_FILE, choose_rows, make_sample

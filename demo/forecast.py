@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from cli.output import say, show_rows
 from sluice.config.policy import Policy
-from sluice.rollout.simulation.rollouts import Ending, Outcome, Trial, simulate
+from sluice.rollout.simulation.rollouts import RolloutEnding, Simulation, SimulationResult, simulate
 from sluice.rollout.simulation.traffic import Regression, Signals, Traffic
 
 RUNS, SEED = 60, 1
@@ -28,7 +28,9 @@ class Chance:
 def forecast(policy: Policy, traffic: Traffic, runs: int = RUNS) -> list[Chance]:
     """Simulate whole rollouts of a candidate that equals the champion, and of worse ones."""
     return [
-        _summarize(name, simulate(Trial(policy, replace(traffic, regression=fault), runs, SEED)))
+        _summarize(
+            name, simulate(Simulation(policy, replace(traffic, regression=fault), runs, SEED))
+        )
         for name, fault in list_candidates(policy)
     ]
 
@@ -64,10 +66,10 @@ def show_forecast(policy: Policy, traffic: Traffic, chances: Sequence[Chance]) -
     say("what is within a limit gets through: a limit says what nobody minds")
 
 
-def _summarize(name: str, outcome: Outcome) -> Chance:
-    back, promoted = outcome.share(Ending.ROLLED_BACK), outcome.share(Ending.PROMOTED)
-    held = outcome.share(Ending.HELD) + outcome.share(Ending.PAUSED)
-    seconds = outcome.median_seconds(Ending.ROLLED_BACK if back else Ending.PROMOTED)
+def _summarize(name: str, outcome: SimulationResult) -> Chance:
+    back, promoted = outcome.share(RolloutEnding.ROLLED_BACK), outcome.share(RolloutEnding.PROMOTED)
+    held = outcome.share(RolloutEnding.HELD) + outcome.share(RolloutEnding.PAUSED)
+    seconds = outcome.median_seconds(RolloutEnding.ROLLED_BACK if back else RolloutEnding.PROMOTED)
     return Chance(name, back, promoted, held, seconds)
 
 

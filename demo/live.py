@@ -5,19 +5,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cli.output import EXIT_GATE, say
-from cli.runs import Ending, report_end
+from cli.runs import RunResult, report_end
 from demo.faulty import ModelFault, register_faulty
 from demo.forecast import describe_traffic, forecast, show_forecast
 from demo.held_out import read_frame
 from demo.stack import Asking, Places, await_champion, run_callers, run_gateway
-from demo.watch import Watch, give_account
+from demo.watch import RolloutWatch, give_account
 from sluice.adapters.control.store import Control, open_control
 from sluice.adapters.registry.client import Registry, open_registry
 from sluice.config.loading import load_policy, load_service
 from sluice.config.service import ServiceConfig
 from sluice.errors import DataMissing
 from sluice.home import Home, find_home
-from sluice.rollout.record import Course
+from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import ALLOWED, Action, Phase
 
 POLICY = "laptop"
@@ -33,7 +33,7 @@ FAULTS: dict[str, ModelFault] = {
 """What is wrong with the candidate's graph: each on a share of rows, the same ones each time."""
 
 
-def play_live(service: str, fault: str, stay: Callable[[], None]) -> Ending:
+def play_live(service: str, fault: str, stay: Callable[[], None]) -> RunResult:
     """Roll the service's candidate out on replayed traffic; give how that ended.
 
     `stay` is called at the end, while the gateway is still up.
@@ -82,17 +82,17 @@ def _spoil_candidate(
     )
 
 
-def _roll_out(control: Control, service: str) -> Ending:
+def _roll_out(control: Control, service: str) -> RunResult:
     """Run the rollout flow here and give how it ended; one that only holds is ended."""
     from flows.rollout import rollout
 
-    with Watch(control, service):
+    with RolloutWatch(control, service):
         state = rollout(service, policy=POLICY, return_state=True)
     ending = report_end(state)
     say(f"run in Prefect   {_give_pages()}/runs/flow-run/{state.state_details.flow_run_id}")
     ended: Any = state.result() if ending.code == 0 else None
     if ended and ended.phase != Phase.DONE:
-        return Ending(EXIT_GATE)
+        return RunResult(EXIT_GATE)
     return ending
 
 
@@ -100,7 +100,7 @@ def _end_left(control: Control, service: str) -> None:
     """End a rollout that an interrupted story left: abort it, or let it finish its soak."""
     from flows.rollout import rollout
 
-    course: Course | None = control.rollouts.find_open(service)
+    course: RolloutRecord | None = control.rollouts.find_open(service)
     if course is None:
         return
     say(f"a rollout of v{course.candidate} was left by an earlier run; it is ended first")

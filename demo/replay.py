@@ -16,9 +16,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cli.output import EXIT_FAULT, exit_code, say, show_rows
-from demo.caller import Answered, Audience, Caller, Telling, plan_moments
+from demo.caller import Audience, Caller, CallerAnswer, FeedbackPlan, plan_moments
 from demo.held_out import HeldOut, read_held_out
-from demo.tally import Tally
+from demo.tally import ReplayTally
 from sluice.config.loading import load_service
 from sluice.errors import SluiceError
 from sluice.home import find_home
@@ -38,7 +38,7 @@ class Plan:
     seconds: float = 60.0
     users: int = 0
     poisson: bool = False
-    telling: Telling = field(default_factory=Telling)
+    telling: FeedbackPlan = field(default_factory=FeedbackPlan)
     seed: int = 1
     limit: float = 30.0
     """Seconds after which an answer is given up."""
@@ -52,7 +52,7 @@ class Replay:
     """One run of a plan; `stop` ends it early."""
 
     def __init__(self, plan: Plan, held: HeldOut) -> None:
-        self.tally = Tally()
+        self.tally = ReplayTally()
         self._plan, self._held = plan, held
         self._draw = random.Random(plan.seed)  # noqa: S311 - no secret hangs on it
         self._stopped = asyncio.Event()
@@ -63,7 +63,7 @@ class Replay:
         """Send nothing more; feedback that is not due yet is left out."""
         self._stopped.set()
 
-    async def run(self) -> Tally:
+    async def run(self) -> ReplayTally:
         """Send everything, wait for what is under way, and give what was counted."""
         import aiohttp
 
@@ -109,7 +109,7 @@ class Replay:
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)
 
-    async def _tell(self, caller: Caller, answered: Answered) -> None:
+    async def _tell(self, caller: Caller, answered: CallerAnswer) -> None:
         await asyncio.sleep(self._plan.telling.delay)
         await caller.tell(answered, self._plan.judged)
 
@@ -133,7 +133,7 @@ async def _finish(tasks: "set[asyncio.Task[None]]") -> None:
         await asyncio.wait(tasks)
 
 
-async def run_plan(plan: Plan, held: HeldOut) -> Tally:
+async def run_plan(plan: Plan, held: HeldOut) -> ReplayTally:
     """Run a plan; the first SIGINT or SIGTERM ends it early, with what was counted."""
     run = Replay(plan, held)
     loop = asyncio.get_running_loop()
@@ -160,7 +160,7 @@ def parse_plan(arguments: list[str]) -> Plan:
     asked = parser.parse_args(arguments)
     if asked.rps <= 0 or asked.seconds <= 0 or asked.users < 0 or not 0 <= asked.feedback <= 1:
         parser.error("allowed: --rps and --seconds more than 0, --users 0 or more, --feedback 0-1")
-    telling = Telling(asked.feedback, max(asked.delay, 0.0))
+    telling = FeedbackPlan(asked.feedback, max(asked.delay, 0.0))
     facts = (asked.rps, asked.seconds, asked.users, asked.poisson, telling, asked.seed)
     return Plan(asked.url.rstrip("/"), asked.service, *facts, file=asked.json)
 

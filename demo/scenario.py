@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from cli.output import say
-from cli.runs import Ending, run_ingest, run_release
+from cli.runs import RunResult, run_ingest, run_release
 from demo.faults import FAULTS
 from sluice.adapters.registry.client import open_registry
 from sluice.adapters.tables.delta import append_batch
@@ -25,7 +25,7 @@ UNGATED = ("data", "leakage")
 """Faults that a job outside writes straight into the table; `ingest` would quarantine them."""
 
 
-def play(fault: str, overrides: Overrides) -> Ending:
+def play(fault: str, overrides: Overrides) -> RunResult:
     """Play the story and give how its last run ended.
 
     With a fault it plays in a fresh folder of its own, so that no corrupted row ever reaches the
@@ -42,7 +42,7 @@ def play(fault: str, overrides: Overrides) -> Ending:
         return started if started.code else _release_arrival(files, fault, overrides)
 
 
-def _release_start(files: dict[int, Path], overrides: Overrides) -> Ending:
+def _release_start(files: dict[int, Path], overrides: Overrides) -> RunResult:
     """Ingest the first years and release a champion where there is none."""
     for year in START:
         say(f"\n{year}: a survey file arrives")
@@ -50,12 +50,12 @@ def _release_start(files: dict[int, Path], overrides: Overrides) -> Ending:
             return ending
     if open_registry(find_home()).find_alias(SERVICE, "champion"):
         say("\nA champion stands from an earlier run")
-        return Ending(0)
+        return RunResult(0)
     say(f"\nRelease of {SERVICE} on {START[0]}-{START[-1]}: the first one becomes champion")
     return run_release(SERVICE, -1, overrides, "first data")
 
 
-def _release_arrival(files: dict[int, Path], fault: str, overrides: Overrides) -> Ending:
+def _release_arrival(files: dict[int, Path], fault: str, overrides: Overrides) -> RunResult:
     """Take the next year in and release a candidate against the champion."""
     say(f"\n{ARRIVAL}: a survey file arrives")
     if fault in UNGATED:

@@ -20,7 +20,7 @@ class Answers:
 
 
 @dataclass
-class Tally:
+class ReplayTally:
     """Everything that a replay counts; `late`: seconds that it sent behind its plan, at worst."""
 
     sent: int = 0

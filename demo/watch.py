@@ -10,7 +10,7 @@ from cli.output import say, show_rows
 from sluice.adapters.control.store import Control
 from sluice.errors import SluiceError
 from sluice.rollout.log import Record, derive, describe_tests
-from sluice.rollout.record import Course
+from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import Action, Phase, Verb
 from sluice.rollout.state_machine import read_pass
 
@@ -48,7 +48,7 @@ def show_callers(counts: dict[str, Any]) -> None:
     say(f"callers sent {counts['sent']:,} requests; errors at callers: {errors}")
 
 
-def derive_again(control: Control, course: Course) -> int:
+def derive_again(control: Control, course: RolloutRecord) -> int:
     """Derive each decision of a rollout again from its log alone; give how many there were.
 
     Raises:
@@ -58,7 +58,7 @@ def derive_again(control: Control, course: Course) -> int:
     return len(list(derive([record for _, record in log], course.policy)))
 
 
-def give_account(control: Control, course: Course, counts: dict[str, Any]) -> None:
+def give_account(control: Control, course: RolloutRecord, counts: dict[str, Any]) -> None:
     """Print decisions, callers, who serves, and that the log leads to each decision again.
 
     Raises:
@@ -84,7 +84,7 @@ BLOCKS = 10
 HELD = frozenset({Phase.HOLDING, Phase.PAUSED, Phase.FROZEN})
 
 
-class Watch:
+class RolloutWatch:
     """While its block runs, tells a rollout's evidence now and then.
 
     In a story there is no person to decide: a rollout that holds for `patience` seconds is aborted.
@@ -96,7 +96,7 @@ class Watch:
         self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
         self._told, self._moving = "", time.monotonic()
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "RolloutWatch":
         """Begin to watch."""
         self._thread.start()
         return self
@@ -116,7 +116,7 @@ class Watch:
             except SluiceError as error:
                 say(f"not looked: {error}")
 
-    def _tell(self, course: Course) -> None:
+    def _tell(self, course: RolloutRecord) -> None:
         state = course.state
         tens = state.seen.blocks // BLOCKS
         kind = f"{state.stage} {tens}"
@@ -124,7 +124,7 @@ class Watch:
             self._told = kind
             say(f"{datetime.now().astimezone():%H:%M:%S}    {describe_evidence(course)}")
 
-    def _judge(self, course: Course) -> None:
+    def _judge(self, course: RolloutRecord) -> None:
         now = time.monotonic()
         if course.state.phase not in HELD:
             self._moving = now
@@ -137,7 +137,7 @@ class Watch:
             self._control.commands.give(*command, why, datetime.now(UTC))
 
 
-def describe_evidence(course: Course) -> str:
+def describe_evidence(course: RolloutRecord) -> str:
     """Say in a line how far each test is: to stop the candidate, and to let it on."""
     state, policy = course.state, course.policy
     stage, seen = policy.stages[state.stage], state.seen

@@ -5,7 +5,12 @@ from typing import Literal
 from prefect import flow
 
 from sluice.config.loading import load_service
-from tasks.release.approval import WAITING, Decided, decide_approval, hand_over_approved
+from tasks.release.approval import (
+    WAITING,
+    ApprovalResult,
+    decide_approval,
+    request_approved_rollout,
+)
 from tasks.release.history import publish_history
 from tasks.run.forms import ServiceName, Words
 from tasks.run.names import name_decision
@@ -29,7 +34,7 @@ def approve(
     decision: Literal["approve", "refuse"],
     by: Words,
     why: Words,
-) -> Decided:
+) -> ApprovalResult:
     """Approve or refuse the version that waits; who, why and when stay on record.
 
     An approved version becomes champion where the service has none, else `promote` takes it.
@@ -44,5 +49,5 @@ def approve(
     config = load_service(service, environment_name())
     decided = decide_approval(service, version, ANSWERS[decision], by, why)
     publish_history(service)
-    hand_over_approved(config, decided)
+    request_approved_rollout(config, decided)
     return decided

@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State
 from sluice.config.loading import load_service
 from sluice.config.service import ServiceConfig
 from sluice.data.arrival import Delivery
-from tasks.data.ingestion import append_rows, find_deliveries, open_scratch, weigh_batch
+from tasks.data.ingestion import append_rows, find_deliveries, open_scratch, validate_batch
 from tasks.run.forms import ServiceName
 from tasks.run.gates import pass_gate
 from tasks.run.names import name_ingest
@@ -49,7 +49,7 @@ def take_in(config: ServiceConfig, delivery: Delivery, folder: Path) -> dict[str
         Refused: it cannot be read as the service's data.
         Fault: something outside cannot be reached.
     """
-    batch = weigh_batch(config, delivery, folder)
+    batch = validate_batch(config, delivery, folder)
     if batch.held_by:
         return {"version": batch.held_by.version, "rows": batch.held_by.rows, "written": False}
     if batch.verdict:

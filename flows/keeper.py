@@ -6,7 +6,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from tasks.data.watching import choose_services
-from tasks.rollout.keeper import Keeping
+from tasks.rollout.keeper import Keeper
 from tasks.run.forms import ALL, ServiceOrAll
 from tasks.run.state import state_failure
 
@@ -27,7 +27,7 @@ def keeper(service: ServiceOrAll = ALL) -> State[Any]:
     Args:
         service: The service to look after, or all.
     """
-    kept = Keeping()
+    kept = Keeper()
     for name in choose_services(service):
         with kept.bear(name):
             kept.look_after(name)

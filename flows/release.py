@@ -8,14 +8,14 @@ from prefect.client.schemas.objects import State
 from sluice.config.loading import load_service
 from sluice.config.overrides import Overrides, apply_overrides
 from sluice.metrics import check_metrics
-from tasks.release.approval import hand_over, request_approval
+from tasks.release.approval import request_approval, request_rollout
 from tasks.release.causes import answer_cause
-from tasks.release.evidence import weigh_bias, weigh_candidate, weigh_data
-from tasks.release.export import build_served_form, weigh_parity
+from tasks.release.evidence import audit_bias, evaluate_candidate, validate_data
+from tasks.release.export import build_export, compare_export
 from tasks.release.history import keep_history
 from tasks.release.registration import Registered, register_candidate
 from tasks.release.release import link_run, record_release
-from tasks.release.rows import divide_rows
+from tasks.release.rows import split_data
 from tasks.release.training import train_candidate
 from tasks.run.forms import LATEST, DataVersion, ServiceName
 from tasks.run.gates import pass_gate
@@ -58,14 +58,14 @@ def release(
             return end_skipped(other)
         with record_release(config, data_version, cause) as opened, keep_history(opened):
             link = link_run(opened.run_id)
-            data = pass_gate(weigh_data(config, opened), service, link)
-            parts = divide_rows(config, opened)
+            data = pass_gate(validate_data(config, opened), service, link)
+            parts = split_data(config, opened)
             model = train_candidate(config, opened, parts)
-            evidence = weigh_candidate(config, opened, parts, model)
+            evidence = evaluate_candidate(config, opened, parts, model)
             evaluation = pass_gate(evidence, service, link, config.evaluation.on_insufficient)
-            bias = pass_gate(weigh_bias(config, opened, parts, model), service, link)
-            served = build_served_form(config, opened, model)
-            parity = pass_gate(weigh_parity(config, opened, parts, model, served), service, link)
+            bias = pass_gate(audit_bias(config, opened, parts, model), service, link)
+            served = build_export(config, opened, model)
+            parity = pass_gate(compare_export(config, opened, parts, model, served), service, link)
             verdicts = (data, evaluation, bias, parity)
             kept = register_candidate(config, lease, opened, parts, model, served, verdicts)
-            return hand_over(config, request_approval(config, kept))
+            return request_rollout(config, request_approval(config, kept))

@@ -4,7 +4,7 @@ from prefect import flow
 
 from sluice.config.loading import load_service
 from tasks.release.history import publish_history
-from tasks.rollout.commands import RESTORE, Answered, serve_version
+from tasks.rollout.commands import RESTORE, CommandResult, serve_version
 from tasks.run.forms import ModelVersion, ServiceName, Words
 from tasks.run.leases import PROMOTE_SECONDS, hold_release
 from tasks.run.names import name_command
@@ -19,7 +19,9 @@ from tasks.run.tags import environment_name
     result_serializer="json",
 )
 @state_failure
-def restore(service: ServiceName, *, version: ModelVersion, reason: Words, by: Words) -> Answered:
+def restore(
+    service: ServiceName, *, version: ModelVersion, reason: Words, by: Words
+) -> CommandResult:
     """Make an earlier version champion at once; no live traffic is asked.
 
     It is refused while a rollout is under way, and for a version that did not pass its gates.

@@ -7,7 +7,7 @@ from sluice.rollout.state import Action
 from tasks.release.history import publish_history
 from tasks.rollout.commands import (
     ROLLBACK,
-    Answered,
+    CommandResult,
     command_rollout,
     find_previous,
     is_rolling,
@@ -27,7 +27,7 @@ from tasks.run.tags import environment_name
     result_serializer="json",
 )
 @state_failure
-def rollback(service: ServiceName, *, reason: Words, by: Words) -> Answered:
+def rollback(service: ServiceName, *, reason: Words, by: Words) -> CommandResult:
     """Take the candidate off where a rollout is under way, else serve the previous version again.
 
     Args:

@@ -8,18 +8,18 @@ from prefect.client.schemas.objects import State
 from sluice.config.loading import load_service
 from tasks.rollout.controller import (
     RESUME_SECONDS,
-    Ended,
-    conduct,
-    conduct_left,
+    RolloutResult,
+    conclude_run,
     find_no_need,
-    judge_end,
+    resume_controller,
+    run_controller,
 )
 from tasks.rollout.lease import hold_controller
 from tasks.rollout.opening import (
     AS_CANDIDATE,
     AS_CONFIGURED,
     choose_policy,
-    foretell,
+    forecast_stages,
     make_room,
     open_rollout,
 )
@@ -41,7 +41,7 @@ def rollout(
     version: CandidateVersion = AS_CANDIDATE,
     policy: PolicyName = AS_CONFIGURED,
     resume: bool = False,
-) -> Ended | State[Any]:
+) -> RolloutResult | State[Any]:
     """Move traffic to a candidate in stages; roll back, go on or hold on evidence.
 
     One run controls a rollout for its whole life; the page SERVICE-rollout shows where it is. Steer
@@ -59,13 +59,13 @@ def rollout(
         if why := find_no_need(service):
             return end_skipped(why)
         with hold_controller(service, config.rollout, RESUME_SECONDS) as held:
-            left = conduct_left(held, service)
-            return judge_end(left) if left else end_skipped("the rollout is over")
+            left = resume_controller(held, service)
+            return conclude_run(left) if left else end_skipped("the rollout is over")
     chosen = choose_policy(config, policy)
     make_room(config, version)
     with hold_controller(service, config.rollout) as held:
-        left = conduct_left(held, service)
+        left = resume_controller(held, service)
         if left and version in (AS_CANDIDATE, left.version):
-            return judge_end(left)
+            return conclude_run(left)
         course, seen = open_rollout(held, config, version, chosen)
-        return judge_end(conduct(held, course, foretell(chosen, seen)))
+        return conclude_run(run_controller(held, course, forecast_stages(chosen, seen)))

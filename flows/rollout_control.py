@@ -3,7 +3,7 @@
 from prefect import flow
 
 from sluice.config.loading import load_service
-from tasks.rollout.commands import Answered, command_rollout
+from tasks.rollout.commands import CommandResult, command_rollout
 from tasks.run.forms import ActionName, ServiceName, Words
 from tasks.run.names import name_command
 from tasks.run.state import state_failure
@@ -19,7 +19,7 @@ from tasks.run.tags import environment_name
 @state_failure
 def rollout_control(
     service: ServiceName, *, action: ActionName, reason: Words, by: Words
-) -> Answered:
+) -> CommandResult:
     """Pause, resume, abort, skip a stage, promote now, roll back, or approve a stage.
 
     The rollout goes on testing while it is paused, and can still roll back. What makes no sense

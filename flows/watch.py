@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import State
 from flows.ingest import ingest
 from sluice.config.loading import load_service
 from tasks.data.ingestion import announce_unanswered
-from tasks.data.watching import Watch, choose_services, find_news
+from tasks.data.watching import SourceWatch, choose_services, find_news
 from tasks.release.approval import expire_late
 from tasks.run.forms import ALL, ServiceOrAll
 from tasks.run.state import state_failure
@@ -30,7 +30,7 @@ def watch(service: ServiceOrAll = ALL) -> State[Any]:
     Args:
         service: The service to watch, or all.
     """
-    seen = Watch()
+    seen = SourceWatch()
     for name in choose_services(service):
         with seen.bear(name):
             config = load_service(name, environment_name())

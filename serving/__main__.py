@@ -6,7 +6,7 @@ import os
 import re
 import sys
 
-from serving.process.supervisor import Wishes, supervise
+from serving.process.supervisor import SupervisorOptions, supervise
 from sluice.config.loading import load_gateway
 from sluice.config.serving import GatewayConfig
 from sluice.errors import ConfigInvalid, Refused, SluiceError
@@ -32,7 +32,7 @@ def read_settings(arguments: argparse.Namespace) -> GatewayConfig:
         raise ConfigInvalid(f"port: 1 to 65535, workers: 1 to 256; found {values}") from error
 
 
-def read_wishes(arguments: argparse.Namespace) -> Wishes:
+def read_wishes(arguments: argparse.Namespace) -> SupervisorOptions:
     """Give the replica's name and parts.
 
     Raises:
@@ -41,7 +41,7 @@ def read_wishes(arguments: argparse.Namespace) -> Wishes:
     name = arguments.replica
     if not NAME.fullmatch(name) or name in TAKEN:
         raise ConfigInvalid(f"--replica: found {name!r}; allowed: a-z, 0-9 and -, not 'models'")
-    return Wishes(name, not arguments.no_fetcher, not arguments.no_log_writer)
+    return SupervisorOptions(name, not arguments.no_fetcher, not arguments.no_log_writer)
 
 
 def main() -> int:
@@ -50,7 +50,9 @@ def main() -> int:
     parser.add_argument("--host", help="address to listen at")
     parser.add_argument("--port", type=int)
     parser.add_argument("--workers", type=int)
-    parser.add_argument("--replica", default=Wishes.replica, help="name, its own on the machine")
+    parser.add_argument(
+        "--replica", default=SupervisorOptions.replica, help="name, its own on the machine"
+    )
     parser.add_argument("--no-fetcher", action="store_true", help="another replica has one")
     parser.add_argument("--no-log-writer", action="store_true", help="one runs elsewhere")
     arguments = parser.parse_args()

@@ -13,7 +13,7 @@ NAMED_AT_MOST = 3
 
 
 @dataclass(frozen=True)
-class Finding:
+class MachineFinding:
     """One thing examined: what was found, what is wanted, and what to do where it is not ok."""
 
     name: str
@@ -37,46 +37,48 @@ class LockedPackage:
         return not self.marker or Marker(self.marker).evaluate()
 
 
-def judge_python(version: str, wanted: str) -> Finding:
+def judge_python(version: str, wanted: str) -> MachineFinding:
     """Judge the interpreter's version against a specifier such as `>=3.11`."""
-    return Finding(
+    return MachineFinding(
         "Python", Version(version) in SpecifierSet(wanted), version, wanted, "run `make install`"
     )
 
 
-def judge_disk(free: int) -> Finding:
+def judge_disk(free: int) -> MachineFinding:
     """Judge the free bytes of the disk that holds the state folder."""
     wanted = f"{LEAST_DISK / 1024**3:.0f} GiB"
     advice = "free some, or point SLUICE_HOME at another disk"
-    return Finding("free disk", free >= LEAST_DISK, f"{free / 1024**3:.1f} GiB", wanted, advice)
+    return MachineFinding(
+        "free disk", free >= LEAST_DISK, f"{free / 1024**3:.1f} GiB", wanted, advice
+    )
 
 
-def judge_port(port: int, purpose: str, user: str) -> Finding:
+def judge_port(port: int, purpose: str, user: str) -> MachineFinding:
     """Tell who uses a port, `user` empty for nobody; a taken one is passed over, so it is ok."""
     advice = "nothing: the next free port is taken instead" if user else ""
-    return Finding(f"port {port}", True, user or "free", f"free, for {purpose}", advice)
+    return MachineFinding(f"port {port}", True, user or "free", f"free, for {purpose}", advice)
 
 
-def judge_package(name: str, installed: str, wanted: str) -> Finding:
+def judge_package(name: str, installed: str, wanted: str) -> MachineFinding:
     """Judge an installed version, empty if there is none, against a specifier; empty: any."""
     ok = bool(installed) and SpecifierSet(wanted).contains(installed, prereleases=True)
     advice = "run `make install`; other versions are known to break"
-    return Finding(name, ok, installed or "not installed", wanted or "any", advice)
+    return MachineFinding(name, ok, installed or "not installed", wanted or "any", advice)
 
 
-def judge_git(version: str) -> Finding:
+def judge_git(version: str) -> MachineFinding:
     """Judge git's presence; without it no release can name its code."""
     advice = "install git: without it a release cannot name the code that made it"
-    return Finding("git", bool(version), version or "not found", "any", advice)
+    return MachineFinding("git", bool(version), version or "not found", "any", advice)
 
 
-def judge_home(folder: str, problem: str) -> Finding:
+def judge_home(folder: str, problem: str) -> MachineFinding:
     """Judge whether the state folder can be written; `problem` is empty if it can."""
     advice = "give yourself the right to write there, or set SLUICE_HOME"
-    return Finding("state folder", not problem, problem or folder, "writable", advice)
+    return MachineFinding("state folder", not problem, problem or folder, "writable", advice)
 
 
-def judge_lock(locked: tuple[LockedPackage, ...], installed: Mapping[str, str]) -> Finding:
+def judge_lock(locked: tuple[LockedPackage, ...], installed: Mapping[str, str]) -> MachineFinding:
     """Judge whether what is installed is what the lock names, by normalised package name."""
     asked = [package for package in locked if package.applies]
     wrong = [
@@ -90,7 +92,9 @@ def judge_lock(locked: tuple[LockedPackage, ...], installed: Mapping[str, str]) 
     if not asked:
         found = "no lock was read"
     ok = bool(asked) and not wrong
-    return Finding("installed packages", ok, found, "requirements.lock", "run `make install`")
+    return MachineFinding(
+        "installed packages", ok, found, "requirements.lock", "run `make install`"
+    )
 
 
 def read_lock(text: str) -> tuple[LockedPackage, ...]:

@@ -7,14 +7,14 @@ import msgspec
 
 from serving.http.replies import Reply, ask_again, explain
 from serving.http.requests import RequestIds, decode_request, refuse_duplicates
-from serving.log.ledger import Ledger
+from serving.log.ledger import RequestLog
 from serving.log.records import Answer, AssignedArm
 from serving.models.signature import encode_outputs, is_many
 from serving.routing.assignment import RequestContext, assign_request, hash_unit
-from serving.routing.breaker import Circuits
-from serving.routing.calls import Call, Lane, ask_champion
-from serving.routing.model_table import Seat
-from serving.routing.shadow import Copy
+from serving.routing.breaker import WorkerBreakers
+from serving.routing.calls import Call, CandidatePool, ask_champion
+from serving.routing.model_table import ServiceEntry
+from serving.routing.shadow import ShadowCopy
 from sluice.config.serving import LimitsConfig
 from sluice.errors import SpoolFull
 
@@ -22,7 +22,7 @@ PASSING = ("busy", "timeout")
 """Reasons of a champion's failure that may be gone in a moment: 503. Others are 500."""
 
 
-class Outcome(NamedTuple):
+class CallOutcome(NamedTuple):
     """How it went: the candidate's call where it was context first, and the one that answers."""
 
     tried: Call | None
@@ -55,7 +55,7 @@ class ReplyBody(msgspec.Struct, omit_defaults=True, gc=False):
 _ENCODER = msgspec.json.Encoder()
 
 
-def build_answer(context: RequestContext, outcome: Outcome) -> Answer:
+def build_answer(context: RequestContext, outcome: CallOutcome) -> Answer:
     """Give the record; latency and failure are the assigned arm's own, whoever answered.
 
     A probe of an open breaker is nobody's request: only what the champion did is told of it.
@@ -84,7 +84,7 @@ def build_answer(context: RequestContext, outcome: Outcome) -> Answer:
     )
 
 
-def build_reply(context: RequestContext, outcome: Outcome, answer: Answer) -> Reply:
+def build_reply(context: RequestContext, outcome: CallOutcome, answer: Answer) -> Reply:
     """Give the answer that the caller gets; a failure of both arms is told as one."""
     last = outcome.last
     if last.failed:
@@ -110,14 +110,14 @@ def build_reply(context: RequestContext, outcome: Outcome, answer: Answer) -> Re
 FULL_SECONDS = 5
 
 
-class Answering:
+class RequestHandler:
     """What all requests of a worker share."""
 
-    def __init__(self, ledger: Ledger, circuits: Circuits, limits: LimitsConfig) -> None:
+    def __init__(self, ledger: RequestLog, circuits: WorkerBreakers, limits: LimitsConfig) -> None:
         self._ledger, self._circuits, self._limits = ledger, circuits, limits
         self._ids = RequestIds()
 
-    async def answer(self, seat: Seat, body: bytes) -> tuple[Reply, Copy | None]:
+    async def answer(self, seat: ServiceEntry, body: bytes) -> tuple[Reply, ShadowCopy | None]:
         """Answer a request, and give what the candidate gets a copy of, if it gets one.
 
         The answer is in the log before it is given. A champion that fails is an honest 500, or
@@ -132,16 +132,16 @@ class Answering:
         lane, shadow = context.assignment.lane, context.assignment.shadow
         tried = await self._ask_candidate(lane, context) if lane is not None else None
         last = await self._ask_champion(context) if tried is None or tried.failed else tried
-        outcome = Outcome(tried, last)
+        outcome = CallOutcome(tried, last)
         answer = build_answer(context, outcome)
         reply = build_reply(context, outcome, answer)
         try:
             await self._ledger.record(answer)
         except SpoolFull:
             return ask_again("the log has no room", context.request_id, FULL_SECONDS), None
-        return reply, Copy(shadow, context, last.predictions) if shadow is not None else None
+        return reply, ShadowCopy(shadow, context, last.predictions) if shadow is not None else None
 
-    def _read(self, seat: Seat, body: bytes) -> RequestContext:
+    def _read(self, seat: ServiceEntry, body: bytes) -> RequestContext:
         """Understand a request, and assign it."""
         champion, route = seat.champion, seat.belief.route
         if champion is None or route is None:
@@ -167,7 +167,7 @@ class Answering:
             assignment,
         )
 
-    async def _ask_candidate(self, lane: Lane, context: RequestContext) -> Call:
+    async def _ask_candidate(self, lane: CandidatePool, context: RequestContext) -> Call:
         call = await lane.ask(context.records, context.inputs)
         if call.judged:
             service, version = context.route.service, lane.predictor.version

@@ -4,10 +4,10 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from serving.http.answering import FULL_SECONDS, Answering
-from serving.http.feedback import FeedbackLog, decode_opinion
+from serving.http.answering import FULL_SECONDS, RequestHandler
+from serving.http.feedback import FeedbackLog, decode_feedback
 from serving.http.keys import Keyring, read_key
-from serving.http.pages import Pages, smoke_candidate
+from serving.http.pages import StatusPages, smoke_candidate
 from serving.http.replies import (
     CallFailed,
     Receive,
@@ -20,8 +20,8 @@ from serving.http.replies import (
     send_reply,
 )
 from serving.http.requests import CallerGone, read_body, refuse_duplicates
-from serving.routing.model_table import Lineup, Seat
-from serving.routing.shadow import Copy, Shadowing
+from serving.routing.model_table import ModelTable, ServiceEntry
+from serving.routing.shadow import ShadowCalls, ShadowCopy
 from sluice.config.serving import LimitsConfig
 from sluice.errors import FeedbackInvalid, RequestInvalid, SpoolFull
 
@@ -36,11 +36,11 @@ class Gateway:
 
     def __init__(
         self,
-        answering: Answering,
-        shadowing: Shadowing,
+        answering: RequestHandler,
+        shadowing: ShadowCalls,
         feedback: FeedbackLog,
-        pages: Pages,
-        read_lineup: Callable[[], Lineup],
+        pages: StatusPages,
+        read_lineup: Callable[[], ModelTable],
     ) -> None:
         self._answering, self._shadowing, self._feedback = answering, shadowing, feedback
         self._read_lineup = read_lineup
@@ -59,7 +59,7 @@ class Gateway:
         """Answer one request; whatever happens, it gets a whole reply."""
         if scope["type"] != "http":
             return
-        copy: Copy | None = None
+        copy: ShadowCopy | None = None
         self._in_flight += 1
         try:
             reply, copy = await self._answer(scope, receive)
@@ -78,7 +78,7 @@ class Gateway:
         if copy is not None:
             self._shadowing.start(copy)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> tuple[Reply, Copy | None]:
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[Reply, ShadowCopy | None]:
         path, method = scope["path"], scope["method"]
         if path.startswith(PREFIX) and path.endswith(SUFFIX):
             service = path[len(PREFIX) : -len(SUFFIX)]
@@ -114,7 +114,7 @@ class Gateway:
             message = f"{self._limits.in_flight:,} requests are being answered already"
             raise CallFailed(ask_again(message))
 
-    def _find_seat(self, service: str) -> Seat:
+    def _find_seat(self, service: str) -> ServiceEntry:
         lineup = self._read_lineup()
         seat = lineup.seats.get(service)
         if seat is not None:
@@ -126,7 +126,7 @@ class Gateway:
         raise CallFailed(explain(404, message))
 
     async def _take_feedback(self, body: bytes) -> Reply:
-        opinion = decode_opinion(body)
+        opinion = decode_feedback(body)
         refuse_duplicates(body, 0)
         try:
             await self._feedback.record(opinion, time.time(), self._find_cap)

@@ -4,7 +4,7 @@ from typing import Any
 
 from serving.http.requests import MOST_CHARACTERS
 from serving.models.signature import MOST_RECORDS
-from serving.routing.model_table import Lineup, Seat
+from serving.routing.model_table import ModelTable, ServiceEntry
 from sluice.config.serving import GatewayConfig
 
 NAME = {"type": "string", "minLength": 1, "maxLength": MOST_CHARACTERS}
@@ -28,7 +28,7 @@ TEXTS = {
 OFTEN = (404, 405, 408, 413, 415, 422, 503)
 
 
-def describe_api(lineup: Lineup, config: GatewayConfig, has_keys: bool) -> dict[str, Any]:
+def describe_api(lineup: ModelTable, config: GatewayConfig, has_keys: bool) -> dict[str, Any]:
     """Give the description of all paths."""
     paths = {
         f"/v1/models/{name}:predict": {"post": _describe_predict(seat, has_keys)}
@@ -56,7 +56,7 @@ def describe_api(lineup: Lineup, config: GatewayConfig, has_keys: bool) -> dict[
     return described
 
 
-def _describe_predict(seat: Seat, has_keys: bool) -> dict[str, Any]:
+def _describe_predict(seat: ServiceEntry, has_keys: bool) -> dict[str, Any]:
     record = seat.champion.model.signature.describe() if seat.champion else {}
     many = {"type": "array", "items": record, "minItems": 1, "maxItems": MOST_RECORDS}
     body = {

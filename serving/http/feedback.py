@@ -32,7 +32,7 @@ from zlib import crc32
 import msgspec
 from xxhash import xxh3_128_digest
 
-from serving.log.ledger import Ledger
+from serving.log.ledger import RequestLog
 from serving.log.records import Answer, AssignedArm, Feedback
 from sluice.errors import FeedbackInvalid
 
@@ -59,7 +59,7 @@ class Remembered(NamedTuple):
     arm: AssignedArm
 
 
-class Answered:
+class RecentAnswers:
     """One process's view of the table."""
 
     def __init__(self, path: Path, entries: int) -> None:
@@ -124,7 +124,7 @@ Rating = Annotated[float, msgspec.Meta(ge=-1, le=1)]
 Label = Annotated[str, msgspec.Meta(max_length=1000)] | int | float | bool
 
 
-class Opinion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class FeedbackBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of a call: a request id, and at least one of label, rating and value."""
 
     request_id: RequestId
@@ -133,10 +133,10 @@ class Opinion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value: float | None = None
 
 
-_DECODER = msgspec.json.Decoder(Opinion)
+_DECODER = msgspec.json.Decoder(FeedbackBody)
 
 
-def decode_opinion(body: bytes) -> Opinion:
+def decode_feedback(body: bytes) -> FeedbackBody:
     """Read the body of a call.
 
     Raises:
@@ -155,7 +155,7 @@ def decode_opinion(body: bytes) -> Opinion:
 
 
 def attribute(
-    opinion: Opinion, at: float, find_cap: Callable[[str], float], answered: Answered
+    opinion: FeedbackBody, at: float, find_cap: Callable[[str], float], answered: RecentAnswers
 ) -> Feedback:
     """Give the record of what was told, with the answer's arm and what counts of it."""
     label = None if opinion.label is None else msgspec.json.encode(opinion.label).decode()
@@ -180,11 +180,11 @@ def attribute(
 class FeedbackLog:
     """Takes feedback into the log, counted for the arm of the answer that it is about."""
 
-    def __init__(self, ledger: Ledger, answered: Answered) -> None:
+    def __init__(self, ledger: RequestLog, answered: RecentAnswers) -> None:
         self._ledger, self._answered = ledger, answered
 
     def record(
-        self, opinion: Opinion, at: float, find_cap: Callable[[str], float]
+        self, opinion: FeedbackBody, at: float, find_cap: Callable[[str], float]
     ) -> asyncio.Future[None]:
         """Log feedback; the future is done when it is in the log.
 

@@ -9,15 +9,15 @@ from typing import Any
 from serving.http.description import describe_api
 from serving.http.keys import Keyring
 from serving.http.replies import Reply, explain, render_json
-from serving.log.counters import NO_STAGE, PARTS, Counters, Counts
-from serving.log.ledger import Ledger
+from serving.log.counters import NO_STAGE, PARTS, ArmCounts, Counters
+from serving.log.ledger import RequestLog
 from serving.log.records import AssignedArm
-from serving.log.worker_runs import export_lives, sum_counters
+from serving.log.worker_runs import export_runs, sum_counters
 from serving.models.batching import Batcher
 from serving.models.predictors import LoadedModel
-from serving.routing.breaker import Circuits
-from serving.routing.model_table import Lineup, Seat
-from serving.routing.shadow import Shadowing
+from serving.routing.breaker import WorkerBreakers
+from serving.routing.model_table import ModelTable, ServiceEntry
+from serving.routing.shadow import ShadowCalls
 from sluice.config.serving import GatewayConfig
 from sluice.rollout.latency import edge_of
 
@@ -70,16 +70,16 @@ def render_sample(name: str, labels: Iterable[tuple[str, str]], value: float) ->
     return f"{name}{{{inner}}} {_number(value)}" if inner else f"{name} {_number(value)}"
 
 
-def _sum_epochs(counters: Counters) -> dict[Labels, Counts]:
-    sums: dict[Labels, Counts] = {}
+def _sum_epochs(counters: Counters) -> dict[Labels, ArmCounts]:
+    sums: dict[Labels, ArmCounts] = {}
     for key, counts in sorted(counters.counts.items()):
         if key.stage == NO_STAGE:
             pairs = (("service", key.service), ("version", str(key.version)), ("arm", str(key.arm)))
-            sums.setdefault(pairs, Counts()).add_counts(counts)
+            sums.setdefault(pairs, ArmCounts()).add_counts(counts)
     return sums
 
 
-def _render_histogram(labels: Labels, counts: Counts) -> Iterator[str]:
+def _render_histogram(labels: Labels, counts: ArmCounts) -> Iterator[str]:
     answered = sum(counts.latencies.values())
     for edge in range(FIRST, LAST + 1, STEP):
         below = sum(n for bucket, n in counts.latencies.items() if bucket <= edge)
@@ -107,7 +107,7 @@ SECONDS = 2.0
 """How long the records may take, in which a healthy model answers them many times."""
 
 
-async def smoke_candidate(seat: Seat) -> Reply:
+async def smoke_candidate(seat: ServiceEntry) -> Reply:
     """Ask the candidate that a service's route names its fixed records; 409 where none is here."""
     if seat.lane is None:
         return explain(409, f"{seat.service}: no candidate is here; {seat.missing}".rstrip("; "))
@@ -136,7 +136,7 @@ async def _find_fault(model: LoadedModel) -> str:
     return why
 
 
-class Pages:
+class StatusPages:
     """One worker's pages; counters are those of its whole replica."""
 
     def __init__(
@@ -144,8 +144,8 @@ class Pages:
         replica: Path,
         config: GatewayConfig,
         keyring: Keyring,
-        parts: tuple[Ledger, Circuits, Shadowing],
-        read_lineup: Callable[[], Lineup],
+        parts: tuple[RequestLog, WorkerBreakers, ShadowCalls],
+        read_lineup: Callable[[], ModelTable],
     ) -> None:
         self.config, self.keyring = config, keyring
         self._replica, self._read_lineup = replica, read_lineup
@@ -189,7 +189,7 @@ class Pages:
     async def counters(self) -> Reply:
         """Give each worker life's counters, the breakers and the routes, for a controller."""
         self._ledger.flush_counters()
-        lives = await asyncio.to_thread(export_lives, self._replica)
+        lives = await asyncio.to_thread(export_runs, self._replica)
         lineup, now = self._read_lineup(), time.monotonic()
         arms = []
         for seat in lineup.seats.values():
@@ -212,7 +212,7 @@ class Pages:
         """Give the description of the gateway as it serves now, OpenAPI 3.1."""
         return render_json(describe_api(self._read_lineup(), self.config, bool(self.keyring)))
 
-    def _find_amiss(self, lineup: Lineup) -> list[str]:
+    def _find_amiss(self, lineup: ModelTable) -> list[str]:
         amiss = ["this worker is ending"] if self.is_draining else []
         if self._ledger.is_broken:
             amiss.append("the log cannot be written")
@@ -221,7 +221,7 @@ class Pages:
         absent = [seat for seat in lineup.seats.values() if seat.champion is None]
         return amiss + [f"{seat.service}: {seat.missing}" for seat in absent]
 
-    def _tell_seat(self, seat: Seat, now: float) -> dict[str, Any]:
+    def _tell_seat(self, seat: ServiceEntry, now: float) -> dict[str, Any]:
         route, champion = seat.belief.route, seat.champion
         return {
             "epoch": route.epoch if route else 0,
@@ -234,7 +234,7 @@ class Pages:
             "reason": self._say_reason(seat, now),
         }
 
-    def _say_reason(self, seat: Seat, now: float) -> str:
+    def _say_reason(self, seat: ServiceEntry, now: float) -> str:
         """Say why a candidate that the route names gets nothing; empty where it gets its share."""
         route = seat.belief.route
         if route is None or route.candidate is None:

@@ -29,7 +29,7 @@ class Key(NamedTuple):
     stage: float = NO_STAGE
 
 
-class Counts(msgspec.Struct):
+class ArmCounts(msgspec.Struct):
     """One key's counts since its worker began; nothing in it ever becomes smaller."""
 
     requests: int = 0
@@ -81,7 +81,7 @@ class Counts(msgspec.Struct):
             self.valued += 1
             self.lack += PARTS - find_share(told.value, told.value_cap)
 
-    def add_counts(self, other: "Counts") -> None:
+    def add_counts(self, other: "ArmCounts") -> None:
         """Count everything that another has."""
         for name in self.__struct_fields__:
             if name != "latencies":
@@ -119,7 +119,7 @@ EPOCHS = 32
 class Counters:
     """Counts by service, version, assigned arm, epoch, and stage to come."""
 
-    def __init__(self, counts: dict[Key, Counts] | None = None) -> None:
+    def __init__(self, counts: dict[Key, ArmCounts] | None = None) -> None:
         self.counts = counts or {}
 
     def apply(self, record: Record) -> None:
@@ -153,10 +153,10 @@ class Counters:
             to_be = AssignedArm.CANDIDATE if inside else AssignedArm.CHAMPION
             self._find(Key(service, version, to_be, epoch, weight)).add_call(answer)
 
-    def _find(self, key: Key) -> Counts:
+    def _find(self, key: Key) -> ArmCounts:
         found = self.counts.get(key)
         if found is None:
-            found = self.counts[key] = Counts()
+            found = self.counts[key] = ArmCounts()
             self._fold_epochs(key.service)
             found = self.counts.get(key) or self.counts[key._replace(epoch=0)]
         return found
@@ -170,7 +170,7 @@ class Counters:
             old = [key for key in self.counts if key.service == service and key.epoch == oldest]
             for key in old:
                 counts = self.counts.pop(key)
-                self.counts.setdefault(key._replace(epoch=0), Counts()).add_counts(counts)
+                self.counts.setdefault(key._replace(epoch=0), ArmCounts()).add_counts(counts)
 
     def export(self) -> list[dict[str, Any]]:
         """Give the counts as plain values, an entry a key; sluice.rollout.collection reads them."""
@@ -293,7 +293,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     segment: int = 0
     offset: int = 0
     final: bool = False
-    entries: list[tuple[Key, Counts]] = []
+    entries: list[tuple[Key, ArmCounts]] = []
 
     @property
     def position(self) -> Position:

@@ -14,7 +14,7 @@ from pathlib import Path
 from serving.log.counters import Counters, Slots, encode_snapshot
 from serving.log.records import Answer, Record, Shadow, encode_record
 from serving.log.spool import Spool, build_frame
-from serving.log.worker_runs import begin_life
+from serving.log.worker_runs import begin_run
 from sluice.config.serving import TrafficLogConfig
 from sluice.errors import SpoolFull
 
@@ -23,7 +23,7 @@ Listener = Callable[[Sequence[Answer]], None]
 Waiting = tuple[Record, asyncio.Future[None]]
 
 
-class Ledger:
+class RequestLog:
     """One worker life's log and counters; belongs to one event loop."""
 
     def __init__(
@@ -41,7 +41,7 @@ class Ledger:
         Raises:
             SpoolFull: there is no room for the first segment and the counters; nothing is left.
         """
-        self.life, self._lock = begin_life(replica, worker, started)
+        self.life, self._lock = begin_run(replica, worker, started)
         self.counters = Counters()
         try:
             self._slots = Slots(self.life.counters)

@@ -22,7 +22,7 @@ from threading import Event
 from serving.log.counters import Slots, read_slots
 from serving.log.records import Kind, Logged, build_rows, decode_record, find_table
 from serving.log.spool import Position, SpoolReader, list_segments, segment_path, unpack
-from serving.log.worker_runs import Life, clear_life, list_lives, settle
+from serving.log.worker_runs import WorkerRun, clear_run, list_runs, settle
 from sluice.adapters.tables.traffic import append_records, find_positions, prune_records
 from sluice.config.loading import load_gateway
 from sluice.config.serving import TrafficLogConfig
@@ -79,7 +79,7 @@ class LogShipper:
             if done and now - life.counters.stat().st_mtime > CLEAR_SECONDS:
                 self._readers.pop(life.folder, None)
                 self._settled.discard(life.folder)
-                clear_life(replica, life)
+                clear_run(replica, life)
 
     def prune(self, now: float) -> int:
         """Delete the hours that are too old, or beyond the size; gives how many.
@@ -93,10 +93,10 @@ class LogShipper:
         days, most = self._config.retention_days, self._config.retention_bytes
         return sum(prune_records(path, now, days, most) for path in [*tables, self._home.feedback])
 
-    def _list_lives(self) -> Iterator[tuple[Path, Life]]:
+    def _list_lives(self) -> Iterator[tuple[Path, WorkerRun]]:
         if self._home.serving.is_dir():
             for replica in sorted(self._home.serving.iterdir()):
-                for life in list_lives(replica):
+                for life in list_runs(replica):
                     yield replica, life
 
     def _fill(self, now: float) -> None:
@@ -120,7 +120,7 @@ class LogShipper:
                 LOG.error("%s; what follows in this segment is not in the log", damage)
             reader.damage.clear()
 
-    def _settle(self, life: Life) -> None:
+    def _settle(self, life: WorkerRun) -> None:
         try:
             if life.folder not in self._settled and settle(life):
                 self._settled.add(life.folder)
@@ -154,7 +154,7 @@ class LogShipper:
         return self._home.answers(service) if kind is Kind.ANSWERS else self._home.shadows(service)
 
 
-def read_note(life: Life) -> Position:
+def read_note(life: WorkerRun) -> Position:
     """Give how far the tables are known to have a life's log."""
     content = read_slots(life.logged)
     return unpack(int.from_bytes(content, "big")) if content else Position()
@@ -162,7 +162,7 @@ def read_note(life: Life) -> Position:
 
 def write_note(folder: Path, position: Position) -> None:
     """Note how far the tables have a life's log."""
-    slots = Slots(Life(folder).logged, NOTE_BYTES)
+    slots = Slots(WorkerRun(folder).logged, NOTE_BYTES)
     try:
         slots.write(position.pack().to_bytes(8, "big"))
     finally:

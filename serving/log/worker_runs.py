@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 
 from serving.log.counters import (
+    ArmCounts,
     Counters,
-    Counts,
     Key,
     Slots,
     Snapshot,
@@ -30,7 +30,7 @@ LIVES = "lives"
 
 
 @dataclass(frozen=True)
-class Life:
+class WorkerRun:
     """One life's files; `folder` is named by the worker and its start stamp."""
 
     folder: Path
@@ -65,13 +65,13 @@ class Life:
         return read_snapshot(self.counters)
 
 
-def begin_life(replica: Path, worker: str, started: str) -> tuple[Life, int]:
+def begin_run(replica: Path, worker: str, started: str) -> tuple[WorkerRun, int]:
     """Make the folder of a worker that starts; the descriptor is its lock, open until it ends.
 
     Raises:
         FileExistsError: the worker has a life of this stamp already.
     """
-    life = Life(replica / LIVES / f"{worker}@{started}")
+    life = WorkerRun(replica / LIVES / f"{worker}@{started}")
     if life.folder.exists():
         raise FileExistsError(f"{life.folder}: the worker had a life of this stamp already")
     life.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -84,15 +84,15 @@ def begin_life(replica: Path, worker: str, started: str) -> tuple[Life, int]:
     return life, descriptor
 
 
-def list_lives(replica: Path) -> list[Life]:
+def list_runs(replica: Path) -> list[WorkerRun]:
     """Give the lives of a replica, running and ended, by name."""
     folder = replica / LIVES
     if not folder.is_dir():
         return []
-    return [Life(path) for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    return [WorkerRun(path) for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
 
 
-def settle(life: Life) -> Snapshot | None:
+def settle(life: WorkerRun) -> Snapshot | None:
     """Finish the counters of a worker that is gone; None while it lives, or another settles it.
 
     Settling twice gives the same.
@@ -111,7 +111,7 @@ def settle(life: Life) -> Snapshot | None:
         os.close(descriptor)
 
 
-def _finish(life: Life, last: Snapshot) -> Snapshot:
+def _finish(life: WorkerRun, last: Snapshot) -> Snapshot:
     counters, position = replay(life.folder, last)
     _free_rest(life.folder, position)  # first: once it is final, the log-writer may remove all
     slots = Slots(life.counters)
@@ -142,29 +142,29 @@ PAST = "past"
 REMEMBERED = 256
 
 
-class Past(msgspec.Struct, frozen=True):
+class ClearedRuns(msgspec.Struct, frozen=True):
     """What lives counted whose folders are gone, or about to go."""
 
     lives: list[str] = []
     """The last of them: their folders, or what somebody read of them, may still be there."""
-    entries: list[tuple[Key, Counts]] = []
+    entries: list[tuple[Key, ArmCounts]] = []
 
 
-def read_past(replica: Path) -> Past:
+def read_cleared(replica: Path) -> ClearedRuns:
     """Give the sum of the lives that were cleared away."""
     content = read_slots(replica / PAST)
-    return msgspec.msgpack.decode(content, type=Past) if content else Past()
+    return msgspec.msgpack.decode(content, type=ClearedRuns) if content else ClearedRuns()
 
 
-def read_lives(replica: Path) -> dict[Life, Snapshot]:
+def read_runs(replica: Path) -> dict[WorkerRun, Snapshot]:
     """Give each life's newest snapshot."""
-    return {life: life.read() for life in list_lives(replica)}
+    return {life: life.read() for life in list_runs(replica)}
 
 
 def sum_counters(replica: Path) -> Counters:
     """Give everything that the replica ever counted; it only grows."""
-    snapshots = read_lives(replica)
-    past = read_past(replica)  # after the lives: one that was cleared away meanwhile stands here
+    snapshots = read_runs(replica)
+    past = read_cleared(replica)  # after the lives: one that was cleared away meanwhile stands here
     total = Counters(dict(past.entries))
     for life, snapshot in snapshots.items():
         if life.name not in past.lives:
@@ -172,7 +172,7 @@ def sum_counters(replica: Path) -> Counters:
     return total
 
 
-def export_lives(replica: Path) -> list[dict[str, Any]]:
+def export_runs(replica: Path) -> list[dict[str, Any]]:
     """Give each life's counters as plain values, for a controller that scrapes them."""
     return [
         {
@@ -181,11 +181,11 @@ def export_lives(replica: Path) -> list[dict[str, Any]]:
             "final": snapshot.final,
             "counters": snapshot.restore().export(),
         }
-        for life, snapshot in read_lives(replica).items()
+        for life, snapshot in read_runs(replica).items()
     ]
 
 
-def clear_life(replica: Path, life: Life) -> None:
+def clear_run(replica: Path, life: WorkerRun) -> None:
     """Add a settled life to the past, and remove its folder; a kill in between changes no sum.
 
     Raises:
@@ -193,7 +193,7 @@ def clear_life(replica: Path, life: Life) -> None:
         OSError: the sum cannot be written; nothing has changed.
     """
     snapshot = life.read()
-    past = read_past(replica)
+    past = read_cleared(replica)
     if life.name not in past.lives:
         if not snapshot.final:
             raise ValueError(f"{life.name}: is not settled")
@@ -203,7 +203,7 @@ def clear_life(replica: Path, life: Life) -> None:
         try:
             entries = list(total.counts.items())
             slots.write(
-                msgspec.msgpack.encode(Past([*past.lives, life.name][-REMEMBERED:], entries))
+                msgspec.msgpack.encode(ClearedRuns([*past.lives, life.name][-REMEMBERED:], entries))
             )
         finally:
             slots.close()

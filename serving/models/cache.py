@@ -104,7 +104,7 @@ LOCK_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
-class Entry:
+class CacheEntry:
     """An index file: the folder of a version, or why the version cannot serve."""
 
     service: str
@@ -119,16 +119,16 @@ class ModelCache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def find(self, service: str, version: int) -> Entry | None:
+    def find(self, service: str, version: int) -> CacheEntry | None:
         """Give the index of a version; None where it was not fetched yet, or is unreadable."""
         try:
             values = json.loads(self._index(service, version).read_bytes())
-            entry = Entry(**values)
+            entry = CacheEntry(**values)
         except (OSError, ValueError, TypeError):
             return None
         return entry if (entry.service, entry.version) == (service, version) else None
 
-    def open(self, entry: Entry) -> tuple[Manifest, Path]:
+    def open(self, entry: CacheEntry) -> tuple[Manifest, Path]:
         """Give a model's manifest and folder, every file proved to be what was fetched.
 
         Raises:
@@ -154,7 +154,7 @@ class ModelCache:
             raise explain_os_error(error, name) from error
         return manifest, folder
 
-    def keep(self, manifest: Manifest, source: Path) -> Entry:
+    def keep(self, manifest: Manifest, source: Path) -> CacheEntry:
         """Copy a model's files from a folder, and give the entry that would name them.
 
         The manifest's `files` are filled in. No worker finds the model before `publish`.
@@ -173,7 +173,7 @@ class ModelCache:
         except OSError as error:
             raise explain_os_error(error, f"cached model {manifest.name}") from error
 
-    def publish(self, entry: Entry) -> None:
+    def publish(self, entry: CacheEntry) -> None:
         """Let workers find the entry from now on.
 
         Raises:
@@ -186,7 +186,7 @@ class ModelCache:
         except OSError as error:
             raise explain_os_error(error, f"index of {entry.service}") from error
 
-    def discard(self, entry: Entry) -> None:
+    def discard(self, entry: CacheEntry) -> None:
         """Take away a model that was found damaged, so that it is fetched anew.
 
         Of several workers that find the same, or of one that comes late, nothing newer is taken.
@@ -233,7 +233,7 @@ class ModelCache:
     def _index(self, service: str, version: int) -> Path:
         return self.folder / f"{service}-{version}.json"
 
-    def _keep(self, manifest: Manifest, source: Path, draft: Path) -> Entry:
+    def _keep(self, manifest: Manifest, source: Path, draft: Path) -> CacheEntry:
         """Fill a draft folder and move it to its name; one that is there and whole stays."""
         hashes = {}
         for file in FILES:
@@ -245,7 +245,7 @@ class ModelCache:
         whole = Manifest(**{**vars(manifest), "files": hashes})
         (draft / MANIFEST_FILE).write_bytes(whole.to_json())
         _sync(draft / MANIFEST_FILE)
-        entry = Entry(manifest.service, manifest.version, whole.digest)
+        entry = CacheEntry(manifest.service, manifest.version, whole.digest)
         try:
             self.open(entry)
         except (DataMissing, ModelDamaged):
@@ -255,9 +255,9 @@ class ModelCache:
         return entry
 
 
-def _read_entry(path: Path) -> Entry | None:
+def _read_entry(path: Path) -> CacheEntry | None:
     try:
-        return Entry(**json.loads(path.read_bytes()))
+        return CacheEntry(**json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
 

@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from serving.models.cache import SERVED_FILES, Entry, Manifest, ModelCache
+from serving.models.cache import SERVED_FILES, CacheEntry, Manifest, ModelCache
 from serving.models.predictors import (
-    Form,
+    Backend,
     LoadedModel,
     ModelPredictor,
-    OnnxForm,
+    NativeBackend,
+    OnnxBackend,
     Proof,
-    TrainedForm,
 )
 from serving.models.signature import AnswerShape, Signature
 from sluice.adapters.registry.model_files import (
@@ -28,7 +28,7 @@ from sluice.errors import DataMissing, Fault, ModelDamaged, Refused, SluiceError
 from sluice.models.export.form import SAMPLE_FILE, ParitySample
 
 
-def load_cached(cache: ModelCache, entry: Entry) -> LoadedModel:
+def load_cached(cache: ModelCache, entry: CacheEntry) -> LoadedModel:
     """Load a model from the cache, in the form that serves; seconds, so do it in a thread.
 
     The graph serves where the parity gate let it and the sample proves it again here. Else the
@@ -60,7 +60,7 @@ class _Kept:
 
     manifest: Manifest
     folder: Path
-    entry: Entry
+    entry: CacheEntry
     sample: ParitySample | None
 
     @property
@@ -71,7 +71,7 @@ class _Kept:
 
 def _load_graph(kept: _Kept) -> LoadedModel:
     served, signature = load_serving(kept.folder / SERVING_FOLDER), kept.signature
-    form, answering = OnnxForm(served, signature), served.form.answering
+    form, answering = OnnxBackend(served, signature), served.form.answering
     positive = answering.classes[answering.positive] if answering.classes else None
     return _prove(kept, signature, form, AnswerShape(answering.classes, positive))
 
@@ -79,12 +79,12 @@ def _load_graph(kept: _Kept) -> LoadedModel:
 def _load_trained(kept: _Kept) -> LoadedModel:
     manifest, signature = kept.manifest, kept.signature
     pipeline, data = load_model(kept.folder / MODEL_FILE), manifest.data_config
-    form = TrainedForm(pipeline, signature, data, manifest.problem)
+    form = NativeBackend(pipeline, signature, data, manifest.problem)
     classes = [] if manifest.problem == "regression" else pipeline.classes_.tolist()
     return _prove(kept, signature, form, AnswerShape(classes, data.positive))
 
 
-def _prove(kept: _Kept, signature: Signature, form: Form, shape: AnswerShape) -> LoadedModel:
+def _prove(kept: _Kept, signature: Signature, form: Backend, shape: AnswerShape) -> LoadedModel:
     """Give the model once it answered the sample as the trained form did when it was judged."""
     manifest, sample = kept.manifest, kept.sample
     proof = None
@@ -117,7 +117,7 @@ Key = tuple[str, int]
 LOG = logging.getLogger("sluice.gateway")
 
 
-class Models:
+class LoadedModels:
     """One worker's models; all but the loading itself is done on the event loop."""
 
     def __init__(self, cache: ModelCache) -> None:
@@ -184,7 +184,7 @@ class Models:
         why = f" ({model.why})" if model.why else ""
         LOG.info("%s v%d is loaded: %s serves%s", *key, model.form.name, why)
 
-    def _refuse(self, key: Key, entry: Entry, error: Exception, now: float) -> None:
+    def _refuse(self, key: Key, entry: CacheEntry, error: Exception, now: float) -> None:
         _, last = self._later.get(key, (0.0, 0.0))
         pause = min(max(2 * last, AGAIN_SECONDS), LONGEST_SECONDS)
         self._later[key] = (now + pause, pause)

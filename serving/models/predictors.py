@@ -10,7 +10,7 @@ import numpy as np
 
 from serving.models.batching import MOST_ROWS, Batcher
 from serving.models.signature import AnswerShape, Prediction, Record, Signature
-from sluice.adapters.registry.model_files import ServedModel
+from sluice.adapters.registry.model_files import ExportedModel
 from sluice.config.data import ColumnKind, DataConfig
 from sluice.config.model import Problem
 from sluice.errors import AnswerInvalid
@@ -21,7 +21,7 @@ from sluice.stats.parity import measure_parity
 FormName = Literal["onnx", "trained"]
 
 
-class Form(Protocol):
+class Backend(Protocol):
     """A model in memory; it may be asked from several threads at once."""
 
     name: FormName
@@ -30,12 +30,12 @@ class Form(Protocol):
         """Give the answers to records of the model's signature."""
 
 
-class OnnxForm:
+class OnnxBackend:
     """The graph of the estimator behind preprocessing in float64."""
 
     name: FormName = "onnx"
 
-    def __init__(self, served: ServedModel, signature: Signature) -> None:
+    def __init__(self, served: ExportedModel, signature: Signature) -> None:
         self._run = served.run
         self._answering = served.form.answering
         self._encoder = RowEncoder(served.form.preprocessing)
@@ -55,7 +55,7 @@ class OnnxForm:
         return self._answering.answer(raw)
 
 
-class TrainedForm:
+class NativeBackend:
     """The fitted pipeline itself; a call costs milliseconds, however few the rows."""
 
     name: FormName = "trained"
@@ -116,7 +116,7 @@ class Proof:
     records: Sequence[Record]
     expected: Predictions
 
-    def find_fault(self, form: Form, shape: AnswerShape) -> str:
+    def find_fault(self, form: Backend, shape: AnswerShape) -> str:
         """Ask a form and say in words how its answers are others; empty where they are not."""
         try:
             answers = form.answer(self.records)
@@ -180,7 +180,7 @@ class LoadedModel:
     version: int
     digest: str
     signature: Signature
-    form: Form
+    form: Backend
     shape: AnswerShape
     why: str = ""
     proof: Proof | None = None

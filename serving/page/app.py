@@ -19,7 +19,7 @@ from serving.http.requests import CallerGone, read_body
 from serving.page.commands import Commanding, confirm_control, decode_command
 from serving.page.document import render_overview, render_service, render_trouble
 from serving.page.markup import Html
-from serving.page.reading import Reading, Readings, StoreReader
+from serving.page.reading import StoreReader, StoreReading, StoreReadings
 from serving.page.view import Overview, ServiceView
 from sluice.adapters.control.store import Control
 from sluice.config.serving import LimitsConfig
@@ -54,7 +54,7 @@ class RolloutPage:
 
     def __init__(self, control: Control, keyring: Keyring, limits: LimitsConfig) -> None:
         self._keyring, self._limits = keyring, limits
-        self._reader, self._readings = StoreReader(control), Readings()
+        self._reader, self._readings = StoreReader(control), StoreReadings()
         self._commanding = Commanding(control.commands, self._readings)
 
     def close(self) -> None:
@@ -123,7 +123,7 @@ class RolloutPage:
                 case ["services", service, *rest] if _is_number(rest):
                     found = await self._read_service(service, rest)
                     if found.value is not None:
-                        reading = Reading(found.value, found.age, found.trouble)
+                        reading = StoreReading(found.value, found.age, found.trouble)
                         return _page(render_service(reading, self._keyring.has_control))
         except ControlUnavailable as error:
             words = f"The control store cannot be read: {error}. Champions serve on."
@@ -131,16 +131,18 @@ class RolloutPage:
         words = f"Nothing is at {path[:LONGEST]}: no such service, or no such rollout of it."
         return _page(render_trouble("Not found", words), 404)
 
-    async def _read_overview(self) -> Reading[Overview]:
+    async def _read_overview(self) -> StoreReading[Overview]:
         return await self._readings.get("", self._reader.read_overview)
 
-    async def _read_service(self, service: str, rest: list[str]) -> Reading[ServiceView | None]:
+    async def _read_service(
+        self, service: str, rest: list[str]
+    ) -> StoreReading[ServiceView | None]:
         number = int(rest[0]) if rest else 0
         key = service, number
         return await self._readings.get(key, lambda: self._reader.read_service(service, number))
 
 
-def _render(reading: Reading[Any]) -> Reply:
+def _render(reading: StoreReading[Any]) -> Reply:
     told = {"age_seconds": round(reading.age, 3), "trouble": reading.trouble}
     return render_json({**told, "found": reading.value})
 

@@ -15,7 +15,7 @@ Spot = tuple[float, float | None]
 
 
 @dataclass(frozen=True)
-class Line:
+class Series:
     """One line of a chart: its class in the style sheet, and its pieces, drawn apart."""
 
     kind: str
@@ -54,7 +54,7 @@ class Frame:
 def draw_chart(
     title: str,
     frame: Frame,
-    lines: Iterable[Line],
+    lines: Iterable[Series],
     levels: Sequence[Level] = (),
     borders: Sequence[tuple[float, str]] = (),
 ) -> Html:
@@ -99,7 +99,7 @@ def _draw_level(frame: Frame, level: Level) -> Iterator[Html]:
     )
 
 
-def _draw_line(frame: Frame, line: Line) -> Html:
+def _draw_line(frame: Frame, line: Series) -> Html:
     drawn = [_draw_piece(frame, piece, line.kind) for piece in line.pieces]
     return join(*drawn)
 

@@ -12,10 +12,10 @@ import msgspec
 from serving.http.keys import Keyring
 from serving.http.replies import CallFailed, Reply, explain, render_json
 from serving.page.markup import Html, element, join
-from serving.page.reading import Readings
-from serving.page.view import Choice, ServiceView
+from serving.page.reading import StoreReadings
+from serving.page.view import CommandChoice, ServiceView
 from sluice.adapters.control.commands import OBEYED, Commands
-from sluice.control.command import GivenCommand
+from sluice.control.command import RecordedCommand
 from sluice.errors import CommandRefused
 from sluice.rollout.state import Action
 
@@ -57,7 +57,7 @@ def render_choices(view: ServiceView) -> Html:
     )
 
 
-def _render_choice(choice: Choice, shared: str) -> Html:
+def _render_choice(choice: CommandChoice, shared: str) -> Html:
     kind = "grave" if choice.action in GRAVE else None
     button = element(
         "button",
@@ -109,7 +109,7 @@ READ_ONLY = (
 )
 
 
-class Wanted(msgspec.Struct, forbid_unknown_fields=True):
+class CommandRequest(msgspec.Struct, forbid_unknown_fields=True):
     """What a person asks for."""
 
     action: str
@@ -132,14 +132,14 @@ def confirm_control(keyring: Keyring, key: bytes, service: str) -> None:
         raise CallFailed(explain(403, f"this key may not control {service[:100]}"))
 
 
-def decode_command(body: bytes) -> Wanted:
+def decode_command(body: bytes) -> CommandRequest:
     """Read what is asked for.
 
     Raises:
         CallFailed: 422 it is not that, or names an unknown command.
     """
     try:
-        wanted = msgspec.json.decode(body, type=Wanted)
+        wanted = msgspec.json.decode(body, type=CommandRequest)
     except msgspec.DecodeError as error:
         raise CallFailed(explain(422, f"action, by, reason: {error}")) from error
     known = [item.value for item in Action]
@@ -152,10 +152,10 @@ def decode_command(body: bytes) -> Wanted:
 class Commanding:
     """Puts commands to the rollouts under way."""
 
-    def __init__(self, commands: Commands, readings: Readings) -> None:
+    def __init__(self, commands: Commands, readings: StoreReadings) -> None:
         self._commands, self._readings = commands, readings
 
-    async def take(self, service: str, wanted: Wanted) -> Reply:
+    async def take(self, service: str, wanted: CommandRequest) -> Reply:
         """Give a command and wait a little for its answer; a refusal is 409 with its reason."""
         words = wanted.by.strip(), wanted.reason.strip()
         try:
@@ -170,10 +170,12 @@ class Commanding:
             return render_json(told)
         return render_json({**told, "error": given.words}, 409)
 
-    def _giving(self, service: str, action: str, by: str, why: str) -> Callable[[], GivenCommand]:
+    def _giving(
+        self, service: str, action: str, by: str, why: str
+    ) -> Callable[[], RecordedCommand]:
         return lambda: self._commands.give(service, action, by, why, datetime.now(UTC))
 
-    async def _await_answer(self, given: GivenCommand) -> GivenCommand:
+    async def _await_answer(self, given: RecordedCommand) -> RecordedCommand:
         deadline = time.monotonic() + ANSWER_SECONDS
         while given.is_open and time.monotonic() < deadline:
             await asyncio.sleep(POLL_SECONDS)

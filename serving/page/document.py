@@ -13,12 +13,12 @@ from serving.page.panels import (
     render_log,
     render_phase,
 )
-from serving.page.reading import Reading, say_seconds
-from serving.page.view import Overview, Row, ServiceView
+from serving.page.reading import StoreReading, say_seconds
+from serving.page.view import Overview, ServiceRow, ServiceView
 from serving.page.wording import write_share, write_time, write_version
 
 
-def render_service(reading: Reading[ServiceView], has_control: bool) -> Html:
+def render_service(reading: StoreReading[ServiceView], has_control: bool) -> Html:
     """Give the page of a service."""
     view = reading.value
     alerts = join(_warn_of_store(reading), render_alerts(view))
@@ -41,7 +41,7 @@ def render_service(reading: Reading[ServiceView], has_control: bool) -> Html:
     return _render_document(view.service, main, view.service)
 
 
-def render_overview(reading: Reading[Overview]) -> Html:
+def render_overview(reading: StoreReading[Overview]) -> Html:
     """Give the page of all services."""
     rows = [_render_row(row) for row in reading.value.services]
     body = element("ul", *rows, class_="services")
@@ -67,7 +67,7 @@ def render_trouble(title: str, words: str) -> Html:
     return _render_document(title, main)
 
 
-def _render_row(row: Row) -> Html:
+def _render_row(row: ServiceRow) -> Html:
     moving = row.candidate is not None
     tried = f"{write_version(row.candidate)} at {write_share(row.weight)}" if moving else ""
     stage = f", {row.stage}" if row.stage else ""
@@ -85,7 +85,7 @@ def _render_row(row: Row) -> Html:
     )
 
 
-def _warn_of_store(reading: Reading[ServiceView] | Reading[Overview]) -> Html | None:
+def _warn_of_store(reading: StoreReading[ServiceView] | StoreReading[Overview]) -> Html | None:
     if not reading.trouble:
         return None
     words = (

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from serving.page.chart import Frame, Level, Line, Spot, draw_chart
+from serving.page.chart import Frame, Level, Series, Spot, draw_chart
 from serving.page.markup import Html, element, join
 from serving.page.view import ArmView, RolloutView, RuleView, Span
 from serving.page.wording import write_milliseconds, write_rate, write_share, write_version
@@ -51,8 +51,8 @@ def _draw_arms(rollout: RolloutView) -> Iterator[Html]:
             continue
         frame = Frame(spans[0].at, spans[-1].at, 0.0, max(max(known) * ROOM, 0.1))
         lines = [
-            Line("champion", (_spots(spans, pairs, CHAMPION),)),
-            Line("candidate", (_spots(spans, pairs, CANDIDATE),)),
+            Series("champion", (_spots(spans, pairs, CHAMPION),)),
+            Series("candidate", (_spots(spans, pairs, CANDIDATE),)),
         ]
         drawn = draw_chart(f"{title}, of both arms over time", frame, lines)
         yield element("figure", element("figcaption", title), drawn)
@@ -146,5 +146,5 @@ def _draw_rule(rule: RuleView, rollout: RolloutView) -> Html | None:
         if name in asking
     )
     borders = [(group[0].at, name) for name, group in stages]
-    lines = [Line("pass", in_favour), Line("stop", against)]
+    lines = [Series("pass", in_favour), Series("stop", against)]
     return draw_chart(f"Evidence of {rule.name} over time", frame, lines, levels, borders)

@@ -7,21 +7,21 @@ from serving.page.view import (
     SOAK,
     ArmView,
     Bound,
-    Choice,
+    CommandChoice,
     Mark,
     Point,
     RolloutView,
     RuleView,
     Span,
+    StageCounts,
     StageState,
     StageView,
     Story,
-    Tally,
 )
 from sluice.report.rollout import bound_rate
 from sluice.rollout.latency import bound_quantile, edge_of, find_quantile
 from sluice.rollout.log import describe_tests
-from sluice.rollout.record import Course, Outline
+from sluice.rollout.record import RolloutRecord, RolloutSummary
 from sluice.rollout.rules import list_rules
 from sluice.rollout.state import ALLOWED, Action, Phase
 
@@ -29,7 +29,7 @@ SPANS = 24
 """Stretches of time that the arms' figures are drawn with."""
 
 
-def view_rollout(outline: Outline, course: Course, story: Story) -> RolloutView:
+def view_rollout(outline: RolloutSummary, course: RolloutRecord, story: Story) -> RolloutView:
     """Give one rollout as it stood."""
     state, policy = course.state, course.policy
     in_soak, stage = story.stage == SOAK, policy.stages[state.stage]
@@ -59,7 +59,7 @@ def view_rollout(outline: Outline, course: Course, story: Story) -> RolloutView:
     )
 
 
-def _view_stages(course: Course, story: Story) -> Iterator[StageView]:
+def _view_stages(course: RolloutRecord, story: Story) -> Iterator[StageView]:
     state, policy = course.state, course.policy
     here = len(policy.stages) if story.stage == SOAK else state.stage
     if state.phase is Phase.PENDING:
@@ -74,15 +74,15 @@ def _view_stages(course: Course, story: Story) -> Iterator[StageView]:
     yield StageView(SOAK, 1.0, policy.soak, policy.soak, (), now)
 
 
-def _place_stage(place: int, here: int, course: Course) -> StageState:
+def _place_stage(place: int, here: int, course: RolloutRecord) -> StageState:
     if place != here:
         return StageState.PAST if place < here else StageState.AHEAD
     stopped = course.is_beaten or course.state.phase is Phase.ABORTED
     return StageState.STOPPED if stopped else StageState.NOW
 
 
-def _view_arms(course: Course, story: Story) -> tuple[ArmView, ...]:
-    candidate, champion = story.tallies.get(story.stage, (Tally(), Tally()))
+def _view_arms(course: RolloutRecord, story: Story) -> tuple[ArmView, ...]:
+    candidate, champion = story.tallies.get(story.stage, (StageCounts(), StageCounts()))
     weight = course.state.weight(course.policy)
     return (
         _view_arm("candidate", course.candidate, weight, candidate),
@@ -90,7 +90,7 @@ def _view_arms(course: Course, story: Story) -> tuple[ArmView, ...]:
     )
 
 
-def _view_arm(name: str, version: int, share: float, seen: Tally) -> ArmView:
+def _view_arm(name: str, version: int, share: float, seen: StageCounts) -> ArmView:
     quantile = bound_quantile(seen.latencies)
     errors = _bound(seen.failures, seen.requests)
     p95 = Bound(*quantile) if quantile else None
@@ -101,7 +101,7 @@ def _bound(hits: float, trials: float) -> Bound | None:
     return Bound(*bound_rate(hits, trials)) if trials > 0 else None
 
 
-def _view_rules(course: Course, in_soak: bool) -> Iterator[RuleView]:
+def _view_rules(course: RolloutRecord, in_soak: bool) -> Iterator[RuleView]:
     state, policy = course.state, course.policy
     told = describe_tests(state, policy)
     asked = () if in_soak or state.phase.is_final else policy.stages[state.stage].passes
@@ -122,7 +122,7 @@ def _view_rules(course: Course, in_soak: bool) -> Iterator[RuleView]:
         )
 
 
-def _tell_disagreement(course: Course, in_soak: bool) -> str:
+def _tell_disagreement(course: RolloutRecord, in_soak: bool) -> str:
     """Say how far the answers in shadow agree; empty where no stage under way asks."""
     policy, state = course.policy, course.state
     if in_soak or "disagreement" not in policy.stages[state.stage].passes:
@@ -147,17 +147,17 @@ def _view_spans(points: list[Point]) -> Iterator[Span]:
         return
     first, last = points[0].at.timestamp(), points[-1].at.timestamp()
     length = max((last - first) / SPANS, 1e-9)
-    place, seen = 0, (Tally(), Tally())
+    place, seen = 0, (StageCounts(), StageCounts())
     for point in points:
         here = int((point.at.timestamp() - first) / length)
         if here != place:
             yield _view_span(first + (place + 0.5) * length, seen)
-            place, seen = here, (Tally(), Tally())
+            place, seen = here, (StageCounts(), StageCounts())
         seen = seen[0].add(point.candidate), seen[1].add(point.champion)
     yield _view_span(first + (place + 0.5) * length, seen)
 
 
-def _view_span(at: float, seen: tuple[Tally, Tally]) -> Span:
+def _view_span(at: float, seen: tuple[StageCounts, StageCounts]) -> Span:
     errors = [arm.failures / arm.requests if arm.requests > 0 else None for arm in seen]
     buckets = [find_quantile([arm.latencies]) for arm in seen]
     p95 = [None if bucket is None else edge_of(bucket) for bucket in buckets]
@@ -175,14 +175,14 @@ MEANINGS = {
 }
 
 
-def list_choices(course: Course | None, missing: str) -> Iterator[Choice]:
+def list_choices(course: RolloutRecord | None, missing: str) -> Iterator[CommandChoice]:
     """Give every command as it stands towards a rollout; `missing` says why there is none."""
     for action, meaning in MEANINGS.items():
         why_not = _say_why_not(action, course) if course else missing
-        yield Choice(action.value, meaning, why_not)
+        yield CommandChoice(action.value, meaning, why_not)
 
 
-def _say_why_not(action: Action, course: Course) -> str:
+def _say_why_not(action: Action, course: RolloutRecord) -> str:
     phase = course.state.phase
     if phase in ALLOWED[action]:
         return _say_not_asked(course) if action is Action.APPROVE else ""
@@ -191,7 +191,7 @@ def _say_why_not(action: Action, course: Course) -> str:
     return "it is paused already" if phase is Phase.PAUSED else f"not while it is {phase}"
 
 
-def _say_not_asked(course: Course) -> str:
+def _say_not_asked(course: RolloutRecord) -> str:
     """Say why no approval is asked for; empty where one is."""
     if not course.policy.stages[course.state.stage].approve:
         return "this stage asks for no approval"

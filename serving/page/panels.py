@@ -5,10 +5,10 @@ from math import ceil
 
 from serving.page.markup import Html, element, join
 from serving.page.reading import say_seconds
-from serving.page.view import Entry, RolloutView, ServiceView, StageState, StageView
+from serving.page.view import DecisionEntry, RolloutView, ServiceView, StageState, StageView
 from serving.page.wording import write_share, write_time, write_version
-from sluice.control.command import GivenCommand
-from sluice.rollout.record import Outline
+from sluice.control.command import RecordedCommand
+from sluice.rollout.record import RolloutSummary
 from sluice.rollout.state import Verb
 
 SHOWN = 10
@@ -130,7 +130,7 @@ def _fold(items: list[Html], shown: int, what: str) -> Iterator[Html]:
         yield element("details", words, more, id=f"earlier-{what}")
 
 
-def _render_entry(entry: Entry) -> Html:
+def _render_entry(entry: DecisionEntry) -> Html:
     times = f" {entry.times:,} times" if entry.times > 1 else ""
     when = write_time(entry.at)
     if entry.times > 1:
@@ -145,7 +145,7 @@ def _render_entry(entry: Entry) -> Html:
     return element("li", first, reason, last)
 
 
-def render_commands(commands: tuple[GivenCommand, ...]) -> Html:
+def render_commands(commands: tuple[RecordedCommand, ...]) -> Html:
     """Give the last commands and what was answered."""
     if not commands:
         return join(element("h2", "Commands"), element("p", "None yet.", class_="faint"))
@@ -153,7 +153,7 @@ def render_commands(commands: tuple[GivenCommand, ...]) -> Html:
     return join(element("h2", "Commands"), *_fold(items, SHOWN // 2, "commands"))
 
 
-def _render_command(command: GivenCommand) -> Html:
+def _render_command(command: RecordedCommand) -> Html:
     answers = {"obey": "obeyed", "refuse": "refused"}
     answer = answers.get(command.answer, "waits for its controller")
     when = join(element("b", command.action), element("small", write_time(command.at)))
@@ -184,7 +184,7 @@ def render_earlier(view: ServiceView) -> Html:
     return join(*parts)
 
 
-def _render_outline(outline: Outline, is_shown: bool) -> Html:
+def _render_outline(outline: RolloutSummary, is_shown: bool) -> Html:
     address = f"/services/{outline.service}/{outline.number}"
     tried = f"{write_version(outline.candidate)} beside {write_version(outline.champion)}"
     link = element("a", str(outline.number), href=address)

@@ -14,13 +14,21 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from serving.page.figures import list_choices, view_rollout
-from serving.page.view import Choice, Overview, Pulse, RolloutView, Row, ServiceView, Story
+from serving.page.view import (
+    CommandChoice,
+    Overview,
+    Pulse,
+    RolloutView,
+    ServiceRow,
+    ServiceView,
+    Story,
+)
 from sluice.adapters.control.rollouts import CONTROLLER
 from sluice.adapters.control.store import Control
 from sluice.control.lease import Lease, LeaseWatch
 from sluice.control.route import Route
 from sluice.errors import ControlUnavailable, SluiceError
-from sluice.rollout.record import Course, Outline
+from sluice.rollout.record import RolloutRecord, RolloutSummary
 
 FRESH_SECONDS, OLD_SECONDS = 1.0, 5.0
 """How long a reading is shown again, and when one is called old."""
@@ -33,7 +41,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True)
-class Reading(Generic[T]):
+class StoreReading(Generic[T]):
     """What was read, how long ago, and why nothing newer is there; empty where that is well."""
 
     value: T
@@ -41,7 +49,7 @@ class Reading(Generic[T]):
     trouble: str = ""
 
 
-class Readings:
+class StoreReadings:
     """Reads in one thread; who asks while a read is under way gets that one's result."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -51,7 +59,7 @@ class Readings:
         self._running: dict[object, asyncio.Future[None]] = {}
         self._trouble = ""
 
-    async def get(self, key: object, read: Callable[[], T]) -> Reading[T]:
+    async def get(self, key: object, read: Callable[[], T]) -> StoreReading[T]:
         """Give a reading that is a second old at most, or the last one with what is amiss.
 
         Raises:
@@ -65,7 +73,7 @@ class Readings:
             raise ControlUnavailable(self._trouble or "the control store does not answer yet")
         age = self._clock() - kept[0]
         trouble = (self._trouble or "it does not answer") if age >= OLD_SECONDS else ""
-        return Reading(kept[1], age, trouble)
+        return StoreReading(kept[1], age, trouble)
 
     async def run(self, work: Callable[[], R]) -> R:
         """Do something with the store that changes it, in the same thread."""
@@ -124,7 +132,7 @@ class PulseWatch:
         self._first: Lease | None = None
 
     def look(
-        self, outline: Outline, course: Course, lease: Lease, now: float, clock: float
+        self, outline: RolloutSummary, course: RolloutRecord, lease: Lease, now: float, clock: float
     ) -> Pulse:
         """Give the pulse; `now` is monotonic, `clock` the time of day, for the first look only."""
         beat = self._beat
@@ -142,7 +150,7 @@ class PulseWatch:
         return Pulse(age, controller, _warn(age if late else 0.0, gone, renews, course))
 
 
-def _warn(late: float, gone: bool, renews: bool, course: Course) -> str:
+def _warn(late: float, gone: bool, renews: bool, course: RolloutRecord) -> str:
     """Say what is amiss: ticks that are late by so many seconds, a controller that is gone."""
     parts = [f"No tick for {say_seconds(late)}: what is shown is old."] if late else []
     if gone:
@@ -223,12 +231,16 @@ class StoreReader:
         )
 
     def _view_row(
-        self, name: str, route: Route | None, outlines: list[Outline], course: Course | None
-    ) -> Row:
+        self,
+        name: str,
+        route: Route | None,
+        outlines: list[RolloutSummary],
+        course: RolloutRecord | None,
+    ) -> ServiceRow:
         last = outlines[0] if outlines else None
         state = course.state if course else None
         moving = course is not None and state is not None and state.phase.is_staged
-        return Row(
+        return ServiceRow(
             service=name,
             champion=route.champion if route else None,
             candidate=last.candidate if last and course else None,
@@ -241,7 +253,7 @@ class StoreReader:
             warning=self._feel(outlines, course).warning,
         )
 
-    def _feel(self, outlines: list[Outline], course: Course | None) -> Pulse:
+    def _feel(self, outlines: list[RolloutSummary], course: RolloutRecord | None) -> Pulse:
         """Say whether the open rollout's controller is at work."""
         outline = next((item for item in outlines if item.ended is None), None)
         if course is None or outline is None or course.number != outline.number:
@@ -250,13 +262,13 @@ class StoreReader:
         watch = self._watches.setdefault(course.service, PulseWatch())
         return watch.look(outline, course, lease, self._clock(), self._wall())
 
-    def _view_rollout(self, outline: Outline) -> RolloutView | None:
+    def _view_rollout(self, outline: RolloutSummary) -> RolloutView | None:
         course = self._control.rollouts.find(outline.service, outline.number)
         if course is None:
             return None
         return view_rollout(outline, course, self._read_story(course))
 
-    def _read_story(self, course: Course) -> Story:
+    def _read_story(self, course: RolloutRecord) -> Story:
         key = course.service, course.number
         story = self._stories.pop(key, None) or Story(course.policy)
         self._stories[key] = story
@@ -271,7 +283,9 @@ class StoreReader:
         return story
 
 
-def _list_choices(course: Course | None, chosen: Outline | None) -> Iterator[Choice]:
+def _list_choices(
+    course: RolloutRecord | None, chosen: RolloutSummary | None
+) -> Iterator[CommandChoice]:
     """Give the commands to the rollout that is looked at."""
     if chosen is None:
         return list_choices(None, "no rollout is under way")
@@ -279,9 +293,9 @@ def _list_choices(course: Course | None, chosen: Outline | None) -> Iterator[Cho
     return list_choices(course if here else None, "this rollout is over")
 
 
-def _group(outlines: list[Outline]) -> dict[str, list[Outline]]:
+def _group(outlines: list[RolloutSummary]) -> dict[str, list[RolloutSummary]]:
     """Give rollouts by service, newest first."""
-    found: dict[str, list[Outline]] = {}
+    found: dict[str, list[RolloutSummary]] = {}
     for item in reversed(outlines):
         found.setdefault(item.service, []).append(item)
     return found

@@ -9,10 +9,10 @@ from enum import StrEnum
 from math import log
 
 from sluice.config.policy import Policy
-from sluice.control.command import GivenCommand
+from sluice.control.command import RecordedCommand
 from sluice.rollout.facts import Arm, Facts, read_facts
 from sluice.rollout.log import Record
-from sluice.rollout.record import Outline
+from sluice.rollout.record import RolloutSummary
 from sluice.rollout.state import Phase, Verb
 
 MOST_POINTS = 240
@@ -23,19 +23,19 @@ SOAK = Phase.SOAK.value
 
 
 @dataclass(frozen=True)
-class Tally:
+class StageCounts:
     """Some blocks' requests of one arm."""
 
     requests: float = 0.0
     failures: float = 0.0
     latencies: Mapping[int, float] = field(default_factory=dict)
 
-    def add(self, other: "Tally | Arm") -> "Tally":
+    def add(self, other: "StageCounts | Arm") -> "StageCounts":
         """Give both together."""
         merged = dict(self.latencies)
         for bucket, n in other.latencies.items():
             merged[bucket] = merged.get(bucket, 0.0) + n
-        return Tally(self.requests + other.requests, self.failures + other.failures, merged)
+        return StageCounts(self.requests + other.requests, self.failures + other.failures, merged)
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Point:
     stage: str
     tests: Mapping[str, tuple[float, float | None]]
     """By rule: evidence against the candidate, evidence for it; natural logarithms."""
-    candidate: Tally = Tally()
-    champion: Tally = Tally()
+    candidate: StageCounts = StageCounts()
+    champion: StageCounts = StageCounts()
 
     def follow(self, earlier: "Point") -> "Point":
         """Give this point with the requests of the one before it."""
@@ -56,7 +56,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Entry:
+class DecisionEntry:
     """One decision; a hold that repeats itself is one entry."""
 
     at: datetime
@@ -71,7 +71,7 @@ class Entry:
     rule: str
     """The rule that decided; empty where none did."""
 
-    def takes(self, other: "Entry") -> bool:
+    def takes(self, other: "DecisionEntry") -> bool:
         """Whether the other is the same again, but for its figures."""
         same = (self.verb, self.phase, self.stage) == (other.verb, other.phase, other.stage)
         return same and self.verb == Verb.HOLD and _plain(self.reason) == _plain(other.reason)
@@ -84,8 +84,8 @@ class Story:
         self._policy = policy
         self.next_tick = 0
         self.points: list[Point] = []
-        self.entries: deque[Entry] = deque(maxlen=MOST_ENTRIES)
-        self.tallies: dict[str, tuple[Tally, Tally]] = {}
+        self.entries: deque[DecisionEntry] = deque(maxlen=MOST_ENTRIES)
+        self.tallies: dict[str, tuple[StageCounts, StageCounts]] = {}
         """By stage: the candidate's requests, and the champion's beside them."""
         self.stage, self.phase = "", ""
         self.stage_since: datetime | None = None
@@ -114,10 +114,14 @@ class Story:
         used = under_way and facts.epoch == self._epoch and facts.candidate is not None
         candidate, champion = facts.candidate or Arm(), facts.champion or Arm()
         used = used and not candidate.fault and not champion.fault
-        seen = (Tally().add(candidate), Tally().add(champion)) if used else (Tally(), Tally())
+        seen = (
+            (StageCounts().add(candidate), StageCounts().add(champion))
+            if used
+            else (StageCounts(), StageCounts())
+        )
         past = self.stage or stage
         if used:
-            before = self.tallies.get(past, (Tally(), Tally()))
+            before = self.tallies.get(past, (StageCounts(), StageCounts()))
             self.tallies[past] = before[0].add(seen[0]), before[1].add(seen[1])
         told = record["tests"] if stage != SOAK else {}  # there, alarms watch in their place
         tests = {name: (one["wealth"], one["pass"]) for name, one in told.items()}
@@ -139,7 +143,7 @@ class Story:
     def _note(self, at: datetime, record: Record, stage: str) -> None:
         command, verb = record["command"], record["decision"]
         by, rule = (command["by"], "") if command else ("", record["rule"])
-        entry = Entry(at, at, 1, record["phase"], stage, verb, record["reason"], by, rule)
+        entry = DecisionEntry(at, at, 1, record["phase"], stage, verb, record["reason"], by, rule)
         if self.entries and self.entries[-1].takes(entry):
             last = self.entries.pop()
             entry = replace(entry, at=last.at, times=last.times + 1)
@@ -246,7 +250,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Choice:
+class CommandChoice:
     """A command, and why it makes no sense now; empty where it does."""
 
     action: str
@@ -258,7 +262,7 @@ class Choice:
 class RolloutView:
     """One rollout as it stood when the control store was read."""
 
-    outline: Outline
+    outline: RolloutSummary
     reason: str
     policy: str
     block: float
@@ -278,7 +282,7 @@ class RolloutView:
     disagreement: str
     marks: tuple[Mark, ...]
     spans: tuple[Span, ...]
-    decisions: tuple[Entry, ...]
+    decisions: tuple[DecisionEntry, ...]
     """Newest first."""
 
 
@@ -301,15 +305,15 @@ class ServiceView:
     weight: float
     pulse: Pulse
     rollout: RolloutView | None
-    rollouts: tuple[Outline, ...]
+    rollouts: tuple[RolloutSummary, ...]
     """Newest first."""
-    commands: tuple[GivenCommand, ...]
+    commands: tuple[RecordedCommand, ...]
     """Newest first."""
-    choices: tuple[Choice, ...]
+    choices: tuple[CommandChoice, ...]
 
 
 @dataclass(frozen=True)
-class Row:
+class ServiceRow:
     """One service among all."""
 
     service: str
@@ -328,4 +332,4 @@ class Row:
 class Overview:
     """All services that have a route or had a rollout."""
 
-    services: tuple[Row, ...]
+    services: tuple[ServiceRow, ...]

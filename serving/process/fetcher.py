@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from serving.models.cache import Entry, Manifest, ModelCache
+from serving.models.cache import CacheEntry, Manifest, ModelCache
 from serving.models.loading import load_cached
 from sluice.adapters.control.store import open_control
 from sluice.adapters.registry.answers import find_version
@@ -47,7 +47,7 @@ class Fetcher:
         self._later: dict[Key, float] = {}
         self._pruned: set[Key] = set()
 
-    def fetch_named(self, now: float) -> list[Entry]:
+    def fetch_named(self, now: float) -> list[CacheEntry]:
         """Fetch what the routes name and the cache lacks; give the entries that were published.
 
         `now` is in monotonic seconds. What fails is logged and tried again after a while.
@@ -68,7 +68,7 @@ class Fetcher:
         entry = self._cache.find(*key)
         return entry is None or bool(entry.refused)
 
-    def _try(self, key: Key, now: float) -> Entry | None:
+    def _try(self, key: Key, now: float) -> CacheEntry | None:
         name = f"{key[0]} v{key[1]}"
         try:
             with self._cache.fetch_alone():
@@ -83,7 +83,7 @@ class Fetcher:
         self._later.pop(key, None)
         return entry
 
-    def _fetch(self, service: str, version: int) -> Entry:
+    def _fetch(self, service: str, version: int) -> CacheEntry:
         """Fetch a version, prove it, publish it.
 
         Raises:
@@ -100,7 +100,7 @@ class Fetcher:
             model = load_cached(self._cache, entry)
         except Refused as error:
             self._cache.discard(entry)
-            self._cache.publish(Entry(service, version, refused=str(error)))
+            self._cache.publish(CacheEntry(service, version, refused=str(error)))
             raise
         self._cache.publish(entry)
         LOG.info(

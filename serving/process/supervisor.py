@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serving.http.keys import load_keys
-from serving.log.worker_runs import list_lives, settle
+from serving.log.worker_runs import list_runs, settle
 from sluice.adapters.storage import try_lock
 from sluice.config.serving import GatewayConfig
 from sluice.errors import GatewayBusy
@@ -36,7 +36,7 @@ LOG = logging.getLogger("sluice.gateway")
 
 
 @dataclass
-class Pauses:
+class RestartBackoff:
     """How long to wait before a process is started again: at once, then longer and longer."""
 
     next_pause: float = 0.0
@@ -59,7 +59,7 @@ class Child:
         self.name = name
         self._arguments, self._sockets = arguments, sockets
         self._process: subprocess.Popen[bytes] | None = None
-        self._pauses = Pauses()
+        self._pauses = RestartBackoff()
         self._began = self._again = 0.0
 
     @property
@@ -128,7 +128,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
-class Wishes:
+class SupervisorOptions:
     """Which replica this is, and which parts it runs that one of a machine is enough of."""
 
     replica: str = "gateway"
@@ -136,7 +136,7 @@ class Wishes:
     log_writer: bool = True
 
 
-def supervise(home: Home, config: GatewayConfig, wishes: Wishes) -> None:
+def supervise(home: Home, config: GatewayConfig, wishes: SupervisorOptions) -> None:
     """Keep a replica up until SIGTERM or SIGINT.
 
     Raises:
@@ -156,7 +156,7 @@ def supervise(home: Home, config: GatewayConfig, wishes: Wishes) -> None:
 
 
 def make_children(
-    replica: Path, config: GatewayConfig, wishes: Wishes, listener: socket.socket
+    replica: Path, config: GatewayConfig, wishes: SupervisorOptions, listener: socket.socket
 ) -> list[Child]:
     """Give the replica's processes, not yet started."""
     workers = [_make_worker(replica, f"w{place}", listener) for place in range(config.workers)]
@@ -168,7 +168,7 @@ def make_children(
 
 def settle_dead(replica: Path) -> None:
     """Finish the counters of workers that are gone; a full disk is tried again later."""
-    for life in list_lives(replica):
+    for life in list_runs(replica):
         try:
             if not life.read().final:
                 settle(life)

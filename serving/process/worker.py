@@ -20,18 +20,18 @@ from pathlib import Path
 import uvicorn
 
 from serving.http.access_log import open_access_log
-from serving.http.answering import Answering
+from serving.http.answering import RequestHandler
 from serving.http.app import Gateway
-from serving.http.feedback import ANSWERED, Answered, FeedbackLog
+from serving.http.feedback import ANSWERED, FeedbackLog, RecentAnswers
 from serving.http.keys import load_keys
-from serving.http.pages import Pages
+from serving.http.pages import StatusPages
 from serving.http.server import configure_server
-from serving.log.ledger import Ledger
+from serving.log.ledger import RequestLog
 from serving.models.cache import ModelCache
-from serving.models.loading import Models
-from serving.routing.breaker import Circuits
-from serving.routing.shadow import Shadowing
-from serving.routing.watcher import Watcher
+from serving.models.loading import LoadedModels
+from serving.routing.breaker import WorkerBreakers
+from serving.routing.shadow import ShadowCalls
+from serving.routing.watcher import RouteWatcher
 from sluice.adapters.control.store import open_control
 from sluice.config.loading import load_gateway
 from sluice.config.serving import GatewayConfig
@@ -47,7 +47,7 @@ CHECK_SECONDS = 0.25
 LOG = logging.getLogger("sluice.gateway")
 
 
-class Server(uvicorn.Server):
+class WorkerServer(uvicorn.Server):
     """The HTTP server; its worker decides on signals."""
 
     @contextlib.contextmanager
@@ -72,19 +72,19 @@ class Worker:
         list_routes = open_control(home).routes.list_routes
         self._config = config
         self._access = open_access_log(config.access_log)
-        self._answered = Answered(replica / ANSWERED, config.traffic_log.remembered_answers)
+        self._answered = RecentAnswers(replica / ANSWERED, config.traffic_log.remembered_answers)
         listeners = [self._answered.remember, *([self._access.write] if self._access else [])]
-        self._ledger = Ledger(replica, name, started, config.traffic_log, listeners)
-        self._circuits = Circuits(replica / BREAKERS)
-        self._shadowing = Shadowing(self._ledger, self._circuits)
-        self._watcher = Watcher(list_routes, Models(ModelCache(home.models)), replica)
-        answering = Answering(self._ledger, self._circuits, config.limits)
+        self._ledger = RequestLog(replica, name, started, config.traffic_log, listeners)
+        self._circuits = WorkerBreakers(replica / BREAKERS)
+        self._shadowing = ShadowCalls(self._ledger, self._circuits)
+        self._watcher = RouteWatcher(list_routes, LoadedModels(ModelCache(home.models)), replica)
+        answering = RequestHandler(self._ledger, self._circuits, config.limits)
         parts = (self._ledger, self._circuits, self._shadowing)
         watcher = self._watcher
-        self._pages = Pages(replica, config, keyring, parts, lambda: watcher.lineup)
+        self._pages = StatusPages(replica, config, keyring, parts, lambda: watcher.lineup)
         feedback = FeedbackLog(self._ledger, self._answered)
         app = Gateway(answering, self._shadowing, feedback, self._pages, lambda: watcher.lineup)
-        self._server = Server(make_server_config(app, config))
+        self._server = WorkerServer(make_server_config(app, config))
 
     async def serve(self, listener: socket.socket) -> int:
         """Answer until a signal, or until nothing can be logged any more; give the exit code."""

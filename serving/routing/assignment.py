@@ -10,9 +10,9 @@ import msgspec
 from serving.log.records import AssignedArm
 from serving.models.predictors import ModelPredictor
 from serving.models.signature import Record
-from serving.routing.breaker import Admission, Circuits
-from serving.routing.calls import Lane
-from serving.routing.model_table import Seat
+from serving.routing.breaker import Admission, WorkerBreakers
+from serving.routing.calls import CandidatePool
+from serving.routing.model_table import ServiceEntry
 from sluice.control.route import Mode, Route
 from sluice.rollout.assignment import place_of, takes_candidate
 
@@ -29,8 +29,8 @@ class Assignment:
 
     arm: AssignedArm
     place: float
-    lane: Lane | None = None
-    shadow: Lane | None = None
+    lane: CandidatePool | None = None
+    shadow: CandidatePool | None = None
     is_probe: bool = False
     stages: tuple[float, ...] = ()
 
@@ -58,7 +58,12 @@ def hash_unit(unit: str) -> str:
 
 
 def assign_request(
-    seat: Seat, route: Route, key: str, circuits: Circuits, now: float, is_low: bool = False
+    seat: ServiceEntry,
+    route: Route,
+    key: str,
+    circuits: WorkerBreakers,
+    now: float,
+    is_low: bool = False,
 ) -> Assignment:
     """Decide a request's arm; `key` is its unit as the log has it, `now` in monotonic seconds.
 
@@ -77,7 +82,12 @@ def assign_request(
 
 
 def _assign_canary(
-    route: Route, lane: Lane, inside: bool, place: float, circuits: Circuits, now: float
+    route: Route,
+    lane: CandidatePool,
+    inside: bool,
+    place: float,
+    circuits: WorkerBreakers,
+    now: float,
 ) -> Assignment:
     """Give the arm that the place says; while the candidate's breaker is open there is none."""
     candidate = route.candidate or 0
@@ -91,7 +101,7 @@ def _assign_canary(
 
 
 def _assign_shadow(
-    route: Route, lane: Lane, key: str, place: float, circuits: Circuits, now: float
+    route: Route, lane: CandidatePool, key: str, place: float, circuits: WorkerBreakers, now: float
 ) -> Assignment:
     """Give the champion's arm; while the candidate's breaker is open it belongs to nobody."""
     candidate = route.candidate or 0

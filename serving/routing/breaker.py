@@ -42,7 +42,7 @@ class Admission(StrEnum):
 
 
 @dataclass(frozen=True)
-class Circuit:
+class CircuitBreaker:
     """The state of one arm, for all workers of a replica."""
 
     breaker: Breaker = field(default_factory=Breaker)
@@ -59,7 +59,7 @@ class Circuit:
         """Whether all its requests may pass."""
         return self.opened is None
 
-    def admit(self, now: float) -> tuple[Admission, "Circuit"]:
+    def admit(self, now: float) -> tuple[Admission, "CircuitBreaker"]:
         """Tell whether a request may pass now; an open arm gets one a second after its wait."""
         if self.opened is None:
             return Admission.YES, self
@@ -69,7 +69,7 @@ class Circuit:
             return Admission.NO, self
         return Admission.PROBE, replace(self, probed=now)
 
-    def observe(self, failures: Sequence[bool], now: float) -> "Circuit":
+    def observe(self, failures: Sequence[bool], now: float) -> "CircuitBreaker":
         """Give the circuit after completed requests, each failed or not; no probes."""
         breaker = self.breaker
         if self.opened is not None:  # admitted before it opened: too late to tell anything
@@ -77,10 +77,10 @@ class Circuit:
         for failed in failures:
             breaker = breaker.observe(failed)
             if breaker.is_tripped:
-                return Circuit(breaker, now, trips=self.trips + 1)
+                return CircuitBreaker(breaker, now, trips=self.trips + 1)
         return replace(self, breaker=breaker)
 
-    def observe_probe(self, failed: bool, now: float) -> "Circuit":
+    def observe_probe(self, failed: bool, now: float) -> "CircuitBreaker":
         """Give the circuit after a probe: 20 good ones close it, a failed one opens it anew."""
         if self.opened is None or now < self.opened + self.wait:
             return self
@@ -88,7 +88,7 @@ class Circuit:
             wait = min(2 * self.wait, LONGEST_WAIT)
             return replace(self, opened=now, wait=wait, successes=0)
         if self.successes + 1 >= SUCCESSES:
-            return Circuit(trips=self.trips)
+            return CircuitBreaker(trips=self.trips)
         return replace(self, successes=self.successes + 1)
 
 
@@ -102,7 +102,7 @@ ARMS = 1024
 """Arms of all services and versions that the file has places for."""
 
 
-class SharedBreaker:
+class ReplicaBreakers:
     """One process's view of the circuits; used from one thread."""
 
     def __init__(self, path: Path) -> None:
@@ -116,7 +116,7 @@ class SharedBreaker:
         self._memory = mmap.mmap(self._descriptor, ARMS * WIDTH)
         self._places: dict[tuple[str, int, AssignedArm], int] = {}
 
-    def read(self, service: str, version: int, arm: AssignedArm) -> Circuit:
+    def read(self, service: str, version: int, arm: AssignedArm) -> CircuitBreaker:
         """Give an arm's circuit as it is now."""
         return self._read(self._find_place(service, version, arm))[1]
 
@@ -153,7 +153,11 @@ class SharedBreaker:
         os.close(self._descriptor)
 
     def _change(
-        self, service: str, version: int, arm: AssignedArm, step: Callable[[Circuit], Circuit]
+        self,
+        service: str,
+        version: int,
+        arm: AssignedArm,
+        step: Callable[[CircuitBreaker], CircuitBreaker],
     ) -> bool:
         place = self._find_place(service, version, arm)
         with self._locked(place):
@@ -189,7 +193,7 @@ class SharedBreaker:
                     return place
         raise ValueError(f"more than {ARMS} arms; next: remove the replica's file of breakers")
 
-    def _read(self, place: int) -> tuple[int, Circuit]:
+    def _read(self, place: int) -> tuple[int, CircuitBreaker]:
         best: tuple[float, ...] | None = None
         for start in (place + NAME, place + NAME + COPY):
             content = self._memory[start : start + STATE.size]
@@ -197,9 +201,9 @@ class SharedBreaker:
             state = STATE.unpack(content)
             if state[0] and crc32(content) == checksum and (best is None or state[0] > best[0]):
                 best = state
-        return (int(best[0]), _build_circuit(best)) if best else (0, Circuit())
+        return (int(best[0]), _build_circuit(best)) if best else (0, CircuitBreaker())
 
-    def _write(self, place: int, turn: int, circuit: Circuit) -> None:
+    def _write(self, place: int, turn: int, circuit: CircuitBreaker) -> None:
         opened = nan if circuit.opened is None else circuit.opened
         content = STATE.pack(
             turn,
@@ -214,9 +218,9 @@ class SharedBreaker:
         self._memory[start : start + COPY] = content + CHECKSUM.pack(crc32(content))
 
 
-def _build_circuit(state: tuple[float, ...]) -> Circuit:
+def _build_circuit(state: tuple[float, ...]) -> CircuitBreaker:
     _, *sums, opened, wait, probed, successes, trips = state
-    return Circuit(
+    return CircuitBreaker(
         Breaker(tuple(sums)),
         None if isnan(opened) else opened,
         wait,
@@ -231,7 +235,7 @@ CANDIDATE, CHAMPION = AssignedArm.CANDIDATE, AssignedArm.CHAMPION
 Arm = tuple[str, int]
 
 
-class Circuits:
+class WorkerBreakers:
     """A replica's breakers, seen from one event loop.
 
     A trip of the champion's cuts nobody off, since no other could answer: it tells a controller
@@ -244,7 +248,7 @@ class Circuits:
         Raises:
             OSError: there is no room for it.
         """
-        self._shared = SharedBreaker(path)
+        self._shared = ReplicaBreakers(path)
         self._gathered: dict[Arm, list[bool]] = {}
         self._timer: asyncio.TimerHandle | None = None
 

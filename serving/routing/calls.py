@@ -105,7 +105,7 @@ def explain_failure(error: Exception) -> Call:
     return Call(None, reason=reason, judged=not isinstance(error, ArmBusy))
 
 
-class Lane:
+class CandidatePool:
     """One worker's way to a candidate, always off the event loop.
 
     `shares`: the candidate takes the very records that were read for the champion.

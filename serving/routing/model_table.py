@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from serving.models.predictors import ModelPredictor
-from serving.routing.calls import Lane
+from serving.routing.calls import CandidatePool
 from sluice.control.route import Mode, Route
 
 NEVER = float("-inf")
@@ -19,7 +19,7 @@ SLACK = 3.0
 
 
 @dataclass(frozen=True)
-class Belief:
+class RouteState:
     """One service's route as a replica last read it, and since when its lease runs.
 
     `looked` and `renewed` are the replica's own monotonic seconds; `stale` is an epoch older than
@@ -31,7 +31,7 @@ class Belief:
     renewed: float = NEVER
     stale: int | None = None
 
-    def see(self, route: Route | None, now: float) -> "Belief":
+    def see(self, route: Route | None, now: float) -> "RouteState":
         """Give what is believed after a look at the store; None where it could not be read.
 
         Of an epoch or renewal older than the one believed nothing is taken: somebody speaks who
@@ -41,14 +41,14 @@ class Belief:
             return self
         mine = self.route
         if mine is None:
-            return Belief(route, now)
+            return RouteState(route, now)
         if (route.epoch, route.renewal) < (mine.epoch, mine.renewal):
             return replace(self, stale=route.epoch)
         if (route.epoch, route.renewal) == (mine.epoch, mine.renewal):
             return replace(self, looked=now, stale=None)
         # After a long gap the renewal may be as old as the gap: it counts from the last look.
         seen_soon = now - self.looked <= route.ttl / SLACK
-        return Belief(route, now, now if seen_soon else self.looked)
+        return RouteState(route, now, now if seen_soon else self.looked)
 
     @property
     def champion(self) -> int | None:
@@ -82,7 +82,7 @@ class Belief:
 
 
 @dataclass(frozen=True, eq=False)
-class Seat:
+class ServiceEntry:
     """One service: what is believed of its route, and the models that are there for it.
 
     `champion` may be an older version for the moment that a new one needs to load; `missing` says
@@ -90,28 +90,28 @@ class Seat:
     """
 
     service: str
-    belief: Belief
+    belief: RouteState
     champion: ModelPredictor | None = None
-    lane: Lane | None = None
+    lane: CandidatePool | None = None
     missing: str = ""
 
 
 @dataclass(frozen=True, eq=False)
-class Lineup:
+class ModelTable:
     """All services of a worker; a request takes one and keeps it to its end."""
 
-    seats: Mapping[str, Seat] = field(default_factory=dict)
+    seats: Mapping[str, ServiceEntry] = field(default_factory=dict)
     has_looked: bool = False
     """Whether routes were ever read: before, a service may exist that is not here."""
 
 
-def seat_service(
-    belief: Belief,
+def build_entry(
+    belief: RouteState,
     champion: ModelPredictor | None,
     candidate: ModelPredictor | None,
-    before: Seat | None,
+    before: ServiceEntry | None,
     missing: str,
-) -> Seat:
+) -> ServiceEntry:
     """Give a service's seat; its lane stays the same while model and limits do.
 
     Raises:
@@ -126,8 +126,8 @@ def seat_service(
         limits = (route.candidate_concurrency, route.arm_timeout_ms, shares)
         old = before.lane if before else None
         same = old is not None and old.predictor is candidate and old.limits == limits
-        lane = old if same else Lane(candidate, *limits)
-    return Seat(route.service, belief, champion, lane, missing)
+        lane = old if same else CandidatePool(candidate, *limits)
+    return ServiceEntry(route.service, belief, champion, lane, missing)
 
 
 def _columns(predictor: ModelPredictor) -> list[tuple[str, str]]:

@@ -6,37 +6,37 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from serving.log.ledger import Ledger
+from serving.log.ledger import RequestLog
 from serving.log.records import Shadow
 from serving.models.signature import Prediction, encode_outputs
 from serving.routing.assignment import RequestContext
-from serving.routing.breaker import Circuits
-from serving.routing.calls import Call, Lane
+from serving.routing.breaker import WorkerBreakers
+from serving.routing.calls import Call, CandidatePool
 from sluice.rollout.measures import agree
 
 
-class Copy(NamedTuple):
+class ShadowCopy(NamedTuple):
     """A request for the candidate, with what the champion said; None where it failed."""
 
-    lane: Lane
+    lane: CandidatePool
     context: RequestContext
     said: Sequence[Prediction] | None
 
 
-class Shadowing:
+class ShadowCalls:
     """One worker's copies that are at work.
 
     As many are at work as the route lets the candidate have. A request that comes then has no
     copy, and counts in nothing: the candidate was never context. `dropped` says how many.
     """
 
-    def __init__(self, ledger: Ledger, circuits: Circuits) -> None:
+    def __init__(self, ledger: RequestLog, circuits: WorkerBreakers) -> None:
         self._ledger, self._circuits = ledger, circuits
-        self._at_work: Counter[Lane] = Counter()
+        self._at_work: Counter[CandidatePool] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self.dropped = 0
 
-    def start(self, copy: Copy) -> None:
+    def start(self, copy: ShadowCopy) -> None:
         """Have the candidate asked, after the answer was sent."""
         if self._at_work[copy.lane] >= copy.lane.most:
             self.dropped += 1
@@ -52,7 +52,7 @@ class Shadowing:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _ask(self, copy: Copy) -> None:
+    async def _ask(self, copy: ShadowCopy) -> None:
         lane, context = copy.lane, copy.context
         try:
             call = await lane.ask(context.records, context.inputs)
@@ -71,7 +71,7 @@ class Shadowing:
             self._ledger.shadow(_describe(copy, call))
 
 
-def _describe(copy: Copy, call: Call) -> Shadow:
+def _describe(copy: ShadowCopy, call: Call) -> Shadow:
     context, said = copy.context, copy.said
     both = said is not None and call.predictions is not None
     return Shadow(

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from serving.models.loading import Key, Models
-from serving.routing.model_table import Belief, Lineup, Seat, seat_service
+from serving.models.loading import Key, LoadedModels
+from serving.routing.model_table import ModelTable, RouteState, ServiceEntry, build_entry
 from sluice.adapters.storage import write_whole
 from sluice.control.route import Route
 
@@ -41,20 +41,20 @@ START_SECONDS = 20.0
 LOG = logging.getLogger("sluice.gateway")
 
 
-class Watcher:
+class RouteWatcher:
     """Keeps one worker's lineup; everything that blocks is done in threads."""
 
     def __init__(
-        self, list_routes: Callable[[], list[Route]], models: Models, replica: Path
+        self, list_routes: Callable[[], list[Route]], models: LoadedModels, replica: Path
     ) -> None:
         self._list_routes, self._models, self._replica = list_routes, models, replica
         self._thread = ThreadPoolExecutor(1, "routes")
-        self._beliefs: dict[str, Belief] = {}
+        self._beliefs: dict[str, RouteState] = {}
         self._is_first = True
         self._loading: asyncio.Task[bool] | None = None
         self._told = ""
         self._kept: list[tuple[str, int, int]] = []
-        self.lineup = Lineup()
+        self.lineup = ModelTable()
         self.is_ending = False
         """Set by whoever ends the worker: nothing is waited for any more."""
 
@@ -103,14 +103,14 @@ class Watcher:
 
     def _recall(self) -> None:
         """Begin with the routes that this replica read last, for their champions alone."""
-        self._beliefs = {route.service: Belief(route) for route in read_routes(self._replica)}
+        self._beliefs = {route.service: RouteState(route) for route in read_routes(self._replica)}
 
     def _see(self, routes: Sequence[Route]) -> None:
         if self._is_first:  # what was on disk may be of another store's epochs
             self._beliefs, self._is_first = {}, False
         now = time.monotonic()
         for route in routes:
-            before = self._beliefs.get(route.service, Belief())
+            before = self._beliefs.get(route.service, RouteState())
             self._beliefs[route.service] = before.see(route, now)
 
     async def _keep(self, routes: Sequence[Route]) -> None:
@@ -139,9 +139,9 @@ class Watcher:
         """Replace the lineup by one that fits what is believed and what is loaded."""
         before = self.lineup.seats
         seats = {name: self._seat(belief, before) for name, belief in self._beliefs.items()}
-        self.lineup = Lineup(seats, has_looked=bool(seats) or not self._is_first)
+        self.lineup = ModelTable(seats, has_looked=bool(seats) or not self._is_first)
 
-    def _seat(self, belief: Belief, seats: Mapping[str, Seat]) -> Seat:
+    def _seat(self, belief: RouteState, seats: Mapping[str, ServiceEntry]) -> ServiceEntry:
         route = belief.route
         if route is None:
             raise ValueError("a belief without a route has no seat")
@@ -155,7 +155,7 @@ class Watcher:
                 missing = missing or self._models.why_missing(service, route.candidate)
         if champion is None and before:
             champion = before.champion  # the older one answers until the new one is loaded
-        return seat_service(belief, champion, candidate, before, missing)
+        return build_entry(belief, champion, candidate, before, missing)
 
     def _tell(self, words: str) -> None:
         if words != self._told:
@@ -163,7 +163,7 @@ class Watcher:
         self._told = words
 
 
-def list_wanted(beliefs: Mapping[str, Belief]) -> list[Key]:
+def list_wanted(beliefs: Mapping[str, RouteState]) -> list[Key]:
     """Give each version that a route names, champions first."""
     routes = [belief.route for belief in beliefs.values() if belief.route]
     champions = [(route.service, route.champion) for route in routes]

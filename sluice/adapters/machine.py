@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from sluice.adapters.server.ports import name_user
 from sluice.adapters.server.process import is_alive, is_free, read_record
 from sluice.doctor import (
-    Finding,
+    MachineFinding,
     judge_disk,
     judge_git,
     judge_home,
@@ -94,7 +94,7 @@ PORTS = {4200: "the Prefect server", 5000: "MLflow's pages"}
 VERSION_SECONDS = 5.0
 
 
-def examine(home: Home) -> list[Finding]:
+def examine(home: Home) -> list[MachineFinding]:
     """Examine the machine for a release; nothing is started, and nothing heavy imported."""
     installed = _read_installed()
     pins = _read_pins()

@@ -26,7 +26,7 @@ class Secret(Section):
         return self
 
 
-class Told(Section):
+class NotificationBase(Section):
     """What every kind of notification has."""
 
     name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
@@ -57,7 +57,7 @@ class Told(Section):
         return {name for event in self.events for name in expand_event(event)}
 
 
-class SlackNotification(Told):
+class SlackNotification(NotificationBase):
     """A message in a Slack channel."""
 
     kind: Literal["slack"]
@@ -65,7 +65,7 @@ class SlackNotification(Told):
     """The incoming webhook's address, `https://hooks.slack.com/services/...`."""
 
 
-class PagerDutyNotification(Told):
+class PagerDutyNotification(NotificationBase):
     """An incident in PagerDuty."""
 
     kind: Literal["pagerduty"]
@@ -75,7 +75,7 @@ class PagerDutyNotification(Told):
     region: Literal["us", "eu"] = "us"
 
 
-class EmailNotification(Told):
+class EmailNotification(NotificationBase):
     """A mail to each recipient, through a mail server."""
 
     kind: Literal["email"]
@@ -94,7 +94,7 @@ class EmailNotification(Told):
         return self
 
 
-class WebhookNotification(Told):
+class WebhookNotification(NotificationBase):
     """A JSON document with a title and a text, to any address."""
 
     kind: Literal["webhook"]

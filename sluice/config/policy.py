@@ -36,7 +36,7 @@ Duration = Annotated[float, BeforeValidator(read_duration)]
 Alpha = Annotated[float, Field(gt=0, le=0.2)]
 
 
-class Rule(Section):
+class PolicyRule(Section):
     """What every rule has: what follows from its rejection, and how sure that must be."""
 
     alpha: Alpha = 0.01
@@ -44,19 +44,19 @@ class Rule(Section):
     action: Action = "roll_back"
 
 
-class MarginRule(Rule):
+class MarginRule(PolicyRule):
     """The candidate's rate may exceed the champion's by `margin`, in units of the rate."""
 
     margin: float = Field(gt=0, lt=0.9)
 
 
-class RatioRule(Rule):
+class RatioRule(PolicyRule):
     """The candidate's rate may be `ratio` times the champion's."""
 
     ratio: float = Field(gt=1, le=100)
 
 
-class LatencyMargin(Rule):
+class LatencyMargin(PolicyRule):
     """The candidate's P95 may be `ratio` times the champion's, and `min_effect_ms` above it."""
 
     ratio: float = Field(1.10, gt=1, le=10)
@@ -72,7 +72,7 @@ class CostRule(RatioRule):
     cap: float = Field(20.0, gt=1)
 
 
-class Business(Rule):
+class Business(PolicyRule):
     """The business metric may fall by `margin`; a value counts as `cap` at most."""
 
     metric: str = Field(min_length=1)

@@ -17,7 +17,7 @@ MAY_BE_OPEN = "evaluation"
 """The one gate whose `insufficient` a person may decide."""
 
 
-class Answer(StrEnum):
+class ApprovalAnswer(StrEnum):
     """How a request for approval stands or ended."""
 
     PENDING = "pending"
@@ -28,13 +28,13 @@ class Answer(StrEnum):
 
 
 @dataclass(frozen=True)
-class Decision:
+class ApprovalDecision:
     """One line of the log that is only ever appended to: who said what to a request, and why."""
 
     service: str
     version: int
     verdict_digest: str
-    answer: Answer
+    answer: ApprovalAnswer
     by: str
     why: str
     at: datetime
@@ -56,16 +56,18 @@ class Approval:
     version: int
     verdict_digest: str
     deadline: datetime
-    answer: Answer = Answer.PENDING
+    answer: ApprovalAnswer = ApprovalAnswer.PENDING
 
-    def answer_at(self, now: datetime) -> Answer:
+    def answer_at(self, now: datetime) -> ApprovalAnswer:
         """Give how it stands at a time: nobody's answer in time is a refusal by time-out."""
-        late = self.answer is Answer.PENDING and now >= self.deadline
-        return Answer.EXPIRED if late else self.answer
+        late = self.answer is ApprovalAnswer.PENDING and now >= self.deadline
+        return ApprovalAnswer.EXPIRED if late else self.answer
 
-    def decide(self, answer: Answer, by: str, why: str, at: datetime) -> Decision:
+    def decide(self, answer: ApprovalAnswer, by: str, why: str, at: datetime) -> ApprovalDecision:
         """Give the line of the log that answers this request."""
-        return Decision(self.service, self.version, self.verdict_digest, answer, by, why, at)
+        return ApprovalDecision(
+            self.service, self.version, self.verdict_digest, answer, by, why, at
+        )
 
 
 def digest_verdicts(verdicts: Sequence[Verdict]) -> str:
@@ -94,7 +96,7 @@ def tag_request(asked: bool, verdicts: Sequence[Verdict], deadline: datetime) ->
     if not asked and all(verdict.passed for verdict in verdicts):
         return {}
     return {
-        ANSWER: Answer.PENDING.value,
+        ANSWER: ApprovalAnswer.PENDING.value,
         DIGEST: digest_verdicts(verdicts),
         DEADLINE: deadline.astimezone(UTC).isoformat(timespec="seconds"),
     }
@@ -107,7 +109,7 @@ def read_request(service: str, version: int, tags: Mapping[str, str]) -> Approva
     return Approval(service, version, tags[DIGEST], datetime.fromisoformat(tags[DEADLINE]))
 
 
-def tag_decision(decision: Decision) -> dict[str, str]:
+def tag_decision(decision: ApprovalDecision) -> dict[str, str]:
     """Give the tags that tell who answered a request, why and when."""
     told = decision.to_dict()
     keys = {ANSWER: "answer", BY: "by", WHY: "why", AT: "at"}
@@ -121,13 +123,13 @@ def write_moment(moment: datetime) -> str:
 
 def say_not_approved(service: str, version: int, answer: str) -> str:
     """Say why a version may not go on, and what to do, by how its request for approval stands."""
-    if answer == Answer.PENDING:
+    if answer == ApprovalAnswer.PENDING:
         decide = f"`sluice approve {service} --by NAME --why WORDS`, or `sluice refuse`"
         return f"{service} v{version} waits for a person's approval; next: {decide}"
     ended: dict[str, str] = {
-        Answer.REFUSED: "was refused by a person",
-        Answer.EXPIRED: "was not approved before its deadline",
-        Answer.SUPERSEDED: "was superseded by a newer version while it waited",
+        ApprovalAnswer.REFUSED: "was refused by a person",
+        ApprovalAnswer.EXPIRED: "was not approved before its deadline",
+        ApprovalAnswer.SUPERSEDED: "was superseded by a newer version while it waited",
     }
     told = ended.get(answer, f"stands at '{answer}'")
     return f"{service} v{version} {told}; next: release again (`sluice show {service}` has why)"

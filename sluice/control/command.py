@@ -8,7 +8,7 @@ BY_HAND = 0
 
 
 @dataclass(frozen=True)
-class GivenCommand:
+class RecordedCommand:
     """One command; `answer` is empty until it was obeyed or refused, which happens once."""
 
     sequence: int

@@ -42,7 +42,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, eq=False)
-class Novelty:
+class NewRows:
     """A batch against a table, by id.
 
     `fresh` rows have new ids, `known` counts the rows that the table has just so, `changed` rows
@@ -54,20 +54,20 @@ class Novelty:
     known: int
 
 
-def compare_batch(batch: pa.Table, before: pa.Table | None, id_column: str) -> Novelty:
+def compare_batch(batch: pa.Table, before: pa.Table | None, id_column: str) -> NewRows:
     """Divide a batch by what the table `before` holds; a table of other types holds none of it."""
     none = batch.slice(0, 0)
     if before is None or not _comparable(batch, before):
-        return Novelty(batch, none, 0)
+        return NewRows(batch, none, 0)
     place = pc.index_in(batch[id_column], value_set=before[id_column].combine_chunks())
     held = pc.is_valid(place)
     suspects = batch.filter(held)
     if suspects.num_rows == 0:
-        return Novelty(batch, none, 0)
+        return NewRows(batch, none, 0)
     twins = before.take(place.filter(held))
     same = _equal_rows(suspects, twins)
     changed = suspects.filter(pc.invert(same))
-    return Novelty(batch.filter(pc.invert(held)), changed, suspects.num_rows - changed.num_rows)
+    return NewRows(batch.filter(pc.invert(held)), changed, suspects.num_rows - changed.num_rows)
 
 
 def _comparable(batch: pa.Table, before: pa.Table) -> bool:

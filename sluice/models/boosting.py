@@ -4,17 +4,17 @@ from typing import Any
 
 from sluice.config.data import DataConfig
 from sluice.config.model import HistGradientBoosting, Problem
-from sluice.models.features import Parts, build_tree_features, list_features
+from sluice.models.features import ModelParts, build_tree_features, list_features
 
 
-def build_boosting(problem: Problem, model: HistGradientBoosting, data: DataConfig) -> Parts:
+def build_boosting(problem: Problem, model: HistGradientBoosting, data: DataConfig) -> ModelParts:
     """Build the features and the estimator of gradient boosting, unfitted.
 
     Text columns are split on as categories. It never stops early: `iterations` means what it says.
     """
     categories = list(range(len(list_features(data, "text"))))
     estimator = _build_estimator(problem, model, categories)
-    return Parts(build_tree_features(data), estimator, "max_iter")
+    return ModelParts(build_tree_features(data), estimator, "max_iter")
 
 
 def _build_estimator(problem: Problem, model: HistGradientBoosting, categories: list[int]) -> Any:

@@ -7,7 +7,7 @@ from sluice.config.data import ColumnKind, DataConfig
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class ModelParts:
     """A kind's two unfitted scikit-learn parts.
 
     `stages` names the estimator's parameter that counts its iterations, for kinds that can go on

@@ -4,16 +4,16 @@ from typing import Any
 
 from sluice.config.data import DataConfig
 from sluice.config.model import Problem, RandomForest
-from sluice.models.features import Parts, build_tree_features
+from sluice.models.features import ModelParts, build_tree_features
 
 
-def build_forest(problem: Problem, model: RandomForest, data: DataConfig) -> Parts:
+def build_forest(problem: Problem, model: RandomForest, data: DataConfig) -> ModelParts:
     """Build the features and the estimator of a random forest, unfitted.
 
     One thread only: several add the trees' votes up in whatever order they finish, and the last
     digits of the probabilities would change from run to run.
     """
-    return Parts(build_tree_features(data), _build_estimator(problem, model), "n_estimators")
+    return ModelParts(build_tree_features(data), _build_estimator(problem, model), "n_estimators")
 
 
 def _build_estimator(problem: Problem, model: RandomForest) -> Any:

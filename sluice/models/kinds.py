@@ -7,11 +7,11 @@ from sluice.config.data import DataConfig
 from sluice.config.model import ModelConfig, Problem
 from sluice.errors import ConfigInvalid
 from sluice.models.boosting import build_boosting
-from sluice.models.features import Parts
+from sluice.models.features import ModelParts
 from sluice.models.forest import build_forest
 from sluice.models.linear import build_linear
 
-KINDS: dict[str, Callable[[Problem, Any, DataConfig], Parts]] = {
+KINDS: dict[str, Callable[[Problem, Any, DataConfig], ModelParts]] = {
     "linear": build_linear,
     "random_forest": build_forest,
     "hist_gradient_boosting": build_boosting,
@@ -19,7 +19,7 @@ KINDS: dict[str, Callable[[Problem, Any, DataConfig], Parts]] = {
 """Builders by the configuration's `kind`; a new kind is one file and one entry."""
 
 
-def build_parts(problem: Problem, model: ModelConfig, data: DataConfig) -> Parts:
+def build_parts(problem: Problem, model: ModelConfig, data: DataConfig) -> ModelParts:
     """Build a kind's unfitted features and estimator.
 
     Raises:

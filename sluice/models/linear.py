@@ -4,15 +4,15 @@ from typing import Any
 
 from sluice.config.data import DataConfig
 from sluice.config.model import Linear, Problem
-from sluice.models.features import Parts, build_linear_features
+from sluice.models.features import ModelParts, build_linear_features
 
 
-def build_linear(problem: Problem, model: Linear, data: DataConfig) -> Parts:
+def build_linear(problem: Problem, model: Linear, data: DataConfig) -> ModelParts:
     """Build the features and the estimator of a linear model, unfitted.
 
     scikit-learn's C is the inverse of the penalty's strength; ridge takes the strength itself.
     """
-    return Parts(build_linear_features(data), _build_estimator(problem, model))
+    return ModelParts(build_linear_features(data), _build_estimator(problem, model))
 
 
 def _build_estimator(problem: Problem, model: Linear) -> Any:

@@ -20,7 +20,7 @@ from sluice.plots.style import (
     make_figure,
 )
 from sluice.rollout.log import Record
-from sluice.rollout.simulation.rollouts import Ending, Outcome
+from sluice.rollout.simulation.rollouts import RolloutEnding, SimulationResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,7 +109,7 @@ WAY_COLOURS = (CANDIDATE, OPEN, BAD)
 DASHES = ("-", "--", ":")
 
 
-def draw_rules(found: Mapping[str, Mapping[str, Outcome]], seconds: float) -> "Figure":
+def draw_rules(found: Mapping[str, Mapping[str, SimulationResult]], seconds: float) -> "Figure":
     """Draw the share rolled back over the first `seconds`: a panel a candidate, a line a judge."""
     runs = max(len(one.endings) for panel in found.values() for one in panel.values())
     figure = make_figure(9.0, 3.6, f"Rolled back, of {runs:,} simulated rollouts each")
@@ -120,10 +120,12 @@ def draw_rules(found: Mapping[str, Mapping[str, Outcome]], seconds: float) -> "F
     return figure
 
 
-def _draw_panel(axes: "Axes", title: str, outcomes: Mapping[str, Outcome], seconds: float) -> None:
+def _draw_panel(
+    axes: "Axes", title: str, outcomes: Mapping[str, SimulationResult], seconds: float
+) -> None:
     dress_axes(axes, title, "minutes since the start")
     for (way, outcome), colour, dash in zip(outcomes.items(), WAY_COLOURS, DASHES, strict=False):
-        back = np.sort(outcome.seconds[outcome.endings == Ending.ROLLED_BACK])
+        back = np.sort(outcome.seconds[outcome.endings == RolloutEnding.ROLLED_BACK])
         times = np.concatenate([[0.0], back[back <= seconds], [seconds]]) / MINUTE
         shares = np.arange(len(times)) / len(outcome.endings)
         shares[-1] = shares[-2]

@@ -12,8 +12,8 @@ from sluice.data.leakage import LEAST_ROWS, FeaturePower, measure_leakage
 from sluice.data.split import split_rows
 from sluice.errors import ChoiceNeeded, DataInvalid
 from sluice.profile.columns import ColumnFacts
-from sluice.profile.roles import Choice, find_class, find_column, find_id, find_problem, find_time
-from sluice.profile.trial import Trial, run_trial
+from sluice.profile.roles import Guess, find_class, find_column, find_id, find_problem, find_time
+from sluice.profile.trial import ModelTrial, run_trial
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +53,7 @@ MOMENTS = 20
 
 
 @dataclass(frozen=True)
-class Wishes:
+class InitOptions:
     """What a person said about the new service; an empty text leaves it to be guessed."""
 
     target: str
@@ -74,11 +74,11 @@ class Roles:
     people; where there are none, `reason` says why.
     """
 
-    id: Choice
-    time: Choice
+    id: Guess
+    time: Guess
     target: ColumnFacts
-    problem: Choice
-    positive: Choice | None
+    problem: Guess
+    positive: Guess | None
     sensitive: tuple[str, ...] = ()
     reason: str = ""
 
@@ -107,7 +107,7 @@ class Draft:
     left_out: dict[str, str]
     leaks: tuple[FeaturePower, ...]
     powers: tuple[FeaturePower, ...]
-    trial: Trial
+    trial: ModelTrial
     held_out: int
     groups: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -123,7 +123,7 @@ class Draft:
         return self.roles.sensitive
 
 
-def assign_roles(columns: tuple[ColumnFacts, ...], wishes: Wishes, source: str) -> Roles:
+def assign_roles(columns: tuple[ColumnFacts, ...], wishes: InitOptions, source: str) -> Roles:
     """Decide what each column is for, by what was asked and what it holds.
 
     Raises:

@@ -7,7 +7,7 @@ from statistics import NormalDist
 from sluice.config.evaluation import Calibration
 from sluice.metrics import METRICS
 from sluice.profile.draft import Draft
-from sluice.profile.trial import Reading, Trial
+from sluice.profile.trial import ModelTrial, TrialFigure
 from sluice.stats.bootstrap import count_needed_rows
 
 STEPS = (0.01, 0.02, 0.03, 0.05)
@@ -45,13 +45,13 @@ def detectable_margin(spread: float, held_out: int) -> float:
     return (Z95 + Z80) * spread / math.sqrt(max(held_out, 1))
 
 
-def half_width(reading: Reading, held_out: int) -> float:
+def half_width(reading: TrialFigure, held_out: int) -> float:
     """Give the distance from a figure to its one-sided 95 % bound at so many held-out rows."""
     spread = reading.model.spread
     return Z95 * spread / math.sqrt(max(held_out, 1)) if spread is not None else math.inf
 
 
-def choose_margin(trial: Trial, held_out: int) -> Margin:
+def choose_margin(trial: ModelTrial, held_out: int) -> Margin:
     """Give the finest margin on offer that so many held-out rows can tell, else the widest."""
     found = detectable_margin(trial.spread, held_out)
     if METRICS[trial.primary.metric].greater_is_better:
@@ -63,7 +63,7 @@ def choose_margin(trial: Trial, held_out: int) -> Margin:
     return Margin(value, found, held_out, count_needed_rows(trial.spread, value))
 
 
-def choose_floor(reading: Reading, held_out: int) -> float | None:
+def choose_floor(reading: TrialFigure, held_out: int) -> float | None:
     """Give a floor halfway between the trivial answer and the trial's model.
 
     None where the halfway mark lies within what chance moves a figure by, so that a sound model
@@ -74,7 +74,7 @@ def choose_floor(reading: Reading, held_out: int) -> float | None:
     return round_figure((reading.model.value + reading.trivial) / 2)
 
 
-def choose_calibration(trial: Trial, held_out: int) -> Calibration | None:
+def choose_calibration(trial: ModelTrial, held_out: int) -> Calibration | None:
     """Give limits on calibration where the trial's model would keep them at this size."""
     limits = Calibration()
     if trial.gap is None or trial.slope is None:
@@ -148,7 +148,7 @@ def _describe_margin(draft: Draft) -> dict[str, str]:
     }
 
 
-def _describe_floor(reading: Reading, held_out: int) -> dict[str, str]:
+def _describe_floor(reading: TrialFigure, held_out: int) -> dict[str, str]:
     reach, floor = half_width(reading, held_out), choose_floor(reading, held_out)
     better = METRICS[reading.metric].greater_is_better
     found = f"{reading.model.value or 0.0:.3g} in the trial, known to {reach:.2g} either way"

@@ -16,7 +16,7 @@ CLASSES = 10
 
 
 @dataclass(frozen=True)
-class Choice:
+class Guess:
     """A value that was guessed or asked for, and why."""
 
     value: Any
@@ -37,7 +37,7 @@ def find_column(columns: tuple[ColumnFacts, ...], name: str, flag: str) -> Colum
     raise ChoiceNeeded(f"{flag}: no column '{name}'{hint}; allowed: {', '.join(known)}")
 
 
-def find_id(columns: tuple[ColumnFacts, ...], target: str, asked: str = "") -> Choice:
+def find_id(columns: tuple[ColumnFacts, ...], target: str, asked: str = "") -> Guess:
     """Give the column that names each row once.
 
     Raises:
@@ -45,7 +45,7 @@ def find_id(columns: tuple[ColumnFacts, ...], target: str, asked: str = "") -> C
     """
     if asked:
         _check_id(find_column(columns, asked, "--id"), target)
-        return Choice(asked, "as asked")
+        return Guess(asked, "as asked")
     able = [
         column
         for column in columns
@@ -64,7 +64,7 @@ def find_id(columns: tuple[ColumnFacts, ...], target: str, asked: str = "") -> C
         (texts, "text without a null, and no value comes twice"),
     ):
         if found:
-            return Choice(found[0].name, reason)
+            return Guess(found[0].name, reason)
     raise ChoiceNeeded(
         "no column names each row once (whole numbers or text, no null, no value twice), and the "
         f"split hangs on one: {_explain_near(columns, able)}make one that stays with its row for "
@@ -99,7 +99,7 @@ def _explain_near(columns: tuple[ColumnFacts, ...], able: list[ColumnFacts]) -> 
     return f"'{one.name}' has {one.distinct:,} values in {one.rows:,} rows; "
 
 
-def find_time(columns: tuple[ColumnFacts, ...], taken: set[str], asked: str = "") -> Choice:
+def find_time(columns: tuple[ColumnFacts, ...], taken: set[str], asked: str = "") -> Guess:
     """Give the column that orders rows in time; an empty value where there seems to be none.
 
     Raises:
@@ -114,7 +114,7 @@ def find_time(columns: tuple[ColumnFacts, ...], taken: set[str], asked: str = ""
                 f"--time: '{asked}' is {column.kind}; allowed: a timestamp, a whole number such as "
                 "a year, or text such as 2026-01-31, and neither the id nor the target"
             )
-        return Choice(asked, "as asked")
+        return Guess(asked, "as asked")
     free = [item for item in columns if item.name not in taken and not item.nulls]
     moments = [item for item in free if item.kind == "timestamp" or item.dated]
     years = [
@@ -125,13 +125,13 @@ def find_time(columns: tuple[ColumnFacts, ...], taken: set[str], asked: str = ""
         and 1900 <= item.low <= item.high <= 2100
     ]
     if moments:
-        return Choice(moments[0].name, "holds dates without a null")
+        return Guess(moments[0].name, "holds dates without a null")
     if years:
-        return Choice(years[0].name, f"named like a time, and holds {years[0].low}-{years[0].high}")
-    return Choice("", "no column holds dates or years")
+        return Guess(years[0].name, f"named like a time, and holds {years[0].low}-{years[0].high}")
+    return Guess("", "no column holds dates or years")
 
 
-def find_problem(target: ColumnFacts, asked: str = "") -> Choice:
+def find_problem(target: ColumnFacts, asked: str = "") -> Guess:
     """Give the kind of problem that the target poses.
 
     Raises:
@@ -145,13 +145,13 @@ def find_problem(target: ColumnFacts, asked: str = "") -> Choice:
                 f"--kind: '{asked}' does not fit '{target.name}', {_show_values(target)}; "
                 f"allowed: {', '.join(allowed) or 'none'}"
             )
-        return Choice(asked, "as asked")
+        return Guess(asked, "as asked")
     if not allowed:
         raise ChoiceNeeded(
             f"--target: '{target.name}' is {_show_values(target)}: neither classes (at most 30) "
             "nor numbers; name another column"
         )
-    return Choice(allowed[0], f"'{target.name}' is {_show_values(target)}")
+    return Guess(allowed[0], f"'{target.name}' is {_show_values(target)}")
 
 
 def _check_target(target: ColumnFacts) -> None:
@@ -189,7 +189,7 @@ def _show_values(target: ColumnFacts) -> str:
     return f"{target.kind} with {target.distinct:,} different values"
 
 
-def find_class(target: ColumnFacts, asked: str = "") -> Choice:
+def find_class(target: ColumnFacts, asked: str = "") -> Guess:
     """Give the class that counts as positive, or as favourable.
 
     Raises:
@@ -199,16 +199,16 @@ def find_class(target: ColumnFacts, asked: str = "") -> Choice:
     if asked:
         for value in levels:
             if str(value).lower() == asked.lower():
-                return Choice(value, "as asked")
+                return Guess(value, "as asked")
         known = ", ".join(str(value) for value in levels)
         raise ChoiceNeeded(
             f"--positive: '{asked}' is no value of '{target.name}'; allowed: {known}"
         )
     for value in levels:
         if str(value).lower() in POSITIVE_WORDS:
-            return Choice(value, f"of {levels[0]} and {levels[-1]}, the word for yes")
+            return Guess(value, f"of {levels[0]} and {levels[-1]}, the word for yes")
     rarest = levels[target.counts.index(min(target.counts))]
-    return Choice(rarest, "the rarer of the two: what one looks for")
+    return Guess(rarest, "the rarer of the two: what one looks for")
 
 
 def _as_written(value: Any) -> Any:

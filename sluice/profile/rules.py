@@ -36,7 +36,7 @@ WIDENED = 0.5
 
 
 @dataclass(frozen=True)
-class Rule:
+class DataRule:
     """One expectation of a suite: its type, arguments, and a note for whoever reads it."""
 
     type: str
@@ -44,15 +44,17 @@ class Rule:
     notes: str = ""
 
 
-def propose_rules(draft: Draft) -> tuple[Rule, ...]:
+def propose_rules(draft: Draft) -> tuple[DataRule, ...]:
     """Give the suite that the file suggests; each number can be changed with `sluice expect`."""
     names = [column.name for column in draft.columns]
     data, target = draft.data, draft.roles.target
     values = [column for column in draft.columns if column.name not in (data.id, data.time)]
-    rules = [Rule(COLUMNS, {"column_set": names})]
-    rules += [Rule(KIND, {"column": item.name, "kind": item.kind}) for item in draft.columns]
-    rules += [Rule(NOT_NULL, {"column": item.name}) for item in draft.columns if item.nulls == 0]
-    rules.append(Rule(UNIQUE, {"column": data.id}))
+    rules = [DataRule(COLUMNS, {"column_set": names})]
+    rules += [DataRule(KIND, {"column": item.name, "kind": item.kind}) for item in draft.columns]
+    rules += [
+        DataRule(NOT_NULL, {"column": item.name}) for item in draft.columns if item.nulls == 0
+    ]
+    rules.append(DataRule(UNIQUE, {"column": data.id}))
     classes = draft.problem != "regression"
     rules += [
         _widen_range(item)
@@ -60,21 +62,21 @@ def propose_rules(draft: Draft) -> tuple[Rule, ...]:
         if item.numeric and item.distinct > 1 and not (classes and item.name == target.name)
     ]
     rules += [
-        Rule(SET, {"column": item.name, "value_set": list(item.levels)})
+        DataRule(SET, {"column": item.name, "value_set": list(item.levels)})
         for item in values
         if _is_closed(item, classes and item.name == target.name)
     ]
     rules += _expect_arrival(draft)
     watched = {*data.features, *draft.sensitive, target.name}
     rules += [
-        Rule(DISTRIBUTION, {"column": item.name, **ALARM})
+        DataRule(DISTRIBUTION, {"column": item.name, **ALARM})
         for item in values
         if item.name in watched and item.kind != "timestamp"
     ]
     return tuple(rules)
 
 
-def _widen_range(column: ColumnFacts) -> Rule:
+def _widen_range(column: ColumnFacts) -> DataRule:
     low, high = float(column.low), float(column.high)
     reach = WIDENED * (high - low)
     bounds = [low - reach, high + reach]
@@ -83,7 +85,7 @@ def _widen_range(column: ColumnFacts) -> Rule:
     if column.kind == "integer":
         bounds = [float(math.floor(bounds[0])), float(math.ceil(bounds[1]))]
     notes = f"Seen {column.low:g} to {column.high:g}; widened by half, not beyond 0."
-    return Rule(
+    return DataRule(
         RANGE, {"column": column.name, "min_value": bounds[0], "max_value": bounds[1]}, notes
     )
 
@@ -97,16 +99,16 @@ def _is_closed(column: ColumnFacts, answer: bool) -> bool:
     return column.kind == "text" and len(column.levels) > 1 and known >= RARE * column.distinct
 
 
-def _expect_arrival(draft: Draft) -> list[Rule]:
+def _expect_arrival(draft: Draft) -> list[DataRule]:
     least = max(1, draft.rows // 100)
     rules = [
-        Rule(
+        DataRule(
             ROWS,
             {"min_value": least, "max_value": 100 * draft.rows},
             "A hundredth of the first file is a delivery that broke off; a hundred times as many "
             "rows are a join that multiplied them.",
         ),
-        Rule(
+        DataRule(
             SHARE,
             {"minimum_share": 0.01},
             "Fewer new rows than a hundredth of those before are a delivery that broke off; "
@@ -114,7 +116,7 @@ def _expect_arrival(draft: Draft) -> list[Rule]:
         ),
     ]
     if draft.data.time:
-        rules.append(Rule(FRESH, {"column": draft.data.time}))
+        rules.append(DataRule(FRESH, {"column": draft.data.time}))
     return rules
 
 
@@ -143,7 +145,7 @@ KINDS: dict[str, tuple[str, ...]] = {
 """The kinds of column that each rule can be evaluated on."""
 
 
-def make_rule(data: DataConfig, column: str, word: str, values: list[str]) -> Rule:
+def make_rule(data: DataConfig, column: str, word: str, values: list[str]) -> DataRule:
     """Give the rule that `COLUMN RULE VALUES` stands for.
 
     Raises:
@@ -165,10 +167,10 @@ def make_rule(data: DataConfig, column: str, word: str, values: list[str]) -> Ru
         )
     if expectation == DISTRIBUTION and column == data.id:
         raise RuleInvalid(f"'{column}' is the id: no two versions share its values")
-    return Rule(expectation, {"column": column, **_read_values(expectation, kind, values)})
+    return DataRule(expectation, {"column": column, **_read_values(expectation, kind, values)})
 
 
-def check_new(rules: list[dict[str, Any]], rule: Rule) -> None:
+def check_new(rules: list[dict[str, Any]], rule: DataRule) -> None:
     """Refuse a rule that the suite has already.
 
     Raises:

@@ -39,7 +39,7 @@ the models minimise: on a skewed target a model of means may lose to the median 
 
 
 @dataclass(frozen=True)
-class Reading:
+class TrialFigure:
     """One metric in the trial: the model's figure, and that of an answer without features."""
 
     metric: str
@@ -53,7 +53,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Trial:
+class ModelTrial:
     """What the trial found; `spread` is a row's share in the difference of two equal models.
 
     `rows` taught and judged. `gap` and `slope` are the calibration of a binary model.
@@ -62,19 +62,19 @@ class Trial:
     model: ModelConfig
     other: str
     rows: int
-    readings: tuple[Reading, ...]
+    readings: tuple[TrialFigure, ...]
     spread: float
     gap: Estimate | None = None
     slope: Estimate | None = None
 
     @property
-    def primary(self) -> Reading:
+    def primary(self) -> TrialFigure:
         """The reading of the primary metric."""
         return self.readings[0]
 
 
 @dataclass(frozen=True, eq=False)
-class _Contest:
+class _TrialContest:
     problem: Problem
     data: DataConfig
     teach: "pd.DataFrame"
@@ -96,7 +96,7 @@ class _Contest:
         return answers
 
 
-def run_trial(frame: "pd.DataFrame", data: DataConfig, problem: Problem) -> Trial:
+def run_trial(frame: "pd.DataFrame", data: DataConfig, problem: Problem) -> ModelTrial:
     """Fit two kinds of model on part of the rows, judge them on the rest, and keep the better.
 
     At most 30,000 of the rows are used; the division keeps each class's share.
@@ -106,7 +106,7 @@ def run_trial(frame: "pd.DataFrame", data: DataConfig, problem: Problem) -> Tria
     """
     rows = frame.sample(MOST, random_state=0) if len(frame) > MOST else frame
     judge = _draw(rows, data, problem, JUDGING)
-    contest = _Contest(problem, data, rows.drop(judge.index), judge)
+    contest = _TrialContest(problem, data, rows.drop(judge.index), judge)
     primary = METRICS[FLOORED[problem][0]]
     y, answered = contest.y, []
     for model in list_models(len(contest.teach)):
@@ -118,7 +118,7 @@ def run_trial(frame: "pd.DataFrame", data: DataConfig, problem: Problem) -> Tria
     binary = problem == "binary" and answers.scores is not None
     scores = np.asarray(answers.scores) if binary else np.empty(0)
     loser = next(item for _, item, _ in answered if item is not model)
-    return Trial(
+    return ModelTrial(
         model=model,
         other=f"{loser.kind} reaches {primary.sign * worse:.3g}",
         rows=len(rows),
@@ -150,8 +150,8 @@ def _draw(
 
 
 def _measure(
-    contest: _Contest, answers: Predictions, second: Predictions
-) -> tuple[tuple[Reading, ...], float]:
+    contest: _TrialContest, answers: Predictions, second: Predictions
+) -> tuple[tuple[TrialFigure, ...], float]:
     """Give each metric's figure with its bounds, and the spread of the primary difference."""
     problem, y = contest.problem, contest.y
     metrics = [METRICS[name] for name in FLOORED[problem]]
@@ -160,7 +160,7 @@ def _measure(
     draws = Resampling(len(y), DRAWS, seed=0).apply(prepared)
     trivial = _answer_trivially(contest)
     readings = tuple(
-        Reading(
+        TrialFigure(
             metric.name,
             bound_draws(metric.compute(problem, y, answers), draws[place], len(y)),
             metric.compute(problem, y, trivial),
@@ -171,7 +171,7 @@ def _measure(
     return readings, spread
 
 
-def _answer_trivially(contest: _Contest) -> Predictions:
+def _answer_trivially(contest: _TrialContest) -> Predictions:
     """Give the answers of a model that looks at no feature: shares, or the mean."""
     n = len(contest.judge)
     taught = contest.teach[contest.data.target]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sluice.control.approval import Answer, Approval, Decision, write_moment
+from sluice.control.approval import Approval, ApprovalAnswer, ApprovalDecision, write_moment
 from sluice.report.card import write_table
 from sluice.report.verdict_table import summary_rows, verdict_rows
 from sluice.verdict import Verdict
@@ -39,7 +39,7 @@ def write_request(
 
 
 def write_decision(
-    decision: Decision, verdicts: Sequence[Verdict], links: Mapping[str, str], follows: str
+    decision: ApprovalDecision, verdicts: Sequence[Verdict], links: Mapping[str, str], follows: str
 ) -> str:
     """Write what was decided, by whom and upon which verdicts; `follows` is what comes of it."""
     name = f"{decision.service} v{decision.version}"
@@ -60,11 +60,11 @@ def write_decision(
     return "\n\n".join(parts) + "\n"
 
 
-def describe_answer(answer: Answer, service: str, version: int, alias: str) -> str:
+def describe_answer(answer: ApprovalAnswer, service: str, version: int, alias: str) -> str:
     """Say in one sentence what comes of an answer; `alias` is what the version carries now."""
-    if answer is Answer.APPROVED and alias == "champion":
+    if answer is ApprovalAnswer.APPROVED and alias == "champion":
         return f"{service} v{version} is champion: the service had none."
-    if answer is Answer.APPROVED:
+    if answer is ApprovalAnswer.APPROVED:
         return f"{service} v{version} is candidate; `sluice promote {service}` makes it champion."
     return f"{service} v{version} is no candidate any more; what serves stays."
 

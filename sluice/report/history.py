@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sluice.control.approval import ANSWER, Answer, write_moment
+from sluice.control.approval import ANSWER, ApprovalAnswer, write_moment
 from sluice.report.card import write_table
 
 GATES = ("data", "evaluation", "bias", "parity")
@@ -116,4 +116,4 @@ def _say_version(item: PastRelease) -> str:
 
 
 def _say_answer(answer: str) -> str:
-    return "waits for approval" if answer == Answer.PENDING else answer
+    return "waits for approval" if answer == ApprovalAnswer.PENDING else answer

@@ -7,7 +7,7 @@ from typing import Any
 
 from sluice.rollout.log import describe_tests
 from sluice.rollout.observation import Observation
-from sluice.rollout.record import Course
+from sluice.rollout.record import RolloutRecord
 
 Z = 1.959964
 """Normal quantile of a two-sided 95 % interval."""
@@ -17,7 +17,7 @@ MOST = 30
 
 
 @dataclass(frozen=True)
-class Line:
+class LogLine:
     """One decision as a page shows it: when, what and why."""
 
     at: str
@@ -26,7 +26,10 @@ class Line:
 
 
 def write_page(
-    course: Course, decisions: Sequence[Line], notes: Sequence[str] = (), picture: str = ""
+    course: RolloutRecord,
+    decisions: Sequence[LogLine],
+    notes: Sequence[str] = (),
+    picture: str = "",
 ) -> str:
     """Give a rollout's page as markdown; `picture` is the evidence so far, a PNG in base64."""
     state, policy = course.state, course.policy
@@ -60,7 +63,7 @@ def write_page(
     return "\n".join(lines)
 
 
-def _write_tests(course: Course) -> list[str]:
+def _write_tests(course: RolloutRecord) -> list[str]:
     rows = [
         "| rule | candidate | champion | limit | evidence | stops at | passes |",
         "|---|---|---|---|---|---|---|",

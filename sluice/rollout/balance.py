@@ -70,7 +70,7 @@ CONCENTRATION = 100.0
 THRESHOLD = log(1000)
 
 
-def weigh_ratio(candidate: int, champion: int, weight: float) -> float:
+def compare_ratio(candidate: int, champion: int, weight: float) -> float:
     """Give the logarithm of the evidence that units were not assigned with the wanted weight.
 
     `candidate` and `champion` count the stage's distinct units, `weight` is in (0, 1). The Bayes

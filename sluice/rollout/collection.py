@@ -9,7 +9,7 @@ from sluice.rollout.facts import Arm, Facts
 
 
 @dataclass(frozen=True)
-class Reading:
+class CounterReading:
     """One worker's counters as scraped: since when it counts, and the sums by arm."""
 
     started: str
@@ -22,7 +22,9 @@ class CountersBroken(ValueError):  # noqa: N818
     """A worker's counters went backwards without a restart; the block cannot be used."""
 
 
-def take_block(before: Mapping[str, Reading], now: Mapping[str, Reading]) -> tuple[Arm, Arm]:
+def take_block(
+    before: Mapping[str, CounterReading], now: Mapping[str, CounterReading]
+) -> tuple[Arm, Arm]:
     """Give what candidate and champion did between two scrapes, summed over workers by name.
 
     A worker with a new start stamp, or a new one, began at 0. One that is gone adds nothing: what
@@ -35,7 +37,7 @@ def take_block(before: Mapping[str, Reading], now: Mapping[str, Reading]) -> tup
     for name, reading in now.items():
         last = before.get(name)
         if last is None or last.started != reading.started:
-            last = Reading(reading.started)
+            last = CounterReading(reading.started)
         candidate = add_arms(candidate, subtract_arm(reading.candidate, last.candidate, name))
         champion = add_arms(champion, subtract_arm(reading.champion, last.champion, name))
     return candidate, champion
@@ -85,7 +87,7 @@ PLAIN = (
 
 def build_readings(
     lives: Iterable[Mapping[str, Any]], service: str, epoch: int
-) -> dict[str, Reading]:
+) -> dict[str, CounterReading]:
     """Give each life's counts of a service under one epoch, by the life's name.
 
     Under another epoch the same life reads as nothing: counts begin at 0 with each route.
@@ -97,7 +99,9 @@ def build_readings(
             wanted = (entry["service"], entry["epoch"], entry["stage"]) == (service, epoch, None)
             if wanted and entry["arm"] in arms:
                 arms[entry["arm"]] = add_arms(arms[entry["arm"]], read_entry(entry))
-        readings[life["life"]] = Reading(life["started"], arms["candidate"], arms["champion"])
+        readings[life["life"]] = CounterReading(
+            life["started"], arms["candidate"], arms["champion"]
+        )
     return readings
 
 
@@ -117,11 +121,11 @@ class Sighting:
     """One look at all replicas: the facts, and every worker's counters to count the next from."""
 
     facts: Facts
-    readings: Mapping[str, Reading] = field(default_factory=dict)
+    readings: Mapping[str, CounterReading] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ExpectedState:
     """What is looked for: a service's two versions under one epoch of its route.
 
     At full traffic the candidate is the champion of the route (`alone`), and counted as such.
@@ -135,26 +139,28 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Told:
+class ReplicaReport:
     """What one replica told about the service; readings are those of the epoch it serves under."""
 
     epoch: int
-    readings: Mapping[str, Reading]
+    readings: Mapping[str, CounterReading]
     tripped: bool
     alarm: float
 
 
-def sight(replies: Mapping[str, Reply], wanted: Wanted, before: Mapping[str, Reading]) -> Sighting:
+def collect_facts(
+    replies: Mapping[str, Reply], wanted: ExpectedState, before: Mapping[str, CounterReading]
+) -> Sighting:
     """Make facts of the replicas' replies, by replica; `before` are the readings of the last look.
 
     More than half of the replicas must have answered. What one did that was away comes with its
     next answer. Readings that cannot be right are not counted from.
     """
-    told: dict[str, Told] = {}
+    told: dict[str, ReplicaReport] = {}
     away: dict[str, str] = {}
     for name, reply in replies.items():
         found = _read_reply(reply, wanted)
-        if isinstance(found, Told):
+        if isinstance(found, ReplicaReport):
             told[name] = found
         else:
             away[name] = found
@@ -197,7 +203,9 @@ def _read_smoke(reply: Reply, version: int) -> tuple[bool | None, str]:
     return passed, "" if passed else str(reply.get("why") or "failed")
 
 
-def _count(seen: Facts, now: Mapping[str, Reading], before: Mapping[str, Reading]) -> Sighting:
+def _count(
+    seen: Facts, now: Mapping[str, CounterReading], before: Mapping[str, CounterReading]
+) -> Sighting:
     try:
         candidate, champion = take_block(before, now)
     except CountersBroken as error:
@@ -208,7 +216,7 @@ def _count(seen: Facts, now: Mapping[str, Reading], before: Mapping[str, Reading
     return Sighting(facts, {**before, **now})
 
 
-def _read_reply(reply: Reply, wanted: Wanted) -> Told | str:
+def _read_reply(reply: Reply, wanted: ExpectedState) -> ReplicaReport | str:
     """Read what a replica told; in words why nothing can be made of it."""
     if isinstance(reply, str):
         return reply
@@ -221,14 +229,14 @@ def _read_reply(reply: Reply, wanted: Wanted) -> Told | str:
         if wanted.alone:
             readings = {name: _turn(item) for name, item in readings.items()}
         tripped, alarm = _has_tripped(reply, wanted), _find_alarm(reply, wanted)
-        return Told(epoch, readings, tripped, alarm)
+        return ReplicaReport(epoch, readings, tripped, alarm)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         return f"its counters cannot be read: {type(error).__name__}: {error}"
 
 
-def _turn(reading: Reading) -> Reading:
+def _turn(reading: CounterReading) -> CounterReading:
     """Give the counts of who serves alone as the candidate's."""
-    return Reading(reading.started, reading.champion, Arm())
+    return CounterReading(reading.started, reading.champion, Arm())
 
 
 def _find_circuits(
@@ -239,12 +247,12 @@ def _find_circuits(
     return [item for item in told if (item["service"], item["version"], item["arm"]) == key]
 
 
-def _has_tripped(reply: Mapping[str, Any], wanted: Wanted) -> bool:
+def _has_tripped(reply: Mapping[str, Any], wanted: ExpectedState) -> bool:
     found = _find_circuits(reply, wanted.service, wanted.candidate, "candidate")
     return any(bool(circuit["open"]) for circuit in found)
 
 
-def _find_alarm(reply: Mapping[str, Any], wanted: Wanted) -> float:
+def _find_alarm(reply: Mapping[str, Any], wanted: ExpectedState) -> float:
     """Give the champion's breaker evidence; one that is no number alarms."""
     found = _find_circuits(reply, wanted.service, wanted.champion, "champion")
     values = [float(circuit["log_evidence"]) for circuit in found]

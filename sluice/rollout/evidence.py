@@ -110,7 +110,7 @@ class Block:
         )
 
 
-def weigh_block(
+def measure_block(
     block: Block, boundary: Boundary, side: Side, q_c: Numbers, q_b: Numbers
 ) -> NDArray[np.float64]:
     """Give the natural logarithm of the block's e-value.
@@ -127,12 +127,12 @@ def weigh_block(
     if np.any(wrong):
         raise ValueError(f"the alternative must lie {side} the limit: found {q_c}, limit {limit}")
     p_c, p_b = project(boundary, block.n_c, block.n_b, q_c, q_b)
-    candidate = weigh_trials(block.n_c, block.k_c, q_c, p_c)
-    champion = weigh_trials(block.n_b, block.k_b, q_b, p_b)
+    candidate = measure_trials(block.n_c, block.k_c, q_c, p_c)
+    champion = measure_trials(block.n_b, block.k_b, q_b, p_b)
     return np.where(block.is_empty, 0.0, candidate + champion)
 
 
-def weigh_trials(n: Numbers, k: Numbers, q: Numbers, p: Numbers) -> NDArray[np.float64]:
+def measure_trials(n: Numbers, k: Numbers, q: Numbers, p: Numbers) -> NDArray[np.float64]:
     """Give the logarithm of the likelihood ratio of a rate q to a rate p, k failures of n."""
     hits = k * (np.log(q) - np.log(p))
     misses = (np.asarray(n) - k) * (np.log1p(-np.asarray(q)) - np.log1p(-np.asarray(p)))
@@ -210,7 +210,7 @@ class RollbackTest:
         possible = self.is_possible(rate)
         rate = np.where(possible, rate, LOW_RATE)
         chosen = self._choose(self.boundary.limit(rate), np.asarray(first))
-        weighed = weigh_block(block.deflate(rho), self.boundary, Side.ABOVE, chosen, rate)
+        weighed = measure_block(block.deflate(rho), self.boundary, Side.ABOVE, chosen, rate)
         share = 1 / (2 * BETS * self.blocks) if counting and self.t < self.blocks else 0.0
         before = align(self.log_bets, chosen)
         with np.errstate(divide="ignore"):
@@ -278,7 +278,7 @@ class PassTest:
         possible = self.is_possible(rate)
         rate = np.where(possible, rate, LOW_RATE)
         chosen = self._choose(rate)
-        weighed = weigh_block(block.deflate(rho), self.boundary, Side.BELOW, chosen, rate)
+        weighed = measure_block(block.deflate(rho), self.boundary, Side.BELOW, chosen, rate)
         before = align(self.log_products, chosen)
         return replace(self, log_products=before + np.where(possible, weighed, 0.0))
 
@@ -308,7 +308,7 @@ class LimitTest:
     def update(self, n: Numbers, k: Numbers) -> "LimitTest":
         """Give the test k of n trials on."""
         chosen = [part * self.limit for part in PARTS]
-        weighed = np.stack([weigh_trials(n, k, rate, self.limit) for rate in chosen])
+        weighed = np.stack([measure_trials(n, k, rate, self.limit) for rate in chosen])
         return replace(self, log_products=align(self.log_products, weighed) + weighed)
 
 

@@ -8,13 +8,13 @@ from typing import Any
 from sluice.config.policy import Policy
 from sluice.config.rollout import RouteConfig
 from sluice.control.route import Mode, Route
-from sluice.rollout.collection import Reading
+from sluice.rollout.collection import CounterReading
 from sluice.rollout.facts import read_arm, write_arm
 from sluice.rollout.state import Phase, Rollout
 
 
 @dataclass(frozen=True)
-class Course:
+class RolloutRecord:
     """A rollout of one service, from its opening to its end; `number` counts a service's."""
 
     service: str
@@ -28,7 +28,7 @@ class Course:
     state: Rollout
     tick: int = 1
     """Number of the next record of its log."""
-    readings: Mapping[str, Reading] = field(default_factory=dict)
+    readings: Mapping[str, CounterReading] = field(default_factory=dict)
     """Every worker's counters as they were last seen; a block is what came since."""
     settled: bool = False
     """Whether the registry's aliases are known to follow its end."""
@@ -73,7 +73,7 @@ class Course:
 
 
 @dataclass(frozen=True)
-class Outline:
+class RolloutSummary:
     """What a list of rollouts says of one, without its state."""
 
     service: str
@@ -89,7 +89,7 @@ class Outline:
     """When the last record was written, by its writer's clock."""
 
 
-def write_readings(readings: Mapping[str, Reading]) -> dict[str, Any]:
+def write_readings(readings: Mapping[str, CounterReading]) -> dict[str, Any]:
     """Give readings as plain values that JSON can hold."""
     return {
         name: [item.started, write_arm(item.candidate), write_arm(item.champion)]
@@ -97,9 +97,9 @@ def write_readings(readings: Mapping[str, Reading]) -> dict[str, Any]:
     }
 
 
-def read_readings(values: Mapping[str, Any]) -> dict[str, Reading]:
+def read_readings(values: Mapping[str, Any]) -> dict[str, CounterReading]:
     """Build the readings that `write_readings` wrote."""
     return {
-        name: Reading(started, read_arm(candidate), read_arm(champion))
+        name: CounterReading(started, read_arm(candidate), read_arm(champion))
         for name, (started, candidate, champion) in values.items()
     }

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sluice.config.policy import Policy
 from sluice.rollout.breaker import ALTERNATIVES, LIMIT, THRESHOLD
-from sluice.rollout.evidence import HIGHEST, Numbers, align, average, weigh_trials
+from sluice.rollout.evidence import HIGHEST, Numbers, align, average, measure_trials
 from sluice.rollout.facts import Arm
 from sluice.rollout.history import History
 from sluice.rollout.latency import LatencyLimits
@@ -142,7 +142,7 @@ class Alarm:
     def update(self, n: Numbers, k: Numbers) -> "Alarm":
         """Give the alarm one block on."""
         rates = [min(factor * self.limit, (self.limit + 1) / 2, HIGHEST) for factor in FACTORS]
-        steps = np.stack([weigh_trials(n, k, rate, self.limit) for rate in rates])
+        steps = np.stack([measure_trials(n, k, rate, self.limit) for rate in rates])
         return replace(self, sums=np.maximum(align(self.sums, steps), 0) + steps)
 
 

@@ -6,7 +6,7 @@ from math import log
 
 from sluice.config.policy import Policy, Stage
 from sluice.rollout import breaker
-from sluice.rollout.balance import THRESHOLD, weigh_ratio
+from sluice.rollout.balance import THRESHOLD, compare_ratio
 from sluice.rollout.evidence import HIGHEST
 from sluice.rollout.facts import Arm, Facts
 from sluice.rollout.latency import count_overruns
@@ -44,14 +44,14 @@ def enter_stage(state: Rollout, stage: int, policy: Policy) -> Rollout:
     return Rollout(name_moving(policy.stages[stage]), stage, state.epoch + 1, seen)
 
 
-def go_on(state: Rollout, policy: Policy) -> Rollout:
+def advance(state: Rollout, policy: Policy) -> Rollout:
     """Begin the next stage, or the soak after the last one."""
     if state.stage + 1 < len(policy.stages):
         return enter_stage(state, state.stage + 1, policy)
-    return take_over(state, policy)
+    return promote_candidate(state, policy)
 
 
-def take_over(state: Rollout, policy: Policy) -> Rollout:
+def promote_candidate(state: Rollout, policy: Policy) -> Rollout:
     """Give the candidate all traffic, watched against what the champion was."""
     guardrail = state.seen.evidence["guardrail"].history
     rate = float(guardrail.rate) if bool(guardrail.is_known) else SPARE_RATE
@@ -73,7 +73,7 @@ def roll_back(state: Rollout, reason: str, rule: str) -> tuple[Rollout, Decision
     return back, Decision(Verb.ROLL_BACK, reason, rule)
 
 
-def obey(state: Rollout, command: Command, policy: Policy) -> tuple[Rollout, Decision]:
+def apply_command(state: Rollout, command: Command, policy: Policy) -> tuple[Rollout, Decision]:
     """Do as a person says where that makes sense; elsewhere say no, and where it would."""
     action = command.action
     if state.phase not in ALLOWED[action]:
@@ -91,8 +91,8 @@ def _apply(state: Rollout, action: Action, policy: Policy, words: str) -> Rollou
     changed = {
         Action.ROLL_BACK: lambda: roll_back(state, words, "command")[0],
         Action.ABORT: lambda: replace(state, phase=Phase.ABORTED, epoch=state.epoch + 1),
-        Action.SKIP: lambda: go_on(state, policy),
-        Action.PROMOTE: lambda: take_over(state, policy),
+        Action.SKIP: lambda: advance(state, policy),
+        Action.PROMOTE: lambda: promote_candidate(state, policy),
         Action.APPROVE: lambda: replace(state, approved=True),
         Action.PAUSE: lambda: replace(state, phase=Phase.PAUSED),
         Action.RESUME: lambda: _resume(state, policy),
@@ -126,7 +126,7 @@ def list_wants(state: Rollout, facts: Facts, policy: Policy) -> Iterator[Want]:
         return
     if facts.units is not None and stage.weight > 0:
         units = facts.units.candidate, facts.units.champion
-        if weigh_ratio(*units, stage.weight) >= THRESHOLD:
+        if compare_ratio(*units, stage.weight) >= THRESHOLD:
             yield Want(f"sample ratio: {units[0]:,} and {units[1]:,} units at {stage.weight:g}")
     for name in stage.passes:
         yield from _ask_pass(seen, name, policy)
@@ -175,7 +175,7 @@ def step(
     says.
     """
     if command is not None:
-        return obey(state, command, policy)
+        return apply_command(state, command, policy)
     if state.phase.is_final:
         return state, Decision(Verb.HOLD, f"the rollout is {state.phase}")
     if state.phase is Phase.PENDING:
@@ -259,20 +259,20 @@ def _judge(state: Rollout, facts: Facts, policy: Policy) -> tuple[Rollout, Decis
     if paused:
         return state, Decision(Verb.HOLD, state.reason)
     if not rejected:
-        return _weigh_end(state, facts, policy)
+        return _judge_end(state, facts, policy)
     rule = rejected[0]
     reason = f"{rule.name}: beyond its limit; a person decides"
     held = replace(state, phase=Phase.PAUSED, reason=reason)
     return held, Decision(Verb.PAUSE, reason, rule.name)
 
 
-def _weigh_end(state: Rollout, facts: Facts, policy: Policy) -> tuple[Rollout, Decision]:
+def _judge_end(state: Rollout, facts: Facts, policy: Policy) -> tuple[Rollout, Decision]:
     """Go on where nothing is wanting; else hold, and say what is."""
     stage, blocks = policy.stages[state.stage], state.seen.blocks
     wants = list(list_wants(state, facts, policy))
     if not wants:
         reason = f"{stage.name}: proved within its limits in {blocks} blocks"
-        return go_on(state, policy), Decision(Verb.GO_ON, reason)
+        return advance(state, policy), Decision(Verb.GO_ON, reason)
     reason = "; ".join(want.words for want in wants)
     late = blocks >= policy.count_blocks(stage.max)
     if late and stage.on_max == "roll_back":

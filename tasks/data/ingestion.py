@@ -33,7 +33,7 @@ from sluice.gates.data import DataGate
 from sluice.home import find_home
 from sluice.verdict import Verdict
 from tasks.run.decorators import effect
-from tasks.run.events import tell_world
+from tasks.run.events import publish_event
 from tasks.run.leases import prepare_control
 
 VERSION = "data version"
@@ -55,7 +55,7 @@ def announce_version(service: str, data: DataVersion) -> None:
             return
     except SluiceError as error:
         get_run_logger().warning("told, but not remembered as told: %s", error)
-    tell_world(service, DATA_CHANGED, {"version": data.version, "rows": data.rows})
+    publish_event(service, DATA_CHANGED, {"version": data.version, "rows": data.rows})
 
 
 def announce_unanswered(config: ServiceConfig) -> str:
@@ -81,7 +81,7 @@ def announce_unanswered(config: ServiceConfig) -> str:
     rows = 0 if to.announced is None else count_rows(table, version)
     if to == seen or not control.watermarks.move(seen, to) or to.announced is None:
         return ""
-    tell_world(service, DATA_CHANGED, {"version": version, "rows": rows})
+    publish_event(service, DATA_CHANGED, {"version": version, "rows": rows})
     return f"data version {version}{' again' if seen.mark == to.mark else ''}"
 
 
@@ -92,7 +92,7 @@ SHOWN = 3
 
 
 @dataclass(frozen=True)
-class WeighedBatch:
+class ValidatedBatch:
     """A batch that was read and judged, and the version that already holds it, if one does.
 
     `rows` is the scratch file of the rows that are to be appended, judged against version
@@ -136,7 +136,7 @@ def find_deliveries(config: ServiceConfig, source: str) -> list[Delivery]:
 
 
 @effect
-def weigh_batch(config: ServiceConfig, delivery: Delivery, folder: Path) -> WeighedBatch:
+def validate_batch(config: ServiceConfig, delivery: Delivery, folder: Path) -> ValidatedBatch:
     """Read a delivery, check its schema, judge its new rows; one that fails goes to quarantine.
 
     Rows that the table has just so are left out. Of a pull, rows that changed are left out as well;
@@ -168,11 +168,11 @@ def weigh_batch(config: ServiceConfig, delivery: Delivery, folder: Path) -> Weig
         log.error("quarantined: %s", where)
         log.error("once repaired: sluice ingest %s %s", config.service, where / "batch.parquet")
         remember_taken(config.service, delivery)
-    return WeighedBatch(delivery, rows, verdict, None, before.version if before else -1)
+    return ValidatedBatch(delivery, rows, verdict, None, before.version if before else -1)
 
 
 @effect
-def append_rows(config: ServiceConfig, batch: WeighedBatch) -> DataVersion:
+def append_rows(config: ServiceConfig, batch: ValidatedBatch) -> DataVersion:
     """Append the very rows that were judged as the next version and tell that data changed.
 
     Raises:
@@ -270,9 +270,9 @@ def _read_moved_on(
     return None, None
 
 
-def _take_as_held(config: ServiceConfig, delivery: Delivery, held: DataVersion) -> WeighedBatch:
+def _take_as_held(config: ServiceConfig, delivery: Delivery, held: DataVersion) -> ValidatedBatch:
     remember_taken(config.service, delivery)
-    return WeighedBatch(delivery, Path(), None, held)
+    return ValidatedBatch(delivery, Path(), None, held)
 
 
 def _leave_out_known(

@@ -24,7 +24,7 @@ SETTLED_SECONDS = 10.0
 """A file that was touched later may still be being written."""
 
 
-class Watch:
+class SourceWatch:
     """What one watch saw, service by service: news, and what went wrong without stopping it."""
 
     def __init__(self) -> None:

@@ -35,27 +35,27 @@ Finding = tuple[Location, str]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PlannedNotification:
     """A notification of the file with its block, secrets read."""
 
     entry: Notification
     block: Block
 
 
-def check_notifications(file: Path, content: Deployments) -> list[Wanted]:
+def check_notifications(file: Path, content: Deployments) -> list[PlannedNotification]:
     """Give the file's notifications, if each could be made; read their secrets.
 
     Raises:
         ConfigInvalid: a service is not configured, a template cannot be filled in, or a secret is
             missing or unusable; the message names line, key and variable.
     """
-    wanted: list[Wanted] = []
+    wanted: list[PlannedNotification] = []
     findings: list[Finding] = []
     for index, entry in enumerate(content.notifications):
         place: Location = ("notifications", index)
         findings += [((*place, *inner), text) for inner, text in _check_entry(entry)]
         try:
-            wanted.append(Wanted(entry, make_block(entry)))
+            wanted.append(PlannedNotification(entry, make_block(entry)))
         except KeyInvalid as error:
             findings.append(((*place, *error.key.split(".")), str(error)))
     if findings:
@@ -131,7 +131,10 @@ Owned = dict[str, list[Automation]]
 
 
 def apply_notifications(
-    client: SyncPrefectClient, wanted: list[Wanted], flows: Iterable[str], report: Report
+    client: SyncPrefectClient,
+    wanted: list[PlannedNotification],
+    flows: Iterable[str],
+    report: Report,
 ) -> None:
     """Make or change notifications until the server has them as the file does, each once.
 
@@ -154,7 +157,7 @@ def apply_notifications(
 
 
 def settle_left(
-    client: SyncPrefectClient, wanted: list[Wanted], report: Report, prune: bool
+    client: SyncPrefectClient, wanted: list[PlannedNotification], report: Report, prune: bool
 ) -> None:
     """Name, or remove with `prune`, the notifications that left the file."""
     names = {item.entry.name for item in wanted}
@@ -186,7 +189,7 @@ def _read_owned(client: SyncPrefectClient) -> Owned:
     return found
 
 
-def _keep_block(client: SyncPrefectClient, item: Wanted) -> tuple[UUID, bool]:
+def _keep_block(client: SyncPrefectClient, item: PlannedNotification) -> tuple[UUID, bool]:
     """Have the server hold a notification's block; give its identity and whether it changed."""
     name, kind = name_block(item.entry.name), type(item.block)
     document = _find_block(client, name, kind.get_block_type_slug())

@@ -17,9 +17,9 @@ from sluice.adapters.registry.versions import ModelVersionRef
 from sluice.config.service import ServiceConfig
 from sluice.control.approval import (
     ANSWER,
-    Answer,
     Approval,
-    Decision,
+    ApprovalAnswer,
+    ApprovalDecision,
     digest_verdicts,
     read_request,
     say_not_approved,
@@ -33,8 +33,8 @@ from tasks.release.recording import read_verdicts
 from tasks.release.registration import Registered
 from tasks.release.release import link_run
 from tasks.run.decorators import effect
-from tasks.run.events import tell_world
-from tasks.run.leases import follow_champion, prepare_control
+from tasks.run.events import publish_event
+from tasks.run.leases import prepare_control, route_to_champion
 from tasks.run.links import link_file, link_form, link_version
 
 WAITING = -1
@@ -43,7 +43,7 @@ FORM = "approve/approve"
 
 
 @dataclass(frozen=True)
-class Decided:
+class ApprovalResult:
     """How a request for approval ended, and the alias that its version carries now."""
 
     service: str
@@ -74,7 +74,7 @@ def request_approval(config: ServiceConfig, registered: Registered) -> Registere
     page = write_request(approval, read_verdicts(version.run_id), list_links(version), form)
     publish_page(service, page, f"{service} v{version.version} waits for a person's approval")
     deadline = write_moment(approval.deadline)
-    tell_world(service, "approval.requested", {"version": version.version, "deadline": deadline})
+    publish_event(service, "approval.requested", {"version": version.version, "deadline": deadline})
     log.warning(
         "%s v%d waits for a person's approval until %s; next: "
         "`sluice approve %s --by NAME --why WORDS`, or `sluice refuse`, or the form of `approve`",
@@ -84,7 +84,7 @@ def request_approval(config: ServiceConfig, registered: Registered) -> Registere
 
 
 @effect
-def decide_approval(service: str, version: int, answer: str, by: str, why: str) -> Decided:
+def decide_approval(service: str, version: int, answer: str, by: str, why: str) -> ApprovalResult:
     """Record a person's decision, exactly once, and let the version go on or leave.
 
     `answer` is `approved` or `refused`. The same words again finish what a kill cut off.
@@ -105,13 +105,13 @@ def decide_approval(service: str, version: int, answer: str, by: str, why: str) 
             f"the verdicts of {service} v{found.version} are not those that were shown for "
             "approval; next: release again"
         )
-    decided = store.decide(approval, Answer(answer), by, why, now)
+    decided = store.decide(approval, ApprovalAnswer(answer), by, why, now)
     ended = close_request(registry, store, found, decided)
-    return Decided(service, found.version, decided.answer.value, name_alias(ended))
+    return ApprovalResult(service, found.version, decided.answer.value, name_alias(ended))
 
 
 @effect
-def expire_approvals(service: str, now: datetime) -> list[Decided]:
+def expire_approvals(service: str, now: datetime) -> list[ApprovalResult]:
     """Close the service's requests that nobody answered in time, and finish what was cut off.
 
     Raises:
@@ -146,19 +146,19 @@ def confirm_approval(service: str) -> None:
     candidate = open_registry(find_home()).find_alias(service, "candidate")
     asked = prepare_control().approvals.list_requests(service)
     if candidate is None:
-        if asked and asked[-1].answer not in (Answer.APPROVED, Answer.SUPERSEDED):
+        if asked and asked[-1].answer not in (ApprovalAnswer.APPROVED, ApprovalAnswer.SUPERSEDED):
             told = say_not_approved(service, asked[-1].version, asked[-1].answer)
             raise PromotionRefused(f"{service} has no candidate: {told}")
         return
     mine = [item for item in asked if item.version == candidate.version]
     if not mine and ANSWER not in candidate.tags:
         return
-    answer = mine[-1].answer if mine else Answer.PENDING
-    if answer is not Answer.APPROVED:
+    answer = mine[-1].answer if mine else ApprovalAnswer.PENDING
+    if answer is not ApprovalAnswer.APPROVED:
         raise PromotionRefused(say_not_approved(service, candidate.version, answer))
 
 
-def settle_approvals(service: str, now: datetime) -> list[Decided]:
+def settle_approvals(service: str, now: datetime) -> list[ApprovalResult]:
     """Close what is late or superseded, and let the registry follow what the store says.
 
     Gives the requests whose versions were brought to their end just now.
@@ -181,10 +181,10 @@ def settle_approvals(service: str, now: datetime) -> list[Decided]:
     ended = []
     for version in waiting:
         mine = [item for item in store.list_requests(service) if item.version == version.version]
-        if mine and mine[-1].answer is not Answer.PENDING:
+        if mine and mine[-1].answer is not ApprovalAnswer.PENDING:
             closed = close_request(registry, store, version, mine[-1])
             answer = mine[-1].answer.value
-            ended.append(Decided(service, version.version, answer, name_alias(closed)))
+            ended.append(ApprovalResult(service, version.version, answer, name_alias(closed)))
     return ended
 
 
@@ -196,7 +196,7 @@ def find_asked(registry: Registry, store: Approvals, service: str, version: int)
         Fault: the control store or the registry cannot be reached.
     """
     asked = store.list_requests(service)
-    open_ones = [item.version for item in asked if item.answer is Answer.PENDING]
+    open_ones = [item.version for item in asked if item.answer is ApprovalAnswer.PENDING]
     numbers = [item.version for item in asked]
     if version == WAITING and not numbers:
         raise DecisionRefused(f"no version of {service} waits for approval")
@@ -224,19 +224,19 @@ def close_request(
     registry.log_json(version.run_id, "approval/decision.json", decision.to_dict())
     registry.log_facts(version.run_id, tags=tags)
     ended = follow_answer(registry, version, answer, tags)
-    follow_champion(ended)
+    route_to_champion(ended)
     follows = describe_answer(answer, service, number, name_alias(ended))
     verdicts = read_verdicts(version.run_id)
     page = write_decision(decision, verdicts, list_links(version), follows)
     publish_page(service, page, f"{service} v{number} is {answer.value}: {decision.why}")
     payload = {"version": number, "by": decision.by, "why": decision.why}
-    tell_world(service, f"approval.{answer.value}", {**payload, "alias": name_alias(ended)})
+    publish_event(service, f"approval.{answer.value}", {**payload, "alias": name_alias(ended)})
     words = (service, number, answer.value, decision.by, decision.why, follows)
     get_run_logger().warning("%s v%d is %s by %s: %s; %s", *words)
     return ended
 
 
-def find_decision(log: Sequence[Decision], approval: Approval) -> Decision:
+def find_decision(log: Sequence[ApprovalDecision], approval: Approval) -> ApprovalDecision:
     """Give the line of the log that answered a request.
 
     The store writes both in one transaction, so there is one.
@@ -279,7 +279,7 @@ WANTED = "rollout.wanted"
 """The event that a deployment of `rollout` listens for; the keeper finds what it did not start."""
 
 
-def hand_over(config: ServiceConfig, registered: Registered) -> Registered:
+def request_rollout(config: ServiceConfig, registered: Registered) -> Registered:
     """Ask for the rollout of a new candidate, where the service's file says `start: auto`.
 
     A version that waits for a person is asked for once it is approved.
@@ -289,7 +289,7 @@ def hand_over(config: ServiceConfig, registered: Registered) -> Registered:
     return registered
 
 
-def hand_over_approved(config: ServiceConfig, decided: Decided) -> None:
+def request_approved_rollout(config: ServiceConfig, decided: ApprovalResult) -> None:
     """Ask for the rollout of a candidate that a person approved."""
     if decided.answer == "approved":
         _ask(config, decided.version, decided.alias)
@@ -297,4 +297,4 @@ def hand_over_approved(config: ServiceConfig, decided: Decided) -> None:
 
 def _ask(config: ServiceConfig, version: int, alias: str) -> None:
     if config.rollout.start == "auto" and alias == CANDIDATE:
-        tell_world(config.service, WANTED, {"version": version})
+        publish_event(config.service, WANTED, {"version": version})

@@ -23,7 +23,7 @@ from sluice.report.history import PRIMARY
 from sluice.verdict import Verdict
 from tasks.release.recording import record_bad_rows, record_figures, record_page, record_verdict
 from tasks.release.release import Release, link_run
-from tasks.release.rows import Parts, read_part
+from tasks.release.rows import RowSplit, read_part
 from tasks.release.training import TrainedModel
 from tasks.run.artifacts import show_pictures
 from tasks.run.decorators import effect
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @effect
-def weigh_data(config: ServiceConfig, release: Release) -> Verdict:
+def validate_data(config: ServiceConfig, release: Release) -> Verdict:
     """Judge the data version and record the verdict.
 
     Raises:
@@ -63,8 +63,8 @@ def weigh_data(config: ServiceConfig, release: Release) -> Verdict:
 
 
 @effect
-def weigh_candidate(
-    config: ServiceConfig, release: Release, parts: Parts, model: TrainedModel
+def evaluate_candidate(
+    config: ServiceConfig, release: Release, parts: RowSplit, model: TrainedModel
 ) -> Verdict:
     """Judge the candidate against floors, champion and slices; record verdict, figures, plots.
 
@@ -121,8 +121,8 @@ def score_champion(
 
 
 @effect
-def weigh_bias(
-    config: ServiceConfig, release: Release, parts: Parts, model: TrainedModel
+def audit_bias(
+    config: ServiceConfig, release: Release, parts: RowSplit, model: TrainedModel
 ) -> Verdict:
     """Judge how differently groups are treated; record verdict, figures and the picture.
 

@@ -11,18 +11,18 @@ from sluice.config.service import ServiceConfig
 from sluice.errors import ServingImpossible
 from sluice.gates.parity import ParityEvidence, ParityGate, measure_parity
 from sluice.home import find_home
-from sluice.models.export.form import build_serving_form, take_columns
+from sluice.models.export.form import build_onnx_export, take_columns
 from sluice.models.prediction import predict
 from sluice.verdict import Verdict
 from tasks.release.recording import record_verdict
 from tasks.release.release import Release
-from tasks.release.rows import Parts, read_part
+from tasks.release.rows import RowSplit, read_part
 from tasks.release.training import TrainedModel
 from tasks.run.decorators import effect
 
 
 @dataclass(frozen=True)
-class ServedFiles:
+class ExportedFiles:
     """The folder of a served form's files, or why there are none."""
 
     path: str = ""
@@ -35,28 +35,32 @@ class ServedFiles:
 
 
 @effect
-def build_served_form(config: ServiceConfig, release: Release, model: TrainedModel) -> ServedFiles:
+def build_export(config: ServiceConfig, release: Release, model: TrainedModel) -> ExportedFiles:
     """Build the served form and keep it in the release's scratch folder; say so if it cannot be.
 
     Raises:
         Fault: the folder cannot be written to.
     """
     if config.serving == "sklearn":
-        return ServedFiles(problem="the configuration asks for the trained form")
+        return ExportedFiles(problem="the configuration asks for the trained form")
     try:
-        form = build_serving_form(model.open(), config.data)
+        form = build_onnx_export(model.open(), config.data)
     except ServingImpossible as error:
-        return ServedFiles(problem=str(error))
+        return ExportedFiles(problem=str(error))
     folder = release.folder / "serving"
     save_serving(form, folder)
     size = len(form.graph) / 1e6
     get_run_logger().info("built the served form: %s, ONNX, %.1f MB", config.model.kind, size)
-    return ServedFiles(path=str(folder))
+    return ExportedFiles(path=str(folder))
 
 
 @effect
-def weigh_parity(
-    config: ServiceConfig, release: Release, parts: Parts, model: TrainedModel, served: ServedFiles
+def compare_export(
+    config: ServiceConfig,
+    release: Release,
+    parts: RowSplit,
+    model: TrainedModel,
+    served: ExportedFiles,
 ) -> Verdict:
     """Judge whether the served form answers as the trained one; record verdict and evidence.
 
@@ -74,7 +78,11 @@ def weigh_parity(
 
 
 def compare_forms(
-    config: ServiceConfig, release: Release, parts: Parts, model: TrainedModel, served: ServedFiles
+    config: ServiceConfig,
+    release: Release,
+    parts: RowSplit,
+    model: TrainedModel,
+    served: ExportedFiles,
 ) -> ParityEvidence:
     """Ask both forms, each read from its files, about the same held-out rows.
 

@@ -22,14 +22,14 @@ from sluice.models.training import find_threshold
 from sluice.report.card import write_card
 from sluice.report.history import VERDICT, VERSION
 from sluice.verdict import Verdict
-from tasks.release.export import ServedFiles
+from tasks.release.export import ExportedFiles
 from tasks.release.release import Release, link_run, remove_workspace
-from tasks.release.rows import Parts, read_part
+from tasks.release.rows import RowSplit, read_part
 from tasks.release.training import TrainedModel
 from tasks.run.artifacts import publish
 from tasks.run.decorators import effect
-from tasks.run.events import tell_world
-from tasks.run.leases import follow_champion, prepare_control
+from tasks.run.events import publish_event
+from tasks.run.leases import prepare_control, route_to_champion
 
 EXAMPLE_ROWS = 5
 
@@ -52,9 +52,9 @@ def register_candidate(  # noqa: PLR0913, PLR0917
     config: ServiceConfig,
     lease: Lease,
     release: Release,
-    parts: Parts,
+    parts: RowSplit,
     model: TrainedModel,
-    served: ServedFiles,
+    served: ExportedFiles,
     verdicts: tuple[Verdict, ...],
 ) -> Registered:
     """Register the model with its identity, card and verdicts as `candidate`.
@@ -95,7 +95,7 @@ def register_candidate(  # noqa: PLR0913, PLR0917
         texts={SAMPLE_FILE: ask_sample(config, release, parts, pipeline)},
         confirm=lambda: leases.renew(lease),
     )
-    follow_champion(version)
+    route_to_champion(version)
     alias = version.tags[REGISTERED]
     asked = {key: value for key, value in version.tags.items() if key.startswith(ANSWER)}
     registry.log_facts(release.run_id, tags={VERSION: str(version.version), **asked})
@@ -118,7 +118,7 @@ def register_candidate(  # noqa: PLR0913, PLR0917
     )
 
 
-def ask_sample(config: ServiceConfig, release: Release, parts: Parts, pipeline: Any) -> str:
+def ask_sample(config: ServiceConfig, release: Release, parts: RowSplit, pipeline: Any) -> str:
     """Give the parity sample: a few held-out rows, and what the trained form says to them.
 
     Raises:
@@ -154,7 +154,7 @@ def adopt_version(version: ModelVersionRef) -> ModelVersionRef:
     """
     registry = open_registry(find_home())
     finished = registry.finish_registration(version)
-    follow_champion(finished)
+    route_to_champion(finished)
     remove_workspace(version.run_id)
     run_id = registry.find_run(version.service, {FLOW_RUN: version.tags[FLOW_RUN]}, "RUNNING")
     if run_id:
@@ -165,7 +165,7 @@ def adopt_version(version: ModelVersionRef) -> ModelVersionRef:
 
 def _tell_registered(version: ModelVersionRef) -> None:
     """Tell the world of a version and of the alias that it was registered as."""
-    tell_world(
+    publish_event(
         version.service,
         "candidate.registered",
         {
@@ -185,9 +185,9 @@ def promote_candidate(service: str) -> Registered:
         Fault: the registry cannot be reached.
     """
     registry, log = open_registry(find_home()), get_run_logger()
-    follow_champion(registry.find_alias(service, CHAMPION))  # of a promotion that was killed
+    route_to_champion(registry.find_alias(service, CHAMPION))  # of a promotion that was killed
     old, new = registry.promote(service)
-    route = follow_champion(new)
+    route = route_to_champion(new)
     if route and route.champion != new.version:
         log.warning("a rollout of %s is under way: its route stays as it is", service)
     log.warning(

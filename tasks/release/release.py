@@ -21,7 +21,7 @@ from sluice.home import LOCK, PROJECT, find_home
 from sluice.identity import ReleaseIdentity
 from tasks.run.decorators import effect
 from tasks.run.forms import LATEST
-from tasks.run.leases import follow_champion
+from tasks.run.leases import route_to_champion
 from tasks.run.links import registry_page
 
 
@@ -77,7 +77,7 @@ def open_release(config: ServiceConfig, data_version: int, cause: str) -> Releas
     _, data = read_version(uri, config.service, version)
     registry = open_registry(home)
     champion = registry.find_alias(config.service, "champion")
-    follow_champion(champion)
+    route_to_champion(champion)
     identity = ReleaseIdentity(
         service=config.service,
         data=data,

@@ -25,7 +25,7 @@ PARTS = "parts.parquet"
 
 
 @dataclass(frozen=True)
-class Parts:
+class RowSplit:
     """How a release's rows are divided: counts, and the file that names each row's part."""
 
     path: str
@@ -41,7 +41,7 @@ class Parts:
 
 
 @effect
-def divide_rows(config: ServiceConfig, release: Release) -> Parts:
+def split_data(config: ServiceConfig, release: Release) -> RowSplit:
     """Split the data version, and leave out of the comparison what the champion trained on.
 
     Raises:
@@ -59,7 +59,7 @@ def divide_rows(config: ServiceConfig, release: Release) -> Parts:
     compared = comparison_mask(split, ids, trained)
     path = release.folder / PARTS
     pd.DataFrame({"id": ids, "held_out": split.holdout, "compared": compared}).to_parquet(path)
-    parts = Parts(
+    parts = RowSplit(
         path=str(path),
         training=int((~split.holdout).sum()),
         held_out=int(split.holdout.sum()),
@@ -120,7 +120,9 @@ def read_champion_rows(
     return ids
 
 
-def read_part(config: ServiceConfig, release: Release, parts: Parts, part: str) -> "pd.DataFrame":
+def read_part(
+    config: ServiceConfig, release: Release, parts: RowSplit, part: str
+) -> "pd.DataFrame":
     """Read one part of the release's rows: `training` or `compared`.
 
     Raises:

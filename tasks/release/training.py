@@ -14,7 +14,7 @@ from sluice.config.service import ServiceConfig
 from sluice.home import find_home
 from sluice.models.training import fit_model, reweigh
 from tasks.release.release import Release
-from tasks.release.rows import Parts, read_part
+from tasks.release.rows import RowSplit, read_part
 from tasks.run.decorators import effect
 
 
@@ -47,7 +47,7 @@ def _read_model(path: str, written: int) -> Any:
 
 
 @effect
-def train_candidate(config: ServiceConfig, release: Release, parts: Parts) -> TrainedModel:
+def train_candidate(config: ServiceConfig, release: Release, parts: RowSplit) -> TrainedModel:
     """Fit the configured pipeline and keep it in the release's scratch folder.
 
     Raises:

@@ -6,10 +6,10 @@ from sluice.adapters.control.store import Control
 from sluice.adapters.registry.client import open_registry
 from sluice.errors import Fault
 from sluice.home import find_home
-from sluice.rollout.record import Course
+from sluice.rollout.record import RolloutRecord
 
 
-def follow_course(course: Course) -> None:
+def follow_record(course: RolloutRecord) -> None:
     """Move the aliases: a candidate with all traffic is champion, a beaten one has none.
 
     Raises:
@@ -22,17 +22,17 @@ def follow_course(course: Course) -> None:
         registry.take_back(course.service, course.champion, course.candidate)
 
 
-def try_follow(course: Course) -> bool:
+def try_follow(course: RolloutRecord) -> bool:
     """Move the aliases if the registry answers; say whether they are where they belong."""
     try:
-        follow_course(course)
+        follow_record(course)
     except Fault as error:
         get_run_logger().warning("the aliases do not follow yet: %s", error)
         return False
     return True
 
 
-def settle_ended(control: Control, service: str = "") -> list[Course]:
+def settle_ended(control: Control, service: str = "") -> list[RolloutRecord]:
     """Finish what runs that were killed left: aliases that do not follow a rollout's end.
 
     Raises:
@@ -40,6 +40,6 @@ def settle_ended(control: Control, service: str = "") -> list[Course]:
     """
     left = [item for item in control.rollouts.list_unsettled() if service in ("", item.service)]
     for course in left:
-        follow_course(course)
+        follow_record(course)
         control.rollouts.settle(course)
     return left

@@ -13,9 +13,9 @@ from sluice.errors import SluiceError
 from sluice.home import find_home
 from sluice.rollout.assignment import place_of
 from sluice.rollout.balance import SALTS, Balance, choose_salt, measure_balance
-from sluice.rollout.collection import Reply, Sighting, Wanted, judge_smoke, sight
+from sluice.rollout.collection import ExpectedState, Reply, Sighting, collect_facts, judge_smoke
 from sluice.rollout.facts import Facts, Units
-from sluice.rollout.record import Course
+from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import Phase
 from tasks.run.tags import environment_name
 
@@ -24,7 +24,7 @@ AGAIN_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
-class Finding:
+class Collected:
     """What was found out at the end of a stage's `min`, and when (monotonic seconds)."""
 
     epoch: int = -1
@@ -35,7 +35,7 @@ class Finding:
     at: float = -AGAIN_SECONDS
 
 
-class Lookout:
+class MetricsCollector:
     """One controller's view of a gateway; what it finds out slowly it remembers for a while."""
 
     def __init__(self, service: str, replicas: Replicas | None = None) -> None:
@@ -46,19 +46,21 @@ class Lookout:
         """
         self._service = service
         self._replicas = replicas or find_replicas(load_gateway(environment_name()))
-        self._found = Finding()
+        self._found = Collected()
 
     def read(self) -> dict[str, Reply]:
         """Give what each replica tells, by its address."""
         return self._replicas.read_counters()
 
-    def count(self, course: Course) -> Sighting:
+    def count(self, course: RolloutRecord) -> Sighting:
         """Give one tick's counts."""
         state, alone = course.state, course.state.phase is Phase.SOAK
-        wanted = Wanted(course.service, course.champion, course.candidate, state.epoch, alone)
-        return sight(self.read(), wanted, course.readings)
+        wanted = ExpectedState(
+            course.service, course.champion, course.candidate, state.epoch, alone
+        )
+        return collect_facts(self.read(), wanted, course.readings)
 
-    def look(self, course: Course) -> tuple[Course, Facts]:
+    def look(self, course: RolloutRecord) -> tuple[RolloutRecord, Facts]:
         """Give one tick's facts, and the rollout with its new readings and its salt.
 
         Smoke test, shadow balance and distinct units are asked for once a stage could end.
@@ -73,16 +75,16 @@ class Lookout:
         facts = replace(seen.facts, smoke=found.smoke, fair_salt=found.fair, units=found.units)
         return course, replace(facts, missing=missing)
 
-    def _nears_its_end(self, course: Course) -> bool:
+    def _nears_its_end(self, course: RolloutRecord) -> bool:
         state, policy = course.state, course.policy
         moving = state.phase in (Phase.SHADOW, Phase.CANARY, Phase.HOLDING)
         least = policy.count_blocks(policy.stages[state.stage].min)
         return moving and state.seen.blocks + 1 >= least
 
-    def _find_out(self, course: Course) -> Course:
+    def _find_out(self, course: RolloutRecord) -> RolloutRecord:
         found, now, epoch = self._found, time.monotonic(), course.state.epoch
         if found.epoch != epoch:
-            found = Finding(epoch)
+            found = Collected(epoch)
         if now - found.at < AGAIN_SECONDS:
             return course
         in_shadow = course.policy.stages[course.state.stage].weight == 0
@@ -102,7 +104,7 @@ class Lookout:
         self._found = found
         return course
 
-    def _balance(self, course: Course) -> tuple[Course, bool | None]:
+    def _balance(self, course: RolloutRecord) -> tuple[RolloutRecord, bool | None]:
         """Choose a salt under which the users that were seen would have failed alike."""
         if course.terms.assign_by == "request":
             return course, True
@@ -115,7 +117,7 @@ class Lookout:
         salt = choose_salt(_try_salts(course, names.tolist(), requests, failures))
         return (replace(course, salt=salt), True) if salt else (course, False)
 
-    def _count_units(self, course: Course) -> Units | None:
+    def _count_units(self, course: RolloutRecord) -> Units | None:
         if course.terms.assign_by == "request":
             return None
         table = read_units(find_home().answers(course.service), course.state.epoch)
@@ -126,7 +128,9 @@ class Lookout:
         return Units(arms.count("candidate"), arms.count("champion"))
 
 
-def _try_salts(course: Course, units: list[str], requests: Any, failures: Any) -> list[Balance]:
+def _try_salts(
+    course: RolloutRecord, units: list[str], requests: Any, failures: Any
+) -> list[Balance]:
     """Measure eight salts, the present one first, at each stage's weight."""
     root = course.salt.partition(".")[0]
     salts = [course.salt, *(f"{root}.{number}" for number in range(1, SALTS))]

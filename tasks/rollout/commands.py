@@ -15,7 +15,7 @@ from sluice.errors import CommandRefused, RolloutRefused
 from sluice.home import find_home
 from sluice.rollout.state import Action
 from tasks.run.decorators import effect
-from tasks.run.events import tell_world
+from tasks.run.events import publish_event
 from tasks.run.leases import prepare_control
 
 ANSWER_SECONDS = 60.0
@@ -25,7 +25,7 @@ RESTORE, ROLLBACK = "restore", "rollback"
 
 
 @dataclass(frozen=True)
-class Answered:
+class CommandResult:
     """What came of a command; `answer` is empty where no controller has taken it yet."""
 
     service: str
@@ -35,7 +35,7 @@ class Answered:
 
 
 @effect
-def command_rollout(service: str, action: str, reason: str, by: str) -> Answered:
+def command_rollout(service: str, action: str, reason: str, by: str) -> CommandResult:
     """Put a command to the rollout under way, and wait for its controller's answer.
 
     Raises:
@@ -55,7 +55,7 @@ def command_rollout(service: str, action: str, reason: str, by: str) -> Answered
         raise CommandRefused(given.words)
     words = given.words or "it waits for a controller; the keeper starts one within minutes"
     get_run_logger().warning("%s: %s: %s", service, action, words)
-    return Answered(service, action, given.answer, words)
+    return CommandResult(service, action, given.answer, words)
 
 
 def is_rolling(service: str) -> bool:
@@ -99,7 +99,7 @@ def find_previous(service: str) -> int:
 
 
 @effect
-def serve_version(service: str, version: int, action: str, reason: str, by: str) -> Answered:
+def serve_version(service: str, version: int, action: str, reason: str, by: str) -> CommandResult:
     """Make an earlier version champion in registry and route, and put on record who and why.
 
     `action` is `restore`, after which the champion before is `previous`, or `rollback`, after which
@@ -124,6 +124,6 @@ def serve_version(service: str, version: int, action: str, reason: str, by: str)
     control.routes.follow_champion(service, version)
     words = f"v{version} is champion"
     control.commands.record(service, action, by.strip(), reason.strip(), words, datetime.now(UTC))
-    tell_world(service, f"rollout.{action}", {"version": version, "by": by, "reason": reason})
+    publish_event(service, f"rollout.{action}", {"version": version, "by": by, "reason": reason})
     get_run_logger().warning("%s v%d is champion by %s: %s", service, version, by, reason)
-    return Answered(service, action, OBEYED, words)
+    return CommandResult(service, action, OBEYED, words)

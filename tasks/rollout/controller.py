@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 from prefect import get_run_logger
 
 from sluice.adapters.control.rollouts import Tick
-from sluice.control.command import GivenCommand
+from sluice.control.command import RecordedCommand
 from sluice.errors import Fault, RolloutRolledBack
 from sluice.rollout.facts import Facts
 from sluice.rollout.log import Derived, write_step
-from sluice.rollout.record import Course
+from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import Action, Command, Phase
 from sluice.rollout.state_machine import step
 from tasks.rollout.aliases import settle_ended, try_follow
-from tasks.rollout.collection import Lookout
-from tasks.rollout.lease import Held, is_controlled
-from tasks.rollout.progress import Pages
+from tasks.rollout.collection import MetricsCollector
+from tasks.rollout.lease import ControllerLease, is_controlled
+from tasks.rollout.progress import RolloutArtifacts
 from tasks.run.leases import prepare_control
 
 POLL_SECONDS = 0.25
@@ -27,7 +27,7 @@ AGAIN_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Ended:
+class RolloutResult:
     """How a rollout ended."""
 
     service: str
@@ -40,14 +40,20 @@ class Ended:
 class Controller:
     """Steps one rollout under this run's lease."""
 
-    def __init__(self, held: Held, course: Course, lookout: Lookout, pages: Pages) -> None:
+    def __init__(
+        self,
+        held: ControllerLease,
+        course: RolloutRecord,
+        lookout: MetricsCollector,
+        pages: RolloutArtifacts,
+    ) -> None:
         self._held, self._lookout, self._pages = held, lookout, pages
         self.course = course
         self._log = get_run_logger()
         self._followed, self._tried = Phase.PENDING, 0.0
         held.renewal.touch(course)
 
-    def run(self) -> Course:
+    def run(self) -> RolloutRecord:
         """Tick until the rollout is over; a store that is away costs ticks, never the rollout.
 
         Raises:
@@ -84,7 +90,9 @@ class Controller:
             return
         self._write(*self._lookout.look(self.course))
 
-    def _write(self, course: Course, facts: Facts, given: GivenCommand | None = None) -> None:
+    def _write(
+        self, course: RolloutRecord, facts: Facts, given: RecordedCommand | None = None
+    ) -> None:
         """Make a step and write it; only then does anything else see it."""
         command = Command(Action(given.action), given.by, given.why) if given else None
         state, decision = step(course.state, facts, command, course.policy)
@@ -118,7 +126,9 @@ class Controller:
             self._tried = now
 
 
-def conduct(held: Held, course: Course, notes: tuple[str, ...] = ()) -> Ended:
+def run_controller(
+    held: ControllerLease, course: RolloutRecord, notes: tuple[str, ...] = ()
+) -> RolloutResult:
     """Control a rollout to its end, and leave the aliases where they belong.
 
     Raises:
@@ -126,18 +136,20 @@ def conduct(held: Held, course: Course, notes: tuple[str, ...] = ()) -> Ended:
         RouteMoved: somebody else changed the route.
         ConfigInvalid: the gateway's settings are not right.
     """
-    pages = Pages(held.control, course, notes)
+    pages = RolloutArtifacts(held.control, course, notes)
     try:
-        course = Controller(held, course, Lookout(course.service), pages).run()
+        course = Controller(held, course, MetricsCollector(course.service), pages).run()
         if try_follow(course):
             held.control.rollouts.settle(course)
     finally:
         pages.end()
     state = course.state
-    return Ended(course.service, course.candidate, course.number, state.phase.value, state.reason)
+    return RolloutResult(
+        course.service, course.candidate, course.number, state.phase.value, state.reason
+    )
 
 
-def judge_end(ended: Ended) -> Ended:
+def conclude_run(ended: RolloutResult) -> RolloutResult:
     """Give how a rollout ended where the candidate was not beaten.
 
     Raises:
@@ -167,7 +179,7 @@ def find_no_need(service: str) -> str:
     return f"the rollout of {service} has a controller" if is_controlled(control, service) else ""
 
 
-def conduct_left(held: Held, service: str) -> Ended | None:
+def resume_controller(held: ControllerLease, service: str) -> RolloutResult | None:
     """Bring the rollout that another controller left to its end; None where there is none.
 
     Raises:
@@ -182,4 +194,4 @@ def conduct_left(held: Held, service: str) -> Ended | None:
         "rollout %d of %s v%d, %s, is continued from tick %d",
         *(course.number, service, course.candidate, course.state.phase, course.tick),
     )
-    return conduct(held, course)
+    return run_controller(held, course)

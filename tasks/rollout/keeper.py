@@ -16,16 +16,16 @@ from sluice.adapters.registry.aliases import CANDIDATE, CHAMPION
 from sluice.adapters.registry.client import Registry, open_registry
 from sluice.adapters.registry.versions import check_verdicts
 from sluice.config.loading import load_service
-from sluice.control.approval import ANSWER, Answer
+from sluice.control.approval import ANSWER, ApprovalAnswer
 from sluice.control.watermark import follow_change
 from sluice.errors import PromotionRefused, RegistryUnavailable, SluiceError
 from sluice.home import find_home
 from sluice.report.rollout import write_overview
-from sluice.rollout.record import Course
+from sluice.rollout.record import RolloutRecord
 from tasks.rollout.aliases import settle_ended
 from tasks.rollout.lease import is_controlled
 from tasks.run.artifacts import publish
-from tasks.run.events import tell_world
+from tasks.run.events import publish_event
 from tasks.run.leases import prepare_control
 from tasks.run.state import end_skipped
 from tasks.run.tags import environment_name
@@ -39,7 +39,7 @@ MINUTES = 4
 """How long one start of a controller has before another is tried."""
 
 
-class Keeping:
+class Keeper:
     """What one keeper did, service by service, and what went wrong without stopping it."""
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class Keeping:
         get_run_logger().info("; ".join(self._done))
         return Completed(message="; ".join(self._done))
 
-    def _compare_alias(self, service: str, course: Course | None) -> str:
+    def _compare_alias(self, service: str, course: RolloutRecord | None) -> str:
         """Adopt a champion that was named by hand; beside a rollout only say that it was."""
         route = self._control.routes.find(service)
         alias = self._registry.find_alias(service, CHAMPION)
@@ -106,11 +106,11 @@ class Keeping:
         self._control.routes.follow_champion(service, alias.version)
         now = datetime.now(UTC)
         self._control.commands.record(service, "adopt", "the registry", why, words, now)
-        tell_world(service, "rollout.adopted", {"version": alias.version, "reason": why})
+        publish_event(service, "rollout.adopted", {"version": alias.version, "reason": why})
         self._done.append(f"{service}: {words}, {why}")
         return "adopted from the registry"
 
-    def _tell_conflict(self, course: Course, version: int, words: str) -> None:
+    def _tell_conflict(self, course: RolloutRecord, version: int, words: str) -> None:
         """Tell of a conflict once, and again each half hour in which it stands."""
         marks = self._control.watermarks
         seen = marks.find(course.service, CONFLICT)
@@ -119,7 +119,7 @@ class Keeping:
         if to == seen or not marks.move(seen, to):
             return
         payload = {"version": version, "champion": course.champion, "reason": words}
-        tell_world(course.service, "rollout.conflict", payload)
+        publish_event(course.service, "rollout.conflict", payload)
 
     def _begin_wanted(self, service: str) -> None:
         """Begin the rollout of a candidate that no event began."""
@@ -157,7 +157,7 @@ def find_untried(control: Control, registry: Registry, service: str) -> int | No
     found, champion = (registry.find_alias(service, name) for name in (CANDIDATE, CHAMPION))
     if found is None or champion is None or champion.version == found.version:
         return None
-    if found.tags.get(ANSWER, Answer.APPROVED) != Answer.APPROVED:
+    if found.tags.get(ANSWER, ApprovalAnswer.APPROVED) != ApprovalAnswer.APPROVED:
         return None
     try:
         check_verdicts(found)
@@ -168,7 +168,7 @@ def find_untried(control: Control, registry: Registry, service: str) -> int | No
 
 
 def describe_service(
-    control: Control, service: str, course: Course | None, controlled: bool, note: str
+    control: Control, service: str, course: RolloutRecord | None, controlled: bool, note: str
 ) -> list[dict[str, str]]:
     """Give the overview's row of a service; nothing where no champion was ever released.
 

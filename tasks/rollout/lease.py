@@ -15,7 +15,7 @@ from sluice.adapters.control.store import Control
 from sluice.config.rollout import RolloutConfig
 from sluice.control.lease import Lease, LeaseWatch
 from sluice.errors import SluiceError
-from sluice.rollout.record import Course
+from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import UNSEEN
 from tasks.run.leases import POLL_SECONDS, SHARE, Log, Renewal, await_lease, prepare_control
 
@@ -36,10 +36,10 @@ class RouteRenewal(Renewal):
         super().__init__(control, lease, log)
         self._pause = min(lease.ttl, ttl) / SHARE
         self._guard = threading.Lock()
-        self._course: Course | None = None
+        self._course: RolloutRecord | None = None
         self._written = 0.0
 
-    def touch(self, course: Course) -> None:
+    def touch(self, course: RolloutRecord) -> None:
         """Take note of a tick that was written."""
         with self._guard:
             self._course, self._written = course, time.monotonic()
@@ -61,7 +61,7 @@ class RouteRenewal(Renewal):
 
 
 @dataclass(frozen=True)
-class Held:
+class ControllerLease:
     """A service's rollout in the hands of this run."""
 
     control: Control
@@ -72,7 +72,7 @@ class Held:
 @contextmanager
 def hold_controller(
     service: str, config: RolloutConfig, patience: float = PATIENCE_SECONDS
-) -> Iterator[Held]:
+) -> Iterator[ControllerLease]:
     """Be the only controller of a service's rollout while the block runs; wait for another's end.
 
     Raises:
@@ -86,7 +86,7 @@ def hold_controller(
     renewal = RouteRenewal(control, lease, log, config.route.lease_ttl)
     renewal.start()
     try:
-        yield Held(control, lease, renewal)
+        yield ControllerLease(control, lease, renewal)
     finally:
         renewal.end()
         try:

@@ -22,18 +22,18 @@ from sluice.config.service import ServiceConfig
 from sluice.control.route import Route
 from sluice.errors import RolloutRefused
 from sluice.home import find_home
-from sluice.rollout.collection import Reading, Wanted, add_arms, sight
+from sluice.rollout.collection import CounterReading, ExpectedState, add_arms, collect_facts
 from sluice.rollout.facts import Arm
 from sluice.rollout.latency import QUANTILE, Histogram, edge_of, find_quantile
-from sluice.rollout.record import Course
+from sluice.rollout.record import RolloutRecord
 from sluice.rollout.simulation.feasibility import POWER, pass_equal_arms
 from sluice.rollout.simulation.traffic import Traffic
 from sluice.rollout.state import ALLOWED, Action
 from tasks.release.approval import confirm_approval
-from tasks.rollout.collection import Lookout
-from tasks.rollout.lease import Held
+from tasks.rollout.collection import MetricsCollector
+from tasks.rollout.lease import ControllerLease
 from tasks.run.decorators import effect
-from tasks.run.leases import follow_champion, prepare_control
+from tasks.run.leases import prepare_control, route_to_champion
 
 AS_CANDIDATE = -1
 """The version that carries the alias `candidate`."""
@@ -43,7 +43,7 @@ WATCH_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
-class Seen:
+class ObservedTraffic:
     """The champion's traffic just before: an arm a block, all together, and how long it took."""
 
     blocks: tuple[Arm, ...] = ()
@@ -79,8 +79,8 @@ def choose_policy(config: ServiceConfig, policy: str) -> Policy:
 
 @effect
 def open_rollout(
-    held: Held, config: ServiceConfig, version: int, policy: Policy
-) -> tuple[Course, Seen]:
+    held: ControllerLease, config: ServiceConfig, version: int, policy: Policy
+) -> tuple[RolloutRecord, ObservedTraffic]:
     """Open the rollout of a version that passed its gates, on the traffic of the last seconds.
 
     Raises:
@@ -96,8 +96,8 @@ def open_rollout(
         raise RolloutRefused(f"{service}: {fact}; a rollout needs two versions")
     confirm_approval(service)
     check_verdicts(candidate)
-    route = follow_champion(champion)
-    seen = watch_traffic(service, route, policy) if route else Seen()
+    route = route_to_champion(champion)
+    seen = watch_traffic(service, route, policy) if route else ObservedTraffic()
     opening = Opening(
         service=service,
         champion=champion.version,
@@ -131,26 +131,28 @@ def find_candidate(registry: Registry, service: str, version: int) -> ModelVersi
     return found
 
 
-def watch_traffic(service: str, route: Route, policy: Policy) -> Seen:
+def watch_traffic(service: str, route: Route, policy: Policy) -> ObservedTraffic:
     """Look at the champion's traffic for the policy's `history`, 20 s at most, block by block."""
-    lookout, seconds = Lookout(service), min(policy.history, WATCH_SECONDS)
-    wanted = Wanted(service, route.champion, 0, route.epoch)
-    readings: dict[str, Reading] = {}
+    lookout, seconds = MetricsCollector(service), min(policy.history, WATCH_SECONDS)
+    wanted = ExpectedState(service, route.champion, 0, route.epoch)
+    readings: dict[str, CounterReading] = {}
     blocks: list[Arm] = []
     began = due = time.monotonic()
     missing = ""
     while due - began <= seconds:
         time.sleep(max(0.0, due - time.monotonic()))
-        found = sight(lookout.read(), wanted, readings)
+        found = collect_facts(lookout.read(), wanted, readings)
         missing = found.facts.missing
         if found.facts.champion is not None and not found.facts.fault:
             blocks += [found.facts.champion] if readings else []
             readings = dict(found.readings)
         elif not readings:
-            return Seen(missing=missing or found.facts.fault)
+            return ObservedTraffic(missing=missing or found.facts.fault)
         due += min(policy.block, seconds)
     whole = tuple(blocks) if policy.block <= seconds else ()  # a part of one is no block
-    return Seen(whole, reduce(add_arms, blocks, Arm()), time.monotonic() - began, missing)
+    return ObservedTraffic(
+        whole, reduce(add_arms, blocks, Arm()), time.monotonic() - began, missing
+    )
 
 
 def make_room(config: ServiceConfig, version: int) -> None:
@@ -177,7 +179,7 @@ RUNS = 60
 """Simulated rollouts: enough to tell a stage that can conclude from one that cannot."""
 
 
-def foretell(policy: Policy, seen: Seen) -> tuple[str, ...]:
+def forecast_stages(policy: Policy, seen: ObservedTraffic) -> tuple[str, ...]:
     """Say which stages can conclude; a rollout that cannot goes on, and holds where it cannot."""
     notes = _weigh(policy, seen)
     for note in notes:
@@ -185,7 +187,7 @@ def foretell(policy: Policy, seen: Seen) -> tuple[str, ...]:
     return notes
 
 
-def _weigh(policy: Policy, seen: Seen) -> tuple[str, ...]:
+def _weigh(policy: Policy, seen: ObservedTraffic) -> tuple[str, ...]:
     if seen.rate <= 0:
         why = f" ({seen.missing})" if seen.missing else ""
         return (f"No traffic was seen before the start{why}: a stage holds until there is some.",)

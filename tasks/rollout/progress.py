@@ -14,11 +14,11 @@ from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 
 from sluice.adapters.control.store import Control
-from sluice.report.rollout import Line, write_page
+from sluice.report.rollout import LogLine, write_page
 from sluice.rollout.log import Record
-from sluice.rollout.record import Course
+from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import Decision, Phase, Verb
-from tasks.run.events import tell_world
+from tasks.run.events import publish_event
 from tasks.run.links import link_rollout
 
 QUIET_SECONDS = 60.0
@@ -43,7 +43,7 @@ ENDINGS = {
 HELD = "rollout.held"
 
 
-class Narrator(threading.Thread):
+class ProgressLog(threading.Thread):
     """Does what may wait for the orchestration server, in its order, beside the ticks."""
 
     def __init__(self) -> None:
@@ -70,12 +70,14 @@ class Narrator(threading.Thread):
         self.join(DRAIN_SECONDS)
 
 
-class Pages:
+class RolloutArtifacts:
     """What one rollout shows of itself."""
 
-    def __init__(self, control: Control, course: Course, notes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, control: Control, course: RolloutRecord, notes: tuple[str, ...] = ()
+    ) -> None:
         self._log = get_run_logger()
-        self._narrator = Narrator()
+        self._narrator = ProgressLog()
         self._narrator.start()
         page = link_rollout(course.service)
         self._notes = (*notes, *([f"[Watch it, second by second]({page})"] if page else []))
@@ -85,7 +87,7 @@ class Pages:
         self._told, self._words = 0.0, ""
         self._published, self._shown = 0.0, (course.state.phase, "")
 
-    def show(self, course: Course, decision: Decision, record: Record) -> None:
+    def show(self, course: RolloutRecord, decision: Decision, record: Record) -> None:
         """Show a step: a page and an event where something changed, else a line now and then."""
         self._records.append(record)
         late = _is_late(course, decision)
@@ -109,13 +111,13 @@ class Pages:
                 "reason": decision.reason,
                 "rule": decision.rule,
             }
-            self._narrator.add(partial(tell_world, course.service, event, payload))
+            self._narrator.add(partial(publish_event, course.service, event, payload))
 
     def end(self) -> None:
         """Wait for what is still to be shown, half a minute at most."""
         self._narrator.end()
 
-    def _is_news(self, course: Course, decision: Decision) -> bool:
+    def _is_news(self, course: RolloutRecord, decision: Decision) -> bool:
         """Whether a hold is of another phase than the page shows, or for another reason."""
         phase, kind = self._shown
         since = time.monotonic() - self._published
@@ -124,7 +126,7 @@ class Pages:
         pause = max(PAGE_SECONDS, PAGE_BLOCKS * course.policy.block)
         return _name_kind(decision) != kind and since >= pause
 
-    def _publish(self, course: Course, decision: Decision) -> None:
+    def _publish(self, course: RolloutRecord, decision: Decision) -> None:
         self._published = time.monotonic()
         self._shown = course.state.phase, _name_kind(decision)
         lines, records = tuple(self._lines), tuple(self._records)
@@ -137,7 +139,9 @@ class Pages:
 
         self._narrator.add(publish)
 
-    def _say(self, course: Course, decision: Decision, only_now_and_then: bool = False) -> None:
+    def _say(
+        self, course: RolloutRecord, decision: Decision, only_now_and_then: bool = False
+    ) -> None:
         now, kind = time.monotonic(), _name_kind(decision)
         if only_now_and_then and kind == self._words and now - self._told < QUIET_SECONDS:
             return
@@ -153,7 +157,7 @@ class Pages:
         )
 
 
-def name_events(course: Course, decision: Decision, late: bool) -> list[str]:
+def name_events(course: RolloutRecord, decision: Decision, late: bool) -> list[str]:
     """Give the events of a step; a command that ends the rollout is two."""
     found = [EVENTS[decision.verb]] if decision.verb in EVENTS else []
     found += [HELD] if late else []
@@ -166,7 +170,7 @@ def _name_kind(decision: Decision) -> str:
     return re.sub(r"[\d.,]+", "#", decision.reason)
 
 
-def _is_late(course: Course, decision: Decision) -> bool:
+def _is_late(course: RolloutRecord, decision: Decision) -> bool:
     """Whether a stage just reached its `max` without an end: a person is asked."""
     state, policy = course.state, course.policy
     if decision.verb is not Verb.HOLD or state.phase is not Phase.HOLDING or state.unseen:
@@ -174,18 +178,18 @@ def _is_late(course: Course, decision: Decision) -> bool:
     return state.seen.blocks == policy.count_blocks(policy.stages[state.stage].max)
 
 
-def _read_log(control: Control, course: Course) -> list[tuple[datetime, Record]]:
+def _read_log(control: Control, course: RolloutRecord) -> list[tuple[datetime, Record]]:
     """Give the ticks so far, of a rollout that another controller began."""
     if course.tick == 1:
         return []
     return control.rollouts.read_log(course.service, course.number)[1:]
 
 
-def _write_line(at: datetime, record: Record) -> Line:
-    return Line(at.strftime("%m-%d %H:%M:%S"), record["decision"], record["reason"])
+def _write_line(at: datetime, record: Record) -> LogLine:
+    return LogLine(at.strftime("%m-%d %H:%M:%S"), record["decision"], record["reason"])
 
 
-def _draw(course: Course, records: Sequence[Record]) -> str:
+def _draw(course: RolloutRecord, records: Sequence[Record]) -> str:
     """Give the evidence by tick as a PNG in base64."""
     from sluice.plots.rollout import draw_evidence
     from sluice.plots.style import render_png

@@ -5,7 +5,7 @@ from typing import Any
 from prefect.events import emit_event
 
 
-def tell_world(service: str, event: str, payload: dict[str, Any]) -> None:
+def publish_event(service: str, event: str, payload: dict[str, Any]) -> None:
     """Emit an event about a service; it is a hint, which can come twice or never.
 
     A payload's `version` is also the resource's label `sluice.version`, since triggers tell

@@ -16,7 +16,7 @@ from sluice.report.verdict_table import verdict_rows
 from sluice.verdict import Outcome, Verdict
 from tasks.run.artifacts import publish
 from tasks.run.decorators import gate
-from tasks.run.events import tell_world
+from tasks.run.events import publish_event
 
 FINDINGS: dict[str, type[GateFailed]] = {
     "data": DataRejected,
@@ -82,7 +82,7 @@ def describe_verdict(verdict: Verdict, link: str) -> str:
 def emit_verdict(verdict: Verdict, service: str, left_open: bool = False) -> None:
     """Tell the world: `gate.passed`, `gate.failed`, or `gate.open` where a person decides."""
     halted = "gate.open" if left_open else "gate.failed"
-    tell_world(
+    publish_event(
         service,
         "gate.passed" if verdict.passed else halted,
         {

@@ -173,7 +173,7 @@ def _name_loss(control: Control, lease: Lease, error: Exception) -> None:
         return
 
 
-def follow_champion(version: ModelVersionRef | None) -> Route | None:
+def route_to_champion(version: ModelVersionRef | None) -> Route | None:
     """Let the route name a version that carries the alias `champion`; None where it does not.
 
     Called wherever that alias moved, and again by whatever comes next: a run that was killed

@@ -12,10 +12,10 @@ import pytest
 from benchmarks.processes import Server
 from benchmarks.served import SERVICE, Served, prepare_home
 from benchmarks.serving import run_gateway
-from demo.caller import Telling
+from demo.caller import FeedbackPlan
 from demo.faulty import FAULT_TAG, KINDS, FaultKind, ModelFault, register_faulty
 from demo.replay import Plan, Replay
-from demo.tally import Tally
+from demo.tally import ReplayTally
 from sluice.control.route import Route
 from sluice.errors import DataMissing, Refused
 from sluice.home import find_home
@@ -54,17 +54,17 @@ def gateway(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield server
 
 
-def replay(served: Served, gateway: Server, **facts: Any) -> Tally:
+def replay(served: Served, gateway: Server, **facts: Any) -> ReplayTally:
     plan = Plan(
         f"http://127.0.0.1:{gateway.port}",
         SERVICE,
         RATE,
         SECONDS,
-        telling=Telling(delay=0.2),
+        telling=FeedbackPlan(delay=0.2),
         **facts,
     )
 
-    async def run() -> Tally:
+    async def run() -> ReplayTally:
         return await Replay(plan, served.held).run()
 
     return asyncio.run(run())
@@ -77,7 +77,9 @@ def scrape(gateway: Server, epoch: int) -> dict[str, Arm]:
     return {"candidate": reading.candidate, "champion": reading.champion}
 
 
-def try_candidate(served: Served, gateway: Server, kind: FaultKind, mode: str) -> tuple[Tally, Any]:
+def try_candidate(
+    served: Served, gateway: Server, kind: FaultKind, mode: str
+) -> tuple[ReplayTally, Any]:
     """Put a faulty version on trial, replay, and give what callers and counters saw."""
     facts: dict[str, Any] = {"weight": 0.5} if mode == "canary" else {}
     route: Route = served.set_route(

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.served import SERVICE, Served, prepare_home
 from demo.watch import derive_again
-from sluice.adapters.server.process_tree import find_kin
+from sluice.adapters.server.process_tree import find_related
 from sluice.home import find_home
 from sluice.rollout.log import LogBroken
 from sluice.rollout.state import Phase
@@ -36,7 +36,7 @@ def story(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[s
             served.register(folder)
         served.set_route(SERVICE, 1)
         stayed: list[Any] = []
-        ending = live.play_live(SERVICE, "errors", lambda: stayed.append(find_kin(served.home)))
+        ending = live.play_live(SERVICE, "errors", lambda: stayed.append(find_related(served.home)))
         run = latest_run("rollout")
         yield {"ending": ending, "said": said, "served": served, "stayed": stayed, "run": run}
 
@@ -87,4 +87,4 @@ def test_what_the_policy_can_tell_is_said_before_the_rollout(story: dict[str, An
 def test_gateway_stays_until_the_story_ends_and_nothing_after_it(story: dict[str, Any]) -> None:
     [stayed] = story["stayed"]
     assert {item.part for item in stayed} == {"gateway", "rollout page"}
-    assert find_kin(story["served"].home) == []
+    assert find_related(story["served"].home) == []

@@ -10,7 +10,7 @@ from scipy.stats import kstest
 
 from demo.caller import Audience, plan_moments
 from demo.replay import parse_plan
-from demo.tally import Tally
+from demo.tally import ReplayTally
 
 
 def test_the_same_seed_gives_the_same_askers() -> None:
@@ -55,7 +55,7 @@ def test_independent_callers_come_in_exponential_gaps() -> None:
 
 
 def test_table_shows_each_arm_and_version_and_all_together() -> None:
-    tally = Tally(sent=5)
+    tally = ReplayTally(sent=5)
     for milliseconds, right in ((1.0, True), (3.0, False)):
         tally.count_answer(("champion", 1), milliseconds, right)
     tally.count_answer(("candidate", 1), 9.0, True)
@@ -73,7 +73,7 @@ def test_table_shows_each_arm_and_version_and_all_together() -> None:
 
 
 def test_line_of_progress_shows_times_since_the_last_one() -> None:
-    tally = Tally()
+    tally = ReplayTally()
     tally.count_answer(("champion", 1), 100.0, True)
     assert "p50 100.0 ms" in tally.take_line(1, 60)
     tally.count_answer(("champion", 1), 2.0, True)
@@ -93,7 +93,7 @@ def test_what_cannot_be_replayed_is_refused(
 
 
 def test_what_was_counted_can_be_kept_as_json() -> None:
-    tally = Tally(sent=3, told=1)
+    tally = ReplayTally(sent=3, told=1)
     tally.count_answer(("champion", 1), 1.0, True)
     tally.count_answer(("champion", 1), 3.0, False)
     tally.errors["503"] += 1

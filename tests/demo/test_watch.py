@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demo.watch import Watch, describe_evidence
+from demo.watch import RolloutWatch, describe_evidence
 from sluice.adapters.control.rollouts import CONTROLLER, Opening, Tick
 from sluice.adapters.control.store import Control, open_control
 from sluice.config.rollout import RouteConfig
@@ -16,7 +16,7 @@ from sluice.control.route import Route
 from sluice.home import Home
 from sluice.rollout.facts import Facts
 from sluice.rollout.log import Derived, write_step
-from sluice.rollout.record import Course
+from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import Action, Phase, Rollout
 from sluice.rollout.state_machine import step
 from support.rollouts.counts import LAPTOP, begin, drive, run_to
@@ -25,8 +25,8 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PATIENCE = 60.0
 
 
-def course_of(state: Rollout) -> Course:
-    return Course("employment", 1, 1, 2, LAPTOP, RouteConfig(), "salt", state)
+def course_of(state: Rollout) -> RolloutRecord:
+    return RolloutRecord("employment", 1, 1, 2, LAPTOP, RouteConfig(), "salt", state)
 
 
 def test_line_has_stage_weight_block_and_evidence_beside_its_threshold() -> None:
@@ -66,7 +66,7 @@ def test_rollout_that_only_holds_is_ended_and_a_person_told_what_to_use(
     control: Control, capsys: pytest.CaptureFixture[str]
 ) -> None:
     limit = time.monotonic() + PATIENCE
-    with Watch(control, "employment", patience=0.5):
+    with RolloutWatch(control, "employment", patience=0.5):
         while (given := control.commands.find_next("employment", 1)) is None:
             assert time.monotonic() < limit
             time.sleep(0.1)
@@ -76,6 +76,6 @@ def test_rollout_that_only_holds_is_ended_and_a_person_told_what_to_use(
 
 
 def test_rollout_that_holds_for_less_goes_on(control: Control) -> None:
-    with Watch(control, "employment", patience=PATIENCE):
+    with RolloutWatch(control, "employment", patience=PATIENCE):
         time.sleep(1.2)
     assert control.commands.find_next("employment", 1) is None

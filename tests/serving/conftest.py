@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.models.cache import Entry, ModelCache
+from serving.models.cache import CacheEntry, ModelCache
 from support.gateway.models import describe_model, write_towns
 from support.gateway.site import Running, Site, run_gateway
 from support.gateway.towns import DATA, Towns
@@ -24,7 +24,7 @@ def models(tmp_path: Path) -> ModelCache:
 
 
 @pytest.fixture
-def kept(models: ModelCache, towns: Towns) -> Entry:
+def kept(models: ModelCache, towns: Towns) -> CacheEntry:
     """The small model in the cache, published as version 1 of `towns`."""
     entry = models.keep(describe_model(DATA, "binary"), towns.folder)
     models.publish(entry)

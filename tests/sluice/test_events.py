@@ -2,12 +2,14 @@
 
 import re
 
-from sluice.control.approval import Answer
+from sluice.control.approval import ApprovalAnswer
 from sluice.events import EVENTS, SERVICE_EVENTS, expand_event
 from sluice.home import PROJECT
 
 NAME = re.compile(r'"((?:data|gate|candidate|approval|rollout)\.[a-z-]+)"')
-COMPOSED = {f"approval.{answer.value}" for answer in Answer if answer is not Answer.PENDING}
+COMPOSED = {
+    f"approval.{answer.value}" for answer in ApprovalAnswer if answer is not ApprovalAnswer.PENDING
+}
 COMPOSED |= {"rollout.restore", "rollout.rollback"}
 """Events whose names the code puts together."""
 

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, select
 
 from sluice.adapters.control.database import Database, insert_once
 from sluice.adapters.control.schema import APPROVALS, DECISIONS
-from sluice.control.approval import Answer, Approval, Decision
+from sluice.control.approval import Approval, ApprovalAnswer, ApprovalDecision
 from sluice.errors import DecisionRefused
 
 KEY = ("service", "version", "verdict_digest")
@@ -41,14 +41,18 @@ class Approvals:
         return found or asked
 
     def decide(
-        self, approval: Approval, answer: Answer, by: str, why: str, now: datetime
+        self, approval: Approval, answer: ApprovalAnswer, by: str, why: str, now: datetime
     ) -> Approval:
         """Answer a request, exactly once; the same words again, after an answer lost, are taken.
 
         Raises:
             DecisionRefused: unknown, decided already, too late, or without a name and a reason.
         """
-        if answer not in (Answer.APPROVED, Answer.REFUSED) or not by.strip() or not why.strip():
+        if (
+            answer not in (ApprovalAnswer.APPROVED, ApprovalAnswer.REFUSED)
+            or not by.strip()
+            or not why.strip()
+        ):
             raise DecisionRefused(
                 f"{_name(approval)}: found '{answer}'{'' if by.strip() else ' by nobody'}"
                 f"{'' if why.strip() else ' for no reason'}; "
@@ -61,10 +65,13 @@ class Approvals:
             given = approval.decide(answer, by, why, now)
             if found.answer is answer and _is_logged(connection, given):
                 return found
-            if found.answer is Answer.PENDING and found.answer_at(now) is Answer.PENDING:
+            if (
+                found.answer is ApprovalAnswer.PENDING
+                and found.answer_at(now) is ApprovalAnswer.PENDING
+            ):
                 return _settle(connection, found, given)
             state = found.answer_at(now)
-        if state is Answer.EXPIRED:
+        if state is ApprovalAnswer.EXPIRED:
             self.expire(approval.service, now)
         raise DecisionRefused(
             f"{_name(approval)} is {state} already; next: `sluice show {approval.service}` has why"
@@ -76,10 +83,11 @@ class Approvals:
             late = [
                 item
                 for item in _read_all(connection, service)
-                if item.answer is Answer.PENDING and item.answer_at(now) is Answer.EXPIRED
+                if item.answer is ApprovalAnswer.PENDING
+                and item.answer_at(now) is ApprovalAnswer.EXPIRED
             ]
             return [
-                _settle(connection, item, item.decide(Answer.EXPIRED, CLOCK, LATE, now))
+                _settle(connection, item, item.decide(ApprovalAnswer.EXPIRED, CLOCK, LATE, now))
                 for item in late
             ]
 
@@ -89,11 +97,11 @@ class Approvals:
             older = [
                 item
                 for item in _read_all(connection, service)
-                if item.answer is Answer.PENDING and item.version < version
+                if item.answer is ApprovalAnswer.PENDING and item.version < version
             ]
             why = f"v{version} was registered while it waited"
             return [
-                _settle(connection, item, item.decide(Answer.SUPERSEDED, NEWER, why, now))
+                _settle(connection, item, item.decide(ApprovalAnswer.SUPERSEDED, NEWER, why, now))
                 for item in older
             ]
 
@@ -108,17 +116,17 @@ class Approvals:
         with self._database.transact("listing approvals") as connection:
             return _read_all(connection, service)
 
-    def list_decisions(self, service: str) -> list[Decision]:
+    def list_decisions(self, service: str) -> list[ApprovalDecision]:
         """Give a service's log of decisions, oldest first."""
         wanted = select(DECISIONS).where(DECISIONS.c.service == service)
         with self._database.transact("listing decisions") as connection:
             rows = connection.execute(wanted.order_by(DECISIONS.c.sequence)).mappings().all()
         return [
-            Decision(
+            ApprovalDecision(
                 service=row["service"],
                 version=row["version"],
                 verdict_digest=row["verdict_digest"],
-                answer=Answer(row["answer"]),
+                answer=ApprovalAnswer(row["answer"]),
                 by=row["decided_by"],
                 why=row["why"],
                 at=datetime.fromisoformat(row["at"]),
@@ -127,7 +135,7 @@ class Approvals:
         ]
 
 
-def _key(item: Approval | Decision) -> dict[str, str | int]:
+def _key(item: Approval | ApprovalDecision) -> dict[str, str | int]:
     return {name: getattr(item, name) for name in KEY}
 
 
@@ -149,7 +157,7 @@ def _build(row: RowMapping) -> Approval:
         version=row["version"],
         verdict_digest=row["verdict_digest"],
         deadline=datetime.fromisoformat(row["deadline"]),
-        answer=Answer(row["answer"]),
+        answer=ApprovalAnswer(row["answer"]),
     )
 
 
@@ -165,16 +173,16 @@ def _read_all(connection: Connection, service: str) -> list[Approval]:
     return [_build(row) for row in rows]
 
 
-def _is_logged(connection: Connection, given: Decision) -> bool:
+def _is_logged(connection: Connection, given: ApprovalDecision) -> bool:
     wanted = {**_key(given), "answer": given.answer.value, "decided_by": given.by, "why": given.why}
     same = and_(*(DECISIONS.c[name] == value for name, value in wanted.items()))
     return connection.execute(select(DECISIONS.c.sequence).where(same)).first() is not None
 
 
-def _settle(connection: Connection, approval: Approval, given: Decision) -> Approval:
+def _settle(connection: Connection, approval: Approval, given: ApprovalDecision) -> Approval:
     """Write the answer and its line in the log, in the caller's transaction."""
     answer = given.answer.value
-    still = and_(_is(approval), APPROVALS.c.answer == Answer.PENDING.value)
+    still = and_(_is(approval), APPROVALS.c.answer == ApprovalAnswer.PENDING.value)
     connection.execute(APPROVALS.update().where(still).values(answer=answer))
     line = {"answer": answer, "decided_by": given.by, "why": given.why}
     values = {**_key(given), **line, "at": _write_time(given.at)}

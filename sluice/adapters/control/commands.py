@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, select
 
 from sluice.adapters.control.database import Database
 from sluice.adapters.control.schema import COMMANDS, ROLLOUTS
-from sluice.control.command import BY_HAND, GivenCommand
+from sluice.control.command import BY_HAND, RecordedCommand
 from sluice.errors import CommandRefused
 
 OBEYED, REFUSED = "obey", "refuse"
@@ -21,7 +21,7 @@ class Commands:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def give(self, service: str, action: str, by: str, why: str, now: datetime) -> GivenCommand:
+    def give(self, service: str, action: str, by: str, why: str, now: datetime) -> RecordedCommand:
         """Put a command to the rollout that is under way.
 
         Raises:
@@ -37,38 +37,40 @@ class Commands:
                     f"{action}: no rollout of {service} is under way; "
                     "next: `sluice rollout` begins one"
                 )
-            return _insert(connection, GivenCommand(0, service, number, action, by, why, now))
+            return _insert(connection, RecordedCommand(0, service, number, action, by, why, now))
 
     def record(
         self, service: str, action: str, by: str, why: str, words: str, now: datetime
-    ) -> GivenCommand:
+    ) -> RecordedCommand:
         """Keep what was done by hand while no rollout was under way, with what came of it.
 
         Raises:
             CommandRefused: there is no name or no reason.
         """
         require_words(action, by, why)
-        done = GivenCommand(0, service, BY_HAND, action, by, why, now, OBEYED, words)
+        done = RecordedCommand(0, service, BY_HAND, action, by, why, now, OBEYED, words)
         with self._database.transact("recording a command") as connection:
             return _insert(connection, done)
 
-    def find(self, sequence: int) -> GivenCommand | None:
+    def find(self, sequence: int) -> RecordedCommand | None:
         """Give a command as it stands."""
         with self._database.transact("reading a command") as connection:
             return next(iter(_read(connection, COMMANDS.c.sequence == sequence)), None)
 
-    def find_next(self, service: str, number: int) -> GivenCommand | None:
+    def find_next(self, service: str, number: int) -> RecordedCommand | None:
         """Give the oldest command to a rollout that nobody answered."""
         with self._database.transact("looking for a command") as connection:
             return next(iter(_read(connection, is_waiting(service, number))), None)
 
-    def list_commands(self, service: str) -> list[GivenCommand]:
+    def list_commands(self, service: str) -> list[RecordedCommand]:
         """Give all commands about a service, oldest first."""
         with self._database.transact("listing commands") as connection:
             return _read(connection, COMMANDS.c.service == service)
 
 
-def answer_command(connection: Connection, command: GivenCommand, obeyed: bool, words: str) -> None:
+def answer_command(
+    connection: Connection, command: RecordedCommand, obeyed: bool, words: str
+) -> None:
     """Answer a command inside a transaction.
 
     Raises:
@@ -103,7 +105,7 @@ def require_words(action: str, by: str, why: str) -> None:
         raise CommandRefused(f"{action}: found {found}; say who and why")
 
 
-def _insert(connection: Connection, command: GivenCommand) -> GivenCommand:
+def _insert(connection: Connection, command: RecordedCommand) -> RecordedCommand:
     values = {
         "service": command.service,
         "number": command.number,
@@ -118,13 +120,13 @@ def _insert(connection: Connection, command: GivenCommand) -> GivenCommand:
     return _build(connection.execute(statement).mappings().one())
 
 
-def _read(connection: Connection, wanted: ColumnElement[bool]) -> list[GivenCommand]:
+def _read(connection: Connection, wanted: ColumnElement[bool]) -> list[RecordedCommand]:
     rows = select(COMMANDS).where(wanted).order_by(COMMANDS.c.sequence)
     return [_build(row) for row in connection.execute(rows).mappings()]
 
 
-def _build(row: RowMapping) -> GivenCommand:
-    return GivenCommand(
+def _build(row: RowMapping) -> RecordedCommand:
+    return RecordedCommand(
         sequence=row["sequence"],
         service=row["service"],
         number=row["number"],

@@ -15,12 +15,12 @@ from sluice.adapters.control.routes import read_route, renew_route, require_rout
 from sluice.adapters.control.schema import ROLLOUT_LOG, ROLLOUTS
 from sluice.config.policy import Policy, hash_policy, read_policy, write_policy
 from sluice.config.rollout import RouteConfig
-from sluice.control.command import GivenCommand
+from sluice.control.command import RecordedCommand
 from sluice.control.lease import Lease
 from sluice.errors import LeaseLost, RolloutRefused
 from sluice.rollout.facts import Arm
 from sluice.rollout.log import Record, write_opening
-from sluice.rollout.record import Course, Outline, read_readings, write_readings
+from sluice.rollout.record import RolloutRecord, RolloutSummary, read_readings, write_readings
 from sluice.rollout.state import Decision, Phase, Verb, read_state, start, write_state
 
 CONTROLLER = "rollout"
@@ -44,10 +44,10 @@ class Opening:
 class Tick:
     """One step as it is written: what became of the rollout, its record, the answered command."""
 
-    course: Course
+    course: RolloutRecord
     record: Record
     decision: Decision
-    command: GivenCommand | None = None
+    command: RecordedCommand | None = None
 
 
 class Rollouts:
@@ -59,7 +59,7 @@ class Rollouts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def open(self, lease: Lease, opening: Opening, now: datetime) -> Course:
+    def open(self, lease: Lease, opening: Opening, now: datetime) -> RolloutRecord:
         """Open a rollout under its controller's lease, and write its log's first record.
 
         Raises:
@@ -71,7 +71,7 @@ class Rollouts:
             epoch = _require_room(connection, opening)
             of_service = ROLLOUTS.c.service == opening.service
             last = connection.execute(select(func.max(ROLLOUTS.c.number)).where(of_service))
-            course = Course(
+            course = RolloutRecord(
                 service=opening.service,
                 number=(last.scalar() or 0) + 1,
                 champion=opening.champion,
@@ -87,7 +87,7 @@ class Rollouts:
             _append(connection, course, first, now)
             return course
 
-    def write(self, lease: Lease, seen: Course, tick: Tick, now: datetime) -> Course:
+    def write(self, lease: Lease, seen: RolloutRecord, tick: Tick, now: datetime) -> RolloutRecord:
         """Write a tick: state, record, answered command and route together, or nothing of it.
 
         The route is swapped where the state's epoch moved, else renewed while the state says so.
@@ -115,7 +115,7 @@ class Rollouts:
             _move_route(connection, seen, after)
         return after
 
-    def renew(self, lease: Lease, course: Course, routed: bool) -> Lease:
+    def renew(self, lease: Lease, course: RolloutRecord, routed: bool) -> Lease:
         """Renew the controller's lease, and with it (`routed`) the route at the rollout's epoch.
 
         Raises:
@@ -128,34 +128,34 @@ class Rollouts:
                 renew_route(connection, course.service, route.epoch)
             return renewed
 
-    def settle(self, course: Course) -> None:
+    def settle(self, course: RolloutRecord) -> None:
         """Remember that the registry's aliases follow a rollout's end."""
         with self._database.transact("settling a rollout") as connection:
             connection.execute(ROLLOUTS.update().where(_is(course)).values(settled=1))
 
-    def find_open(self, service: str) -> Course | None:
+    def find_open(self, service: str) -> RolloutRecord | None:
         """Give the service's rollout that is under way; None where there is none."""
         wanted = and_(ROLLOUTS.c.service == service, ROLLOUTS.c.ended == "")
         return next(iter(self._list(wanted)), None)
 
-    def find(self, service: str, number: int) -> Course | None:
+    def find(self, service: str, number: int) -> RolloutRecord | None:
         """Give a rollout as it stands."""
         same = and_(ROLLOUTS.c.service == service, ROLLOUTS.c.number == number)
         return next(iter(self._list(same)), None)
 
-    def list_open(self) -> list[Course]:
+    def list_open(self) -> list[RolloutRecord]:
         """Give every service's rollout that is under way."""
         return self._list(ROLLOUTS.c.ended == "")
 
-    def list_unsettled(self) -> list[Course]:
+    def list_unsettled(self) -> list[RolloutRecord]:
         """Give the rollouts that ended, and whose aliases may not follow yet."""
         return self._list(and_(ROLLOUTS.c.ended != "", ROLLOUTS.c.settled == 0))
 
-    def list_rollouts(self, service: str) -> list[Course]:
+    def list_rollouts(self, service: str) -> list[RolloutRecord]:
         """Give all rollouts of a service, oldest first."""
         return self._list(ROLLOUTS.c.service == service)
 
-    def list_outlines(self) -> list[Outline]:
+    def list_outlines(self) -> list[RolloutSummary]:
         """Give every service's rollouts by number, without what their tests know."""
         last = and_(_matches_log(), ROLLOUT_LOG.c.tick == ROLLOUTS.c.tick - 1)
         names = ("service", "number", "champion", "candidate", "phase", "tick", "opened", "ended")
@@ -179,7 +179,7 @@ class Rollouts:
             found = connection.execute(rows).mappings().all()
         return [(datetime.fromisoformat(row["at"]), json.loads(row["record"])) for row in found]
 
-    def _list(self, wanted: ColumnElement[bool]) -> list[Course]:
+    def _list(self, wanted: ColumnElement[bool]) -> list[RolloutRecord]:
         rows = select(ROLLOUTS).where(wanted).order_by(ROLLOUTS.c.service, ROLLOUTS.c.number)
         with self._database.transact("reading rollouts") as connection:
             return [_build(row) for row in connection.execute(rows).mappings()]
@@ -207,7 +207,7 @@ def _require_room(connection: Connection, opening: Opening) -> int:
     return route.epoch
 
 
-def _move_route(connection: Connection, seen: Course, after: Course) -> None:
+def _move_route(connection: Connection, seen: RolloutRecord, after: RolloutRecord) -> None:
     service, epoch = seen.service, seen.state.epoch
     if after.state.epoch != epoch:
         route = require_route(connection, service, epoch)
@@ -216,17 +216,17 @@ def _move_route(connection: Connection, seen: Course, after: Course) -> None:
         renew_route(connection, service, epoch)
 
 
-def _append(connection: Connection, course: Course, record: Record, now: datetime) -> None:
+def _append(connection: Connection, course: RolloutRecord, record: Record, now: datetime) -> None:
     text = json.dumps(record, allow_nan=False)
     line = {**_name(course), "tick": record["tick"], "at": _time(now), "record": text}
     connection.execute(ROLLOUT_LOG.insert().values(line))
 
 
-def _name(course: Course) -> dict[str, Any]:
+def _name(course: RolloutRecord) -> dict[str, Any]:
     return {"service": course.service, "number": course.number}
 
 
-def _write(course: Course) -> Mapping[str, Any]:
+def _write(course: RolloutRecord) -> Mapping[str, Any]:
     return {
         "champion": course.champion,
         "candidate": course.candidate,
@@ -242,9 +242,9 @@ def _write(course: Course) -> Mapping[str, Any]:
     }
 
 
-def _build(row: RowMapping) -> Course:
+def _build(row: RowMapping) -> RolloutRecord:
     policy = read_policy(row["policy"])
-    return Course(
+    return RolloutRecord(
         service=row["service"],
         number=row["number"],
         champion=row["champion"],
@@ -259,8 +259,8 @@ def _build(row: RowMapping) -> Course:
     )
 
 
-def _outline(row: RowMapping) -> Outline:
-    return Outline(
+def _outline(row: RowMapping) -> RolloutSummary:
+    return RolloutSummary(
         service=row["service"],
         number=row["number"],
         champion=row["champion"],
@@ -278,7 +278,7 @@ def _matches_log() -> ColumnElement[bool]:
     return and_(same, ROLLOUT_LOG.c.number == ROLLOUTS.c.number)
 
 
-def _is(course: Course) -> ColumnElement[bool]:
+def _is(course: RolloutRecord) -> ColumnElement[bool]:
     return and_(ROLLOUTS.c.service == course.service, ROLLOUTS.c.number == course.number)
 
 
@@ -286,5 +286,5 @@ def _time(now: datetime) -> str:
     return now.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def _words(course: Course) -> str:
+def _words(course: RolloutRecord) -> str:
     return f"rollout {course.number} of {course.service}"

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from sluice.adapters.registry.store import Store
 from sluice.adapters.registry.versions import REGISTERED, ModelVersionRef, check_verdicts
-from sluice.control.approval import ANSWER, Answer
+from sluice.control.approval import ANSWER, ApprovalAnswer
 from sluice.errors import PromotionRefused
 
 CHAMPION, CANDIDATE, PREVIOUS = "champion", "candidate", "previous"
-CLOSED = (Answer.REFUSED, Answer.EXPIRED, Answer.SUPERSEDED)
+CLOSED = (ApprovalAnswer.REFUSED, ApprovalAnswer.EXPIRED, ApprovalAnswer.SUPERSEDED)
 
 
 def choose_alias(version: ModelVersionRef, champion: ModelVersionRef | None) -> str:

@@ -6,7 +6,7 @@ from sluice.adapters.registry.aliases import CANDIDATE, CHAMPION, CLOSED
 from sluice.adapters.registry.client import Registry
 from sluice.adapters.registry.faults import translate_faults
 from sluice.adapters.registry.versions import ModelVersionRef, read_version
-from sluice.control.approval import ANSWER, Answer
+from sluice.control.approval import ANSWER, ApprovalAnswer
 
 
 def list_waiting(registry: Registry, service: str) -> list[ModelVersionRef]:
@@ -15,7 +15,7 @@ def list_waiting(registry: Registry, service: str) -> list[ModelVersionRef]:
     Raises:
         RegistryUnavailable: the registry cannot be reached.
     """
-    wanted = f"name='{service}' and tags.`{ANSWER}` = '{Answer.PENDING.value}'"
+    wanted = f"name='{service}' and tags.`{ANSWER}` = '{ApprovalAnswer.PENDING.value}'"
     with translate_faults(f"looking for versions of {service} that wait"):
         found = registry.store.client().search_model_versions(wanted)
     return sorted(map(read_version, found), key=lambda item: item.version)
@@ -34,7 +34,7 @@ def find_version(registry: Registry, service: str, version: int) -> ModelVersion
 
 
 def follow_answer(
-    registry: Registry, version: ModelVersionRef, answer: Answer, tags: Mapping[str, str]
+    registry: Registry, version: ModelVersionRef, answer: ApprovalAnswer, tags: Mapping[str, str]
 ) -> ModelVersionRef:
     """Bring a version's aliases and tags to a person's answer; the answer's own tag comes last.
 
@@ -48,7 +48,7 @@ def follow_answer(
     with translate_faults(f"bringing {version.uri} to its answer"):
         champion, candidate = (store.find_alias(service, name) for name in (CHAMPION, CANDIDATE))
         serves = champion is not None and champion.version == number
-        if answer is Answer.APPROVED and champion is None:
+        if answer is ApprovalAnswer.APPROVED and champion is None:
             store.set_alias(service, CHAMPION, number)
             serves = True
         leaves = serves or answer in CLOSED

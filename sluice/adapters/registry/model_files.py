@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from sluice.adapters.storage import explain_os_error
 from sluice.errors import DataInvalid, DataMissing, ModelUntrusted, ServingImpossible
-from sluice.models.export.answering import Answering
-from sluice.models.export.form import ServingForm
+from sluice.models.export.answering import Postprocessing
+from sluice.models.export.form import OnnxExport
 from sluice.models.export.graph import NUMBERS, SCORES
 from sluice.models.export.preprocessing import Preprocessing, Rows
 from sluice.stats.holdout import Predictions
@@ -112,10 +112,10 @@ ROWS = 4096
 ERRORS_ONLY = 3
 
 
-class ServedModel:
+class ExportedModel:
     """A served form with its session: one thread, since requests come beside each other."""
 
-    def __init__(self, form: ServingForm) -> None:
+    def __init__(self, form: OnnxExport) -> None:
         self.form = form
 
     @cached_property
@@ -155,7 +155,7 @@ class ServedModel:
         return self.form.predict(self.run, rows)
 
 
-def save_serving(form: ServingForm, folder: Path) -> None:
+def save_serving(form: OnnxExport, folder: Path) -> None:
     """Write a served form's files into a folder, each complete or not at all.
 
     Raises:
@@ -177,7 +177,7 @@ def save_serving(form: ServingForm, folder: Path) -> None:
         raise explain_os_error(error, f"served form {folder.name}") from error
 
 
-def load_serving(folder: Path) -> ServedModel:
+def load_serving(folder: Path) -> ExportedModel:
     """Read a served form from its files.
 
     Raises:
@@ -194,13 +194,13 @@ def load_serving(folder: Path) -> ServedModel:
         raise explain_os_error(error, f"served form {folder.name}") from error
     try:
         preprocessing = Preprocessing.from_dict(json.loads(texts[0]))
-        answering = Answering.from_dict(json.loads(texts[1]))
+        answering = Postprocessing.from_dict(json.loads(texts[1]))
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ServingImpossible(
             f"served form {folder.name}: {PREPROCESSING_FILE} or {ANSWERING_FILE} is damaged; "
             "fetch it again or train again"
         ) from error
-    return ServedModel(ServingForm(preprocessing, graph, answering))
+    return ExportedModel(OnnxExport(preprocessing, graph, answering))
 
 
 def _write_json(values: dict[str, Any]) -> bytes:

@@ -29,7 +29,7 @@ from sluice.errors import LeaseLost
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sluice.adapters.registry.model_files import ServedModel
+    from sluice.adapters.registry.model_files import ExportedModel
 
 NOTHING: Mapping[str, str] = {}
 
@@ -61,7 +61,7 @@ class Models:
 
             return load_model(self._store.download_file(version, MODEL_FILE, Path(work)))
 
-    def load_serving(self, version: ModelVersionRef) -> "ServedModel":
+    def load_serving(self, version: ModelVersionRef) -> "ExportedModel":
         """Load a version's served form, from files that hold plain values only.
 
         Raises:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sluice.control.approval import ANSWER, MAY_BE_OPEN, Answer, say_not_approved
+from sluice.control.approval import ANSWER, MAY_BE_OPEN, ApprovalAnswer, say_not_approved
 from sluice.errors import PromotionRefused
 from sluice.verdict import Outcome
 
@@ -116,8 +116,8 @@ def check_verdicts(version: ModelVersionRef) -> None:
     Raises:
         PromotionRefused: a verdict is another, there is none, or approval is missing.
     """
-    answer = version.tags.get(ANSWER, Answer.APPROVED)
-    if answer != Answer.APPROVED:
+    answer = version.tags.get(ANSWER, ApprovalAnswer.APPROVED)
+    if answer != ApprovalAnswer.APPROVED:
         raise PromotionRefused(say_not_approved(version.service, version.version, answer))
     approved = ANSWER in version.tags
     verdicts = {

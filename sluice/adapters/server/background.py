@@ -91,7 +91,7 @@ def last_line(log: Path) -> str:
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class EndSignals:
+class ShutdownSignals:
     """While it is entered, Ctrl-C, SIGTERM and SIGHUP raise KeyboardInterrupt once, together.
 
     A SIGHUP that the caller ignores (`nohup`) stays ignored.
@@ -104,7 +104,7 @@ class EndSignals:
         self._haste = threading.Event()
         self._before: dict[int, object] = {}
 
-    def __enter__(self) -> "EndSignals":
+    def __enter__(self) -> "ShutdownSignals":
         """Take the signals over."""
         for number in NUMBERS:
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:

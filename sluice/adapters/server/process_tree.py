@@ -16,7 +16,7 @@ PROCESSES = Path("/proc")
 
 
 @dataclass(frozen=True)
-class Relative:
+class RelatedProcess:
     """One process of a stack: which part of it, and which flow run, if it is one."""
 
     pid: int
@@ -35,7 +35,7 @@ def can_find() -> bool:
     return (PROCESSES / "self" / "environ").exists()
 
 
-def find_kin(home: Home) -> list[Relative]:
+def find_related(home: Home) -> list[RelatedProcess]:
     """Find every live process that carries the home's mark, this one aside."""
     found = []
     for place in PROCESSES.glob("[0-9]*"):
@@ -44,7 +44,7 @@ def find_kin(home: Home) -> list[Relative]:
         values = _read_environment(place)
         if values.get(MARK) == str(home.root) and (parent := _read_parent(place)) is not None:
             part, run = values.get(PART, ""), values.get(FLOW_RUN, "")
-            found.append(Relative(int(place.name), parent, "flow run" if run else part, run))
+            found.append(RelatedProcess(int(place.name), parent, "flow run" if run else part, run))
     return found
 
 

@@ -15,13 +15,13 @@ from sluice.adapters.server import parts, worker
 from sluice.adapters.server.background import (
     MOST,
     BackgroundProcess,
-    EndSignals,
     Restarts,
+    ShutdownSignals,
     last_line,
 )
 from sluice.adapters.server.home_server import revive_server, run_server, server_environment
 from sluice.adapters.server.process import is_alive, read_record
-from sluice.adapters.server.process_tree import find_kin, mark_part
+from sluice.adapters.server.process_tree import find_related, mark_part
 from sluice.adapters.server.worker import close_lost
 from sluice.adapters.storage import try_lock
 from sluice.errors import ServerUnavailable
@@ -114,7 +114,7 @@ Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class StackWishes:
+class StackOptions:
     """The ports to try first, and how many flow runs the worker takes at once."""
 
     port: int = 4200
@@ -126,7 +126,7 @@ class StackWishes:
 
 @contextmanager
 def run_stack(
-    home: Home, wishes: StackWishes, signals: EndSignals, report: Report
+    home: Home, wishes: StackOptions, signals: ShutdownSignals, report: Report
 ) -> Iterator["Stack"]:
     """Start or join the home's Prefect server, and end everything of the stack at the end.
 
@@ -149,7 +149,7 @@ class Stack:
     """The parts that stand beside the server; none runs until `start`."""
 
     def __init__(
-        self, home: Home, api: str, wishes: StackWishes, signals: EndSignals, report: Report
+        self, home: Home, api: str, wishes: StackOptions, signals: ShutdownSignals, report: Report
     ) -> None:
         self._home, self._api, self._wishes = home, api, wishes
         self._signals, self._report = signals, report
@@ -299,7 +299,7 @@ class Stack:
 
     def _end_leftovers(self) -> None:
         """End what a killed `sluice up` left; its flow runs go on."""
-        kin = find_kin(self._home)
+        kin = find_related(self._home)
         for name in PARTS:
             if self._end_part(name):
                 self._report(f"ended the {name} that a killed `sluice up` left")
@@ -309,7 +309,7 @@ class Stack:
 
     def _end_part(self, name: str) -> bool:
         """Kill every process of a part; say whether there was one."""
-        left = [item.pid for item in find_kin(self._home) if item.part == name]
+        left = [item.pid for item in find_related(self._home) if item.part == name]
         _send(left, signal.SIGKILL)
         return bool(left)
 
@@ -318,7 +318,7 @@ class Stack:
         deadline, asked, told = time.monotonic() + CANCEL_SECONDS, set[str](), set[int]()
         own = self._worker.pid if self._worker and self._worker.is_alive else 0
         while time.monotonic() < deadline and not self._signals.is_hasty():
-            at_work = [item for item in find_kin(self._home) if item.flow_run]
+            at_work = [item for item in find_related(self._home) if item.flow_run]
             for run in {item.flow_run for item in at_work} - asked:
                 asked.add(run)
                 self._cancel(run)
@@ -343,7 +343,7 @@ class Stack:
 
     def _sweep(self) -> None:
         deadline = time.monotonic() + SWEEP_SECONDS
-        while (left := find_kin(self._home)) and time.monotonic() < deadline:
+        while (left := find_related(self._home)) and time.monotonic() < deadline:
             _send([item.pid for item in left], signal.SIGKILL)
             time.sleep(POLL_SECONDS)
 

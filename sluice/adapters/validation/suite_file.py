@@ -10,10 +10,10 @@ from typing import Any
 from sluice.adapters.storage import explain_os_error, write_whole
 from sluice.adapters.validation.expectations import check_suite
 from sluice.errors import ServiceExists
-from sluice.profile.rules import Rule
+from sluice.profile.rules import DataRule
 
 
-def build_suite(name: str, rules: Sequence[Rule]) -> dict[str, Any]:
+def build_suite(name: str, rules: Sequence[DataRule]) -> dict[str, Any]:
     """Give a suite of the rules, each with an id of its own."""
     return {
         "expectations": [build_expectation(rule) for rule in rules],
@@ -24,7 +24,7 @@ def build_suite(name: str, rules: Sequence[Rule]) -> dict[str, Any]:
     }
 
 
-def build_expectation(rule: Rule) -> dict[str, Any]:
+def build_expectation(rule: DataRule) -> dict[str, Any]:
     """Give one rule as a suite's file holds it, with a new id."""
     built: dict[str, Any] = {
         "id": str(uuid.uuid4()),
@@ -85,7 +85,7 @@ def check_free(service: str, configs: Path, suites: Path) -> None:
 
 
 def write_service(
-    service: str, document: str, rules: Sequence[Rule], configs: Path, suites: Path
+    service: str, document: str, rules: Sequence[DataRule], configs: Path, suites: Path
 ) -> tuple[Path, Path]:
     """Write a service's configuration and suite, both or neither, and give their paths.
 

@@ -33,7 +33,7 @@ class Calibrator:
 
 
 @dataclass(frozen=True)
-class Answering:
+class Postprocessing:
     """Everything between raw scores, shape (n, targets), and answers.
 
     `classes` is empty for numbers. `threshold` is the least probability of the class at place
@@ -104,7 +104,7 @@ class Answering:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Answering":
+    def from_dict(cls, values: Mapping[str, Any]) -> "Postprocessing":
         """Rebuild from what `to_dict` gave, read from JSON.
 
         Raises:
@@ -118,7 +118,7 @@ class Answering:
         return cls(**{**values, "classes": classes, "calibrators": calibrators})
 
 
-def read_answering(model: Any, positive: Any) -> tuple[Any, Answering]:
+def read_answering(model: Any, positive: Any) -> tuple[Any, Postprocessing]:
     """Take a fitted model apart: the estimator within, and what stands between it and answers.
 
     `positive` is the class whose probability scores are, should the problem be binary.
@@ -134,11 +134,11 @@ def read_answering(model: Any, positive: Any) -> tuple[Any, Answering]:
         calibrators = tuple(_read_calibrator(item) for item in pair.calibrators)
         estimator = pair.estimator
     if not hasattr(estimator, "classes_"):
-        return estimator, Answering(_find_link(estimator, 0), _count_trees(estimator))
+        return estimator, Postprocessing(_find_link(estimator, 0), _count_trees(estimator))
     classes = tuple(estimator.classes_.tolist())
     place = classes.index(favoured) if favoured in classes else 1
     link = _find_link(estimator, len(classes))
-    return estimator, Answering(
+    return estimator, Postprocessing(
         link,
         _count_trees(estimator),
         classes,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sluice.config.data import ColumnKind, DataConfig
 from sluice.errors import ModelDamaged, ServingImpossible
-from sluice.models.export.answering import Answering, read_answering
+from sluice.models.export.answering import Postprocessing, read_answering
 from sluice.models.export.graph import build_graph
 from sluice.models.export.preprocessing import Preprocessing, Rows, read_preprocessing
 from sluice.stats.holdout import Predictions
@@ -29,12 +29,12 @@ Run = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
-class ServingForm:
+class OnnxExport:
     """All that serving needs, as plain values and an ONNX model's bytes."""
 
     preprocessing: Preprocessing
     graph: bytes
-    answering: Answering
+    answering: Postprocessing
 
     def predict(self, run: Run, rows: Rows) -> Predictions:
         """Give answers for raw rows, as the pipeline that it was made of would.
@@ -45,7 +45,7 @@ class ServingForm:
         return self.answering.answer(run(self.preprocessing.encode(rows)))
 
 
-def build_serving_form(pipeline: Any, data: DataConfig) -> ServingForm:
+def build_onnx_export(pipeline: Any, data: DataConfig) -> OnnxExport:
     """Build the served form of a fitted pipeline.
 
     Only the estimator becomes a graph: a whole pipeline in single precision errs near splits.
@@ -61,7 +61,7 @@ def build_serving_form(pipeline: Any, data: DataConfig) -> ServingForm:
         raise ServingImpossible(
             f"{type(estimator).__name__} could not be made a graph: {error}"
         ) from error
-    return ServingForm(preprocessing, graph, answering)
+    return OnnxExport(preprocessing, graph, answering)
 
 
 def take_columns(frame: "pd.DataFrame", data: DataConfig) -> dict[str, NDArray[Any]]:

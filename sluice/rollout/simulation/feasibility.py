@@ -7,7 +7,7 @@ from math import ceil
 import numpy as np
 
 from sluice.config.policy import Policy, Rules, Stage
-from sluice.rollout.simulation.rollouts import Outcome, Progress, Trial, simulate
+from sluice.rollout.simulation.rollouts import Progress, Simulation, SimulationResult, simulate
 from sluice.rollout.simulation.traffic import Traffic
 
 POWER = 0.8
@@ -37,7 +37,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class StageForecast:
     """What to expect of one stage where candidate and champion are equal."""
 
     stage: str
@@ -59,13 +59,13 @@ class Outlook:
         return self.probability >= POWER
 
 
-def foresee(
+def forecast(
     policy: Policy,
     traffic: Traffic,
     runs: int = 400,
     seed: int = 1,
     progress: Progress | None = None,
-) -> tuple[Outlook, ...]:
+) -> tuple[StageForecast, ...]:
     """Simulate each stage with equal arms, whatever came of the stage before."""
     outcome = pass_equal_arms(policy, traffic, (runs, seed), progress)
     found = []
@@ -78,7 +78,7 @@ def foresee(
         changes = () if share >= POWER else _find_changes(policy, place, (traffic, seconds), seed)
         median = float(np.median(passed)) if len(passed) else None
         outlook = (share, median, needed, seconds, tuple(changes))
-        found.append(Outlook(stage.name, stage.weight, stage.max, *outlook))
+        found.append(StageForecast(stage.name, stage.weight, stage.max, *outlook))
     return tuple(found)
 
 
@@ -99,10 +99,10 @@ def pass_equal_arms(
     traffic: Traffic,
     size: tuple[int, int],
     progress: Progress | None = None,
-) -> Outcome:
+) -> SimulationResult:
     """Take candidates that equal the champion through every stage, whether they pass it or not."""
     runs, seed = size
-    trial = Trial(policy, traffic, runs, seed, soak=False, sparsely=SPARSELY, keep_going=True)
+    trial = Simulation(policy, traffic, runs, seed, soak=False, sparsely=SPARSELY, keep_going=True)
     return simulate(trial, progress)
 
 
@@ -111,9 +111,9 @@ def _try(policy: Policy, traffic: Traffic, size: tuple[int, int]) -> float:
     return float(np.mean(~np.isnan(_follow(policy, traffic, size).passed[0])))
 
 
-def _follow(policy: Policy, traffic: Traffic, size: tuple[int, int]) -> Outcome:
+def _follow(policy: Policy, traffic: Traffic, size: tuple[int, int]) -> SimulationResult:
     """Take equal arms through a stage that is only tried: clustering is measured now and then."""
-    equal = Trial(policy, traffic, *size, soak=False, keep_going=True)
+    equal = Simulation(policy, traffic, *size, soak=False, keep_going=True)
     return simulate(replace(equal, sparsely=SPARSELY, short=0))
 
 

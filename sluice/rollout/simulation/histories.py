@@ -16,7 +16,7 @@ from sluice.rollout.latency import (
     edge_of,
     set_limits,
 )
-from sluice.rollout.simulation.traffic import Counts, Floats, Indices, Traffic
+from sluice.rollout.simulation.traffic import BlockCounts, Floats, Indices, Traffic
 
 REACH = 7.0
 """Standard deviations of a P95 on one block that the drawn buckets reach to each side."""
@@ -62,7 +62,7 @@ class Latencies:
         self.baseline = np.full(runs, -1)
 
     def observe(
-        self, rng: np.random.Generator, runs: Indices, counts: Counts, clock: Floats
+        self, rng: np.random.Generator, runs: Indices, counts: BlockCounts, clock: Floats
     ) -> Overruns:
         """Draw a block's times and count them at the limits in force; then read the baseline."""
         place = self.baseline[runs]
@@ -85,7 +85,7 @@ class Latencies:
         return bool(np.all(self.baseline[runs] >= 0))
 
     def _draw_champion(
-        self, rng: np.random.Generator, runs: Indices, counts: Counts, place: Indices
+        self, rng: np.random.Generator, runs: Indices, counts: BlockCounts, place: Indices
     ) -> Floats:
         served = (counts.n_b - counts.k_b).astype(np.int64)
         drawn = rng.multinomial(served, self.shares)
@@ -102,7 +102,7 @@ class Latencies:
         return np.asarray(usual, dtype=float)
 
 
-class Ledger:
+class ChampionHistory:
     """The champion's blocks of one kind of count, shape (rollouts, blocks).
 
     A rollout that is not drawn in a block has a row of zeros there, which adds nothing to any

@@ -12,8 +12,8 @@ from sluice.config.policy import Policy, Stage
 from sluice.rollout.breaker import LIMIT as HIGHEST_ERRORS
 from sluice.rollout.evidence import Block, LimitTest, PassTest, RollbackTest
 from sluice.rollout.rules import Rule, list_rules
-from sluice.rollout.simulation.histories import Ledger, Overruns
-from sluice.rollout.simulation.traffic import Counts, Floats, Indices
+from sluice.rollout.simulation.histories import ChampionHistory, Overruns
+from sluice.rollout.simulation.traffic import BlockCounts, Floats, Indices
 
 ERRORS = ("error_rate", "error_margin")
 LATENCY = ("latency_double", "latency_margin")
@@ -26,7 +26,7 @@ SLOWEST = 0.05
 class Sight:
     """What is seen of one block: counts, overruns where latency is known, signals by rule."""
 
-    counts: Counts
+    counts: BlockCounts
     overruns: Overruns | None
     differing: Floats
     signals: Mapping[str, Block] = field(default_factory=dict)
@@ -66,7 +66,11 @@ class EvidenceJudge:
     """The tests of a stage as the controller runs them, for many rollouts at once."""
 
     def __init__(
-        self, policy: Policy, stage: Stage, rules: tuple[Rule, ...], ledgers: dict[str, Ledger]
+        self,
+        policy: Policy,
+        stage: Stage,
+        rules: tuple[Rule, ...],
+        ledgers: dict[str, ChampionHistory],
     ) -> None:
         blocks = policy.count_blocks(stage.max)
         self.rules, self.ledgers = rules, ledgers

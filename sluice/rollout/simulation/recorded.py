@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.errors import DataInvalid
-from sluice.rollout.simulation.traffic import Counts, Floats, Indices, Traffic
+from sluice.rollout.simulation.traffic import BlockCounts, Floats, Indices, Traffic
 
 COLUMNS = ("block", "n_c", "k_c", "n_b", "k_b")
 
@@ -48,7 +48,7 @@ class RecordedArrivals:
         """Begin a stage with the candidate's share of traffic."""
         self.weight = weight
 
-    def draw(self, runs: Indices, clock: Floats) -> Counts:
+    def draw(self, runs: Indices, clock: Floats) -> BlockCounts:
         """Give the next block of the chosen rollouts."""
         at = self.at[runs]
         self.at[runs] = (at + 1) % len(self.n)
@@ -61,7 +61,7 @@ class RecordedArrivals:
             n_b, k_b = n - n_c, k - k_c
         added = np.clip(self.traffic.added_errors(clock), 0, 1)
         k_c = k_c + self.rng.binomial(n_c - k_c, added)
-        return Counts(*(np.asarray(item, dtype=float) for item in (n_c, k_c, n_b, k_b)))
+        return BlockCounts(*(np.asarray(item, dtype=float) for item in (n_c, k_c, n_b, k_b)))
 
 
 class ReplayArrivals:
@@ -77,12 +77,12 @@ class ReplayArrivals:
     def open_stage(self, weight: float, blocks: int) -> None:
         """Begin a stage; the recorded arms do not change with it."""
 
-    def draw(self, runs: Indices, clock: Floats) -> Counts:
+    def draw(self, runs: Indices, clock: Floats) -> BlockCounts:
         """Give the next recorded row to each of the chosen rollouts."""
         inside = 0 <= self.at < len(self.counts)
         row = self.counts[self.at] if inside else np.zeros(4)
         self.at += 1
-        return Counts(*(np.full(len(runs), figure) for figure in row))
+        return BlockCounts(*(np.full(len(runs), figure) for figure in row))
 
 
 def read_recording(path: Path) -> Recording:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sluice.config.policy import Policy, Stage
 from sluice.rollout.breaker import LIMIT
 from sluice.rollout.evidence import HIGHEST
-from sluice.rollout.simulation.histories import Latencies, Ledger
+from sluice.rollout.simulation.histories import ChampionHistory, Latencies
 from sluice.rollout.simulation.judging import (
     ERRORS,
     LATENCY,
@@ -37,7 +37,7 @@ from sluice.rollout.simulation.users import FirstRequestArrivals, UserArrivals
 from sluice.rollout.state import Alarm
 
 
-class Ending(IntEnum):
+class RolloutEnding(IntEnum):
     """How a rollout ended."""
 
     UNDECIDED = 0
@@ -48,7 +48,7 @@ class Ending(IntEnum):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SimulationResult:
     """One entry a rollout; times in seconds since its start."""
 
     endings: NDArray[np.intp]
@@ -67,21 +67,21 @@ class Outcome:
     measured: float
     """Share of the rollouts in which clustering was measured at the end."""
 
-    def share(self, ending: Ending) -> float:
+    def share(self, ending: RolloutEnding) -> float:
         """Give the share of rollouts that ended so."""
         return float(np.mean(self.endings == ending))
 
-    def median_seconds(self, ending: Ending, start: float = 0.0) -> float | None:
+    def median_seconds(self, ending: RolloutEnding, start: float = 0.0) -> float | None:
         """Give the median time from `start` to an ending, None where none ended so."""
         chosen = self.seconds[self.endings == ending]
         return float(np.median(chosen) - start) if len(chosen) else None
 
-    def median_exposed(self, ending: Ending) -> float | None:
+    def median_exposed(self, ending: RolloutEnding) -> float | None:
         """Give the median of the requests exposed until an ending, None where none ended so."""
         chosen = self.exposed[self.endings == ending]
         return float(np.median(chosen)) if len(chosen) else None
 
-    def count_rules(self, ending: Ending = Ending.ROLLED_BACK) -> dict[str, int]:
+    def count_rules(self, ending: RolloutEnding = RolloutEnding.ROLLED_BACK) -> dict[str, int]:
         """Count what rolled back, or paused, most often first."""
         found = {
             name: int(np.sum((self.rules == place) & (self.endings == ending)))
@@ -97,7 +97,7 @@ SPARSELY = 10
 
 
 @dataclass(frozen=True)
-class Trial:
+class Simulation:
     """What is simulated: a policy on traffic, so many rollouts, judged one way."""
 
     policy: Policy
@@ -146,7 +146,7 @@ class Trial:
         return {stage: rules for stage, rules in found.items() if rules}
 
 
-def open_arrivals(trial: Trial, rng: np.random.Generator) -> Arrivals:
+def open_arrivals(trial: Simulation, rng: np.random.Generator) -> Arrivals:
     """Open the source of blocks that the trial's traffic calls for."""
     traffic, policy = trial.traffic, trial.policy
     if trial.recording is not None and trial.replay:
@@ -169,10 +169,10 @@ Progress = Callable[[str, float], None]
 """Told the stage's name and the share of it that is done."""
 
 
-class Rollouts:
+class RolloutBatch:
     """The simulated rollouts: counts so far, tests of the stage under way, what was decided."""
 
-    def __init__(self, trial: Trial) -> None:
+    def __init__(self, trial: Simulation) -> None:
         policy, runs = trial.policy, trial.runs
         self.trial, self.policy = trial, policy
         self.rng = np.random.default_rng(trial.seed)
@@ -186,7 +186,7 @@ class Rollouts:
         history = policy.count_blocks(policy.history)
         blocks = history + sum(policy.count_blocks(stage.max) for stage in policy.stages)
         kinds = {kind_of(rule.name) for rule in self.rules}
-        self.ledgers = {kind: Ledger(runs, blocks, trial.every) for kind in sorted(kinds)}
+        self.ledgers = {kind: ChampionHistory(runs, blocks, trial.every) for kind in sorted(kinds)}
         self.latencies: Latencies | None = None
         if not trial.recording:
             margin, far = policy.rules.latency_margin, policy.rules.latency_double.ratio
@@ -194,7 +194,7 @@ class Rollouts:
             lowest = trial.traffic.rate * policy.block * (1 - policy.stages[-1].weight)
             self.latencies = Latencies(trial.traffic, (runs, lowest), limits)
         self.clock, self.exposed = np.zeros(runs), np.zeros(runs)
-        self.endings = np.full(runs, int(Ending.UNDECIDED), dtype=np.intp)
+        self.endings = np.full(runs, int(RolloutEnding.UNDECIDED), dtype=np.intp)
         self.rejected = np.full(runs, -1, dtype=np.intp)
         shape = (len(policy.stages), runs)
         self.passed, self.spent = np.full(shape, np.nan), np.full(shape, np.nan)
@@ -238,7 +238,7 @@ class Rollouts:
         stage = self.policy.stages[place]
         blocks = self.policy.count_blocks(stage.max)
         half = self.policy.count_blocks(stage.min) // 2
-        runs = np.flatnonzero(self.endings == Ending.UNDECIDED)
+        runs = np.flatnonzero(self.endings == RolloutEnding.UNDECIDED)
         self._open(stage.weight, blocks)
         judge = self._open_judge(stage, len(runs))
         asked = np.zeros(self.trial.runs)
@@ -271,7 +271,7 @@ class Rollouts:
         return EvidenceJudge(self.policy, stage, self.rules, self.ledgers)
 
     def _roll_back(self, runs: Indices, rules: Indices) -> None:
-        self.endings[runs] = Ending.ROLLED_BACK
+        self.endings[runs] = RolloutEnding.ROLLED_BACK
         self.rejected[runs] = rules
 
     def _stop(self, runs: Indices, rules: Indices) -> None:
@@ -279,7 +279,7 @@ class Rollouts:
         self._roll_back(runs, rules)
         pauses = [place for place, rule in enumerate(self.rules) if rule.action == "pause"]
         if self.trial.judge == "evidence":
-            self.endings[runs[np.isin(rules, pauses)]] = Ending.PAUSED
+            self.endings[runs[np.isin(rules, pauses)]] = RolloutEnding.PAUSED
 
     def _end_at_max(self, stage: Stage, runs: Indices) -> None:
         if self.trial.keep_going:
@@ -287,14 +287,14 @@ class Rollouts:
         if stage.on_max == "roll_back":
             self._roll_back(runs, np.full(len(runs), len(self.names)))
         else:
-            self.endings[runs] = Ending.HELD
+            self.endings[runs] = RolloutEnding.HELD
 
     def run_soak(self) -> None:
         """Give the candidates that passed all traffic, and sound the alarms against frozen limits.
 
         They look at blocks; the gateway's breaker, which looks at requests, would be quicker.
         """
-        runs = np.flatnonzero(self.endings == Ending.UNDECIDED)
+        runs = np.flatnonzero(self.endings == RolloutEnding.UNDECIDED)
         errors, slow, unsafe = (Alarm.begin(limit) for limit in (LIMIT, LIMIT, self._hit_limit()))
         self._open(1.0, self.policy.count_blocks(self.policy.soak))
         raised = np.zeros(len(runs), dtype=bool)
@@ -318,12 +318,12 @@ class Rollouts:
         share = (self.trial.traffic.signals or Signals()).guardrails
         return min(self.policy.rules.guardrail.ratio * share, HIGHEST / 2)
 
-    def finish(self) -> Outcome:
+    def finish(self) -> SimulationResult:
         """Give what became of all; who is still under way was promoted."""
-        under_way = self.endings == Ending.UNDECIDED
-        endings = np.where(under_way, int(Ending.PROMOTED), self.endings)
+        under_way = self.endings == RolloutEnding.UNDECIDED
+        endings = np.where(under_way, int(RolloutEnding.PROMOTED), self.endings)
         measured = self.ledgers["errors"].is_measured(np.arange(self.trial.runs))
-        return Outcome(
+        return SimulationResult(
             endings,
             self.rejected,
             self.clock * self.policy.block,
@@ -336,12 +336,12 @@ class Rollouts:
         )
 
 
-def simulate(trial: Trial, progress: Progress | None = None) -> Outcome:
+def simulate(trial: Simulation, progress: Progress | None = None) -> SimulationResult:
     """Simulate a policy's rollouts from shadow to the end of the soak."""
-    rollouts = Rollouts(trial)
+    rollouts = RolloutBatch(trial)
     if isinstance(rollouts.arrivals, UserArrivals):
         unfair = np.array(sorted(rollouts.arrivals.unfair), dtype=np.intp)
-        rollouts.endings[unfair] = Ending.HELD
+        rollouts.endings[unfair] = RolloutEnding.HELD
     for place in range(len(trial.policy.stages)):
         rollouts.run_stage(place, progress)
     if trial.soak:

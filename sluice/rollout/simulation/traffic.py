@@ -138,7 +138,7 @@ class Traffic:
 
 
 @dataclass(frozen=True)
-class Counts:
+class BlockCounts:
     """One block of many rollouts: requests and failures by arm, one entry a rollout."""
 
     n_c: Floats
@@ -170,7 +170,7 @@ class DrawnSignals:
         self.cap = policy.rules.cost.cap
 
     def draw(
-        self, counts: Counts, fault: Regression, late: Floats, shadow: bool
+        self, counts: BlockCounts, fault: Regression, late: Floats, shadow: bool
     ) -> dict[str, Block]:
         """Give each rule's counts; `late` is 1 where the candidate's fault has begun, else 0.
 
@@ -221,7 +221,7 @@ class Arrivals(Protocol):
     def open_stage(self, weight: float, blocks: int) -> None:
         """Begin a stage of at most `blocks` blocks with the candidate's share of traffic."""
 
-    def draw(self, runs: Indices, clock: Floats) -> Counts:
+    def draw(self, runs: Indices, clock: Floats) -> BlockCounts:
         """Give the next block of the chosen rollouts; `clock` is each one's time in seconds."""
 
 
@@ -239,7 +239,7 @@ class DrawnArrivals:
         """Begin a stage with the candidate's share of traffic."""
         self.weight = weight
 
-    def draw(self, runs: Indices, clock: Floats) -> Counts:
+    def draw(self, runs: Indices, clock: Floats) -> BlockCounts:
         """Give the next block of the chosen rollouts."""
         rate_c, rate_b = self._cluster(len(runs), self.traffic.champion_errors(clock))
         rate_c = np.clip(rate_c + self.traffic.added_errors(clock), 0, 1)
@@ -256,7 +256,7 @@ class DrawnArrivals:
 
 def draw_arms(
     rng: np.random.Generator, load: tuple[float, float], rate_c: Floats, rate_b: Floats
-) -> Counts:
+) -> BlockCounts:
     """Draw both arms' counts; `load` is the block's expected requests and the weight."""
     expected, weight = load
     shape = rate_b.shape
@@ -266,4 +266,4 @@ def draw_arms(
         n_c = rng.poisson(expected * weight, shape)
         n_b = rng.poisson(expected * (1 - weight), shape)
     k_c, k_b = rng.binomial(n_c, rate_c), rng.binomial(n_b, rate_b)
-    return Counts(*(np.asarray(item, dtype=float) for item in (n_c, k_c, n_b, k_b)))
+    return BlockCounts(*(np.asarray(item, dtype=float) for item in (n_c, k_c, n_b, k_b)))

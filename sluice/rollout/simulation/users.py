@@ -3,7 +3,7 @@
 import numpy as np
 
 from sluice.rollout.balance import SALTS, measure_balance
-from sluice.rollout.simulation.traffic import Counts, Floats, Indices, Traffic, Users
+from sluice.rollout.simulation.traffic import BlockCounts, Floats, Indices, Traffic, Users
 
 SHADOW_SECONDS = 3600.0
 """Champion traffic that shadow balance is measured on."""
@@ -61,7 +61,7 @@ class UserArrivals:
         """Begin a stage with the candidate's share of units."""
         self.stage_weight = weight
 
-    def draw(self, runs: Indices, clock: Floats) -> Counts:
+    def draw(self, runs: Indices, clock: Floats) -> BlockCounts:
         """Give the next block of the chosen rollouts."""
         added = self.traffic.added_errors(clock)
         if self.stage_weight in (0.0, 1.0):
@@ -76,7 +76,7 @@ class UserArrivals:
             n_c = self.rng.poisson(self.expected * share)
             n_b = self.rng.poisson(self.expected * (1 - share))
         drawn = (n_c, self.rng.binomial(n_c, rate_c), n_b, self.rng.binomial(n_b, rate_b))
-        return Counts(*(np.asarray(item, dtype=float) for item in drawn))
+        return BlockCounts(*(np.asarray(item, dtype=float) for item in drawn))
 
 
 class FirstRequestArrivals:
@@ -105,13 +105,13 @@ class FirstRequestArrivals:
             for at, chosen in enumerate((inside, inside & failed, other, other & failed)):
                 self.tables[at, :, run] = np.bincount(block[chosen], minlength=blocks)
 
-    def draw(self, runs: Indices, clock: Floats) -> Counts:
+    def draw(self, runs: Indices, clock: Floats) -> BlockCounts:
         """Give the next block of the chosen rollouts."""
         n_c, k_c, n_b, k_b = self.tables[:, self.block, runs]
         self.block += 1
         more = np.clip(self.traffic.added_errors(clock), 0, 1)
         k_c = k_c + self.rng.binomial((n_c - k_c).astype(int), more)
-        return Counts(n_c, k_c, n_b, k_b)
+        return BlockCounts(n_c, k_c, n_b, k_b)
 
 
 def draw_users(users: Users, rng: np.random.Generator) -> tuple[Floats, Floats]:

@@ -11,7 +11,7 @@ from sluice.config.overrides import Overrides, apply_overrides
 from sluice.errors import DataMissing
 from sluice.home import Home
 from tasks.release.release import record_release
-from tasks.release.rows import divide_rows, read_champion_rows, read_part
+from tasks.release.rows import read_champion_rows, read_part, split_data
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +23,7 @@ def divide(split_seed: int) -> dict[str, Any]:
         load_service("employment", "development"), Overrides(split_seed=split_seed)
     )
     with record_release(config, -1, "division") as opened:
-        parts = divide_rows(config, opened)
+        parts = split_data(config, opened)
         assert opened.champion is not None
         return {
             "parts": parts,

@@ -16,9 +16,9 @@ pytestmark = pytest.mark.slow
 
 def shift_threshold(pipeline: Any, data: Any) -> Any:
     """Build the served form of a model, with another decision threshold than it was judged at."""
-    from sluice.models.export.form import build_serving_form
+    from sluice.models.export.form import build_onnx_export
 
-    form = build_serving_form(pipeline, data)
+    form = build_onnx_export(pipeline, data)
     return replace(form, answering=replace(form.answering, threshold=0.52))
 
 

@@ -16,7 +16,7 @@ from sluice.control.lease import Lease
 from sluice.home import Home
 from sluice.rollout.facts import Facts
 from sluice.rollout.log import Derived, write_step
-from sluice.rollout.record import Course
+from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import Action, Command
 from sluice.rollout.state_machine import step
 from support.releases.runs import artifacts_of
@@ -64,7 +64,7 @@ def keep() -> Any:
     return keeper(SERVICE, return_state=True)
 
 
-def begin(control: Control) -> tuple[Lease, Course]:
+def begin(control: Control) -> tuple[Lease, RolloutRecord]:
     """Open a rollout and give its first tick; its controller then renews no more."""
     lease = control.leases.acquire(SERVICE, CONTROLLER, "a controller", 1.0)
     terms = RouteConfig(lease_ttl=1.0)
@@ -72,7 +72,9 @@ def begin(control: Control) -> tuple[Lease, Course]:
     return lease, advance(control, lease, course)
 
 
-def advance(control: Control, lease: Lease, course: Course, action: Action | None = None) -> Course:
+def advance(
+    control: Control, lease: Lease, course: RolloutRecord, action: Action | None = None
+) -> RolloutRecord:
     command = Command(action, "Ada", "a test") if action else None
     facts = Facts(epoch=course.state.epoch)
     state, decision = step(course.state, facts, command, LAPTOP)

@@ -14,7 +14,7 @@ from sluice.config.rollout import RolloutConfig, RouteConfig
 from sluice.config.service import ServiceConfig
 from sluice.home import Home
 from sluice.rollout.log import derive
-from sluice.rollout.record import Course
+from sluice.rollout.record import RolloutRecord
 from support.gateway.replica import TrafficReplica
 from support.rollouts.beside import Beside, await_course, run_replica
 from support.rollouts.live import register_versions
@@ -129,7 +129,7 @@ def newest_page() -> str:
         return str(client.read_artifacts(artifact_filter=wanted, sort=order, limit=1)[0].data)
 
 
-def await_open(control: Control, question: Callable[[Course], object]) -> Course:
+def await_open(control: Control, question: Callable[[RolloutRecord], object]) -> RolloutRecord:
     """Wait until the rollout under way is as asked."""
     return await_course(lambda: control.rollouts.find_open(SERVICE), question)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from sluice.errors import CommandRefused
-from sluice.rollout.record import Course
+from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import ALLOWED, Action, Phase
 from support.gateway.replica import Behaviour, TrafficReplica
 from support.rollouts.beside import Beside, run_replica
@@ -90,7 +90,7 @@ def test_after_its_end_every_command_is_refused(
             live.give(action.value)
 
 
-def count_tested(course: Course) -> float:
+def count_tested(course: RolloutRecord) -> float:
     """The candidate's requests that the test of errors has weighed."""
     return float(course.state.seen.evidence["error_margin"].rollback.requests)
 

@@ -8,7 +8,7 @@ import pytest
 
 from sluice.control.lease import Lease
 from sluice.errors import ControlUnavailable
-from sluice.rollout.record import Course
+from sluice.rollout.record import RolloutRecord
 from support.gateway.replica import Behaviour, TrafficReplica
 from support.rollouts.beside import Beside, run_replica
 from support.rollouts.live import POLICY, Apart, Live, run_live, watch_routes
@@ -105,7 +105,7 @@ PHASES: dict[str, Callable[[Live, TrafficReplica], None]] = {
 }
 
 
-def reach(live: Live, replica: TrafficReplica, phase: str) -> Course:
+def reach(live: Live, replica: TrafficReplica, phase: str) -> RolloutRecord:
     if phase != "pending":
         live.await_phase("shadow")
         PHASES[phase](live, replica)

@@ -93,10 +93,10 @@ def flush() -> None:
 
 
 def tell(*events: str, service: str = SERVICE, **payload: Any) -> None:
-    from tasks.run.events import tell_world
+    from tasks.run.events import publish_event
 
     for event in events:
-        tell_world(service, event, {"version": 5, **payload})
+        publish_event(service, event, {"version": 5, **payload})
     flush()
 
 

@@ -61,14 +61,14 @@ def flush() -> None:
 
 def tell(payload: dict[str, Any], **labels: str) -> None:
     """Emit `data.changed` as somebody else's program would."""
-    from prefect.events import emit_event
+    from prefect.events import publish_event
 
     resource = {
         "prefect.resource.id": f"sluice.service.{SERVICE}",
         "prefect.resource.name": SERVICE,
         **{label.replace("_", "."): value for label, value in labels.items()},
     }
-    emit_event("data.changed", resource=resource, payload=payload)
+    publish_event("data.changed", resource=resource, payload=payload)
 
 
 def await_runs(deployment: Any, count: int) -> list[Any]:
@@ -92,10 +92,10 @@ def causes(home: Home) -> list[str]:
 @pytest.fixture(scope="module")
 def burst(deployed: dict[str, Any], home: Home) -> list[Any]:
     """The runs that ten events of one version made."""
-    from tasks.run.events import tell_world
+    from tasks.run.events import publish_event
 
     for _ in range(10):
-        tell_world(SERVICE, "data.changed", {"version": 0, "rows": 12_000})
+        publish_event(SERVICE, "data.changed", {"version": 0, "rows": 12_000})
     flush()
     runs = await_runs(deployed["release/release"], 1)
     assert endings(runs) == ["Completed"]
@@ -149,7 +149,7 @@ def test_event_without_a_version_means_the_latest(
 def notices(deployed: dict[str, Any]) -> dict[str, Any]:
     """The failed runs by trigger: an event that no form takes, a deployment that is gone."""
     from prefect.automations import Automation
-    from prefect.events import emit_event
+    from prefect.events import publish_event
     from prefect.events.actions import RunDeployment
     from prefect.events.schemas.automations import EventTrigger
 
@@ -161,7 +161,7 @@ def notices(deployed: dict[str, Any]) -> dict[str, Any]:
         actions=[RunDeployment(deployment_id=gone.id, parameters={"service": SERVICE})],
     ).create()
     tell({"version": "newest"}, sluice_version="newest")
-    emit_event("test.promote", resource={"prefect.resource.id": "test"})
+    publish_event("test.promote", resource={"prefect.resource.id": "test"})
     flush()
     runs = await_runs(deployed["notice/notice"], 2)
     ask(lambda client: client.delete_automation(made.id))
@@ -202,10 +202,10 @@ def test_notice_does_not_answer_its_own_failure(
     notices: dict[str, Any], deployed: dict[str, Any]
 ) -> None:
     """Were it to, it would fail again and again; another's failure, told after it, is answered."""
-    from prefect.events import emit_event
+    from prefect.events import publish_event
 
     for name in ("notice on a failed trigger", "another"):
-        emit_event(
+        publish_event(
             "prefect.automation.action.failed",
             resource={
                 "prefect.resource.id": f"prefect.automation.{name}",

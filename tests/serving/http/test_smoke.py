@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from serving.http.pages import smoke_candidate
-from serving.models.cache import Entry, ModelCache
+from serving.models.cache import CacheEntry, ModelCache
 from serving.models.loading import load_cached
 from serving.models.predictors import FormName, LoadedModel, ModelPredictor
 from serving.models.signature import Record
-from serving.routing.calls import Lane
-from serving.routing.model_table import Belief, Seat
+from serving.routing.calls import CandidatePool
+from serving.routing.model_table import RouteState, ServiceEntry
 from sluice.stats.holdout import Predictions
 from support.gateway.faulty import Fault, write_faulty
 from support.gateway.models import describe_model
@@ -24,13 +24,13 @@ from support.gateway.towns import DATA, Towns
 
 
 @pytest.fixture
-def model(models: ModelCache, kept: Entry) -> LoadedModel:
+def model(models: ModelCache, kept: CacheEntry) -> LoadedModel:
     return load_cached(models, kept)
 
 
 def smoke(model: LoadedModel) -> dict[str, Any]:
-    lane = Lane(ModelPredictor(model, inline=False), 8, 1000.0, shares=True)
-    reply = asyncio.run(smoke_candidate(Seat("towns", Belief(), lane=lane)))
+    lane = CandidatePool(ModelPredictor(model, inline=False), 8, 1000.0, shares=True)
+    reply = asyncio.run(smoke_candidate(ServiceEntry("towns", RouteState(), lane=lane)))
     assert reply.status == 200
     return dict(json.loads(reply.body))
 
@@ -87,6 +87,8 @@ def test_without_records_nothing_is_proved(model: LoadedModel) -> None:
 
 
 def test_without_a_candidate_there_is_nothing_to_ask() -> None:
-    reply = asyncio.run(smoke_candidate(Seat("towns", Belief(), missing="v2 is not fetched yet")))
+    reply = asyncio.run(
+        smoke_candidate(ServiceEntry("towns", RouteState(), missing="v2 is not fetched yet"))
+    )
     assert reply.status == 409
     assert b"v2 is not fetched yet" in reply.body

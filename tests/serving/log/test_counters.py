@@ -2,7 +2,7 @@
 
 import pytest
 
-from serving.log.counters import EPOCHS, NO_STAGE, Counters, Counts, Key
+from serving.log.counters import EPOCHS, NO_STAGE, ArmCounts, Counters, Key
 from serving.log.records import AssignedArm, Feedback, Record
 from sluice.rollout.collection import build_readings
 from sluice.rollout.facts import Arm
@@ -19,7 +19,9 @@ def count(*records: Record) -> Counters:
     return counters
 
 
-def find(counters: Counters, arm: AssignedArm, version: int = 3, stage: float = NO_STAGE) -> Counts:
+def find(
+    counters: Counters, arm: AssignedArm, version: int = 3, stage: float = NO_STAGE
+) -> ArmCounts:
     return counters.counts[Key("employment", version, arm, 5, stage)]
 
 
@@ -27,7 +29,7 @@ def test_fallback_counts_against_the_assigned_arm() -> None:
     failed = make_answer(arm=CANDIDATE, arm_version=4, version=3, failed=True, fallback=True)
     counters = count(failed)
     assert list(counters.counts) == [Key("employment", 4, CANDIDATE, 5)]
-    assert find(counters, CANDIDATE, 4) == Counts(requests=1, failures=1, fallbacks=1)
+    assert find(counters, CANDIDATE, 4) == ArmCounts(requests=1, failures=1, fallbacks=1)
 
 
 def test_latency_falls_in_the_decisions_bucket() -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from serving.http.feedback import ANSWERED, Answered, FeedbackLog, Opinion
+from serving.http.feedback import ANSWERED, FeedbackBody, FeedbackLog, RecentAnswers
 from serving.log.counters import Snapshot
-from serving.log.ledger import SNAPSHOT_SECONDS, Ledger, Listener
+from serving.log.ledger import SNAPSHOT_SECONDS, Listener, RequestLog
 from serving.log.records import AssignedArm, Feedback, Record, decode_record
 from serving.log.spool import Position, SpoolReader
-from serving.log.worker_runs import export_lives, list_lives, replay, settle, sum_counters
+from serving.log.worker_runs import export_runs, list_runs, replay, settle, sum_counters
 from sluice.config.serving import TrafficLogConfig
 from sluice.errors import SpoolFull
 from support.gateway.records import AT, make_answer, make_shadow
@@ -24,20 +24,20 @@ CONFIG = TrafficLogConfig(segment_bytes=1 << 20, remembered_answers=1000)
 
 def run(
     tmp_path: Path,
-    steps: Callable[[Ledger], Awaitable[None]],
+    steps: Callable[[RequestLog], Awaitable[None]],
     on_logged: Sequence[Listener] = (),
-) -> Ledger:
+) -> RequestLog:
     """Run steps with a ledger that is left open."""
 
-    async def whole() -> Ledger:
-        ledger = Ledger(tmp_path, "w0", "1", CONFIG, on_logged)
+    async def whole() -> RequestLog:
+        ledger = RequestLog(tmp_path, "w0", "1", CONFIG, on_logged)
         await steps(ledger)
         return ledger
 
     return asyncio.run(whole())
 
 
-def read_log(ledger: Ledger) -> list[Record]:
+def read_log(ledger: RequestLog) -> list[Record]:
     return [decode_record(item) for item in SpoolReader(ledger.life.folder, Position()).read()]
 
 
@@ -53,7 +53,7 @@ def full_disk() -> Iterator[None]:
 
 
 def test_record_is_in_the_log_when_it_is_done(tmp_path: Path) -> None:
-    async def steps(ledger: Ledger) -> None:
+    async def steps(ledger: RequestLog) -> None:
         done = ledger.record(make_answer(1))
         assert read_log(ledger) == []
         await done
@@ -69,7 +69,7 @@ def test_one_turn_is_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         "serving.log.spool.os.pwrite", lambda *call: (writes.append(len(call[1])), pwrite(*call))[1]
     )
 
-    async def steps(ledger: Ledger) -> None:
+    async def steps(ledger: RequestLog) -> None:
         writes.clear()
         await asyncio.gather(*[ledger.record(make_answer(number)) for number in range(50)])
         assert len(read_log(ledger)) == 50
@@ -79,7 +79,7 @@ def test_one_turn_is_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_caller_that_goes_away_takes_nobody_along(tmp_path: Path) -> None:
-    async def steps(ledger: Ledger) -> None:
+    async def steps(ledger: RequestLog) -> None:
         async def answer(number: int) -> None:
             await ledger.record(make_answer(number))
 
@@ -98,7 +98,7 @@ def test_caller_that_goes_away_takes_nobody_along(tmp_path: Path) -> None:
 
 
 def test_counters_on_disk_follow_and_a_scrape_sees_all(tmp_path: Path) -> None:
-    async def steps(ledger: Ledger) -> None:
+    async def steps(ledger: RequestLog) -> None:
         await ledger.record(make_answer(1))
         assert ledger.shadow(make_shadow(1))
         await ledger.record(make_shadow(2))
@@ -108,14 +108,14 @@ def test_counters_on_disk_follow_and_a_scrape_sees_all(tmp_path: Path) -> None:
         async with asyncio.timeout(20):
             while sum_counters(tmp_path).counts != ledger.counters.counts:
                 await asyncio.sleep(SNAPSHOT_SECONDS)
-        (life,) = export_lives(tmp_path)
+        (life,) = export_runs(tmp_path)
         assert (life["life"], life["started"], life["final"]) == ("w0@1", "1", False)
 
     run(tmp_path, steps).close()
 
 
 def test_clean_end_needs_no_settling(tmp_path: Path) -> None:
-    async def steps(ledger: Ledger) -> None:
+    async def steps(ledger: RequestLog) -> None:
         await asyncio.gather(*[ledger.record(make_answer(number)) for number in range(9)])
         ledger.record(make_answer(10))
         ledger.close()
@@ -131,7 +131,7 @@ def test_clean_end_needs_no_settling(tmp_path: Path) -> None:
 
 
 def test_segments_follow_each_other_without_a_gap(tmp_path: Path) -> None:
-    async def steps(ledger: Ledger) -> None:
+    async def steps(ledger: RequestLog) -> None:
         for start in range(0, 600, 30):
             items = [make_answer(number, inputs=bytes(9000)) for number in range(start, start + 30)]
             await asyncio.gather(*[ledger.record(item) for item in items])
@@ -146,7 +146,7 @@ def test_segments_follow_each_other_without_a_gap(tmp_path: Path) -> None:
 def test_full_disk_is_said_before_it_hurts_and_nothing_is_lost(tmp_path: Path) -> None:
     done: list[str] = []
 
-    async def steps(ledger: Ledger) -> None:
+    async def steps(ledger: RequestLog) -> None:
         async def answer(number: int) -> None:
             await ledger.record(make_answer(number, inputs=bytes(50_000)))
             done.append(f"r{number}")
@@ -180,15 +180,15 @@ def test_full_disk_is_said_before_it_hurts_and_nothing_is_lost(tmp_path: Path) -
 def test_ledger_without_room_for_a_first_segment_is_refused(tmp_path: Path) -> None:
     async def whole() -> None:
         with full_disk(), pytest.raises(SpoolFull, match="no room for a segment of 1048576 bytes"):
-            Ledger(tmp_path, "w0", "1", CONFIG)
-        assert list_lives(tmp_path) == []
-        Ledger(tmp_path, "w0", "1", CONFIG).close()
+            RequestLog(tmp_path, "w0", "1", CONFIG)
+        assert list_runs(tmp_path) == []
+        RequestLog(tmp_path, "w0", "1", CONFIG).close()
 
     asyncio.run(whole())
 
 
 def test_record_larger_than_a_segment_is_refused(tmp_path: Path) -> None:
-    async def steps(ledger: Ledger) -> None:
+    async def steps(ledger: RequestLog) -> None:
         with pytest.raises(SpoolFull, match="more than a segment takes"):
             ledger.record(make_answer(inputs=bytes(CONFIG.segment_bytes)))
         await ledger.record(make_answer(1))
@@ -198,7 +198,7 @@ def test_record_larger_than_a_segment_is_refused(tmp_path: Path) -> None:
 
 
 def test_write_that_fails_ends_the_worker_and_settling_is_exact(tmp_path: Path) -> None:
-    async def steps(ledger: Ledger) -> None:
+    async def steps(ledger: RequestLog) -> None:
         await ledger.record(make_answer(1))
         os.close(ledger._spool._descriptor)
         with pytest.raises(SpoolFull, match="Bad file descriptor"):
@@ -220,14 +220,14 @@ def capped(service: str) -> float:
 
 
 def test_feedback_counts_for_the_arm_that_answered(tmp_path: Path) -> None:
-    async def steps(ledger: Ledger) -> None:
+    async def steps(ledger: RequestLog) -> None:
         feedback = FeedbackLog(ledger, answered)
         await ledger.record(make_answer(1, arm=AssignedArm.CANDIDATE, arm_version=4))
-        await feedback.record(Opinion("r1", label="yes", rating=-1.0, value=2.0), AT, capped)
-        await feedback.record(Opinion("r1", rating=-1.0, value=8.0), AT + 1, capped)
-        await feedback.record(Opinion("nobody", rating=-1.0), AT + 2, capped)
+        await feedback.record(FeedbackBody("r1", label="yes", rating=-1.0, value=2.0), AT, capped)
+        await feedback.record(FeedbackBody("r1", rating=-1.0, value=8.0), AT + 1, capped)
+        await feedback.record(FeedbackBody("nobody", rating=-1.0), AT + 2, capped)
 
-    answered = Answered(tmp_path / ANSWERED, CONFIG.remembered_answers)
+    answered = RecentAnswers(tmp_path / ANSWERED, CONFIG.remembered_answers)
     ledger = run(tmp_path, steps, [answered.remember])
     told = [item for item in read_log(ledger) if isinstance(item, Feedback)]
     assert [(item.arm, item.version, item.rates) for item in told] == [

@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 from serving.log.log_writer import CLEAR_SECONDS, LogShipper, hold_alone, read_note, write_log
 from serving.log.records import Feedback
 from serving.log.spool import list_segments, segment_path
-from serving.log.worker_runs import begin_life, settle, sum_counters
+from serving.log.worker_runs import begin_run, settle, sum_counters
 from sluice.adapters.tables.traffic import find_positions
 from sluice.config.serving import TrafficLogConfig
 from sluice.errors import DataUnavailable, LogBusy, StorageFull
@@ -253,7 +253,7 @@ def test_replicas_of_one_home_are_logged_together(home: Home, worker: Worker) ->
 
 
 def test_life_that_never_wrote_is_no_trouble(home: Home) -> None:
-    life, lock = begin_life(home.serving / "a", "w0", "1")
+    life, lock = begin_run(home.serving / "a", "w0", "1")
     assert LogShipper(home, CONFIG).ship(AT, all_of_it=True) == 0
     assert lock
     assert settle(life) is None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.log.worker_runs import clear_life, export_lives, read_past, settle, sum_counters
+from serving.log.worker_runs import clear_run, export_runs, read_cleared, settle, sum_counters
 from sluice.rollout.collection import build_readings, take_block
 from support.gateway.records import Worker, begin_worker, make_answer
 
@@ -27,11 +27,11 @@ def test_sum_goes_on_over_a_restart_and_a_clearing(tmp_path: Path) -> None:
     second.write([make_answer(number) for number in range(3)])
     second.snapshot()
     assert requests_of(tmp_path) == 8
-    clear_life(tmp_path, first.life)
+    clear_run(tmp_path, first.life)
     assert not first.life.folder.exists()
     assert requests_of(tmp_path) == 8
     end(second)
-    clear_life(tmp_path, second.life)
+    clear_run(tmp_path, second.life)
     assert requests_of(tmp_path) == 8
 
 
@@ -43,12 +43,12 @@ def test_kill_while_a_life_is_cleared_changes_no_sum(
     end(worker)
     with monkeypatch.context() as patch:
         patch.setattr("serving.log.worker_runs.shutil.rmtree", lambda *_, **__: None)
-        clear_life(tmp_path, worker.life)
+        clear_run(tmp_path, worker.life)
     assert worker.life.folder.exists()
     assert requests_of(tmp_path) == 1
-    clear_life(tmp_path, worker.life)
+    clear_run(tmp_path, worker.life)
     assert requests_of(tmp_path) == 1
-    assert read_past(tmp_path).lives == ["w0@1"]
+    assert read_cleared(tmp_path).lives == ["w0@1"]
 
 
 def test_names_of_folders_that_are_gone_are_not_kept_for_ever(
@@ -58,14 +58,14 @@ def test_names_of_folders_that_are_gone_are_not_kept_for_ever(
     for number in range(4):
         worker = begin_worker(tmp_path, str(number))
         end(worker)
-        clear_life(tmp_path, worker.life)
-    assert read_past(tmp_path).lives == ["w0@2", "w0@3"]
+        clear_run(tmp_path, worker.life)
+    assert read_cleared(tmp_path).lives == ["w0@2", "w0@3"]
 
 
 def test_life_that_is_not_settled_is_not_cleared(tmp_path: Path) -> None:
     worker = begin_worker(tmp_path)
     with pytest.raises(ValueError, match="w0@1: is not settled"):
-        clear_life(tmp_path, worker.life)
+        clear_run(tmp_path, worker.life)
     worker.die()
 
 
@@ -73,14 +73,14 @@ def test_controller_sees_each_request_in_one_block_over_a_death(tmp_path: Path) 
     first = begin_worker(tmp_path, "1")
     first.write([make_answer(number) for number in range(5)])
     first.snapshot()
-    before = build_readings(export_lives(tmp_path), "employment", 5)
+    before = build_readings(export_runs(tmp_path), "employment", 5)
     first.write([make_answer(number) for number in range(4)])
     end(first)
     second = begin_worker(tmp_path, "2")
     second.write([make_answer(number) for number in range(3)])
     second.snapshot()
-    _, champion = take_block(before, build_readings(export_lives(tmp_path), "employment", 5))
+    _, champion = take_block(before, build_readings(export_runs(tmp_path), "employment", 5))
     assert champion.requests == 4 + 3
     second.die()
     shutil.rmtree(tmp_path / "lives")
-    assert export_lives(tmp_path) == []
+    assert export_runs(tmp_path) == []

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from serving.log.counters import Counters
 from serving.log.records import Record, encode_record
 from serving.log.spool import build_frame, list_segments, segment_path
-from serving.log.worker_runs import begin_life, list_lives, settle
+from serving.log.worker_runs import begin_run, list_runs, settle
 from support.gateway.records import begin_worker, make_answer, records
 
 turns = st.lists(st.lists(records, max_size=6), max_size=12)
@@ -116,15 +116,15 @@ def test_snapshots_outgrow_their_file(tmp_path: Path) -> None:
 
 
 def test_two_lives_of_one_stamp_are_refused(tmp_path: Path) -> None:
-    begin_life(tmp_path, "w0", "1")
+    begin_run(tmp_path, "w0", "1")
     with pytest.raises(FileExistsError, match="had a life of this stamp"):
-        begin_life(tmp_path, "w0", "1")
+        begin_run(tmp_path, "w0", "1")
 
 
 def test_lives_are_told_apart_by_their_start_stamp(tmp_path: Path) -> None:
-    begin_life(tmp_path, "w0", "1")
-    begin_life(tmp_path, "w0", "2")
-    assert [(life.name, life.started) for life in list_lives(tmp_path)] == [
+    begin_run(tmp_path, "w0", "1")
+    begin_run(tmp_path, "w0", "2")
+    assert [(life.name, life.started) for life in list_runs(tmp_path)] == [
         ("w0@1", "1"),
         ("w0@2", "2"),
     ]

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from serving.models.cache import DRAFT, FILES, MANIFEST_FILE, Entry, Manifest, ModelCache
+from serving.models.cache import DRAFT, FILES, MANIFEST_FILE, CacheEntry, Manifest, ModelCache
 from sluice.errors import DataMissing, ModelDamaged
 from support.gateway.models import describe_model
 
 
-def test_what_was_kept_is_found_and_opened(models: ModelCache, kept: Entry, towns: Any) -> None:
+def test_what_was_kept_is_found_and_opened(
+    models: ModelCache, kept: CacheEntry, towns: Any
+) -> None:
     assert models.find("towns", 1) == kept
     manifest, folder = models.open(kept)
     assert (manifest.name, manifest.digest, folder.name) == ("towns v1", kept.digest, kept.digest)
@@ -36,7 +38,7 @@ def test_nobody_finds_a_model_before_it_is_published(models: ModelCache, towns: 
 
 
 def test_keeping_the_same_again_changes_nothing(
-    models: ModelCache, kept: Entry, towns: Any
+    models: ModelCache, kept: CacheEntry, towns: Any
 ) -> None:
     before = {path: path.stat().st_ino for path in models.folder.rglob("*")}
     assert models.keep(describe_model(towns.data, "binary"), towns.folder) == kept
@@ -46,7 +48,7 @@ def test_keeping_the_same_again_changes_nothing(
 @pytest.mark.parametrize("file", [*FILES, MANIFEST_FILE])
 @pytest.mark.parametrize("damage", ["cut short", "one bit", "empty"])
 def test_a_file_that_is_not_what_was_fetched_is_refused(
-    models: ModelCache, kept: Entry, file: str, damage: str
+    models: ModelCache, kept: CacheEntry, file: str, damage: str
 ) -> None:
     path = models.folder / kept.digest / file
     content = bytearray(path.read_bytes())
@@ -58,14 +60,14 @@ def test_a_file_that_is_not_what_was_fetched_is_refused(
 
 
 @pytest.mark.parametrize("file", [*FILES, MANIFEST_FILE])
-def test_a_file_that_is_gone_is_named(models: ModelCache, kept: Entry, file: str) -> None:
+def test_a_file_that_is_gone_is_named(models: ModelCache, kept: CacheEntry, file: str) -> None:
     (models.folder / kept.digest / file).unlink()
     with pytest.raises(DataMissing, match=f"there is no .*{Path(file).name}; fetch it again"):
         models.open(kept)
 
 
 def test_a_manifest_made_to_fit_other_files_has_another_name(
-    models: ModelCache, kept: Entry
+    models: ModelCache, kept: CacheEntry
 ) -> None:
     folder = models.folder / kept.digest
     manifest = Manifest.from_json((folder / MANIFEST_FILE).read_bytes())
@@ -85,7 +87,7 @@ def test_a_manifest_names_no_file_outside_its_folder() -> None:
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"service": "towns"}', "\x00"])
 def test_an_index_that_cannot_be_read_is_none(
-    models: ModelCache, kept: Entry, content: str
+    models: ModelCache, kept: CacheEntry, content: str
 ) -> None:
     (models.folder / "towns-1.json").write_text(content)
     assert models.find("towns", 1) is None
@@ -93,7 +95,7 @@ def test_an_index_that_cannot_be_read_is_none(
 
 def test_a_refused_version_says_why(models: ModelCache) -> None:
     models.folder.mkdir()
-    models.publish(Entry("towns", 2, refused="it holds a type that nobody reviewed"))
+    models.publish(CacheEntry("towns", 2, refused="it holds a type that nobody reviewed"))
     entry = models.find("towns", 2)
     assert entry is not None
     with pytest.raises(ModelDamaged, match="towns v2 was refused: it holds a type"):
@@ -101,7 +103,7 @@ def test_a_refused_version_says_why(models: ModelCache) -> None:
 
 
 def test_a_damaged_model_is_discarded_once_and_a_newer_one_stays(
-    models: ModelCache, kept: Entry, towns: Any
+    models: ModelCache, kept: CacheEntry, towns: Any
 ) -> None:
     models.discard(kept)
     assert models.find("towns", 1) is None
@@ -113,7 +115,7 @@ def test_a_damaged_model_is_discarded_once_and_a_newer_one_stays(
 
 
 def test_keeping_puts_a_whole_folder_in_the_place_of_a_damaged_one(
-    models: ModelCache, kept: Entry, towns: Any
+    models: ModelCache, kept: CacheEntry, towns: Any
 ) -> None:
     (models.folder / kept.digest / "model.skops").write_bytes(b"")
     assert models.keep(describe_model(towns.data, "binary"), towns.folder) == kept
@@ -121,7 +123,7 @@ def test_keeping_puts_a_whole_folder_in_the_place_of_a_damaged_one(
 
 
 def test_a_full_disk_leaves_nothing_behind(
-    models: ModelCache, kept: Entry, towns: Any, tmp_path: Path
+    models: ModelCache, kept: CacheEntry, towns: Any, tmp_path: Path
 ) -> None:
     code = (
         "import resource, sys; from pathlib import Path\n"

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
-from serving.models.cache import Entry, ModelCache
+from serving.models.cache import CacheEntry, ModelCache
 from serving.models.loading import load_cached
 from serving.models.predictors import INLINE_ROWS, LoadedModel, ModelPredictor
 from sluice.adapters.registry.model_files import load_serving, save_serving
@@ -77,7 +77,7 @@ def test_both_forms_answer_as_the_trained_one_on_held_out_rows(
         assert [item.prediction for item in answers] == found.labels.tolist()
 
 
-def test_the_graph_serves_and_says_so(models: ModelCache, kept: Entry) -> None:
+def test_the_graph_serves_and_says_so(models: ModelCache, kept: CacheEntry) -> None:
     loaded = load_cached(models, kept)
     predictor = ModelPredictor(loaded, inline=True)
     assert (predictor.version, predictor.form, predictor.why) == (1, "onnx", "")
@@ -202,7 +202,7 @@ def test_64_callers_at_once_get_the_answers_of_one_and_share_calls(
 
 
 def test_the_graph_has_a_call_for_each_request_off_the_loop_too(
-    models: ModelCache, kept: Entry, towns: Any
+    models: ModelCache, kept: CacheEntry, towns: Any
 ) -> None:
     loaded = load_cached(models, kept)
     records = loaded.signature.decode(list_records(towns.asked.head(16), towns.data))
@@ -228,7 +228,7 @@ def test_the_graph_has_a_call_for_each_request_off_the_loop_too(
 
 
 def test_time_is_the_models_own_however_long_a_call_waited_for_its_thread(
-    models: ModelCache, kept: Entry, towns: Any
+    models: ModelCache, kept: CacheEntry, towns: Any
 ) -> None:
     loaded = load_cached(models, kept)
     [record] = loaded.signature.decode(list_records(towns.asked.head(1), towns.data))
@@ -258,7 +258,7 @@ def test_time_is_the_models_own_however_long_a_call_waited_for_its_thread(
 @pytest.mark.parametrize("inline", [True, False])
 @pytest.mark.parametrize("rows", [1, INLINE_ROWS + 1])
 def test_the_graph_answers_the_same_inline_and_in_a_thread(
-    models: ModelCache, kept: Entry, towns: Any, inline: bool, rows: int
+    models: ModelCache, kept: CacheEntry, towns: Any, inline: bool, rows: int
 ) -> None:
     loaded = load_cached(models, kept)
     records = loaded.signature.decode(list_records(towns.asked.head(rows), towns.data))
@@ -281,7 +281,7 @@ def test_the_graph_answers_the_same_inline_and_in_a_thread(
 )
 @pytest.mark.parametrize("inline", [True, False])
 def test_what_is_no_answer_is_a_failure_of_the_arm(
-    models: ModelCache, kept: Entry, towns: Any, answers: Predictions, inline: bool
+    models: ModelCache, kept: CacheEntry, towns: Any, answers: Predictions, inline: bool
 ) -> None:
     loaded = load_cached(models, kept)
 
@@ -301,7 +301,7 @@ def test_what_is_no_answer_is_a_failure_of_the_arm(
 
 
 def test_serving_a_graph_imports_neither_pandas_nor_the_registrys_library(
-    models: ModelCache, kept: Entry
+    models: ModelCache, kept: CacheEntry
 ) -> None:
     import subprocess
     import sys

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serving.page.reading import Readings
+from serving.page.reading import StoreReadings
 from sluice.adapters.control.store import Control, open_control
 from sluice.home import Home
 from sluice.rollout.state import Phase
@@ -69,7 +69,7 @@ def test_a_fault_of_the_page_itself_is_not_called_old_data() -> None:
         raise ZeroDivisionError
 
     async def ask() -> None:
-        readings = Readings()
+        readings = StoreReadings()
         try:
             await readings.get("x", fail)
         finally:
@@ -87,7 +87,7 @@ def test_a_slow_store_does_not_keep_those_waiting_who_saw_something(
     answered = threading.Event()
 
     async def ask() -> list[int]:
-        readings = Readings()
+        readings = StoreReadings()
         first = await readings.get("x", lambda: 1)
         second = await readings.get("x", lambda: 2 if answered.wait(60) else 3)
         answered.set()

@@ -10,7 +10,7 @@ from serving.page.reading import PulseWatch, say_seconds
 from sluice.adapters.control.store import open_control
 from sluice.control.lease import Lease
 from sluice.home import Home
-from sluice.rollout.record import Course, Outline
+from sluice.rollout.record import RolloutRecord, RolloutSummary
 from sluice.rollout.state import Phase
 from support.rollouts.store import StoredRollout
 
@@ -20,25 +20,27 @@ LEASE = Lease("town", "rollout", "amber-otter (flow run 1)", 1, 15.0, 3)
 
 
 @pytest.fixture(scope="module")
-def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
+def course(tmp_path_factory: pytest.TempPathFactory) -> RolloutRecord:
     control = open_control(Home(Path(tmp_path_factory.mktemp("beating"))))
     control.prepare()
     return StoredRollout(control, "town").course
 
 
 @pytest.fixture
-def outline() -> Outline:
-    return Outline("town", 1, 1, 2, Phase.SHADOW, 5, WRITTEN, None, WRITTEN)
+def outline() -> RolloutSummary:
+    return RolloutSummary("town", 1, 1, 2, Phase.SHADOW, 5, WRITTEN, None, WRITTEN)
 
 
-def test_the_first_look_goes_by_the_last_record(course: Course, outline: Outline) -> None:
+def test_the_first_look_goes_by_the_last_record(
+    course: RolloutRecord, outline: RolloutSummary
+) -> None:
     pulse = PulseWatch().look(outline, course, LEASE, now=0.0, clock=CLOCK + 100)
     assert (pulse.tick_age, pulse.controller) == (100.0, "amber-otter")
     assert pulse.warning == "No tick for 2 min: what is shown is old."
 
 
 def test_a_writer_whose_clock_is_behind_is_believed_after_a_tick(
-    course: Course, outline: Outline
+    course: RolloutRecord, outline: RolloutSummary
 ) -> None:
     watch = PulseWatch()
     watch.look(outline, course, LEASE, now=0.0, clock=CLOCK + 100)
@@ -50,7 +52,7 @@ def test_a_writer_whose_clock_is_behind_is_believed_after_a_tick(
 
 
 def test_a_lease_that_stands_still_is_a_controller_that_is_gone(
-    course: Course, outline: Outline
+    course: RolloutRecord, outline: RolloutSummary
 ) -> None:
     watch = PulseWatch()
     watch.look(outline, course, LEASE, now=0.0, clock=CLOCK)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.process.supervisor import LONGEST_PAUSE, STEADY_SECONDS, Child, Pauses
+from serving.process.supervisor import LONGEST_PAUSE, STEADY_SECONDS, Child, RestartBackoff
 from support.gateway.site import wait_until
 
 PARENT = """
@@ -21,7 +21,7 @@ time.sleep(600)
 
 
 def test_pauses_grow_and_begin_anew_after_a_long_life() -> None:
-    pauses = Pauses()
+    pauses = RestartBackoff()
     taken = [pauses.take(1.0) for _ in range(9)]
     assert taken[:4] == [0.0, 0.5, 1.0, 2.0]
     assert taken[-1] == LONGEST_PAUSE

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from serving.models.cache import Entry, ModelCache
+from serving.models.cache import CacheEntry, ModelCache
 from serving.models.loading import load_cached
 from serving.process.fetcher import AGAIN_SECONDS, Fetcher, list_named
 from sluice.adapters.control.store import Control, open_control
@@ -204,7 +204,7 @@ def test_of_two_fetchers_at_once_one_fetches(
 
     register()
     control.routes.follow_champion(service, 1)
-    found: list[Entry] = []
+    found: list[CacheEntry] = []
 
     def fetch() -> None:
         found.extend(Fetcher(control.routes.list_routes, registry, models).fetch_named(0.0))

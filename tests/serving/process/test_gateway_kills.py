@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from serving.log.worker_runs import list_lives, sum_counters
+from serving.log.worker_runs import list_runs, sum_counters
 from support.gateway.callers import Load, run_load
 from support.gateway.site import Running, Said, Site, read_answers, run_gateway, wait_until
 from support.gateway.towns import Towns
@@ -30,7 +30,7 @@ def small(tmp_path_factory: pytest.TempPathFactory, towns: Towns) -> Site:
 
 
 def settled(running: Running) -> bool:
-    return all(life.read().final for life in list_lives(running.folder))
+    return all(life.read().final for life in list_runs(running.folder))
 
 
 def check_log(running: Running, load: Load, service: str) -> None:
@@ -88,7 +88,7 @@ def test_of_two_replicas_the_other_serves_when_one_is_killed(small: Site) -> Non
         assert load.statuses == {200}
         with run_gateway(small, name="left", port=left.port) as again:
             assert again.predict(GOOD, "towns").status == 200, "the port is free again"
-            wait_until(lambda: sum(not item.read().final for item in list_lives(left.folder)) == 2)
+            wait_until(lambda: sum(not item.read().final for item in list_runs(left.folder)) == 2)
         ids = [
             item.request_id
             for folder in (left.folder, right.folder)

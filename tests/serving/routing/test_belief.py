@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.routing.model_table import Belief
+from serving.routing.model_table import RouteState
 from sluice.control.route import Mode, Route
 
 TTL = 6.0
@@ -15,8 +15,8 @@ CANARY = Route(
 RENEWED = replace(CANARY, renewal=6)
 
 
-def watch(*looks: tuple[float, Route | None]) -> Belief:
-    belief = Belief()
+def watch(*looks: tuple[float, Route | None]) -> RouteState:
+    belief = RouteState()
     for now, route in looks:
         belief = belief.see(route, now)
     return belief
@@ -128,7 +128,7 @@ def test_no_candidate_longer_than_the_ttl_after_a_sign_of_life(
     steps: list[tuple[float, str]],
 ) -> None:
     """Whatever is seen in whichever order: past ttl + a third of it, without a sign, none."""
-    now, kept, belief = 0.0, CANARY, Belief().see(CANARY, 0.0)
+    now, kept, belief = 0.0, CANARY, RouteState().see(CANARY, 0.0)
     sign = float("-inf")
     for wait, step in steps:
         now += wait

@@ -18,27 +18,27 @@ from serving.routing.breaker import (
     NAME,
     SUCCESSES,
     Admission,
-    Circuit,
-    SharedBreaker,
+    CircuitBreaker,
+    ReplicaBreakers,
 )
 from sluice.rollout.breaker import Breaker
 
 ARM = ("employment", 4, AssignedArm.CANDIDATE)
 
 
-def trip(now: float = 0.0) -> Circuit:
-    return Circuit().observe([True] * 4, now)
+def trip(now: float = 0.0) -> CircuitBreaker:
+    return CircuitBreaker().observe([True] * 4, now)
 
 
 @pytest.fixture
-def shared(tmp_path: Path) -> Iterator[SharedBreaker]:
-    breaker = SharedBreaker(tmp_path / "breakers")
+def shared(tmp_path: Path) -> Iterator[ReplicaBreakers]:
+    breaker = ReplicaBreakers(tmp_path / "breakers")
     yield breaker
     breaker.close()
 
 
 def test_four_failures_open_it() -> None:
-    assert Circuit().observe([True] * 3, 0.0).is_closed
+    assert CircuitBreaker().observe([True] * 3, 0.0).is_closed
     assert not trip().is_closed
 
 
@@ -58,7 +58,7 @@ def test_twenty_good_probes_close_it_and_forget() -> None:
     for number in range(SUCCESSES):
         assert not circuit.is_closed
         circuit = circuit.observe_probe(False, FIRST_WAIT + number)
-    assert circuit == Circuit(trips=1)
+    assert circuit == CircuitBreaker(trips=1)
 
 
 def test_failed_probe_doubles_the_wait_up_to_ten_minutes() -> None:
@@ -84,7 +84,7 @@ def test_clock_that_began_anew_waits_once_more() -> None:
     assert circuit.admit(5.0 + FIRST_WAIT + 1)[0] is Admission.PROBE
 
 
-def test_file_keeps_exactly_what_the_breaker_computes(shared: SharedBreaker) -> None:
+def test_file_keeps_exactly_what_the_breaker_computes(shared: ReplicaBreakers) -> None:
     expected = Breaker()
     for failed in np.random.default_rng(7).random(400) < 0.05:
         shared.observe(*ARM, [bool(failed)], 0.0)
@@ -92,8 +92,8 @@ def test_file_keeps_exactly_what_the_breaker_computes(shared: SharedBreaker) -> 
     assert shared.read(*ARM).breaker == expected
 
 
-def test_workers_trip_it_together(shared: SharedBreaker, tmp_path: Path) -> None:
-    other = SharedBreaker(tmp_path / "breakers")
+def test_workers_trip_it_together(shared: ReplicaBreakers, tmp_path: Path) -> None:
+    other = ReplicaBreakers(tmp_path / "breakers")
     opened = [worker.observe(*ARM, [True], 0.0) for worker in (shared, other, shared, other)]
     assert opened == [False, False, False, True]
     assert shared.admit(*ARM, 1.0) is Admission.NO
@@ -101,21 +101,21 @@ def test_workers_trip_it_together(shared: SharedBreaker, tmp_path: Path) -> None
     other.close()
 
 
-def test_arms_are_apart(shared: SharedBreaker) -> None:
+def test_arms_are_apart(shared: ReplicaBreakers) -> None:
     arms = [("employment", version, AssignedArm.CANDIDATE) for version in range(300)]
     for arm in arms:
         shared.observe(*arm, [True] * (arm[1] % 2 * 4), 0.0)
     assert [shared.read(*arm).is_closed for arm in arms] == [arm[1] % 2 == 0 for arm in arms]
 
 
-def test_more_arms_than_places_are_refused(shared: SharedBreaker) -> None:
+def test_more_arms_than_places_are_refused(shared: ReplicaBreakers) -> None:
     for version in range(ARMS):
         shared.read("employment", version, AssignedArm.CHAMPION)
     with pytest.raises(ValueError, match=f"more than {ARMS} arms"):
         shared.read("employment", ARMS, AssignedArm.CHAMPION)
 
 
-def test_torn_state_leaves_the_one_before(shared: SharedBreaker) -> None:
+def test_torn_state_leaves_the_one_before(shared: ReplicaBreakers) -> None:
     shared.observe(*ARM, [True], 0.0)
     before = shared.read(*ARM)
     shared.observe(*ARM, [True], 0.0)
@@ -126,7 +126,7 @@ def test_torn_state_leaves_the_one_before(shared: SharedBreaker) -> None:
 
 
 @pytest.mark.slow
-def test_workers_at_once_lose_no_request(shared: SharedBreaker, tmp_path: Path) -> None:
+def test_workers_at_once_lose_no_request(shared: ReplicaBreakers, tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
 from serving.routing.breaker import SharedBreaker
@@ -142,7 +142,7 @@ for number in range(3000):
 
 
 @pytest.mark.slow
-def test_killed_holder_leaves_nothing_locked(shared: SharedBreaker, tmp_path: Path) -> None:
+def test_killed_holder_leaves_nothing_locked(shared: ReplicaBreakers, tmp_path: Path) -> None:
     code = f"""
 import sys, time
 from pathlib import Path

@@ -12,7 +12,7 @@ import msgspec
 from serving.models.batching import Batcher
 from serving.models.predictors import ModelPredictor, Timed
 from serving.models.signature import Prediction, Record
-from serving.routing.calls import Call, Lane
+from serving.routing.calls import Call, CandidatePool
 
 LIMIT_MS, QUICK = 400.0, 0.02
 ANSWER = Prediction("yes")
@@ -46,7 +46,7 @@ def void(_: object) -> None:
 def ask(call: Callable[[], None], requests: int, places: int) -> list[Call]:
     async def body() -> list[Call]:
         predictor = Threaded(call)
-        lane = Lane(predictor, places, LIMIT_MS, shares=True)
+        lane = CandidatePool(predictor, places, LIMIT_MS, shares=True)
         asked = (lane.ask([()], msgspec.Raw(b"")) for _ in range(requests))
         found = await asyncio.gather(*asked)
         predictor.close()

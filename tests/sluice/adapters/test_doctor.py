@@ -11,11 +11,11 @@ import pytest
 
 from sluice.adapters.machine import PINNED, examine
 from sluice.adapters.server.ports import name_user
-from sluice.doctor import Finding
+from sluice.doctor import MachineFinding
 from sluice.home import Home
 
 
-def find(home: Home, name: str) -> Finding:
+def find(home: Home, name: str) -> MachineFinding:
     return next(finding for finding in examine(home) if finding.name == name)
 
 

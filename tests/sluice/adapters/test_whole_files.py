@@ -16,9 +16,9 @@ from sluice.adapters.validation.suite_file import (
 )
 from sluice.errors import DataUnavailable, ServiceExists
 from sluice.home import SUITES
-from sluice.profile.rules import RANGE, Rule
+from sluice.profile.rules import RANGE, DataRule
 
-RULE = Rule(RANGE, {"column": "a", "min_value": 1.0}, "Because.")
+RULE = DataRule(RANGE, {"column": "a", "min_value": 1.0}, "Because.")
 
 
 def test_nothing_is_left_where_one_file_cannot_be_written(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from sluice.control.approval import (
     ANSWER,
-    Answer,
     Approval,
+    ApprovalAnswer,
     digest_verdicts,
     may_stay_open,
     read_request,
@@ -23,15 +23,16 @@ ASKED = Approval("employment", 3, "f" * 64, DEADLINE)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "answer"), [(-1, Answer.PENDING), (0, Answer.EXPIRED), (1, Answer.EXPIRED)]
+    ("seconds", "answer"),
+    [(-1, ApprovalAnswer.PENDING), (0, ApprovalAnswer.EXPIRED), (1, ApprovalAnswer.EXPIRED)],
 )
-def test_nobody_s_answer_in_time_is_a_time_out(seconds: int, answer: Answer) -> None:
+def test_nobody_s_answer_in_time_is_a_time_out(seconds: int, answer: ApprovalAnswer) -> None:
     assert ASKED.answer_at(DEADLINE + timedelta(seconds=seconds)) is answer
 
 
 def test_an_answer_outlives_the_deadline() -> None:
-    given = Approval("employment", 3, "f" * 64, DEADLINE, Answer.APPROVED)
-    assert given.answer_at(DEADLINE + timedelta(days=9)) is Answer.APPROVED
+    given = Approval("employment", 3, "f" * 64, DEADLINE, ApprovalAnswer.APPROVED)
+    assert given.answer_at(DEADLINE + timedelta(days=9)) is ApprovalAnswer.APPROVED
 
 
 def make_verdict(gate: str, outcome: Outcome = Outcome.PASS, measured: float = 0.79) -> Verdict:
@@ -91,7 +92,7 @@ def test_a_version_that_nobody_was_asked_about_has_no_request() -> None:
 
 
 def test_tags_of_a_decision_tell_who_why_and_when() -> None:
-    decision = ASKED.decide(Answer.REFUSED, "Ada", "too early", DEADLINE)
+    decision = ASKED.decide(ApprovalAnswer.REFUSED, "Ada", "too early", DEADLINE)
     assert tag_decision(decision) == {
         "sluice.approval": "refused",
         "sluice.approval.by": "Ada",

@@ -3,7 +3,7 @@
 import pytest
 
 from sluice.errors import DataInvalid
-from sluice.profile.draft import Wishes, assign_roles
+from sluice.profile.draft import InitOptions, assign_roles
 from support.releases.runs import facts_of
 
 
@@ -17,4 +17,4 @@ from support.releases.runs import facts_of
 def test_eighty_rows_are_refused_with_what_chance_does(target: list[float], words: str) -> None:
     columns = facts_of(row_id=list(range(80)), size=[n % 9 / 2 for n in range(80)], target=target)
     with pytest.raises(DataInvalid, match=words):
-        assign_roles(columns, Wishes("target"), "file.csv")
+        assign_roles(columns, InitOptions("target"), "file.csv")

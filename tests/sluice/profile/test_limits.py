@@ -4,15 +4,15 @@ import pytest
 
 from sluice.config.model import Linear
 from sluice.profile.limits import choose_calibration, choose_floor, choose_margin, detectable_margin
-from sluice.profile.trial import Reading, Trial
+from sluice.profile.trial import ModelTrial, TrialFigure
 from sluice.stats.bootstrap import Estimate, count_needed_rows
 
 
-def trial_of(metric: str, value: float, trivial: float, spread: float) -> Trial:
+def trial_of(metric: str, value: float, trivial: float, spread: float) -> ModelTrial:
     error = 0.5 / 1000**0.5
     estimate = Estimate(value, value - error, value + error, 1000, error)
     model = Linear(kind="linear")
-    return Trial(model, "", 1000, (Reading(metric, estimate, trivial),), spread)
+    return ModelTrial(model, "", 1000, (TrialFigure(metric, estimate, trivial),), spread)
 
 
 @pytest.mark.parametrize("spread", [0.16, 0.19])
@@ -54,6 +54,6 @@ def test_calibration_is_judged_only_where_it_can_be_kept() -> None:
     loose = Estimate(1.0, 0.5, 1.5, 2000, 0.25)
     plain = trial_of("auc", 0.8, 0.5, 0.2)
     for found, judged in ((slope, True), (loose, False)):
-        trial = Trial(plain.model, "", 1000, plain.readings, 0.2, good, found)
+        trial = ModelTrial(plain.model, "", 1000, plain.readings, 0.2, good, found)
         assert (choose_calibration(trial, 2000) is not None) is judged
     assert choose_calibration(plain, 2000) is None

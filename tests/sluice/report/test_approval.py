@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sluice.control.approval import Answer, Approval
+from sluice.control.approval import Approval, ApprovalAnswer
 from sluice.report.approval import MOST, describe_answer, write_decision, write_request
 from sluice.verdict import Check, Outcome, Verdict
 
@@ -40,7 +40,7 @@ def test_request_without_a_form_leaves_the_terminal() -> None:
 
 
 def test_decision_shows_who_why_and_what_was_decided_upon() -> None:
-    decision = ASKED.decide(Answer.REFUSED, "Ada", "too | early", ASKED.deadline)
+    decision = ASKED.decide(ApprovalAnswer.REFUSED, "Ada", "too | early", ASKED.deadline)
     page = write_decision(decision, VERDICTS, LINKS, "it is no candidate any more")
     for words in ("# alpha v3 is refused", "| by | Ada |", "too \\| early", "auc floor"):
         assert words in page
@@ -56,11 +56,11 @@ def test_long_verdicts_are_cut_and_say_where_the_rest_is() -> None:
 @pytest.mark.parametrize(
     ("answer", "alias", "words"),
     [
-        (Answer.APPROVED, "champion", "is champion"),
-        (Answer.APPROVED, "candidate", "`sluice promote alpha`"),
-        (Answer.REFUSED, "", "is no candidate any more"),
-        (Answer.EXPIRED, "", "is no candidate any more"),
+        (ApprovalAnswer.APPROVED, "champion", "is champion"),
+        (ApprovalAnswer.APPROVED, "candidate", "`sluice promote alpha`"),
+        (ApprovalAnswer.REFUSED, "", "is no candidate any more"),
+        (ApprovalAnswer.EXPIRED, "", "is no candidate any more"),
     ],
 )
-def test_what_comes_of_an_answer_is_said(answer: Answer, alias: str, words: str) -> None:
+def test_what_comes_of_an_answer_is_said(answer: ApprovalAnswer, alias: str, words: str) -> None:
     assert words in describe_answer(answer, "alpha", 3, alias)

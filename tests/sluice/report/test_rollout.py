@@ -2,13 +2,13 @@
 
 from sluice.config.rollout import RouteConfig
 from sluice.report.rollout import write_page
-from sluice.rollout.record import Course
+from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import Rollout, start
 from support.rollouts.counts import LAPTOP, begin
 
 
 def limits_of(state: Rollout) -> set[str]:
-    course = Course("shop", 1, 1, 2, LAPTOP, RouteConfig(), "salt", state)
+    course = RolloutRecord("shop", 1, 1, 2, LAPTOP, RouteConfig(), "salt", state)
     table = write_page(course, ()).partition("## Evidence")[2].partition("Evidence is")[0]
     rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| error")]
     return {row[3] for row in rows}

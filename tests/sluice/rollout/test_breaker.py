@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sluice.rollout.balance import THRESHOLD, weigh_ratio
+from sluice.rollout.balance import THRESHOLD, compare_ratio
 from sluice.rollout.breaker import Breaker
 from support.rollouts.counts import VECTORS
 
@@ -46,16 +46,16 @@ def test_quiet_breaker_is_below_zero() -> None:
 
 @pytest.mark.parametrize("vector", VECTORS["srm"])
 def test_published_sample_ratio(vector: dict[str, Any]) -> None:
-    found = weigh_ratio(vector["candidate"], vector["champion"], vector["weight"])
+    found = compare_ratio(vector["candidate"], vector["champion"], vector["weight"])
     assert found == pytest.approx(vector["log_e"], rel=1e-9)
 
 
 def test_sample_ratio_holds_at_a_tenth_too_many_and_not_at_the_right_share() -> None:
-    assert weigh_ratio(5_500, 94_500, 0.05) > THRESHOLD
-    assert weigh_ratio(5_020, 94_980, 0.05) < 0
+    assert compare_ratio(5_500, 94_500, 0.05) > THRESHOLD
+    assert compare_ratio(5_020, 94_980, 0.05) < 0
 
 
 @pytest.mark.parametrize("arguments", [(1, 1, 0.0), (1, 1, 1.0), (-1, 5, 0.5)])
 def test_impossible_counts_are_refused(arguments: tuple[int, int, float]) -> None:
     with pytest.raises(ValueError, match="allowed: a weight between 0 and 1"):
-        weigh_ratio(*arguments)
+        compare_ratio(*arguments)

@@ -7,17 +7,17 @@ import pytest
 from sluice.config.policy import Business, Disagreement
 from sluice.config.rollout import RouteConfig
 from sluice.control.route import Mode, Route
-from sluice.rollout.collection import Reading
+from sluice.rollout.collection import CounterReading
 from sluice.rollout.facts import Arm
-from sluice.rollout.record import Course, read_readings, write_readings
+from sluice.rollout.record import RolloutRecord, read_readings, write_readings
 from sluice.rollout.state import Phase, Rollout
 from support.rollouts.counts import LAPTOP, begin, run_to
 
 SEEN = Route("employment", 3, epoch=9)
 
 
-def course_of(state: Rollout) -> Course:
-    return Course("employment", 1, 3, 4, LAPTOP, RouteConfig(), "salt", state)
+def course_of(state: Rollout) -> RolloutRecord:
+    return RolloutRecord("employment", 1, 3, 4, LAPTOP, RouteConfig(), "salt", state)
 
 
 def test_in_shadow_the_candidate_gets_copies_and_every_weight_to_come_is_told() -> None:
@@ -69,5 +69,5 @@ def test_elsewhere_one_version_serves_alone(phase: Phase, champion: int) -> None
 
 
 def test_readings_come_back() -> None:
-    readings = {"a/w0": Reading("1", Arm(requests=3, latencies={300: 3.0}), Arm(requests=9))}
+    readings = {"a/w0": CounterReading("1", Arm(requests=3, latencies={300: 3.0}), Arm(requests=9))}
     assert read_readings(write_readings(readings)) == readings

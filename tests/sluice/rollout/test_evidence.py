@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from sluice.rollout.evidence import Block, Boundary, Side, project, weigh_block
+from sluice.rollout.evidence import Block, Boundary, Side, measure_block, project
 from support.rollouts.counts import VECTORS
 
 BOUNDARIES = [
@@ -30,7 +30,7 @@ def test_published_vector(vector: dict[str, Any]) -> None:
     counts = {key: vector[key] for key in ("n_c", "k_c", "n_b", "k_b")}
     q_c, q_b = vector["q_c"], vector["q_b"]
     point = project(boundary, counts["n_c"], counts["n_b"], q_c, q_b)
-    found = weigh_block(Block(**counts), boundary, side_of(boundary, q_c, q_b), q_c, q_b)
+    found = measure_block(Block(**counts), boundary, side_of(boundary, q_c, q_b), q_c, q_b)
     wanted = [vector["p0_c"], vector["p0_b"], vector["log_e"]]
     assert [float(item) for item in (*point, found)] == pytest.approx(wanted, rel=1e-9)
 
@@ -41,7 +41,7 @@ def expect(
     """Give the e-value's expectation by enumerating every outcome of both arms."""
     k_c, k_b = np.arange(n[0] + 1.0), np.arange(n[1] + 1.0)
     grid_c, grid_b = np.meshgrid(k_c, k_b, indexing="ij")
-    logs = weigh_block(Block(n[0], grid_c, n[1], grid_b), boundary, side_of(boundary, *q), *q)
+    logs = measure_block(Block(n[0], grid_c, n[1], grid_b), boundary, side_of(boundary, *q), *q)
     chance = np.outer(stats.binom.pmf(k_c, n[0], p[0]), stats.binom.pmf(k_b, n[1], p[1]))
     return float((np.exp(logs) * chance).sum())
 
@@ -90,7 +90,7 @@ def test_expectation_holds_for_fractions_of_a_failure(side: Side) -> None:
             for second, p_second in zip(values, shift, strict=True):
                 for base, p_base in zip(values, chance_b, strict=True):
                     block = Block(2, first + second, 1, base)
-                    evidence = weigh_block(block, boundary, side, q_c, q_b)
+                    evidence = measure_block(block, boundary, side, q_c, q_b)
                     total += float(np.exp(evidence)) * p_first * p_second * p_base
         assert total <= 1 + 1e-9
 
@@ -127,7 +127,7 @@ def test_evidence_is_finite_and_rises_with_the_candidates_failures(
     n_c, n_b = counts
     q_c = min(float(boundary.limit(q_b)) + excess, 0.9999)
     k_c = np.linspace(0, 1, 5) * n_c
-    found = weigh_block(Block(n_c, k_c, n_b, shares[1] * n_b), boundary, Side.ABOVE, q_c, q_b)
+    found = measure_block(Block(n_c, k_c, n_b, shares[1] * n_b), boundary, Side.ABOVE, q_c, q_b)
     assert np.all(np.isfinite(found))
     assert np.all(np.diff(found) >= -1e-6 * np.abs(found).max())
 
@@ -135,11 +135,11 @@ def test_evidence_is_finite_and_rises_with_the_candidates_failures(
 def test_alternative_on_the_hypothesis_own_side_is_an_error() -> None:
     block = Block(10, 1, 100, 1)
     with pytest.raises(ValueError, match="above the limit"):
-        weigh_block(block, Boundary(1, 0.005), Side.ABOVE, 0.014, 0.01)
+        measure_block(block, Boundary(1, 0.005), Side.ABOVE, 0.014, 0.01)
     with pytest.raises(ValueError, match="below the limit"):
-        weigh_block(block, Boundary(1, 0.005), Side.BELOW, 0.016, 0.01)
+        measure_block(block, Boundary(1, 0.005), Side.BELOW, 0.016, 0.01)
 
 
 @pytest.mark.parametrize("block", [Block(0, 0, 100, 3), Block(20, 1, 0, 0), Block(0, 0, 0, 0)])
 def test_block_with_an_empty_arm_says_nothing(block: Block) -> None:
-    assert weigh_block(block, Boundary(1, 0.005), Side.ABOVE, 0.03, 0.01) == 0
+    assert measure_block(block, Boundary(1, 0.005), Side.ABOVE, 0.03, 0.01) == 0

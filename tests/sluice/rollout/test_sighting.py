@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from sluice.rollout.collection import Reply, Wanted, judge_smoke, sight
+from sluice.rollout.collection import ExpectedState, Reply, collect_facts, judge_smoke
 
-WANTED = Wanted("employment", 3, 4, epoch=7)
+WANTED = ExpectedState("employment", 3, 4, epoch=7)
 ZERO = {
     "guardrails": 0,
     "feedbacks": 0,
@@ -46,7 +46,7 @@ def circuit(version: int, arm: str, is_open: bool, evidence: float) -> dict[str,
 
 
 def test_replicas_are_summed() -> None:
-    seen = sight({"a": reply(), "b": reply(5, 45)}, WANTED, {})
+    seen = collect_facts({"a": reply(), "b": reply(5, 45)}, WANTED, {})
     assert seen.facts.candidate is not None
     assert seen.facts.champion is not None
     assert (seen.facts.candidate.requests, seen.facts.champion.requests) == (15, 135)
@@ -55,59 +55,59 @@ def test_replicas_are_summed() -> None:
 
 
 def test_a_block_is_what_came_since_the_last_look() -> None:
-    first = sight({"a": reply()}, WANTED, {})
-    second = sight({"a": reply(13, 99)}, WANTED, first.readings)
+    first = collect_facts({"a": reply()}, WANTED, {})
+    second = collect_facts({"a": reply(13, 99)}, WANTED, first.readings)
     assert second.facts.candidate is not None
     assert second.facts.candidate.requests == 3
 
 
 def test_half_of_the_replicas_missing_is_a_fault_with_its_reason() -> None:
-    seen = sight({"a": reply(), "b": "no answer: timed out"}, WANTED, {})
+    seen = collect_facts({"a": reply(), "b": "no answer: timed out"}, WANTED, {})
     assert seen.facts.fault == "1 of 2 replicas answer: b: no answer: timed out"
     assert seen.facts.epoch == 0
 
 
 def test_one_of_three_missing_is_named_and_its_counts_come_later() -> None:
-    first = sight({"a": reply(), "b": reply(), "c": reply()}, WANTED, {})
-    without = sight({"a": reply(11), "b": reply(11), "c": "away"}, WANTED, first.readings)
+    first = collect_facts({"a": reply(), "b": reply(), "c": reply()}, WANTED, {})
+    without = collect_facts({"a": reply(11), "b": reply(11), "c": "away"}, WANTED, first.readings)
     assert without.facts.missing == "c: away"
     assert without.facts.candidate is not None
     assert without.facts.candidate.requests == 2
-    back = sight({"a": reply(11), "b": reply(11), "c": reply(17)}, WANTED, without.readings)
+    back = collect_facts({"a": reply(11), "b": reply(11), "c": reply(17)}, WANTED, without.readings)
     assert back.facts.candidate is not None
     assert back.facts.candidate.requests == 7
 
 
 def test_no_replica_at_all_is_a_fault() -> None:
-    assert "0 of 0 replicas answer" in sight({}, WANTED, {}).facts.fault
+    assert "0 of 0 replicas answer" in collect_facts({}, WANTED, {}).facts.fault
 
 
 def test_one_that_has_not_followed_the_route_is_waited_for() -> None:
     late = reply(services={"employment": {"epoch": 6, "candidate": 4}})
-    seen = sight({"a": reply(), "b": late}, WANTED, {})
+    seen = collect_facts({"a": reply(), "b": late}, WANTED, {})
     assert seen.facts.epoch == 6
     assert seen.facts.fault == "not every replica has followed: epoch 6, the rollout is at 7"
 
 
 def test_counters_that_went_back_are_a_fault_and_the_next_block_counts_from_them() -> None:
-    first = sight({"a": reply(10)}, WANTED, {})
-    back = sight({"a": reply(4)}, WANTED, first.readings)
+    first = collect_facts({"a": reply(10)}, WANTED, {})
+    back = collect_facts({"a": reply(4)}, WANTED, first.readings)
     assert "requests went back by 6 without a restart" in back.facts.fault
-    after = sight({"a": reply(6)}, WANTED, back.readings)
+    after = collect_facts({"a": reply(6)}, WANTED, back.readings)
     assert after.facts.candidate is not None
     assert after.facts.candidate.requests == 2
 
 
 def test_what_is_no_number_is_a_fault_and_is_not_counted_from() -> None:
-    first = sight({"a": reply(10)}, WANTED, {})
-    wrong = sight({"a": reply(float("nan"))}, WANTED, first.readings)
+    first = collect_facts({"a": reply(10)}, WANTED, {})
+    wrong = collect_facts({"a": reply(float("nan"))}, WANTED, first.readings)
     assert wrong.facts.fault == "candidate: requests is nan"
-    after = sight({"a": reply(12)}, WANTED, wrong.readings)
+    after = collect_facts({"a": reply(12)}, WANTED, wrong.readings)
     assert after.facts.fault == ""
 
 
 def test_who_serves_alone_is_counted_as_the_candidate() -> None:
-    seen = sight({"a": reply(0, 90)}, Wanted("employment", 3, 4, 7, alone=True), {})
+    seen = collect_facts({"a": reply(0, 90)}, ExpectedState("employment", 3, 4, 7, alone=True), {})
     assert seen.facts.candidate is not None
     assert seen.facts.candidate.requests == 90
 
@@ -141,7 +141,7 @@ def test_a_smoke_test_is_passed_where_none_failed_and_most_could_ask(
 def test_breakers_are_read_over_all_replicas() -> None:
     quiet = reply(breakers=[circuit(3, "champion", False, -2.0)])
     loud = reply(breakers=[circuit(4, "candidate", True, 9.5), circuit(3, "champion", False, 1.5)])
-    facts = sight({"a": quiet, "b": loud}, WANTED, {}).facts
+    facts = collect_facts({"a": quiet, "b": loud}, WANTED, {}).facts
     assert (facts.tripped, facts.champion_alarm) == (True, 1.5)
 
 
@@ -159,6 +159,6 @@ def test_breakers_are_read_over_all_replicas() -> None:
     ],
 )
 def test_a_reply_of_which_nothing_can_be_made_is_as_none(wrong: Reply) -> None:
-    seen = sight({"a": wrong}, WANTED, {})
+    seen = collect_facts({"a": wrong}, WANTED, {})
     assert seen.facts.candidate is None
     assert seen.facts.fault.startswith("0 of 1 replicas answer: a: ")

@@ -15,7 +15,7 @@ from sluice.adapters.registry.model_files import (
 )
 from sluice.config.data import DataConfig
 from sluice.config.model import Problem
-from sluice.models.export.form import SAMPLE_FILE, build_serving_form, choose_rows, make_sample
+from sluice.models.export.form import SAMPLE_FILE, build_onnx_export, choose_rows, make_sample
 from sluice.models.prediction import predict
 from support.gateway.towns import DATA, Towns, fit_towns, make_rows
 
@@ -28,7 +28,7 @@ def write_model_files(
     """Write a model's files as a release does: pipeline, served form, parity sample."""
     folder.mkdir(parents=True, exist_ok=True)
     save_model(pipeline, folder / MODEL_FILE)
-    save_serving(build_serving_form(pipeline, data), folder / SERVING_FOLDER)
+    save_serving(build_onnx_export(pipeline, data), folder / SERVING_FOLDER)
     rows = choose_rows(asked)
     sample = make_sample(rows, predict(pipeline, rows, data, problem), data)
     (folder / SAMPLE_FILE).write_text(sample.to_json(), encoding="utf-8")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from serving.log.counters import Counters, Slots, encode_snapshot
 from serving.log.records import Answer, AssignedArm, Feedback, Record, Shadow, encode_record
 from serving.log.spool import Spool, build_frame
-from serving.log.worker_runs import Life, begin_life
+from serving.log.worker_runs import WorkerRun, begin_run
 
 AT = 1_795_000_000.0
 """Some moment of 2026, in seconds since 1970."""
@@ -96,7 +96,7 @@ records: st.SearchStrategy[Record] = st.one_of(answers, shadows, told)
 class Worker:
     """A worker's life whose turns the test takes itself; it never ends cleanly."""
 
-    life: Life
+    life: WorkerRun
     lock: int
     spool: Spool
     slots: Slots
@@ -122,7 +122,7 @@ class Worker:
 
 
 def begin_worker(replica: Path, started: str = "1", segment_bytes: int = 1 << 16) -> Worker:
-    life, lock = begin_life(replica, "w0", started)
+    life, lock = begin_run(replica, "w0", started)
     spool = Spool(life.folder, segment_bytes)
     worker = Worker(life, lock, spool, Slots(life.counters), Counters())
     worker.snapshot()

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from serving.log.counters import Counters, Counts, Key
+from serving.log.counters import ArmCounts, Counters, Key
 from serving.log.records import AssignedArm
-from serving.routing.model_table import Belief
+from serving.routing.model_table import RouteState
 from sluice.adapters.control.store import Control
 from sluice.control.route import Mode
 from sluice.errors import SluiceError
@@ -56,7 +56,7 @@ class TrafficReplica:
         """Requests so far, of both arms."""
         self._control, self._service = control, service
         self._rng = np.random.default_rng(seed)
-        self._counters, self._belief = Counters(), Belief()
+        self._counters, self._belief = Counters(), RouteState()
         self._last, self._started = time.monotonic(), 1
         self._guard = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._make_handler())
@@ -148,7 +148,7 @@ class TrafficReplica:
         failures = int(self._rng.binomial(n, self.behaviour.errors.get(version, 0.01)))
         drawn = self._rng.multinomial(n - failures, SHARES)
         latencies = {int(bucket): int(k) for bucket, k in zip(BUCKETS, drawn, strict=True) if k}
-        counts = Counts(requests=n, failures=failures, latencies=latencies, compared=compared)
+        counts = ArmCounts(requests=n, failures=failures, latencies=latencies, compared=compared)
         self._counters.merge(Counters({Key(self._service, version, arm, epoch): counts}))
 
     def _make_handler(self) -> type[BaseHTTPRequestHandler]:

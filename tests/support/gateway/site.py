@@ -18,7 +18,7 @@ import yaml
 
 from serving.log.records import Answer, Record, decode_record
 from serving.log.spool import Position, SpoolReader
-from serving.log.worker_runs import list_lives
+from serving.log.worker_runs import list_runs
 from serving.models.cache import Manifest, ModelCache
 from sluice.adapters.control.store import Control, open_control
 from sluice.control.route import Mode, Route
@@ -237,7 +237,7 @@ def wait_until(condition: Callable[[], object], seconds: float = SECONDS) -> Non
 def read_log(folder: Path) -> list[Record]:
     """Every record that the replica's workers spooled, of lives that nobody cleared away."""
     records = []
-    for life in list_lives(folder):
+    for life in list_runs(folder):
         reader = SpoolReader(life.folder, Position())
         records += [decode_record(content) for content in reader.read()]
     return records

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sluice.adapters.control.store import Control
-from sluice.rollout.record import Course
+from sluice.rollout.record import RolloutRecord
 from support.gateway.replica import TrafficReplica
 
 WAIT_SECONDS = 180.0
@@ -32,7 +32,9 @@ class Beside:
         return self.state
 
 
-def await_course(find: Callable[[], Course | None], question: Callable[[Course], object]) -> Course:
+def await_course(
+    find: Callable[[], RolloutRecord | None], question: Callable[[RolloutRecord], object]
+) -> RolloutRecord:
     """Wait until the rollout that is found is as asked."""
     deadline, course = time.monotonic() + WAIT_SECONDS, None
     while time.monotonic() < deadline:

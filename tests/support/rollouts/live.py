@@ -27,7 +27,7 @@ from sluice.control.lease import Lease
 from sluice.home import PROJECT, Home
 from sluice.rollout.facts import Facts
 from sluice.rollout.log import Derived, derive, write_step
-from sluice.rollout.record import Course
+from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import Command, write_state
 from sluice.rollout.state_machine import step
 from support.releases.runs import write_rollout
@@ -137,7 +137,7 @@ class Live:
         assert len(list(derive(records, load_policy(self.policy)))) == len(records) - 1
         return records
 
-    def find_course(self) -> Course | None:
+    def find_course(self) -> RolloutRecord | None:
         return self.control.rollouts.find_open(self.service)
 
     def keep(self) -> tuple[Any, ...]:
@@ -148,14 +148,14 @@ class Live:
         state = write_state(course.state)
         return course.tick, state, len(self.read_log(course.number)), route
 
-    def await_course(self, question: Callable[[Course], object]) -> Course:
+    def await_course(self, question: Callable[[RolloutRecord], object]) -> RolloutRecord:
         """Wait until the rollout under way is as asked."""
         return await_course(self.find_course, question)
 
-    def await_phase(self, phase: str) -> Course:
+    def await_phase(self, phase: str) -> RolloutRecord:
         return self.await_course(lambda course: course.state.phase.value == phase)
 
-    def await_ticks(self, count: int) -> Course:
+    def await_ticks(self, count: int) -> RolloutRecord:
         """Wait until so many more ticks were written."""
         first = self.await_course(lambda _: True).tick
         return self.await_course(lambda course: course.tick >= first + count)
@@ -180,7 +180,7 @@ class Live:
             time.sleep(0.3)
         return page
 
-    def begin(self, candidate: int = 2) -> tuple[Lease, Course]:
+    def begin(self, candidate: int = 2) -> tuple[Lease, RolloutRecord]:
         """Open a rollout of which the test is the controller."""
         lease = self.control.leases.acquire(self.service, CONTROLLER, "a test", 1.0)
         policy = load_policy(self.policy)
@@ -188,8 +188,8 @@ class Live:
         return lease, self.control.rollouts.open(lease, opening, datetime.now(UTC))
 
     def advance(
-        self, lease: Lease, course: Course, facts: Facts | None = None, command: Any = None
-    ) -> Course:
+        self, lease: Lease, course: RolloutRecord, facts: Facts | None = None, command: Any = None
+    ) -> RolloutRecord:
         """Write one tick as the controller would."""
         seen = facts or Facts(epoch=course.state.epoch)
         word = Command(command, "Ada", "a test") if command else None

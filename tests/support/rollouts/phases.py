@@ -2,7 +2,7 @@
 
 from sluice.control.lease import Lease
 from sluice.rollout.facts import Facts
-from sluice.rollout.record import Course
+from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import ALLOWED, FINAL, Action, Phase
 from support.rollouts.live import Live
 
@@ -40,7 +40,7 @@ def name_value(value: Phase | Action) -> str:
     return value.value.replace(" ", "-")
 
 
-def leave_at(live: Live, phase: Phase) -> Course:
+def leave_at(live: Live, phase: Phase) -> RolloutRecord:
     """Leave a rollout at a phase, without a controller."""
     lease, course = live.begin()
     if phase is not Phase.PENDING:
@@ -57,7 +57,7 @@ def give_ends(live: Live) -> list[int]:
     return [live.give(word.value) for word in (Action.ABORT, Action.ROLL_BACK)]
 
 
-def _follow(live: Live, lease: Lease, course: Course, way: Action | Facts) -> Course:
+def _follow(live: Live, lease: Lease, course: RolloutRecord, way: Action | Facts) -> RolloutRecord:
     if isinstance(way, Facts):
         return live.advance(lease, course, way)
     return live.advance(lease, course, command=way)

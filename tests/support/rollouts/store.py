@@ -10,7 +10,7 @@ from sluice.adapters.control.rollouts import CONTROLLER, Opening, Tick
 from sluice.adapters.control.store import Control
 from sluice.config.policy import Policy
 from sluice.config.rollout import RouteConfig
-from sluice.control.command import GivenCommand
+from sluice.control.command import RecordedCommand
 from sluice.rollout.facts import Facts
 from sluice.rollout.log import Derived, write_step
 from sluice.rollout.state import Action, Command, Phase, Verb
@@ -84,7 +84,7 @@ class StoredRollout:
         """Let go of the controller's lease."""
         self._control.leases.release(self.lease)
 
-    def _write(self, facts: Facts, given: GivenCommand | None = None) -> None:
+    def _write(self, facts: Facts, given: RecordedCommand | None = None) -> None:
         course = self.course
         command = Command(Action(given.action), given.by, given.why) if given else None
         state, decision = step(course.state, facts, command, course.policy)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sluice.adapters.server.api import ask_server
-from sluice.adapters.server.process_tree import Relative, find_kin
+from sluice.adapters.server.process_tree import RelatedProcess, find_related
 from sluice.home import Home
 from support.servers.stack import await_answer
 
@@ -105,8 +105,8 @@ def stored_state(home: Home, run: str) -> tuple[str, str]:
     return rows[0]
 
 
-def find_part(home: Home, part: str) -> list[Relative]:
-    return [item for item in find_kin(home) if item.part == part]
+def find_part(home: Home, part: str) -> list[RelatedProcess]:
+    return [item for item in find_related(home) if item.part == part]
 
 
 def find_all(home: Home) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from sluice.config.deployments import read_deployments
 from sluice.errors import ConfigInvalid
 from sluice.home import PROJECT
-from tasks.deploy.notifications import Wanted, check_notifications
+from tasks.deploy.notifications import PlannedNotification, check_notifications
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # Apprise imports it
 FILE = """\
@@ -41,7 +41,7 @@ def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOOK_TOKEN", "Bearer abc")
 
 
-def check(tmp_path: Path, old: str = "", new: str = "") -> list[Wanted]:
+def check(tmp_path: Path, old: str = "", new: str = "") -> list[PlannedNotification]:
     assert old in FILE
     file = tmp_path / "deployments.yaml"
     file.write_text(FILE.replace(old, new, 1), encoding="utf-8")

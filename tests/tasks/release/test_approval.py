@@ -12,13 +12,13 @@ from sklearn.dummy import DummyClassifier
 from sluice.adapters.control.store import open_control
 from sluice.adapters.registry.answers import find_version, list_waiting
 from sluice.adapters.registry.client import ModelVersionRef, Registry, open_registry
-from sluice.control.approval import Answer, Approval, read_request, tag_request
+from sluice.control.approval import Approval, ApprovalAnswer, read_request, tag_request
 from sluice.home import Home
 from sluice.verdict import Check, Outcome, Verdict
 from support.releases.runs import artifacts_of
 from tasks.release.approval import (
     WAITING,
-    Decided,
+    ApprovalResult,
     confirm_approval,
     decide_approval,
     expire_approvals,
@@ -39,7 +39,7 @@ Wait = Callable[..., ModelVersionRef]
 
 @flow(persist_result=False, result_serializer="json")
 @state_failure
-def decide(service: str, answer: str, by: str, why: str, version: int = WAITING) -> Decided:
+def decide(service: str, answer: str, by: str, why: str, version: int = WAITING) -> ApprovalResult:
     return decide_approval(service, version, answer, by, why)
 
 
@@ -52,7 +52,7 @@ def promote(service: str) -> int:
 
 @flow(persist_result=False, result_serializer="json")
 @state_failure
-def expire(service: str, moment: str) -> list[Decided]:
+def expire(service: str, moment: str) -> list[ApprovalResult]:
     return expire_approvals(service, datetime.fromisoformat(moment))
 
 
@@ -125,7 +125,7 @@ def test_approved_version_becomes_the_first_champion(
     found = wait()
     assert aliases_of(registry, service) == {"candidate": 1}
     state = decide(service, "approved", "Ada", "figures hold", return_state=True)
-    assert state.result() == Decided(service, 1, "approved", "champion")
+    assert state.result() == ApprovalResult(service, 1, "approved", "champion")
     assert aliases_of(registry, service) == {"champion": 1}
     tags = tags_of(registry, service, 1)
     assert (tags["sluice.approval"], tags["sluice.approval.by"]) == ("approved", "Ada")
@@ -155,7 +155,7 @@ def test_refused_version_is_no_candidate_and_never_promoted(
     wait(None)
     wait()
     state = decide(service, "refused", "Ada", "too early", return_state=True)
-    assert state.result() == Decided(service, 2, "refused", "")
+    assert state.result() == ApprovalResult(service, 2, "refused", "")
     assert aliases_of(registry, service) == {"champion": 1}
     assert tags_of(registry, service, 2)["sluice.approval.why"] == "too early"
     assert "too early" in artifacts_of(state)[f"{service}-approval"].data
@@ -173,7 +173,7 @@ def test_nobody_s_answer_in_time_closes_the_request(
     assert expire(service, datetime.now(UTC).isoformat()) == []
     late = (datetime.now(UTC) + timedelta(hours=2)).isoformat()
     state = expire(service, late, return_state=True)
-    assert state.result() == [Decided(service, 1, "expired", "")]
+    assert state.result() == [ApprovalResult(service, 1, "expired", "")]
     assert expire(service, late) == []
     assert aliases_of(registry, service) == {}
     assert tags_of(registry, service, 1)["sluice.approval"] == "expired"
@@ -250,11 +250,11 @@ def test_newer_version_closes_the_older_request(
     assert decide(service, "approved", "Ada", "figures hold").version == 2
 
 
-@pytest.mark.parametrize("answer", [Answer.APPROVED, Answer.REFUSED])
+@pytest.mark.parametrize("answer", [ApprovalAnswer.APPROVED, ApprovalAnswer.REFUSED])
 def test_decision_cut_off_before_the_alias_moved_is_finished(
-    registry: Registry, wait: Wait, service: str, home: Home, answer: Answer
+    registry: Registry, wait: Wait, service: str, home: Home, answer: ApprovalAnswer
 ) -> None:
-    expected = {"champion": 1} if answer is Answer.APPROVED else {}
+    expected = {"champion": 1} if answer is ApprovalAnswer.APPROVED else {}
     asked = request_of(home, wait())
     store = open_control(home).approvals
     store.decide(asked, answer, "Ada", "so it is", datetime.now(UTC))
@@ -268,7 +268,7 @@ def test_whoever_looks_next_finishes_a_decision(
 ) -> None:
     asked = request_of(home, wait())
     store = open_control(home).approvals
-    store.decide(asked, Answer.REFUSED, "Ada", "so it is", datetime.now(UTC))
+    store.decide(asked, ApprovalAnswer.REFUSED, "Ada", "so it is", datetime.now(UTC))
     assert [item.answer for item in expire(service, datetime.now(UTC).isoformat())] == ["refused"]
     assert list_waiting(registry, service) == []
 

@@ -4,7 +4,7 @@ from sluice.adapters.control.store import open_control
 from sluice.adapters.registry.versions import ModelVersionRef
 from sluice.control.route import Mode, Route
 from sluice.home import Home
-from tasks.run.leases import follow_champion
+from tasks.run.leases import route_to_champion
 
 
 def version(number: int, *aliases: str) -> ModelVersionRef:
@@ -12,23 +12,23 @@ def version(number: int, *aliases: str) -> ModelVersionRef:
 
 
 def test_a_champion_is_followed(home: Home) -> None:
-    first = follow_champion(version(1, "champion"))
+    first = route_to_champion(version(1, "champion"))
     assert first is not None
     assert first == open_control(home).routes.find("employment")
-    second = follow_champion(version(2, "champion"))
+    second = route_to_champion(version(2, "champion"))
     assert second is not None
     assert (second.champion, second.epoch) == (2, 2)
 
 
 def test_a_candidate_and_none_at_all_are_not(home: Home) -> None:
-    assert follow_champion(version(1, "candidate")) is None
-    assert follow_champion(None) is None
+    assert route_to_champion(version(1, "candidate")) is None
+    assert route_to_champion(None) is None
     assert not (home.root / "control.db").exists()
 
 
 def test_a_rollout_under_way_is_left_alone(home: Home) -> None:
-    follow_champion(version(1, "champion"))
+    route_to_champion(version(1, "champion"))
     routes = open_control(home).routes
     shadow = Route("employment", 1, 2, salt="s", mode=Mode.SHADOW)
     under_way = routes.swap(routes.find("employment"), shadow)
-    assert follow_champion(version(3, "champion")) == under_way
+    assert route_to_champion(version(3, "champion")) == under_way

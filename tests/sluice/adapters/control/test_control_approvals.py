@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from sluice.adapters.control.store import Control, open_control
-from sluice.control.approval import Answer, Approval
+from sluice.control.approval import Approval, ApprovalAnswer
 from sluice.errors import DecisionRefused
 from sluice.home import Home
 
@@ -31,19 +31,19 @@ def test_a_request_is_pending(control: Control, asked: Approval) -> None:
 def test_asking_again_keeps_the_first_deadline_and_answer(
     control: Control, asked: Approval
 ) -> None:
-    approved = control.approvals.decide(asked, Answer.APPROVED, "Ada", "figures hold", NOW)
+    approved = control.approvals.decide(asked, ApprovalAnswer.APPROVED, "Ada", "figures hold", NOW)
     assert control.approvals.request("employment", 3, DIGEST, LATE) == approved
 
 
 def test_other_verdicts_are_another_request(control: Control, asked: Approval) -> None:
-    control.approvals.decide(asked, Answer.APPROVED, "Ada", "figures hold", NOW)
+    control.approvals.decide(asked, ApprovalAnswer.APPROVED, "Ada", "figures hold", NOW)
     other = control.approvals.request("employment", 3, "0" * 64, DEADLINE)
-    assert other.answer is Answer.PENDING
+    assert other.answer is ApprovalAnswer.PENDING
 
 
-@pytest.mark.parametrize("answer", [Answer.APPROVED, Answer.REFUSED])
+@pytest.mark.parametrize("answer", [ApprovalAnswer.APPROVED, ApprovalAnswer.REFUSED])
 def test_a_decision_is_logged_with_who_why_and_when(
-    control: Control, asked: Approval, answer: Answer
+    control: Control, asked: Approval, answer: ApprovalAnswer
 ) -> None:
     assert control.approvals.decide(asked, answer, "Ada", "it is so", NOW).answer is answer
     assert control.approvals.list_decisions("employment") == [
@@ -54,15 +54,17 @@ def test_a_decision_is_logged_with_who_why_and_when(
 
 
 def test_a_second_decision_is_refused(control: Control, asked: Approval) -> None:
-    control.approvals.decide(asked, Answer.APPROVED, "Ada", "figures hold", NOW)
+    control.approvals.decide(asked, ApprovalAnswer.APPROVED, "Ada", "figures hold", NOW)
     with pytest.raises(DecisionRefused, match="employment v3 is approved already"):
-        control.approvals.decide(asked, Answer.REFUSED, "Bob", "not so", NOW)
+        control.approvals.decide(asked, ApprovalAnswer.REFUSED, "Bob", "not so", NOW)
     assert len(control.approvals.list_decisions("employment")) == 1
 
 
 def test_the_same_words_again_change_nothing(control: Control, asked: Approval) -> None:
-    first = control.approvals.decide(asked, Answer.REFUSED, "Ada", "too early", NOW)
-    assert control.approvals.decide(asked, Answer.REFUSED, "Ada", "too early", LATE) == first
+    first = control.approvals.decide(asked, ApprovalAnswer.REFUSED, "Ada", "too early", NOW)
+    assert (
+        control.approvals.decide(asked, ApprovalAnswer.REFUSED, "Ada", "too early", LATE) == first
+    )
     assert len(control.approvals.list_decisions("employment")) == 1
 
 
@@ -70,14 +72,16 @@ def test_a_late_decision_is_refused_and_the_time_out_logged(
     control: Control, asked: Approval
 ) -> None:
     with pytest.raises(DecisionRefused, match="is expired already"):
-        control.approvals.decide(asked, Answer.APPROVED, "Ada", "figures hold", LATE)
+        control.approvals.decide(asked, ApprovalAnswer.APPROVED, "Ada", "figures hold", LATE)
     [line] = control.approvals.list_decisions("employment")
-    assert (line.answer, line.by, line.at) == (Answer.EXPIRED, "the deadline", LATE)
+    assert (line.answer, line.by, line.at) == (ApprovalAnswer.EXPIRED, "the deadline", LATE)
 
 
 def test_late_requests_are_closed_once(control: Control, asked: Approval) -> None:
     assert control.approvals.expire("employment", NOW) == []
-    assert control.approvals.expire("employment", LATE) == [replace(asked, answer=Answer.EXPIRED)]
+    assert control.approvals.expire("employment", LATE) == [
+        replace(asked, answer=ApprovalAnswer.EXPIRED)
+    ]
     assert control.approvals.expire("employment", LATE) == []
 
 
@@ -85,25 +89,25 @@ def test_a_newer_version_closes_open_requests_for_older_ones(
     control: Control, asked: Approval
 ) -> None:
     newer = control.approvals.request("employment", 4, DIGEST, DEADLINE)
-    ended = replace(asked, answer=Answer.SUPERSEDED)
+    ended = replace(asked, answer=ApprovalAnswer.SUPERSEDED)
     assert control.approvals.supersede("employment", 4, NOW) == [ended]
     assert control.approvals.supersede("employment", 4, NOW) == []
     assert control.approvals.list_requests("employment") == [ended, newer]
     with pytest.raises(DecisionRefused, match="v3 is superseded already"):
-        control.approvals.decide(asked, Answer.APPROVED, "Ada", "figures hold", NOW)
+        control.approvals.decide(asked, ApprovalAnswer.APPROVED, "Ada", "figures hold", NOW)
 
 
 @pytest.mark.parametrize(
     ("answer", "by", "why", "found"),
     [
-        (Answer.APPROVED, " ", "so", "by nobody"),
-        (Answer.APPROVED, "Ada", "", "for no reason"),
-        (Answer.EXPIRED, "Ada", "so", "found 'expired'"),
-        (Answer.PENDING, "Ada", "so", "found 'pending'"),
+        (ApprovalAnswer.APPROVED, " ", "so", "by nobody"),
+        (ApprovalAnswer.APPROVED, "Ada", "", "for no reason"),
+        (ApprovalAnswer.EXPIRED, "Ada", "so", "found 'expired'"),
+        (ApprovalAnswer.PENDING, "Ada", "so", "found 'pending'"),
     ],
 )
 def test_a_decision_needs_an_answer_a_name_and_a_reason(
-    control: Control, asked: Approval, answer: Answer, by: str, why: str, found: str
+    control: Control, asked: Approval, answer: ApprovalAnswer, by: str, why: str, found: str
 ) -> None:
     with pytest.raises(DecisionRefused, match=found):
         control.approvals.decide(asked, answer, by, why, NOW)
@@ -113,7 +117,7 @@ def test_a_decision_needs_an_answer_a_name_and_a_reason(
 def test_what_nobody_asked_is_not_decided(control: Control) -> None:
     with pytest.raises(DecisionRefused, match="nobody asked"):
         control.approvals.decide(
-            Approval("employment", 4, DIGEST, DEADLINE), Answer.APPROVED, "Ada", "so", NOW
+            Approval("employment", 4, DIGEST, DEADLINE), ApprovalAnswer.APPROVED, "Ada", "so", NOW
         )
 
 
@@ -126,7 +130,7 @@ def test_of_many_deciders_at_once_one_is_heard(store: Home, asked: Approval) -> 
     heard: list[str] = []
 
     def decide(name: str) -> None:
-        answer = Answer.APPROVED if int(name) % 2 else Answer.REFUSED
+        answer = ApprovalAnswer.APPROVED if int(name) % 2 else ApprovalAnswer.REFUSED
         try:
             open_control(store).approvals.decide(asked, answer, name, "so", NOW)
         except DecisionRefused:
@@ -148,7 +152,7 @@ def test_the_log_is_only_appended_to(control: Control, asked: Approval, statemen
     from sqlalchemy import text
     from sqlalchemy.exc import DatabaseError
 
-    control.approvals.decide(asked, Answer.APPROVED, "Ada", "figures hold", NOW)
+    control.approvals.decide(asked, ApprovalAnswer.APPROVED, "Ada", "figures hold", NOW)
     engine = control.approvals._database.engine
     with pytest.raises(DatabaseError, match="decisions are only appended"), engine.begin() as open_:
         open_.execute(text(statement))

@@ -13,14 +13,14 @@ from sluice.adapters.control.database import Database
 from sluice.adapters.control.rollouts import CONTROLLER, Opening, Tick
 from sluice.adapters.control.store import Control
 from sluice.config.rollout import RouteConfig
-from sluice.control.command import GivenCommand
+from sluice.control.command import RecordedCommand
 from sluice.control.lease import Lease
 from sluice.control.route import Mode, Route
 from sluice.errors import CommandRefused, LeaseLost, RolloutRefused, RouteMoved
 from sluice.home import Home
 from sluice.rollout.facts import Facts
 from sluice.rollout.log import Derived, derive, write_step
-from sluice.rollout.record import Course
+from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import Action, Command, Phase, write_state
 from sluice.rollout.state_machine import step
 from support.rollouts.counts import LAPTOP, facts_of
@@ -36,14 +36,16 @@ def held(control: Control) -> Lease:
     return control.leases.acquire("employment", CONTROLLER, "first", 15)
 
 
-def make_tick(course: Course, facts: Facts, given: GivenCommand | None = None) -> Tick:
+def make_tick(course: RolloutRecord, facts: Facts, given: RecordedCommand | None = None) -> Tick:
     command = Command(Action(given.action), given.by, given.why) if given else None
     state, decision = step(course.state, facts, command, course.policy)
     record = write_step(course.tick, facts, command, Derived(state, decision), course.policy)
     return Tick(replace(course, state=state), record, decision, given)
 
 
-def run(control: Control, held: Lease, course: Course, ticks: int, **traffic: Any) -> Course:
+def run(
+    control: Control, held: Lease, course: RolloutRecord, ticks: int, **traffic: Any
+) -> RolloutRecord:
     """Write so many ticks of made-up traffic, each on what the store has."""
     rng = np.random.default_rng(7)
     for _ in range(ticks):

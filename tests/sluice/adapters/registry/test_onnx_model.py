@@ -7,21 +7,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sluice.adapters.registry.model_files import GRAPH_FILE, ServedModel, load_serving, save_serving
+from sluice.adapters.registry.model_files import (
+    GRAPH_FILE,
+    ExportedModel,
+    load_serving,
+    save_serving,
+)
 from sluice.errors import DataMissing, DataUnavailable, ServingImpossible
-from sluice.models.export.answering import Answering, Calibrator
-from sluice.models.export.form import ServingForm
+from sluice.models.export.answering import Calibrator, Postprocessing
+from sluice.models.export.form import OnnxExport
 from sluice.models.export.graph import build_graph
 from sluice.models.export.preprocessing import NumberColumn, Preprocessing
 
 
-def make_form() -> ServingForm:
+def make_form() -> OnnxExport:
     from sklearn.linear_model import LogisticRegression
 
     X = np.arange(20.0)[:, np.newaxis]
     model = LogisticRegression().fit(X, X[:, 0] > 9)
-    answering = Answering("logistic", classes=(False, True), calibrators=(Calibrator(-1.0, 0.1),))
-    return ServingForm(
+    answering = Postprocessing(
+        "logistic", classes=(False, True), calibrators=(Calibrator(-1.0, 0.1),)
+    )
+    return OnnxExport(
         Preprocessing((NumberColumn("size", "number"),)), build_graph(model, 1, ()), answering
     )
 
@@ -33,7 +40,7 @@ def test_what_was_saved_comes_back_equal(tmp_path: Path) -> None:
     assert again.form.answering == form.answering
     assert again.form.graph == form.graph
     rows = {"size": [1.0, 9.4, 9.6, 18.0]}
-    before, after = ServedModel(form).predict(rows), again.predict(rows)
+    before, after = ExportedModel(form).predict(rows), again.predict(rows)
     assert before.scores is not None
     assert after.scores is not None
     assert np.array_equal(before.scores, after.scores)
@@ -41,7 +48,7 @@ def test_what_was_saved_comes_back_equal(tmp_path: Path) -> None:
 
 
 def test_more_rows_than_go_through_at_once_keep_their_order() -> None:
-    served = ServedModel(make_form())
+    served = ExportedModel(make_form())
     sizes = np.linspace(0, 20, 10_000)
     scores = served.predict({"size": sizes}).scores
     assert scores is not None
@@ -50,7 +57,7 @@ def test_more_rows_than_go_through_at_once_keep_their_order() -> None:
 
 
 def test_no_rows_give_no_answers() -> None:
-    assert len(ServedModel(make_form()).predict({"size": []}).labels) == 0
+    assert len(ExportedModel(make_form()).predict({"size": []}).labels) == 0
 
 
 def test_files_are_three_and_none_is_a_pickle(tmp_path: Path) -> None:

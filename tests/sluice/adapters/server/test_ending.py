@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from sluice.adapters.server.background import EndSignals
+from sluice.adapters.server.background import ShutdownSignals
 
 NUMBERS = [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 
@@ -13,7 +13,7 @@ NUMBERS = [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 @pytest.mark.parametrize(("number", "code"), NUMBERS)
 def test_the_first_signal_interrupts_and_decides_the_exit_code(number: int, code: int) -> None:
     before = signal.getsignal(number)
-    with EndSignals() as signals:
+    with ShutdownSignals() as signals:
         assert signals.exit_code == 0
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
@@ -23,7 +23,7 @@ def test_the_first_signal_interrupts_and_decides_the_exit_code(number: int, code
 
 
 def test_a_signal_while_ending_does_not_interrupt_it() -> None:
-    with EndSignals() as signals:
+    with ShutdownSignals() as signals:
         signals.begin_ending()
         os.kill(os.getpid(), signal.SIGINT)
         assert signals.is_hasty()
@@ -33,7 +33,7 @@ def test_a_signal_while_ending_does_not_interrupt_it() -> None:
 def test_a_closed_terminal_that_is_ignored_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with EndSignals() as signals:
+        with ShutdownSignals() as signals:
             os.kill(os.getpid(), signal.SIGHUP)
             assert signals.number == 0
     finally:

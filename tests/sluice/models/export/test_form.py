@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sluice.adapters.registry.model_files import ServedModel
+from sluice.adapters.registry.model_files import ExportedModel
 from sluice.config.data import DataConfig
 from sluice.errors import DataInvalid, ServingImpossible
 from sluice.gates.parity import ParityGate, measure_parity
-from sluice.models.export.form import build_serving_form, take_columns
+from sluice.models.export.form import build_onnx_export, take_columns
 from sluice.models.prediction import predict
 
 KINDS = ("linear", "random_forest", "hist_gradient_boosting")
@@ -32,7 +32,7 @@ def list_variants() -> list[tuple[str, str, str, object]]:
 
 def largest_difference(pipeline: Any, data: DataConfig, problem: Any, frame: pd.DataFrame) -> float:
     """Assert the gate's limits; give the difference as a share of the largest answer."""
-    served = ServedModel(build_serving_form(pipeline, data))
+    served = ExportedModel(build_onnx_export(pipeline, data))
     wanted = predict(pipeline, frame, data, problem)
     evidence = measure_parity(wanted, served.predict(take_columns(frame, data)))
     verdict = ParityGate("onnx").judge(evidence)
@@ -100,8 +100,8 @@ def test_single_precision_would_have_flipped_labels(rows: Rows, data: Data, fitt
     frame["count"] = 2**40 + np.arange(len(frame))
     frame["y"] = np.where(frame["count"] // 40 % 2, "b", "a")
     pipeline = fitted("binary", frame, "hist_gradient_boosting", min_leaf=5)
-    form = build_serving_form(pipeline, data("binary"))
-    served = ServedModel(form)
+    form = build_onnx_export(pipeline, data("binary"))
+    served = ExportedModel(form)
     raw = take_columns(frame, data("binary"))
     rounded = form.predict(lambda X: served.run(X.astype(np.float32).astype(np.float64)), raw)
     evidence = measure_parity(predict(pipeline, frame, data("binary"), "binary"), rounded)
@@ -113,7 +113,7 @@ def test_single_precision_would_have_flipped_labels(rows: Rows, data: Data, fitt
 def test_one_row_answers_as_in_a_batch(rows: Rows, data: Data, fitted: Fitted) -> None:
     frame = rows("multiclass")
     pipeline = fitted("multiclass", frame, "hist_gradient_boosting")
-    served = ServedModel(build_serving_form(pipeline, data("multiclass")))
+    served = ExportedModel(build_onnx_export(pipeline, data("multiclass")))
     whole = served.predict(take_columns(frame, data("multiclass")))
     assert whole.scores is not None
     for at in range(25):
@@ -131,12 +131,12 @@ def test_an_unknown_estimator_is_named(rows: Rows, data: Data, fitted: Fitted) -
     other = Pipeline([("features", pipeline[0]), ("model", DecisionTreeClassifier())])
     other.fit(frame, frame["y"])
     with pytest.raises(ServingImpossible, match="no ONNX graph for DecisionTreeClassifier; known"):
-        build_serving_form(other, data("multiclass"))
+        build_onnx_export(other, data("multiclass"))
 
 
 def test_an_absent_column_is_named(rows: Rows, data: Data, fitted: Fitted) -> None:
-    served = ServedModel(
-        build_serving_form(fitted("binary", rows("binary"), "linear"), data("binary"))
+    served = ExportedModel(
+        build_onnx_export(fitted("binary", rows("binary"), "linear"), data("binary"))
     )
     with pytest.raises(DataInvalid, match="lack feature column 'town'; found: size"):
         served.predict({"size": [1.0]})
@@ -147,4 +147,4 @@ def test_a_forest_that_grew_too_large_is_refused(
 ) -> None:
     monkeypatch.setattr("sluice.models.export.graph.LARGEST", 100)
     with pytest.raises(ServingImpossible, match=r"nodes in all .* allowed: 100; raise model"):
-        build_serving_form(fitted("binary", rows("binary"), "random_forest"), data("binary"))
+        build_onnx_export(fitted("binary", rows("binary"), "random_forest"), data("binary"))

@@ -11,7 +11,7 @@ from onnx import TensorProto, numpy_helper
 from pydantic import TypeAdapter
 
 from sluice.adapters.registry.model_files import (
-    ServedModel,
+    ExportedModel,
     load_model,
     load_serving,
     save_model,
@@ -21,7 +21,7 @@ from sluice.config.loading import list_services, load_service
 from sluice.config.model import ModelConfig
 from sluice.config.service import ServiceConfig
 from sluice.gates.parity import ParityGate, choose_form, measure_parity
-from sluice.models.export.form import ServingForm, build_serving_form, take_columns
+from sluice.models.export.form import OnnxExport, build_onnx_export, take_columns
 from sluice.models.prediction import predict
 from sluice.models.training import fit_model
 from sluice.verdict import Outcome
@@ -64,7 +64,7 @@ def test_both_forms_read_from_their_files_answer_the_same(
     config, _, asked = samples[service]
     pipeline = fit(samples[service], kind)
     save_model(pipeline, tmp_path / "model.skops")
-    save_serving(build_serving_form(pipeline, config.data), tmp_path / "serving")
+    save_serving(build_onnx_export(pipeline, config.data), tmp_path / "serving")
     trained = predict(load_model(tmp_path / "model.skops"), asked, config.data, config.problem)
     served = load_serving(tmp_path / "serving").predict(take_columns(asked, config.data))
     evidence = measure_parity(trained, served)
@@ -74,7 +74,7 @@ def test_both_forms_read_from_their_files_answer_the_same(
     assert (evidence.flips, choose_form(verdict)) == (0, "onnx")
 
 
-def lower_precision(form: ServingForm) -> ServedModel:
+def lower_precision(form: OnnxExport) -> ExportedModel:
     """Give the same form with its graph, splits and sums in float32, as converters write it."""
     model = onnx.load_from_string(form.graph)
     for value in (*model.graph.input, *model.graph.output):
@@ -86,7 +86,7 @@ def lower_precision(form: ServingForm) -> ServedModel:
             if attribute.name == "to" and attribute.i == TensorProto.DOUBLE:
                 attribute.i = TensorProto.FLOAT
             lower_tensor(attribute.t)
-    return Single(ServingForm(form.preprocessing, model.SerializeToString(), form.answering))
+    return Single(OnnxExport(form.preprocessing, model.SerializeToString(), form.answering))
 
 
 def lower_tensor(tensor: Any) -> None:
@@ -95,7 +95,7 @@ def lower_tensor(tensor: Any) -> None:
         tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
 
 
-class Single(ServedModel):
+class Single(ExportedModel):
     """A served form whose graph reads and answers float32."""
 
     def run(self, numbers: Any) -> Any:
@@ -103,7 +103,7 @@ class Single(ServedModel):
         return super().run(single).astype(np.float64)
 
 
-def stand_beside_splits(asked: pd.DataFrame, form: ServingForm, column: str) -> pd.DataFrame:
+def stand_beside_splits(asked: pd.DataFrame, form: OnnxExport, column: str) -> pd.DataFrame:
     """Give rows whose value is the double just above a split, which float32 cannot tell from it."""
     node = onnx.load_from_string(form.graph).graph.node[-1]
     found = {attribute.name: attribute for attribute in node.attribute}
@@ -120,11 +120,13 @@ def test_single_precision_is_wrong_beside_splits_and_never_serves(
 ) -> None:
     config, _, asked = samples["earnings"]
     pipeline = fit(samples["earnings"], "hist_gradient_boosting")
-    form = build_serving_form(pipeline, config.data)
+    form = build_onnx_export(pipeline, config.data)
     rows = stand_beside_splits(asked, form, "earned_1975")
     trained = predict(pipeline, rows, config.data, config.problem)
     raw = take_columns(rows, config.data)
-    assert ParityGate("onnx").judge(measure_parity(trained, ServedModel(form).predict(raw))).passed
+    assert (
+        ParityGate("onnx").judge(measure_parity(trained, ExportedModel(form).predict(raw))).passed
+    )
     evidence = measure_parity(trained, lower_precision(form).predict(raw))
     halted = ParityGate("onnx").judge(evidence)
     assert halted.outcome is Outcome.FAIL
@@ -140,7 +142,7 @@ def test_a_rare_row_is_enough_to_halt(samples: dict[str, Sample]) -> None:
     """One row beside a split among a thousand that agree."""
     config, _, asked = samples["earnings"]
     pipeline = fit(samples["earnings"], "hist_gradient_boosting")
-    form = build_serving_form(pipeline, config.data)
+    form = build_onnx_export(pipeline, config.data)
     beside = stand_beside_splits(asked, form, "earned_1975")
     single, trap = lower_precision(form), take_columns(beside, config.data)
     trained = predict(pipeline, beside, config.data, config.problem)

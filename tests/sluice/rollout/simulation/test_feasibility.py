@@ -8,11 +8,11 @@ from sluice.config.policy import Policy
 from sluice.rollout.simulation.feasibility import (
     POWER,
     find_need,
-    foresee,
+    forecast,
     pass_equal_arms,
     round_up,
 )
-from sluice.rollout.simulation.rollouts import Ending, Trial, simulate
+from sluice.rollout.simulation.rollouts import RolloutEnding, Simulation, simulate
 from sluice.rollout.simulation.traffic import Traffic
 
 STANDARD, LAPTOP = load_policy("standard"), load_policy("laptop")
@@ -33,7 +33,7 @@ def test_published_number_of_requests_is_needed(weight: float) -> None:
 
 
 def test_laptop_stages_conclude_at_150_requests_a_second() -> None:
-    outlooks = foresee(LAPTOP, Traffic(rate=150, errors=0.002, latency=2), 100)
+    outlooks = forecast(LAPTOP, Traffic(rate=150, errors=0.002, latency=2), 100)
     assert [outlook.stage for outlook in outlooks] == ["shadow", "canary", "quarter", "half"]
     assert all(outlook.is_feasible and not outlook.changes for outlook in outlooks)
 
@@ -42,7 +42,7 @@ def test_laptop_stages_conclude_at_150_requests_a_second() -> None:
 def test_offered_change_makes_the_stage_feasible() -> None:
     traffic = Traffic(rate=50, errors=0.002, latency=2)
     begun = LAPTOP.model_copy(update={"stages": LAPTOP.stages[:2]})
-    outlook = foresee(begun, traffic, 100)[1]
+    outlook = forecast(begun, traffic, 100)[1]
     assert not outlook.is_feasible
     changes = {change.key: change for change in outlook.changes}
     assert set(changes) == {"canary.weight", "canary.max", "rules.error_margin.margin"}
@@ -62,7 +62,9 @@ def test_feasibility_agrees_with_whole_rollouts(rate: float, stages: int) -> Non
     traffic, runs = Traffic(rate=rate), 150
     chances = np.mean(~np.isnan(pass_equal_arms(policy, traffic, (runs, 3)).passed), axis=1)
     expected = float(np.prod(chances))
-    promoted = simulate(Trial(policy, traffic, runs, 4, soak=False)).share(Ending.PROMOTED)
+    promoted = simulate(Simulation(policy, traffic, runs, 4, soak=False)).share(
+        RolloutEnding.PROMOTED
+    )
     error = np.sqrt(max(expected * (1 - expected), 1 / runs) * 2 / runs)
     assert abs(promoted - expected) <= 3 * error
 

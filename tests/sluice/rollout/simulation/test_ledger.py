@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from sluice.rollout.history import History, measure_clustering
-from sluice.rollout.simulation.histories import Ledger, find_medians
+from sluice.rollout.simulation.histories import ChampionHistory, find_medians
 
 
 @pytest.mark.parametrize("requests", [2850, 400, 57, 3])
 def test_ledger_equals_each_history(requests: int) -> None:
     rng = np.random.default_rng(requests)
-    ledger = Ledger(4, 300)
+    ledger = ChampionHistory(4, 300)
     for block in range(300):
         # The last rollout skips every fifth block: its row of zeros must change nothing.
         runs = np.arange(4 if block % 5 else 3)
@@ -29,7 +29,7 @@ def test_ledger_equals_each_history(requests: int) -> None:
 
 
 def test_clustering_is_measured_as_often_as_asked() -> None:
-    ledger = Ledger(1, 100, every=10)
+    ledger = ChampionHistory(1, 100, every=10)
     runs = np.array([0])
     seen = []
     for block in range(60):

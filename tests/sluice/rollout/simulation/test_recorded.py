@@ -9,7 +9,7 @@ import pytest
 from sluice.config.loading import load_policy
 from sluice.errors import DataInvalid
 from sluice.rollout.simulation.recorded import RecordedArrivals, Recording, read_recording
-from sluice.rollout.simulation.rollouts import Ending, Trial, simulate
+from sluice.rollout.simulation.rollouts import RolloutEnding, Simulation, simulate
 from sluice.rollout.simulation.traffic import Regression, Traffic
 
 HEADER = "block,n_c,k_c,n_b,k_b\n"
@@ -40,12 +40,12 @@ def test_arms_share_what_was_recorded() -> None:
 def test_recorded_incidents_do_not_blame_a_healthy_candidate() -> None:
     stages = load_policy("standard").stages[1:2]
     policy = load_policy("standard").model_copy(update={"stages": stages})
-    trial = Trial(policy, Traffic(), 100, seed=1, recording=record(), soak=False)
-    assert simulate(trial).share(Ending.ROLLED_BACK) <= 0.01
-    bad = Trial(
+    trial = Simulation(policy, Traffic(), 100, seed=1, recording=record(), soak=False)
+    assert simulate(trial).share(RolloutEnding.ROLLED_BACK) <= 0.01
+    bad = Simulation(
         policy, Traffic(regression=Regression(0.03)), 100, seed=1, recording=record(), soak=False
     )
-    assert simulate(bad).share(Ending.ROLLED_BACK) >= 0.95
+    assert simulate(bad).share(RolloutEnding.ROLLED_BACK) >= 0.95
 
 
 def write_rollout(regression: float, blocks: int = 400) -> Recording:
@@ -61,20 +61,20 @@ def test_recorded_candidate_is_judged_block_by_block_as_it_was() -> None:
     policy = load_policy("standard")
     policy = policy.model_copy(update={"stages": (policy.stages[1],)})
     bad, good = write_rollout(0.02), write_rollout(0.0)
-    trial = Trial(policy, Traffic(), 1, recording=bad, replay=True, soak=False)
+    trial = Simulation(policy, Traffic(), 1, recording=bad, replay=True, soak=False)
     outcome = simulate(trial)
-    assert outcome.share(Ending.ROLLED_BACK) == 1
+    assert outcome.share(RolloutEnding.ROLLED_BACK) == 1
     rows = round(float(outcome.seconds[0]) / policy.block)
     assert outcome.exposed[0] == bad.counts[60 : 60 + rows, 0].sum()
-    assert simulate(replace(trial, recording=good)).share(Ending.PROMOTED) == 1
+    assert simulate(replace(trial, recording=good)).share(RolloutEnding.PROMOTED) == 1
     assert outcome.seconds[0] == simulate(replace(trial, seed=9)).seconds[0]
 
 
 def test_replay_that_runs_out_of_rows_proves_nothing() -> None:
     policy = load_policy("standard")
     short = Recording(write_rollout(0.0).counts[:100])
-    trial = Trial(policy, Traffic(), 1, recording=short, replay=True)
-    assert simulate(trial).share(Ending.HELD) == 1
+    trial = Simulation(policy, Traffic(), 1, recording=short, replay=True)
+    assert simulate(trial).share(RolloutEnding.HELD) == 1
     assert trial.unasked == {"quarter": ("latency_margin",), "half": ("latency_margin",)}
 
 

@@ -10,25 +10,32 @@ from sluice.config.policy import Policy
 from sluice.rollout.evidence import Block
 from sluice.rollout.history import History
 from sluice.rollout.observation import StageEvidence
-from sluice.rollout.simulation.histories import Ledger, Overruns
+from sluice.rollout.simulation.histories import ChampionHistory, Overruns
 from sluice.rollout.simulation.judging import EvidenceJudge, Sight, simulated_rules
-from sluice.rollout.simulation.rollouts import Ending, Outcome, Trial, simulate
-from sluice.rollout.simulation.traffic import Counts, Drift, Incident, Regression, Traffic, Users
+from sluice.rollout.simulation.rollouts import RolloutEnding, Simulation, SimulationResult, simulate
+from sluice.rollout.simulation.traffic import (
+    BlockCounts,
+    Drift,
+    Incident,
+    Regression,
+    Traffic,
+    Users,
+)
 
 HOUR = 3600.0
 STANDARD = load_policy("standard")
 CANARY = STANDARD.model_copy(update={"stages": (STANDARD.stages[1],)})
 
 
-def try_canary(traffic: Traffic, runs: int = 200, policy: Policy = CANARY) -> Outcome:
-    return simulate(Trial(policy, traffic, runs, seed=7, soak=False))
+def try_canary(traffic: Traffic, runs: int = 200, policy: Policy = CANARY) -> SimulationResult:
+    return simulate(Simulation(policy, traffic, runs, seed=7, soak=False))
 
 
 def test_tests_of_many_rollouts_are_the_tests_of_one() -> None:
     """Of two rollouts one is decided on the way; the other's evidence is the controller's."""
     rng = np.random.default_rng(5)
     rules, stage = simulated_rules(STANDARD), STANDARD.stages[1]
-    ledgers = {"errors": Ledger(2, 100), "latency": Ledger(2, 100)}
+    ledgers = {"errors": ChampionHistory(2, 100), "latency": ChampionHistory(2, 100)}
     past = rng.poisson(2850, (60, 2)).astype(float)
     failed = rng.binomial(past.astype(int), 0.01).astype(float)
     for n, k in zip(past, failed, strict=True):
@@ -43,7 +50,7 @@ def test_tests_of_many_rollouts_are_the_tests_of_one() -> None:
         k_c, k_b = rng.binomial(150, 0.01, 2).astype(float), rng.binomial(2800, 0.01, 2)
         n_c, n_b, k_c, k_b = (np.asarray(item, dtype=float)[runs] for item in (n_c, n_b, k_c, k_b))
         n_c = np.maximum(n_c, k_c)
-        sight = Sight(Counts(n_c, k_c, n_b, k_b), Overruns(k_c, k_c, 5 * k_b), k_c)
+        sight = Sight(BlockCounts(n_c, k_c, n_b, k_b), Overruns(k_c, k_c, 5 * k_b), k_c)
         judge.judge(runs, sight, block)
         for kind, usual in (("errors", k_b), ("latency", 5 * k_b)):
             ledgers[kind].append(runs, n_b, usual)
@@ -68,41 +75,43 @@ def test_tests_of_many_rollouts_are_the_tests_of_one() -> None:
 )
 def test_healthy_candidate_passes_the_canary(traffic: Traffic) -> None:
     outcome = try_canary(traffic)
-    assert outcome.share(Ending.ROLLED_BACK) <= 0.01
-    assert outcome.share(Ending.PROMOTED) >= 0.95
-    assert 2 * HOUR <= (outcome.median_seconds(Ending.PROMOTED) or 0) <= 2.5 * HOUR
+    assert outcome.share(RolloutEnding.ROLLED_BACK) <= 0.01
+    assert outcome.share(RolloutEnding.PROMOTED) >= 0.95
+    assert 2 * HOUR <= (outcome.median_seconds(RolloutEnding.PROMOTED) or 0) <= 2.5 * HOUR
 
 
 def test_regressions_are_found_in_the_time_published() -> None:
     small = try_canary(Traffic(regression=Regression(0.01)))
     large = try_canary(Traffic(regression=Regression(0.04)))
     slow = try_canary(Traffic(regression=Regression(slowdown=1.2)))
-    assert [one.share(Ending.ROLLED_BACK) for one in (small, large, slow)] == [1.0, 1.0, 1.0]
-    minutes = [(one.median_seconds(Ending.ROLLED_BACK) or 0) / 60 for one in (small, large, slow)]
+    assert [one.share(RolloutEnding.ROLLED_BACK) for one in (small, large, slow)] == [1.0, 1.0, 1.0]
+    minutes = [
+        (one.median_seconds(RolloutEnding.ROLLED_BACK) or 0) / 60 for one in (small, large, slow)
+    ]
     assert minutes[0] <= 65
     assert minutes[1] <= 4
     assert minutes[2] <= 25
     assert next(iter(small.count_rules())) == "error_margin"
     assert list(slow.count_rules()) == ["latency_margin"]
-    assert 5_000 < (small.median_exposed(Ending.ROLLED_BACK) or 0) < 11_000
+    assert 5_000 < (small.median_exposed(RolloutEnding.ROLLED_BACK) or 0) < 11_000
 
 
 def test_late_regression_is_found_with_fresh_money() -> None:
     outcome = try_canary(Traffic(regression=Regression(0.01, start=HOUR)))
-    assert outcome.share(Ending.ROLLED_BACK) >= 0.95
-    assert (outcome.median_seconds(Ending.ROLLED_BACK, HOUR) or 0) > 0
+    assert outcome.share(RolloutEnding.ROLLED_BACK) >= 0.95
+    assert (outcome.median_seconds(RolloutEnding.ROLLED_BACK, HOUR) or 0) > 0
 
 
 def test_candidate_at_the_margin_seldom_passes() -> None:
-    assert try_canary(Traffic(regression=Regression(0.005))).share(Ending.PROMOTED) <= 0.05
+    assert try_canary(Traffic(regression=Regression(0.005))).share(RolloutEnding.PROMOTED) <= 0.05
 
 
 def test_limits_read_literally_roll_every_healthy_candidate_back() -> None:
-    trial = Trial(CANARY, Traffic(), 200, seed=3, judge="points", soak=False)
+    trial = Simulation(CANARY, Traffic(), 200, seed=3, judge="points", soak=False)
     literal, five = simulate(trial), simulate(replace(trial, checks=5))
-    assert literal.share(Ending.ROLLED_BACK) == five.share(Ending.ROLLED_BACK) == 1
-    assert literal.median_seconds(Ending.ROLLED_BACK) == pytest.approx(180, abs=60)
-    assert five.median_seconds(Ending.ROLLED_BACK) == pytest.approx(1140, abs=180)
+    assert literal.share(RolloutEnding.ROLLED_BACK) == five.share(RolloutEnding.ROLLED_BACK) == 1
+    assert literal.median_seconds(RolloutEnding.ROLLED_BACK) == pytest.approx(180, abs=60)
+    assert five.median_seconds(RolloutEnding.ROLLED_BACK) == pytest.approx(1140, abs=180)
 
 
 @pytest.mark.slow
@@ -111,9 +120,9 @@ def test_users_who_always_fail_are_balanced_or_counted_once() -> None:
     as_they_come = try_canary(Traffic(users=Users()), 100)
     balanced = try_canary(Traffic(users=Users(balanced=True)), 100)
     once = try_canary(Traffic(users=Users()), 100, units)
-    assert 0.05 <= as_they_come.share(Ending.ROLLED_BACK) <= 0.3
-    assert balanced.share(Ending.ROLLED_BACK) <= 0.03
-    assert once.share(Ending.ROLLED_BACK) <= 0.02
+    assert 0.05 <= as_they_come.share(RolloutEnding.ROLLED_BACK) <= 0.3
+    assert balanced.share(RolloutEnding.ROLLED_BACK) <= 0.03
+    assert once.share(RolloutEnding.ROLLED_BACK) <= 0.02
 
 
 def test_same_seed_gives_the_same_rollouts() -> None:
@@ -137,15 +146,17 @@ def test_fault_that_begins_in_the_soak_is_caught_there() -> None:
     stage = laptop.stages[1].model_copy(update={"min": 2.0, "max": 60.0})
     policy = laptop.model_copy(update={"stages": (stage,), "soak": 60.0})
     late = replace(traffic, regression=Regression(0.3, start=62.0))
-    outcome = simulate(Trial(policy, late, 20, seed=2))
+    outcome = simulate(Simulation(policy, late, 20, seed=2))
     assert outcome.count_rules() == {"soak": 20}
 
 
 @pytest.mark.slow
 def test_whole_rollouts_promote_the_healthy_and_never_a_regression() -> None:
-    healthy = simulate(Trial(STANDARD, Traffic(), 200, seed=11))
-    assert healthy.share(Ending.ROLLED_BACK) <= 0.02
-    assert healthy.share(Ending.PROMOTED) >= 0.95
+    healthy = simulate(Simulation(STANDARD, Traffic(), 200, seed=11))
+    assert healthy.share(RolloutEnding.ROLLED_BACK) <= 0.02
+    assert healthy.share(RolloutEnding.PROMOTED) >= 0.95
     assert healthy.measured == 1
-    bad = simulate(Trial(STANDARD, Traffic(regression=Regression(0.01, start=HOUR)), 200, seed=12))
-    assert bad.share(Ending.PROMOTED) <= 0.01
+    bad = simulate(
+        Simulation(STANDARD, Traffic(regression=Regression(0.01, start=HOUR)), 200, seed=12)
+    )
+    assert bad.share(RolloutEnding.PROMOTED) <= 0.01
