@@ -14,7 +14,7 @@ PRUNE ?=
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help install demo train up deploy test test-fast test-browser check lock bench-release bench-outcomes bench-predictor bench-rollout bench-aa bench-serving bench-counters soak clean
+.PHONY: help install demo train up deploy test test-fast test-faults test-browser check lock bench-release bench-outcomes bench-predictor bench-rollout bench-aa bench-serving bench-counters bench-mutation soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -50,11 +50,15 @@ train: install ## ingest what data/ has of SERVICE (else its example in docs), a
 	for file in $$files; do $(BIN)/sluice ingest $(SERVICE) "$$file" || exit; done; \
 	$(BIN)/sluice release $(SERVICE)
 
-test: check ## the whole suite, lint, types, import contracts, docs
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 20
+test: check ## the suite, lint, types, import contracts, docs; a quarter of an hour
+	@$(PYTEST)
+
+test-faults: install ## kill -9 in every phase, servers that go away, faulty models on live traffic
+	@$(PYTEST) -m faults
 
 test-fast: install ## the suite without real servers and whole releases
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser"
+	@$(PYTEST) -m "not slow and not faults and not browser"
 
 test-browser: install ## every command of a rollout from its form in the UI, in Chromium; a quarter of an hour
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-browser.lock
@@ -92,6 +96,9 @@ bench-serving: install ## the gateway beside mlflow models serve and an empty ha
 
 bench-counters: install ## counters against the log after 100,000 requests with kill -9 in between
 	@$(BIN)/python -m benchmarks.counters
+
+bench-mutation: install ## 100 small changes in the rooms that decide: does a unit test notice each?
+	@nice -n 10 $(BIN)/python -m benchmarks.mutation
 
 SECONDS_OF_SOAK ?= 600
 soak: install ## the gateway at half of its capacity for ten minutes: are times and memory flat?

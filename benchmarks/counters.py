@@ -1,8 +1,8 @@
-"""Counters against the log after 100,000 requests, with kill -9 of workers and log-writer between.
+"""Counters against the log after 100,000 requests, with kill -9 of workers and log-writer.
 
 `python -m benchmarks.counters [--requests 100000] [--kills 5]`. Half of the traffic is a
-candidate's that fails on a fifth of its rows. What must hold, exactly: each answer that a caller
-got is in the log once, nothing is in it twice, and the counters are what the log adds up to.
+candidate's that fails on some of its rows. It must hold exactly: each answer that a caller got is
+in the log once, no record is in it twice, and the counters equal the sums of the log.
 """
 
 import argparse
@@ -35,20 +35,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--kills", type=int, default=5, help="of workers, and of the log-writer")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SLUICE_HOME"] = str(Path(folder) / "home")
         served = prepare_home(find_home())
         served.register(Path(folder), SERVICE, "onnx")
         register_faulty(served.registry, served.config, served.rows, FAULT)
-        answered, killed, statuses = drive(served, Path(folder), asked.requests, asked.kills)
-        report("counters", judge(find_home(), answered, killed), {"statuses": dict(statuses)})
+        answered, killed, statuses = drive(
+            served, Path(folder), arguments.requests, arguments.kills
+        )
+        report("counters", compare(find_home(), answered, killed), {"statuses": dict(statuses)})
 
 
 def drive(
     served: Served, folder: Path, wanted: int, kills: int
 ) -> tuple[list[bytes], int, Counter[str]]:
-    """Load the gateway until enough was answered, killing as it goes; give the answered ids."""
+    """Load the gateway until enough was answered, with kills; return the answered ids."""
     bodies = build_bodies(served)
     requests = folder / "requests.txt"
     write_requests(requests, f"/v1/models/{SERVICE}:predict", bodies)
@@ -80,7 +82,7 @@ def drive(
 
 
 class Killer:
-    """Kills a worker and the log-writer in the midst of a batch, so many times in all."""
+    """Kills a worker and the log-writer in the middle of a batch, so many times in all."""
 
     def __init__(self, draw: random.Random, kills: int) -> None:
         self._draw, self._kills = draw, kills
@@ -88,7 +90,7 @@ class Killer:
         self.killed = 0
 
     def plan(self, progress: float, gateway: Server) -> threading.Timer | None:
-        """Kill within the batch that begins, where it is time to."""
+        """Schedule a kill within the batch that begins, where one is due."""
         if self._planned >= self._kills or progress * self._kills < self._planned:
             return None
         self._planned += 1
@@ -106,8 +108,8 @@ class Killer:
             self.killed += 1
 
 
-def judge(home: Home, answered: list[bytes], killed: int) -> list[Row]:
-    """Compare what callers got, what the log has, and what the counters say."""
+def compare(home: Home, answered: list[bytes], killed: int) -> list[Row]:
+    """Compare the answers that callers got, the log, and the counters."""
     import pyarrow as pa
     from deltalake import DeltaTable
 
@@ -116,28 +118,28 @@ def judge(home: Home, answered: list[bytes], killed: int) -> list[Row]:
     logged = Counter(row["request_id"] for row in rows)
     missing = sum(request.decode() not in logged for request in answered)
     twice = sum(count - 1 for count in logged.values())
-    counted, added = read_counters(home), add_up(rows)
-    apart = sum(abs(counted[key] - added[key]) for key in set(counted) | set(added))
-    for key in sorted(set(counted) | set(added), key=str):
-        say(f"  {key}: counters {counted[key]:,}, log {added[key]:,}")
+    counted, summed = read_counters(home), sum_rows(rows)
+    difference = sum(abs(counted[key] - summed[key]) for key in set(counted) | set(summed))
+    for key in sorted(set(counted) | set(summed), key=str):
+        say(f"  {key}: counters {counted[key]:,}, log {summed[key]:,}")
     return [
         Row("answered", len(answered), "requests"),
         Row("killed", killed, "processes"),
         Row("in the log", len(rows), "answers"),
         Row("answered and not in the log", missing, "requests", 0),
         Row("in the log twice", twice, "answers", 0),
-        Row("counters apart from the log, all counts", apart, "", 0),
+        Row("counters minus log, absolute, all counts", difference, "", 0),
     ]
 
 
 def read_counters(home: Home) -> Counter[Any]:
-    """Give all replicas' counts by arm, version, epoch and what is counted."""
+    """Return all replicas' counts by arm, version, epoch and name."""
     from serving.log.counters import NO_STAGE
-    from serving.log.worker_runs import sum_counters
+    from serving.log.worker_runs import RUNS_FOLDER, sum_counters
 
     found: Counter[Any] = Counter()
     for replica in home.serving.iterdir():
-        if not (replica / "lives").is_dir():
+        if not (replica / RUNS_FOLDER).is_dir():
             continue
         for key, counts in sum_counters(replica).counts.items():
             if key.service == SERVICE and key.stage == NO_STAGE:
@@ -148,8 +150,8 @@ def read_counters(home: Home) -> Counter[Any]:
     return found
 
 
-def add_up(rows: list[dict[str, Any]]) -> Counter[Any]:
-    """Give the same counts from the log's rows."""
+def sum_rows(rows: list[dict[str, Any]]) -> Counter[Any]:
+    """Return the same counts from the log's rows."""
     found: Counter[Any] = Counter()
     for row in rows:
         key = (row["arm"], row["arm_version"], row["epoch"])

@@ -1,11 +1,11 @@
-"""The least that a server of ours can do: a raw ASGI handler that reads and answers, no more."""
+"""The minimal server of a gateway: a raw ASGI handler that reads a request and answers it."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 ANSWER = (
     b'{"prediction":1,"probabilities":{"0":0.2503411,"1":0.7496589},"version":1,'
-    b'"arm":"champion","request_id":"000000000000","form":"onnx"}'
+    b'"arm":"champion","request_id":"000000000000","backend":"onnx"}'
 )
 HEADERS = [
     (b"content-type", b"application/json"),

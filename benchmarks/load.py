@@ -1,9 +1,9 @@
-"""A load generator that costs little: prepared bytes over kept connections, answers barely read.
+"""A load generator that costs little: prepared bytes over open connections, minimal parsing.
 
 `python -m benchmarks.load PORT FILE --connections 32 --seconds 5 [--rps 1000] [--ids FILE]`;
-FILE holds a request a line, as `write_requests` writes them. Without `--rps` the loop is closed:
-each connection asks again as soon as it was answered. With it the loop is open: requests have
-their moments, and times count from these. The result is a line of JSON.
+FILE has one request per line, as `write_requests` writes them. Without `--rps` the loop is closed:
+each connection sends its next request as soon as it got an answer. With `--rps` the loop is open:
+each request has a scheduled time, and its latency counts from it. The result is a line of JSON.
 """
 
 import argparse
@@ -25,13 +25,13 @@ HEAD = (
 )
 TICK = 0.001
 PATIENCE = 30.0
-"""Seconds that the last answers are waited for."""
+"""Longest wait for the last answers, in seconds."""
 Request = tuple[bytes, bytes]
-"""What stands before a request's id and what behind; all of it before where there is none."""
+"""The bytes before and behind a request's id; all of them before where it has none."""
 
 
 def write_requests(file: Path, path: str, bodies: Iterable[str]) -> None:
-    """Write whole requests, a line each; a body may hold MARK once, where its id goes."""
+    """Write whole requests, one per line; a body may have MARK once, in the place of its id."""
     lines = [
         json.dumps((HEAD.format(path=path, length=len(body.encode())) + body).split(MARK))
         for body in bodies
@@ -45,7 +45,7 @@ def read_requests(file: Path) -> list[Request]:
 
 
 class Connection(asyncio.Protocol):
-    """One kept connection with one request at a time."""
+    """One open connection with one request at a time."""
 
     def __init__(self, load: "Load") -> None:
         self._load = load
@@ -65,7 +65,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(before + request_id + behind if behind else before)
 
     def data_received(self, data: bytes) -> None:
-        """Read until an answer is whole; all that is looked at is its status."""
+        """Read until an answer is complete; only its status is parsed."""
         self._buffer = self._buffer + data if self._buffer else data
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
@@ -79,12 +79,12 @@ class Connection(asyncio.Protocol):
             self._load.offer(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell that whatever was asked here gets no answer."""
+        """Report that the current request gets no answer."""
         self._load.lose(self)
 
 
 class Load:
-    """What is sent, and what came back; answers are kept as (second of the end, milliseconds)."""
+    """The requests of one run, and the end, latency, id and status of their answers."""
 
     def __init__(self, port: int, requests: list[Request], first_id: int) -> None:
         self._port, self._requests = port, requests
@@ -116,7 +116,7 @@ class Load:
                 return
 
     def offer(self, connection: Connection) -> None:
-        """Give a connection its next request, or keep it."""
+        """Send a connection's next request, or keep the connection idle."""
         if not self._open and self._sending:
             self._send(connection, time.perf_counter())
         elif self._due:
@@ -135,7 +135,7 @@ class Load:
             self.ids.append(connection.request_id)
 
     def lose(self, connection: Connection) -> None:
-        """A server that was killed: the request may have been answered or not; connect anew."""
+        """Count a connection that broke, as after a kill, and connect again."""
         if connection in self._idle:
             self._idle.remove(connection)
         else:
@@ -152,13 +152,13 @@ class Load:
         connection.send(request, request_id, began)
 
     async def run(self, connections: int, seconds: float, rps: float) -> float:
-        """Send for so long, wait for the answers, and give the seconds until the last of them."""
+        """Send for so long, wait for the answers, and return the seconds until the last of them."""
         self._open = rps > 0
         start = time.perf_counter()
         await self.connect(connections)
         start = time.perf_counter() if self._open else start
         if self._open:
-            await self._keep_time(start, seconds, rps)
+            await self._send_on_time(start, seconds, rps)
         else:
             await asyncio.sleep(seconds)
         self._sending = False
@@ -166,11 +166,11 @@ class Load:
             await asyncio.sleep(0.005)
         return time.perf_counter() - start
 
-    async def _keep_time(self, start: float, seconds: float, rps: float) -> None:
-        sent, wanted = 0, int(seconds * rps)
-        while sent < wanted:
+    async def _send_on_time(self, start: float, seconds: float, rps: float) -> None:
+        sent, total = 0, int(seconds * rps)
+        while sent < total:
             now = time.perf_counter()
-            while sent < wanted and start + sent / rps <= now:
+            while sent < total and start + sent / rps <= now:
                 self._due.append(start + sent / rps)
                 sent += 1
             while self._due and self._idle:
@@ -178,7 +178,7 @@ class Load:
             await asyncio.sleep(TICK)
 
     def describe(self, seconds: float, rows: bool) -> dict[str, Any]:
-        """Give the figures, with `rows` a row a second too."""
+        """Return the figures; with `rows` also one row per second."""
         times = np.array(self.times or [np.nan]) * 1000
         found = {
             "answered": len(self.times),
@@ -191,7 +191,7 @@ class Load:
         return {**found, "rows": self._list_seconds(times)} if rows else found
 
     def _list_seconds(self, times: Any) -> list[list[float]]:
-        """Give second, answers, p50, p99 and p99.9 of each second."""
+        """Return second, answers, p50, p99 and p99.9 of each second."""
         ends = np.array(self.ends) - (min(self.ends) if self.ends else 0)
         found = []
         for second in range(int(ends.max()) if len(ends) else 0):
@@ -219,9 +219,9 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--rps", type=float, default=0.0, help="open loop; 0: closed")
-    parser.add_argument("--ids", default="", help="file for the ids that were answered")
+    parser.add_argument("--ids", default="", help="file for the ids of answered requests")
     parser.add_argument("--first-id", type=int, default=0)
-    parser.add_argument("--rows", action="store_true", help="a row a second as well")
+    parser.add_argument("--rows", action="store_true", help="one row per second as well")
     print(json.dumps(uvloop.run(run_load(parser.parse_args()))))
 
 

@@ -1,6 +1,6 @@
-"""The clean release and each fault on ten seeds of split and training, in one process.
+"""The clean release and each planted fault, on ten seeds of split and training.
 
-`python -m benchmarks.outcomes [--seeds 10]`; one server, no restart in between.
+`python -m benchmarks.outcomes [--seeds 10]`; one process and one server, without a restart.
 """
 
 import argparse
@@ -48,14 +48,14 @@ def main() -> None:
 
 
 def play_one(fault: str, seed: int) -> str:
-    """Play one story in a fresh folder; give `pass` or the error class that ended it."""
-    from demo.scenario import play
+    """Run one demonstration in a new folder; return `pass` or its error class."""
+    from demo.scenario import play_releases
     from sluice.config.overrides import Overrides
 
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SLUICE_HOME"] = str(Home(Path(folder)).root)
-        ending = play(fault, Overrides(seed=seed, split_seed=seed))
-        return ending.error or "pass"
+        result = play_releases(fault, Overrides(seed=seed, split_seed=seed))
+        return result.error or "pass"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One row through the served form beside the same row through the trained pipeline.
+"""One row through the ONNX export, and the same row through the native model.
 
 `python -m benchmarks.predictor [--rows 300]`; the default service's model of each kind, one thread.
 """
@@ -16,7 +16,7 @@ from cli.output import say
 
 SERVICE, YEAR = "employment", 2015
 TARGET_MICROSECONDS = 1000.0
-"""A request's whole model; the answer over HTTP costs about as much again."""
+"""Target of a whole prediction; the answer over HTTP costs about the same again."""
 KINDS: dict[str, dict[str, object]] = {
     "linear": {},
     "random_forest": {"trees": 100, "min_leaf": 20},
@@ -27,16 +27,16 @@ KINDS: dict[str, dict[str, object]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=300)
-    asked = parser.parse_args().rows
+    count = parser.parse_args().rows
     rows: list[Row] = []
     for kind, options in KINDS.items():
-        say(f"### {kind}: fitting, then {asked} rows one by one through both forms")
-        rows += measure_kind(kind, options, asked)
-    report("predictor", rows, {"rows asked one by one": asked, "service": SERVICE})
+        say(f"### {kind}: fitting, then {count} rows one by one through both backends")
+        rows += measure_kind(kind, options, count)
+    report("predictor", rows, {"rows one by one": count, "service": SERVICE})
 
 
-def measure_kind(kind: str, options: dict[str, object], asked: int) -> list[Row]:
-    """Fit a kind on one survey year; give both forms' medians, and the served one's parts."""
+def measure_kind(kind: str, options: dict[str, object], count: int) -> list[Row]:
+    """Fit a kind on one survey year; return the medians of both backends and of their parts."""
     import pandas as pd
 
     from sluice.adapters.registry.model_files import ExportedModel
@@ -61,17 +61,17 @@ def measure_kind(kind: str, options: dict[str, object], asked: int) -> list[Row]
     evidence = measure_parity(predict(pipeline, frame, data, problem), whole)
     assert not evidence.flips
     assert not evidence.beyond
-    singles = [frame.iloc[[at]] for at in range(asked)]
+    singles = [frame.iloc[[at]] for at in range(count)]
     plain = [{name: [row[name].iloc[0]] for name in data.features} for row in singles]
     numbers = [form.preprocessing.encode(row) for row in plain]
-    trained = time_calls(lambda row: predict(pipeline, row, data, problem), singles)
-    whole_way = time_calls(served.predict, plain)
+    native = time_calls(lambda row: predict(pipeline, row, data, problem), singles)
+    exported = time_calls(served.predict, plain)
     return [
-        Row(f"{kind}: trained form", trained, "us a row"),
-        Row(f"{kind}: served form", whole_way, "us a row", TARGET_MICROSECONDS),
+        Row(f"{kind}: native model", native, "us a row"),
+        Row(f"{kind}: ONNX export", exported, "us a row", TARGET_MICROSECONDS),
         Row(f"{kind}: of it preparing", time_calls(form.preprocessing.encode, plain), "us a row"),
         Row(f"{kind}: of it the graph", time_calls(served.run, numbers), "us a row"),
-        Row(f"{kind}: trained to served", trained / whole_way, "ratio"),
+        Row(f"{kind}: native model to ONNX export", native / exported, "ratio"),
         Row(f"{kind}: largest difference", (evidence.difference or 0.0) * 1e15, "1e-15"),
         Row(f"{kind}: building the graph", seconds, "s"),
         Row(f"{kind}: size of the graph", len(form.graph) / 1e6, "MB"),
@@ -79,15 +79,15 @@ def measure_kind(kind: str, options: dict[str, object], asked: int) -> list[Row]
 
 
 def time_calls(call: Callable[[Any], Any], arguments: list[Any]) -> float:
-    """Call once for each argument after a warm-up; give the median microseconds."""
+    """Call once for each argument after a warm-up; return the median microseconds."""
     for argument in arguments[:20]:
         call(argument)
-    taken = []
+    times = []
     for argument in arguments:
         started = time.perf_counter_ns()
         call(argument)
-        taken.append(time.perf_counter_ns() - started)
-    return median(taken) / 1000
+        times.append(time.perf_counter_ns() - started)
+    return median(times) / 1000
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A server under measurement: its process tree, what it costs, and its end."""
+"""A server under measurement: its process tree, its cost, and its shutdown."""
 
 import json
 import os
@@ -29,7 +29,7 @@ class Server:
     log: Path
 
     def list_pids(self) -> list[int]:
-        """Give the process and all that descend from it."""
+        """Return the ids of the process and its descendants."""
         children: dict[int, list[int]] = {}
         for place in Path("/proc").glob("[0-9]*"):
             if fields := read_stat(int(place.name)):
@@ -41,16 +41,16 @@ class Server:
         return found
 
     def cpu_seconds(self, words: str = "") -> float:
-        """Give the processor time of the tree, or of what in it has these words.
+        """Return the processor time of the tree, or of its processes with these words.
 
-        That of children which ended is included.
+        Children that have ended are included.
         """
         pids = self.find(words) if words else self.list_pids()
         stats = [fields for pid in pids if (fields := read_stat(pid))]
         return sum(int(item) for fields in stats for item in fields[11:15]) / TICKS
 
     def count_memory(self) -> float:
-        """Give the resident memory of the tree in MB; pages that are shared count in each."""
+        """Return the resident memory of the tree in MB; shared pages count in each process."""
         pages = 0
         for pid in self.list_pids():
             try:
@@ -70,7 +70,7 @@ class Server:
         return count
 
     def find(self, words: str) -> list[int]:
-        """Give the processes of the tree whose command line has these words."""
+        """Return the processes of the tree whose command line has these words."""
         found = []
         for pid in self.list_pids():
             try:
@@ -82,13 +82,13 @@ class Server:
         return found
 
     def ask(self, path: str, body: str = "") -> tuple[int, bytes]:
-        """Ask for a page, or send a body; the status is 0 where nobody answers."""
+        """Get a page, or post a body; the status is 0 where no server answers."""
         address = f"http://127.0.0.1:{self.port}{path}"
-        asked = urllib.request.Request(
+        request = urllib.request.Request(
             address, body.encode() or None, {"content-type": "application/json"}
         )
         try:
-            with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
                 return int(answer.status), answer.read()
         except urllib.error.HTTPError as error:
             return int(error.code), error.read()
@@ -96,7 +96,7 @@ class Server:
             return 0, b""
 
     def await_page(self, path: str, body: str = "", words: bytes = b"") -> None:
-        """Wait until a page says 200, and these words."""
+        """Wait until a page is 200 and has these words."""
         limit = time.monotonic() + START_SECONDS
         while True:
             status, content = self.ask(path, body)
@@ -109,7 +109,7 @@ class Server:
 
 
 def read_stat(pid: int) -> list[str]:
-    """Give the fields of /proc/PID/stat behind the name; nothing where it is gone."""
+    """Return the fields of /proc/PID/stat behind the name; none where the process has ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -120,7 +120,7 @@ def read_stat(pid: int) -> list[str]:
 def run_server(
     command: list[str], port: int, log: Path, ready: str = "", **variables: str
 ) -> Iterator[Server]:
-    """Run a server in a session of its own; at the end all of it is gone."""
+    """Run a server in its own process session; at the end all its processes are stopped."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, *command],
@@ -147,7 +147,7 @@ def run_server(
 
 
 def find_port() -> int:
-    """Give a port of loopback on which nobody listens."""
+    """Return a free port of loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

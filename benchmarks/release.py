@@ -1,6 +1,7 @@
-"""The warm release as a flow, beside the same library calls in a plain script.
+"""A warm release as a flow, compared with the same library calls in a plain script.
 
-`python -m benchmarks.release [--rounds 7]`; a fresh home, one server, one process; both in turns.
+`python -m benchmarks.release [--rounds 7]`; a new state folder, one server, one process; both run
+in turns.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from cli.output import say
 SERVICE = "employment"
 YEARS = (2015, 2016, 2017)
 TARGET_SECONDS = 2.0
-ATTEMPTS = 3
+IMPORT_RUNS = 3
 IMPORTS = (
     "prefect",
     "great_expectations",
@@ -29,8 +30,8 @@ IMPORTS = (
     "skops.io",
     "matplotlib.figure",
 )
-PATIENCE = 15.0
-"""Seconds that the server is given to write down how the task runs ended."""
+END_SECONDS = 15.0
+"""Seconds within which the server must know the end of each task run."""
 
 
 def main() -> None:
@@ -56,15 +57,16 @@ def main() -> None:
         "rows of data": 12_000 * len(YEARS),
         "load average before": round(load, 2),
         "load average after": round(os.getloadavg()[0], 2),
-        "reading": "all medians, difference and ratio of each round's pair; Prefect's heartbeat "
-        "thread rounds a sync flow's end up to a whole second: see `flow: outside its tasks`",
+        "reading": "all are medians; difference and ratio are of each round's pair; Prefect's "
+        "heartbeat thread rounds a sync flow's end up to a whole second: see "
+        "`flow: outside its tasks`",
     }
     report("release", rows, notes)
 
 
 def prepare_champion() -> None:
-    """Ingest two years, release the champion, ingest the third; both ways once, to warm up."""
-    from benchmarks.plain import release_plainly
+    """Ingest two years, release the champion, ingest the third; then warm up both kinds."""
+    from benchmarks.plain import run_plain_release
     from cli.runs import run_ingest
     from sluice.home import SAMPLES, find_home
 
@@ -76,23 +78,23 @@ def prepare_champion() -> None:
         assert run_ingest(SERVICE, file).code == 0
     say("### warming up: the flow and the plain script once")
     run_flow("warm-up")
-    release_plainly(find_home(), SERVICE)
+    run_plain_release(find_home(), SERVICE)
 
 
 def take_turns(rounds: int) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
-    """Run both in turns, the first of them changing; give each one's seconds by step."""
+    """Run both in turns, alternating which is first; return each one's seconds by step."""
     flows, scripts = [], []
     for number in range(rounds):
         for first in (number % 2 == 0, number % 2 == 1):
-            taken = run_flow(f"round {number + 1}") if first else run_script()
-            (flows if first else scripts).append(taken)
+            seconds = run_flow(f"round {number + 1}") if first else run_script()
+            (flows if first else scripts).append(seconds)
             kind = "flow" if first else "plain script"
-            say(f"### round {number + 1} of {rounds}: {kind} {taken['whole']:.2f} s")
+            say(f"### round {number + 1} of {rounds}: {kind} {seconds['whole']:.2f} s")
     return flows, scripts
 
 
 def run_flow(cause: str) -> dict[str, float]:
-    """Release as a flow; give the seconds of each task run, and of the whole."""
+    """Release as a flow; return the seconds of each task run, and of the whole."""
     from flows.release import release
 
     started = time.perf_counter()
@@ -103,22 +105,22 @@ def run_flow(cause: str) -> dict[str, float]:
 
 
 def run_script() -> dict[str, float]:
-    """Release as a plain script; give the seconds of each step, and of the whole."""
-    from benchmarks.plain import release_plainly
+    """Release as a plain script; return the seconds of each step, and of the whole."""
+    from benchmarks.plain import run_plain_release
     from sluice.home import find_home
 
     started = time.perf_counter()
-    steps = release_plainly(find_home(), SERVICE)
+    steps = run_plain_release(find_home(), SERVICE)
     return {**steps, "whole": time.perf_counter() - started}
 
 
 def read_tasks(flow_run: Any) -> dict[str, float]:
-    """Give the seconds of each task run by name, in order, once the server knows all their ends."""
+    """Return the seconds of each task run, once the server knows the end of all."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
     wanted = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run]))
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + END_SECONDS
     with get_client(sync_client=True) as client:
         while True:
             found = client.read_task_runs(flow_run_filter=wanted)
@@ -132,7 +134,7 @@ def read_tasks(flow_run: Any) -> dict[str, float]:
 
 
 def compare(flows: list[dict[str, float]], scripts: list[dict[str, float]]) -> list[Row]:
-    """Give the medians: whole, difference of each round, steps with their share of the flow."""
+    """Return the medians: whole, difference per round, each step with its share."""
     both = list(zip(flows, scripts, strict=True))
     flow, plain = (median(one["whole"] for one in kind) for kind in (flows, scripts))
     more = median(one["whole"] - other["whole"] for one, other in both)
@@ -140,7 +142,7 @@ def compare(flows: list[dict[str, float]], scripts: list[dict[str, float]]) -> l
     rows = [
         Row("plain script", plain, "s"),
         Row("flow", flow, "s"),
-        Row("flow less plain script", more, "s", TARGET_SECONDS),
+        Row("flow minus plain script", more, "s", TARGET_SECONDS),
         Row("flow to plain script", ratio, "ratio"),
     ]
     names = [name for name in flows[0] if name != "whole"]
@@ -155,15 +157,15 @@ def compare(flows: list[dict[str, float]], scripts: list[dict[str, float]]) -> l
 
 
 def time_import(module: str) -> Row:
-    """Import a library in fresh processes and give the median seconds."""
-    say(f"### importing {module}, {ATTEMPTS} times")
+    """Import a library in new processes and return the median seconds."""
+    say(f"### importing {module}, {IMPORT_RUNS} times")
     code = f"import time; s = time.perf_counter(); import {module}; print(time.perf_counter() - s)"
     command = [sys.executable, "-W", "ignore", "-c", code]
-    taken = [
+    seconds = [
         float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-        for _ in range(ATTEMPTS)
+        for _ in range(IMPORT_RUNS)
     ]
-    return Row(f"import {module}", median(taken), "s, in a fresh process")
+    return Row(f"import {module}", median(seconds), "s, in a new process")
 
 
 if __name__ == "__main__":

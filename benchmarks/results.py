@@ -1,4 +1,4 @@
-"""How a benchmark reports: a table, the targets it missed, and a JSON file that is committed."""
+"""The report of a benchmark: a table, the missed targets, and a committed JSON file."""
 
 import json
 import os
@@ -25,9 +25,9 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class Row:
-    """One measured figure; `target` is None where none was set, a limit from above else.
+    """One measured figure; `target` is its upper limit, None without a target.
 
-    `at_least`: the target is a limit from below.
+    `at_least`: the target is a lower limit.
     """
 
     name: str
@@ -38,14 +38,14 @@ class Row:
 
     @property
     def met(self) -> bool | None:
-        """Whether the figure keeps to its target."""
+        """Whether the figure meets its target; None without a target."""
         if self.target is None:
             return None
         return self.value >= self.target if self.at_least else self.value <= self.target
 
 
 def report(name: str, rows: list[Row], notes: dict[str, Any] | None = None) -> None:
-    """Print the rows and keep them as `results/NAME.json`."""
+    """Print the rows and write them to `results/NAME.json`."""
     table = Table(title=name, title_justify="left", show_edge=False)
     for column in ("figure", "value", "unit", "target", "met"):
         table.add_column(column, justify="right" if column == "value" else "left")
@@ -68,6 +68,6 @@ def report(name: str, rows: list[Row], notes: dict[str, Any] | None = None) -> N
 
 
 def _write_row(row: Row) -> dict[str, Any]:
-    """Give a row as it is kept; what is a limit from above needs no word."""
+    """Return a row as it is written; `at_least` is left out where it is false."""
     values = {**asdict(row), "met": row.met}
     return values if row.at_least else {k: v for k, v in values.items() if k != "at_least"}

@@ -1,7 +1,7 @@
-"""A policy's errors on made-up traffic: 1,000 rollouts a row, the literal rules beside.
+"""A policy's error rates on synthetic traffic, 1,000 rollouts per row, and those of literal rules.
 
-`python -m benchmarks.rollout [--runs 1000]`; two processes, each one thread; a few minutes on two
-cores. The picture of docs/rollout.md is drawn from the same outcomes.
+`python -m benchmarks.rollout [--runs 1000]`; two processes with one thread each; a few minutes on
+two cores. The figure in docs/rollout.md is drawn from the same results.
 """
 
 import argparse
@@ -35,14 +35,14 @@ PICTURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "rollout-rul
 
 @dataclass(frozen=True)
 class Case:
-    """One traffic, and what is read from its outcome: share or median, unit, target."""
+    """One simulation, and the figures that are read from its result."""
 
     name: str
-    trial: Simulation
-    asked: tuple[tuple[str, str, float | None], ...]
+    simulation: Simulation
+    figures: tuple[tuple[str, str, float | None], ...]
     """(figure, its unit, its target); the figure is a key of `read_figures`."""
     start: float = 0.0
-    """When the fault begins, in seconds."""
+    """Start of the fault in seconds."""
 
 
 def list_cases(runs: int) -> list[Case]:
@@ -50,7 +50,7 @@ def list_cases(runs: int) -> list[Case]:
     names = [stage.name for stage in policy.stages]
     canary = policy.model_copy(update={"stages": (policy.stages[names.index(STAGE)],)})
     return [
-        replace(case, trial=replace(case.trial, seed=100 + place))
+        replace(case, simulation=replace(case.simulation, seed=100 + place))
         for place, case in enumerate(
             [*whole_cases(policy, runs), *healthy(canary, runs), *faulty(canary, runs)]
         )
@@ -63,14 +63,14 @@ def whole_cases(policy: Policy, runs: int) -> Iterator[Case]:
     yield Case("whole, healthy", Simulation(policy, Traffic(), runs), (back, missed, hours))
     for name, onset in (("from the start", 0.0), ("from the canary on", HOUR)):
         traffic = Traffic(regression=Regression(0.01, start=onset))
-        asked = (("promoted", "share", 0.01), ("median to roll-back", "min", None))
-        yield Case(f"whole, +1 point {name}", Simulation(policy, traffic, runs), asked, onset)
+        figures = (("promoted", "share", 0.01), ("median to roll-back", "min", None))
+        yield Case(f"whole, +1 point {name}", Simulation(policy, traffic, runs), figures, onset)
     slow = Traffic(regression=Regression(slowdown=1.2, start=HOUR))
-    asked = (("promoted", "share", None), ("median to roll-back", "min", None))
-    yield Case("whole, P95 x1.2 from the canary on", Simulation(policy, slow, runs), asked, HOUR)
+    figures = (("promoted", "share", None), ("median to roll-back", "min", None))
+    yield Case("whole, P95 x1.2 from the canary on", Simulation(policy, slow, runs), figures, HOUR)
     within = Traffic(regression=Regression(0.003))
-    asked = (("promoted", "share", None), ("held", "share", None), ("rolled back", "share", None))
-    yield Case("whole, +.3 points (within the margin)", Simulation(policy, within, runs), asked)
+    figures = (("promoted", "share", None), ("held", "share", None), ("rolled back", "share", None))
+    yield Case("whole, +.3 points (within the margin)", Simulation(policy, within, runs), figures)
 
 
 def healthy(canary: Policy, runs: int) -> Iterator[Case]:
@@ -90,45 +90,45 @@ def healthy(canary: Policy, runs: int) -> Iterator[Case]:
         ("as they come", heavy, None),
         ("shadow balance", replace(heavy, balanced=True), 0.02),
     ):
-        trial = Simulation(canary, Traffic(users=users), runs, soak=False)
-        asked = (("rolled back", "share", target), ("held", "share", None))
-        yield Case(f"5 %, healthy, heavy-tailed users, {name}", trial, asked)
+        simulation = Simulation(canary, Traffic(users=users), runs, soak=False)
+        figures = (("rolled back", "share", target), ("held", "share", None))
+        yield Case(f"5 %, healthy, heavy-tailed users, {name}", simulation, figures)
     units = canary.model_copy(update={"count": "units"})
-    trial = Simulation(units, Traffic(users=heavy), runs, soak=False)
-    asked = (("rolled back", "share", 0.01), ("held", "share", None))
-    yield Case("5 %, healthy, heavy-tailed users, by units", trial, asked)
+    simulation = Simulation(units, Traffic(users=heavy), runs, soak=False)
+    figures = (("rolled back", "share", 0.01), ("held", "share", None))
+    yield Case("5 %, healthy, heavy-tailed users, by units", simulation, figures)
     for name, checks in (("literal rules", 1), ("5 failed checks", 5)):
-        trial = Simulation(canary, Traffic(), runs, judge="points", checks=checks, soak=False)
-        asked = (("rolled back", "share", None), ("median to roll-back", "min", None))
-        yield Case(f"5 %, healthy, {name}", trial, asked)
+        simulation = Simulation(canary, Traffic(), runs, judge="points", checks=checks, soak=False)
+        figures = (("rolled back", "share", None), ("median to roll-back", "min", None))
+        yield Case(f"5 %, healthy, {name}", simulation, figures)
 
 
 def faulty(canary: Policy, runs: int) -> Iterator[Case]:
-    def trial(start: float = 0.0, errors: float = 0.0, slowdown: float = 1.0) -> Simulation:
+    def simulation(start: float = 0.0, errors: float = 0.0, slowdown: float = 1.0) -> Simulation:
         fault = Regression(errors, slowdown, start)
         return Simulation(canary, Traffic(regression=fault), runs, soak=False)
 
     median, seen = "median to roll-back", "median requests exposed"
     yield Case(
         "5 %, +1 point",
-        trial(errors=0.01),
+        simulation(errors=0.01),
         (("not rolled back", "share", 0.01), (median, "min", 65), (seen, "", None)),
     )
     yield Case(
         "5 %, +4 points",
-        trial(errors=0.04),
+        simulation(errors=0.04),
         (("not rolled back", "share", 0.01), (median, "min", 4), (seen, "", None)),
     )
     yield Case(
         "5 %, +1 point from minute 60 on",
-        trial(HOUR, 0.01),
+        simulation(HOUR, 0.01),
         (("not rolled back", "share", 0.05), (median, "min", None)),
         HOUR,
     )
-    yield Case("5 %, at the margin", trial(errors=0.005), (("promoted", "share", 0.05),))
+    yield Case("5 %, at the margin", simulation(errors=0.005), (("promoted", "share", 0.05),))
     yield Case(
         "5 %, P95 x1.2",
-        trial(slowdown=1.2),
+        simulation(slowdown=1.2),
         (("not rolled back", "share", 0.01), (median, "min", 20), (seen, "", None)),
     )
     slow = Traffic(errors=0.0, regression=Regression(slowdown=1.2))
@@ -138,14 +138,14 @@ def faulty(canary: Policy, runs: int) -> Iterator[Case]:
         (("not rolled back", "share", None), (median, "min", None)),
     )
     for name, checks in (("literal rules", 1), ("5 failed checks", 5)):
-        points = replace(trial(errors=0.01), judge="points", checks=checks)
+        points = replace(simulation(errors=0.01), judge="points", checks=checks)
         yield Case(f"5 %, +1 point, {name}", points, ((median, "min", None),))
 
 
 def run_case(case: Case) -> tuple[SimulationResult, float, float]:
-    """Simulate a case; give its outcome, the wall time and the processor time."""
+    """Simulate a case; return its result, the wall time and the processor time."""
     wall, processor = time.perf_counter(), time.process_time()
-    outcome = simulate(case.trial)
+    outcome = simulate(case.simulation)
     return outcome, time.perf_counter() - wall, time.process_time() - processor
 
 
@@ -183,7 +183,7 @@ def main() -> None:
             figures = read_figures(outcome, case.start)
             rows += [
                 Row(f"{case.name}: {figure}", figures[figure], unit, target)
-                for figure, unit, target in case.asked
+                for figure, unit, target in case.figures
             ]
     rows += compare_feasibility(min(runs, 400))
     rows += measure_speed(seconds["5 %, at the margin"], runs)
@@ -199,7 +199,7 @@ def main() -> None:
 
 
 def compare_feasibility(runs: int) -> list[Row]:
-    """Compare feasibility with whole rollouts, and the requests that a pass takes by weight."""
+    """Compare feasibility with whole rollouts, and the requests that a pass needs by weight."""
     policy = load_policy(POLICY)
     rows = []
     for rate in (1.0, 10.0, 50.0):
@@ -227,7 +227,7 @@ def compare_feasibility(runs: int) -> list[Row]:
 
 
 def measure_speed(seconds: tuple[float, float], runs: int) -> list[Row]:
-    """Give the time of whole stages: at the margin nearly all last to the end, 240 blocks."""
+    """Return the time of whole stages: at the margin nearly all last to the end, 240 blocks."""
     wall, processor = (item * 1000 / runs for item in seconds)
     load = os.getloadavg()[0]
     return [
@@ -239,25 +239,25 @@ def measure_speed(seconds: tuple[float, float], runs: int) -> list[Row]:
 
 
 def measure_step(blocks: int = 2400, times: int = 200) -> Row:
-    """Give the time of one tick of a controller late in a rollout, the champion long known."""
+    """Return the time of one controller tick late in a rollout, with a long champion history."""
     policy, rng = load_policy(POLICY), np.random.default_rng(301)
     begun = start(policy, [draw_arm(rng, 3000) for _ in range(WINDOW)])
     past = rng.binomial(3000, 0.01, blocks).astype(float)
-    history = dict.fromkeys(begun.seen.evidence, History(np.full(blocks, 3000.0), past))
+    history = dict.fromkeys(begun.observation.evidence, History(np.full(blocks, 3000.0), past))
     last = len(policy.stages) - 1
-    seen = open_stage(policy, last, history, begun.seen.baseline)
-    state = replace(begun, phase=Phase.CANARY, stage=last, epoch=1, seen=seen)
+    observation = open_stage(policy, last, history, begun.observation.baseline)
+    state = replace(begun, phase=Phase.CANARY, stage=last, epoch=1, observation=observation)
     facts = Facts(draw_arm(rng, 1500), draw_arm(rng, 1500), 1, champion_alarm=-1.0)
     began = time.process_time()
     for _ in range(times):
         step(state, facts, None, policy)
     spent = (time.process_time() - began) / times * 1000
-    rules = len(begun.seen.evidence)
+    rules = len(begun.observation.evidence)
     return Row(f"one step of a controller, {rules} rules, {blocks:,} blocks known", spent, "ms", 5)
 
 
 def draw_arm(rng: np.random.Generator, requests: int) -> Arm:
-    """Draw an arm's counts of one block, with its histogram of times."""
+    """Draw an arm's counts of one block, with its latency histogram."""
     failures = int(rng.binomial(requests, 0.01))
     drawn = [bucket_of(float(time)) for time in rng.lognormal(4.6, 0.6, requests - failures)]
     latencies = {bucket: float(drawn.count(bucket)) for bucket in set(drawn)}
@@ -266,7 +266,7 @@ def draw_arm(rng: np.random.Generator, requests: int) -> Arm:
 
 
 def draw(outcomes: dict[str, SimulationResult]) -> None:
-    """Draw when a healthy candidate and one of +1 point are rolled back, by each way to judge."""
+    """Plot when a healthy candidate and one of +1 point are rolled back, by each way of judging."""
     from sluice.plots.rollout import draw_rules
     from sluice.plots.style import render_png
 

@@ -1,8 +1,8 @@
-"""Real rollouts through real gateway and flow: of a model beside itself, and of a faulty one.
+"""Real rollouts through real gateway and flow: of an equal candidate (A/A) and of a faulty one.
 
-`python -m benchmarks.rollout_live [--rollouts 20]`. One stack for all. In turns: the same model on
-both sides, which must never be rolled back (A/A), and a candidate that fails ten points more, which
-always must. Callers ask all the time; none of them may meet an error.
+`python -m benchmarks.rollout_live [--rollouts 20]`. All rollouts use one local stack and alternate:
+the same model on both sides, which must never be rolled back (A/A), and a candidate that fails ten
+points more, which must always be. Callers send requests all the time; none may get an error.
 """
 
 import argparse
@@ -20,8 +20,8 @@ from benchmarks.served import SERVICE, Served, prepare_home
 from cli.output import say
 from cli.runs import open_terminal
 from demo.faulty import ModelFault, register_faulty
-from demo.stack import Asking, await_champion, run_callers, run_gateway
-from demo.watch import RolloutWatch, derive_again
+from demo.stack import CallerOptions, run_callers, run_gateway, wait_for_champion
+from demo.watch import RolloutWatch, verify_log
 from sluice.config.loading import load_policy
 from sluice.config.policy import hash_policy
 from sluice.home import find_home
@@ -37,14 +37,14 @@ EQUAL, FAULTY = "equal", "faulty"
 
 @dataclass(frozen=True)
 class MeasuredRollout:
-    """One rollout: how it ended, after how many seconds, and what the candidate was asked."""
+    """One rollout: how it ended, its duration, and the candidate's requests."""
 
     kind: str
     phase: str
     reason: str
     seconds: float
-    asked: int
-    """Requests of users that were assigned to the candidate, shadow and soak aside."""
+    requests: int
+    """Requests of users that were assigned to the candidate, without shadow and soak."""
     steps: int
     """Decisions that were derived again from the log."""
 
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def run_all(folder: Path, count: int) -> tuple[list[MeasuredRollout], dict[str, Any]]:
-    """Run so many rollouts of each kind, in turns; give them and what the callers counted."""
+    """Run so many rollouts of each kind, in turns; return them and the callers' counts."""
     say("### a model is fitted and registered twice, and once with a fault")
     served = prepare_home(find_home())
     for _ in ("champion", "candidate"):
@@ -81,9 +81,9 @@ def run_all(folder: Path, count: int) -> tuple[list[MeasuredRollout], dict[str, 
     served.set_route(SERVICE, 1)
     found: list[MeasuredRollout] = []
     with run_gateway(served.home) as places:
-        await_champion(served.home, places.gateway, SERVICE, 1)
-        asking = Asking(SERVICE, RPS, FEEDBACK, LONGEST_SECONDS)
-        with run_callers(served.home, places.gateway, asking) as callers:
+        wait_for_champion(served.home, places.gateway, SERVICE, 1)
+        options = CallerOptions(SERVICE, RPS, FEEDBACK, LONGEST_SECONDS)
+        with run_callers(served.home, places.gateway, options) as callers:
             for number in range(1, count + 1):
                 for kind in (EQUAL, FAULTY):
                     version = faulty if kind == FAULTY else _find_other(served)
@@ -93,7 +93,7 @@ def run_all(folder: Path, count: int) -> tuple[list[MeasuredRollout], dict[str, 
 
 
 def _find_other(served: Served) -> int:
-    """Give the version that is the champion's equal."""
+    """Return the version that equals the champion."""
     champion = served.registry.find_alias(SERVICE, "champion")
     return 2 if champion is not None and champion.version == 1 else 1
 
@@ -103,22 +103,22 @@ def _roll_out(served: Served, kind: str, version: int) -> MeasuredRollout:
 
     with RolloutWatch(served.control, SERVICE, PATIENCE):
         rollout(SERVICE, version, POLICY, return_state=True)
-    course = served.control.rollouts.list_rollouts(SERVICE)[-1]
-    log = served.control.rollouts.read_log(SERVICE, course.number)
+    record = served.control.rollouts.list_rollouts(SERVICE)[-1]
+    log = served.control.rollouts.read_log(SERVICE, record.number)
     began = next(at for at, record in log[1:] if record["decision"] == Verb.BEGIN)
     ends = [at for at, record in log[1:] if record["decision"] in (Verb.ROLL_BACK, Verb.FINISH)]
-    asked = [
+    requests = [
         facts.candidate.requests
         for _, record in log[1:]
         if 0 < record["weight"] < 1 and (facts := read_facts(record["facts"])).candidate
     ]
     return MeasuredRollout(
         kind,
-        course.state.phase.value,
-        course.state.reason,
+        record.state.phase.value,
+        record.state.reason,
         ((ends or [log[-1][0]])[0] - began).total_seconds(),
-        int(sum(asked)),
-        derive_again(served.control, course),
+        int(sum(requests)),
+        verify_log(served.control, record),
     )
 
 
@@ -128,7 +128,7 @@ def list_endings(found: Sequence[MeasuredRollout], kind: str) -> Counter[str]:
 
 
 def list_rows(found: Sequence[MeasuredRollout], counts: dict[str, Any]) -> list[Row]:
-    """Give the figures beside their targets."""
+    """Return the figures with their targets."""
     equal = [one for one in found if one.kind == EQUAL]
     faulty = [one for one in found if one.kind == FAULTY]
     back = [one.phase == Phase.ROLLED_BACK for one in equal]
@@ -149,7 +149,7 @@ def list_rows(found: Sequence[MeasuredRollout], counts: dict[str, Any]) -> list[
 
 
 def _find_most(found: Sequence[MeasuredRollout]) -> int:
-    return max(one.asked for one in found)
+    return max(one.requests for one in found)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A service that is ready to be served, without a whole release: data, registry, routes."""
+"""A service that is ready to be served, made without a whole release."""
 
 import threading
 from collections.abc import Iterator
@@ -19,13 +19,13 @@ SERVICE, YEAR = "employment", 2015
 SALT = "benchmark"
 TTL = 15.0
 PASSED = {"sluice.verdict.data": "pass", "sluice.data.version": "0"}
-"""What stands for the verdicts of a release: a rollout asks for them."""
-Form = Literal["onnx", "sklearn"]
+"""Tags in the place of a release's verdicts, which a rollout requires."""
+BackendChoice = Literal["onnx", "sklearn"]
 
 
 @dataclass
 class Served:
-    """A home with the default service's rows of one year, and a model that was fitted on them."""
+    """A state folder with the default service's rows of one year, and a model fitted on them."""
 
     home: Home
     config: ServiceConfig
@@ -56,12 +56,12 @@ class Served:
 
     @property
     def registry(self) -> Registry:
-        """The home's registry."""
+        """The registry of the state folder."""
         return open_registry(self.home)
 
     @cached_property
     def control(self) -> Any:
-        """The home's control store."""
+        """The control store of the state folder."""
         from sluice.adapters.control.store import open_control
 
         control = open_control(self.home)
@@ -69,10 +69,10 @@ class Served:
         return control
 
     def register(
-        self, folder: Path, service: str = SERVICE, form: Form = "onnx"
+        self, folder: Path, service: str = SERVICE, form: BackendChoice = "onnx"
     ) -> ModelVersionRef:
-        """Register the model as a release does, to be served in this form."""
-        from sluice.adapters.registry.model_files import save_serving
+        """Register the model as a release does, to be served by this backend."""
+        from sluice.adapters.registry.model_files import save_export
         from sluice.config.loading import dump_service
         from sluice.models.export.form import (
             SAMPLE_FILE,
@@ -85,7 +85,7 @@ class Served:
         config, data = self.config, self.config.data
         chosen = choose_rows(self.rows)
         answers = predict(self.pipeline, chosen, data, config.problem)
-        save_serving(build_onnx_export(self.pipeline, data), folder / service)
+        save_export(build_onnx_export(self.pipeline, data), folder / service)
         run_id = self.registry.start_run(service, "benchmark", {})
         self.registry.log_text(run_id, "config.yaml", dump_service(config))
         version = self.registry.register_model(
@@ -102,7 +102,7 @@ class Served:
         return version
 
     def set_route(self, service: str, champion: int, **facts: Any) -> Route:
-        """Give a service its route, whatever it had."""
+        """Set a service's route, whatever it was before."""
         routes = self.control.routes
         mode = Mode(facts.pop("mode", Mode.CHAMPION))
         salt = SALT if mode is not Mode.CHAMPION else ""
@@ -132,7 +132,7 @@ class Served:
 
 
 def prepare_home(home: Home) -> Served:
-    """Fill a home with the default service's table."""
+    """Fill a state folder with the default service's table."""
     from sluice.adapters.tables.delta import append_batch
     from sluice.adapters.tables.files import read_batch
     from sluice.config.loading import load_service

@@ -1,8 +1,8 @@
-"""The gateway at half of what it can do, for long: do times, memory and file handles stay flat?
+"""The gateway at half of its capacity for long: latency, memory and file handles must stay flat.
 
-`python -m benchmarks.soak [--seconds 600]`. Its capacity is measured first. Each second gives one
-value a series; a series is *flat* when the 95 % interval of its growth over the whole run lies
-below a limit, *growing* when it lies above it, and else *not proved*.
+`python -m benchmarks.soak [--seconds 600]`. The capacity is measured first. Each series has one
+value per second; it is *flat* when the 95 % interval of its growth over the whole run lies below a
+limit, *growing* when it lies above it, and otherwise *not proved*.
 """
 
 import argparse
@@ -39,7 +39,7 @@ Series = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Growth:
-    """How much a series grew over the run, as a share of its mean, with its 95 % interval."""
+    """Growth of a series over the run, as a share of its mean, with its 95 % interval."""
 
     name: str
     mean: float
@@ -49,7 +49,7 @@ class Growth:
 
     @property
     def verdict(self) -> str:
-        """Say `flat`, `growing` or `not proved`."""
+        """The verdict: `flat`, `growing` or `not proved`."""
         limit = LIMITS[self.name]
         if self.high <= limit:
             return "flat"
@@ -57,7 +57,7 @@ class Growth:
 
 
 def measure_growth(name: str, seconds: Series, values: Series) -> Growth:
-    """Fit a line through the medians of equal blocks, which neighbours' likeness does not fool."""
+    """Fit a line through the medians of equal blocks, robust to correlated neighbours."""
     from scipy.stats import linregress, t
 
     keep = seconds >= SETTLE * seconds.max()
@@ -76,7 +76,7 @@ def measure_growth(name: str, seconds: Series, values: Series) -> Growth:
 
 @contextmanager
 def watch(gateway: Server) -> Iterator[list[tuple[float, float, float]]]:
-    """Note second, memory and handles of a gateway about each second."""
+    """Record time, memory and handles of a gateway about once a second."""
     ended, began = threading.Event(), time.monotonic()
     rows: list[tuple[float, float, float]] = []
 
@@ -132,11 +132,11 @@ def main() -> None:
 def collect(
     answers: list[list[float]], watched: list[tuple[float, float, float]]
 ) -> dict[str, tuple[Series, Series]]:
-    """Give each series as seconds and values."""
-    times, seen = np.array(answers), np.array(watched)
+    """Return each series as seconds and values."""
+    times, samples = np.array(answers), np.array(watched)
     columns = {"answers": 1, "p50 ms": 2, "p99 ms": 3, "p99.9 ms": 4}
     found = {name: (times[:, 0], times[:, place]) for name, place in columns.items()}
-    moments, memory, handles = seen.T
+    moments, memory, handles = samples.T
     return {**found, "memory MB": (moments, memory), "handles": (moments, handles)}
 
 
@@ -144,7 +144,7 @@ def list_rows(found: dict[str, Any], capacity: float, growths: list[Growth]) -> 
     errors = sum(count for status, count in found["statuses"].items() if status != "200")
     rows = [
         Row("capacity", capacity, "requests/s"),
-        Row("asked", found["sent"], "requests"),
+        Row("sent", found["sent"], "requests"),
         Row("not answered with 200", errors, "requests", 0),
         Row("p50", found["p50"], "ms"),
         Row("p99", found["p99"], "ms"),
@@ -182,8 +182,8 @@ def draw(series: dict[str, tuple[Series, Series]], growths: list[Growth], capaci
     axes = figure.subplots(len(series), 1, sharex=True)
     for place, (name, (seconds, values)) in zip(axes, series.items(), strict=True):
         found = verdicts.get(name)
-        told = f": {found.verdict}, {found.share:+.1%} over the run" if found else " a second"
-        dress_axes(place, f"{name}{told}", "s" if name == "handles" else "")
+        note = f": {found.verdict}, {found.share:+.1%} over the run" if found else " per second"
+        dress_axes(place, f"{name}{note}", "s" if name == "handles" else "")
         place.plot(seconds, values, color=CANDIDATE, linewidth=0.8)
         place.set_ylim(0, max(float(np.percentile(values, 99.5)) * 1.2, 1e-9))
     PICTURE.parent.mkdir(parents=True, exist_ok=True)

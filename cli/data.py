@@ -1,30 +1,78 @@
-"""Commands about a service's data: make a service from a file, edit its data rules, ingest."""
+"""Commands about a service's data: init, expect, ingest."""
 
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.options import Service
 from cli.output import say, show_rows
-from sluice.config.data import DataConfig
-from sluice.config.loading import load_service
+from cli.runs import open_terminal, run_ingest
 from sluice.errors import ChoiceNeeded, RuleInvalid
-from sluice.home import CONFIGS, SUITES
-from tasks.run.tags import environment_name
+from sluice.home import CONFIGS, SUITES, environment_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sluice.config.data import DataConfig
     from sluice.profile.draft import Draft, InitOptions
 
+PANEL = "Data"
+ACTIONS = "add COLUMN RULE VALUES; edit NUMBER VALUES; remove NUMBER"
+commands = typer.Typer()
 
-def start_service(file: str, wishes: "InitOptions", force: bool) -> None:
-    """Profile a file, write the service's two files, and say what was guessed and what it means.
+
+@commands.command(rich_help_panel=PANEL)
+def init(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
+    file: Annotated[str, typer.Argument(help="Parquet or CSV, the columns of every later file.")],
+    target: Annotated[str, typer.Option(help="Column to predict.")],
+    id_column: Annotated[str, typer.Option("--id", help="Column that names each row.")] = "",
+    time: Annotated[str, typer.Option(help="Column that orders rows in time.")] = "",
+    sensitive: Annotated[str, typer.Option(help="Columns, comma between; or none.")] = "",
+    reason: Annotated[str, typer.Option(help="Why none is sensitive.")] = "",
+    kind: Annotated[str, typer.Option(help="binary, multiclass or regression.")] = "",
+    positive: Annotated[str, typer.Option(help="Class to detect, or the favourable one.")] = "",
+    service: Annotated[str, typer.Option(help="Name of the service; else the file's.")] = "",
+    force: Annotated[bool, typer.Option(help="Overwrite the service's files.")] = False,
+) -> None:
+    """Make a service from a file: configuration, data rules, and what its gates can tell."""
+    from sluice.profile.draft import InitOptions
+
+    options = InitOptions(target, id_column, time, kind, positive, sensitive, reason, service)
+    start_service(file, options, force)
+
+
+@commands.command(rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
+def expect(
+    service: Service,
+    action: Annotated[str, typer.Argument(help="add, edit or remove; the list if left out.")] = "",
+    words: Annotated[
+        list[str] | None, typer.Argument(help="add: COLUMN RULE VALUES; edit: NUMBER VALUES.")
+    ] = None,
+) -> None:
+    """List a service's data rules by number, or change one."""
+    change_rules(service, action, words or [])
+
+
+@commands.command(rich_help_panel=PANEL)
+def ingest(
+    service: Service,
+    source: Annotated[
+        str, typer.Argument(help="Parquet, CSV or Delta table; the configured source if left out.")
+    ] = "",
+) -> None:
+    """Append new rows as a version of a service's data, through the data gate."""
+    with open_terminal(service):
+        sys.exit(run_ingest(service, source).code)
+
+
+def start_service(file: str, options: "InitOptions", force: bool) -> None:
+    """Profile a file, write the service's two files, and print what was guessed.
 
     Raises:
-        Refused: the file, a flag or the name will not do; nothing is written.
+        Refused: the file, an option or the name is not allowed; nothing is written.
         Fault: a file or folder cannot be reached.
     """
     from sluice.adapters.tables.files import read_unknown
@@ -35,50 +83,50 @@ def start_service(file: str, wishes: "InitOptions", force: bool) -> None:
     from sluice.profile.rules import propose_rules
 
     path = Path(file)
-    service = name_service(path, wishes.service)
+    service = name_service(path, options.service)
     if not force:
         check_free(service, CONFIGS, SUITES)
     found = read_unknown(path)
     say(f"{path.name}: {found.table.num_rows:,} rows, {len(found.columns)} columns")
-    roles = assign_roles(found.columns, wishes, str(path))
-    asked, reason = _decide_sensitive(found.columns, roles.taken, wishes)
-    sensitive = read_sensitive(asked, reason, found.columns, roles.taken)
+    roles = assign_roles(found.columns, options, str(path))
+    names, reason = _decide_sensitive(found.columns, roles.taken, options)
+    sensitive = read_sensitive(names, reason, found.columns, roles.taken)
     frame = _sample(found.table)
     roles = replace(roles, sensitive=sensitive, reason=reason)
     draft = draft_service(service, path.name, frame, found.columns, roles)
     document, rules = write_document(draft), propose_rules(draft)
     written = write_service(service, document, rules, CONFIGS, SUITES)
-    _tell(draft)
+    _show_draft(draft)
     say(f"written    {written[0]}: read it, every guess has its reason")
     say(f"           {written[1]}: {len(rules)} rules; `sluice expect {service}` lists them")
     say(f"next       sluice ingest {service} {file}")
     say(f"           sluice release {service}")
 
 
-def _decide_sensitive(columns: Any, taken: set[str], wishes: "InitOptions") -> tuple[str, str]:
-    """Give what was said of sensitive columns, asking where a person sits at the terminal.
+def _decide_sensitive(columns: Any, taken: set[str], options: "InitOptions") -> tuple[str, str]:
+    """Return the sensitive columns and the reason if there are none; ask at a terminal.
 
     Raises:
-        ChoiceNeeded: nothing was said, and nobody is there to ask.
+        ChoiceNeeded: the options say nothing, and there is no terminal to ask at.
     """
     from sluice.profile.roles import ask_for_sensitive, suspect_sensitive
 
-    if wishes.sensitive:
-        return wishes.sensitive, wishes.reason
+    if options.sensitive:
+        return options.sensitive, options.reason
     suspects = suspect_sensitive(columns, taken)
     if not sys.stdin.isatty():
         raise ChoiceNeeded(ask_for_sensitive(suspects))
-    for name, why in suspects.items():
-        say(f"perhaps sensitive: {name}, {why}")
-    asked = typer.prompt("Columns that name groups of people (comma between), or none")
-    reason = wishes.reason
-    if asked.strip().lower() == "none" and not reason:
+    for name, clue in suspects.items():
+        say(f"perhaps sensitive: {name}, {clue}")
+    names = typer.prompt("Columns that name groups of people (comma between), or none")
+    reason = options.reason
+    if names.strip().lower() == "none" and not reason:
         reason = typer.prompt("Why is there none")
-    return asked, reason
+    return names, reason
 
 
 def _sample(table: Any) -> "pd.DataFrame":
-    """Give the rows that are measured: all, or as many as keep it to seconds."""
+    """Return the rows that are measured: all, or a sample that takes seconds."""
     import numpy as np
 
     from sluice.profile.draft import SAMPLED
@@ -94,7 +142,7 @@ def _sample(table: Any) -> "pd.DataFrame":
     return frame
 
 
-def _tell(draft: "Draft") -> None:
+def _show_draft(draft: "Draft") -> None:
     from sluice.profile.limits import describe_prospects
 
     roles, trial = draft.roles, draft.trial
@@ -108,12 +156,13 @@ def _tell(draft: "Draft") -> None:
     ]
     if roles.positive:
         guesses.insert(3, ("positive", str(roles.positive.value), roles.positive.reason))
-    rows = [{"what": what, "guess": value, "why": why} for what, value, why in guesses]
+    rows = [{"what": what, "guess": value, "reason": reason} for what, value, reason in guesses]
     show_rows("Guessed", rows)
     for item in draft.leaks:
         say(
-            f"leaks: {item.feature} tells {draft.data.target} alone (power {item.power:.3f}, limit "
-            f"{draft.data.leakage.limit:g}): left out; put it back only if it is known beforehand"
+            f"target leakage: {item.feature} alone predicts {draft.data.target} (power "
+            f"{item.power:.3f}, limit {draft.data.leakage.limit:g}): left out; put it back only if "
+            "it is known before the prediction"
         )
     for column in draft.columns:
         if column.constant:
@@ -121,26 +170,24 @@ def _tell(draft: "Draft") -> None:
     show_rows("What the gates can tell at this size", describe_prospects(draft))
 
 
-ACTIONS = "add COLUMN RULE VALUES; edit NUMBER VALUES; remove NUMBER"
-
-
 def change_rules(service: str, action: str, words: list[str]) -> None:
     """List a service's rules, or add, edit or remove one; the others keep their ids.
 
     Raises:
-        Refused: the service, the action, a column, a rule or a value will not do.
+        Refused: the service, the action, a column, a rule or a value is not allowed.
         Fault: the suite's file cannot be written.
     """
     from sluice.adapters.validation.suite_file import read_suite, write_suite
+    from sluice.config.loading import load_service
 
     data = load_service(service, environment_name()).data
     suite = read_suite(SUITES, data.suite)
     if not action:
         list_rules(service, suite["expectations"])
         return
-    told = apply_change(suite["expectations"], data, action, words)
+    change = apply_change(suite["expectations"], data, action, words)
     write_suite(SUITES, data.suite, suite)
-    say(f"{told}; {len(suite['expectations'])} rules")
+    say(f"{change}; {len(suite['expectations'])} rules")
 
 
 def list_rules(service: str, rules: list[dict[str, Any]]) -> None:
@@ -162,22 +209,22 @@ def list_rules(service: str, rules: list[dict[str, Any]]) -> None:
 
 
 def apply_change(
-    rules: list[dict[str, Any]], data: DataConfig, action: str, words: list[str]
+    rules: list[dict[str, Any]], data: "DataConfig", action: str, words: list[str]
 ) -> str:
-    """Change the list of rules in place, and say what was done.
+    """Change the list of rules in place, and return a description of the change.
 
     Raises:
-        RuleInvalid: the action is unknown or lacks words, or what it asks for cannot be.
+        RuleInvalid: the action is unknown, lacks words, or cannot be applied.
     """
     from sluice.adapters.validation.rules import name_rule
     from sluice.adapters.validation.suite_file import build_expectation
     from sluice.profile import rules as changes
 
     if action == "add" and len(words) >= 2:
-        made = changes.make_rule(data, words[0], words[1], words[2:])
-        changes.check_new(rules, made)
-        rules.append(build_expectation(made))
-        return f"added {len(rules)}: {name_rule(made.type, made.kwargs)}"
+        rule = changes.make_rule(data, words[0], words[1], words[2:])
+        changes.check_new(rules, rule)
+        rules.append(build_expectation(rule))
+        return f"added {len(rules)}: {name_rule(rule.type, rule.kwargs)}"
     if action == "edit" and len(words) >= 1:
         place = changes.find_rule(rules, words[0])
         rules[place] = changes.edit_rule(rules[place], data, words[1:])
@@ -185,7 +232,7 @@ def apply_change(
     if action == "remove" and len(words) == 1:
         place = changes.find_rule(rules, words[0])
         changes.check_removable(rules[place], data)
-        gone = rules.pop(place)
-        return f"removed {place + 1}: {name_rule(gone['type'], gone['kwargs'])}"
+        removed = rules.pop(place)
+        return f"removed {place + 1}: {name_rule(removed['type'], removed['kwargs'])}"
     found = " ".join([action, *words])
     raise RuleInvalid(f"found '{found}'; allowed: {ACTIONS}, or nothing for the list")

@@ -1,10 +1,6 @@
-"""What a person reads at the end of a run: a table of verdicts, what to look at, addresses."""
+"""How results are printed: lines, tables of verdicts and their checks, exit codes."""
 
 from typing import Any
-
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from sluice import errors
 from sluice.report.verdict_table import summary_rows, verdict_rows
@@ -57,7 +53,7 @@ def show_checks(verdict: Verdict, checks: list[Any]) -> None:
 
 
 def exit_code(error_class: str) -> int:
-    """Give the exit code for an error's class name: 1 a gate, 2 refused input, 3 anything else."""
+    """Return the exit code for an error's class name: 1 a gate, 2 refused input, 3 other."""
     found = getattr(errors, error_class, None)
     if isinstance(found, type) and issubclass(found, errors.GateFailed):
         return EXIT_GATE
@@ -68,6 +64,10 @@ def exit_code(error_class: str) -> int:
 
 def show_rows(title: str, rows: list[dict[str, str]], columns: tuple[str, ...] = ()) -> None:
     """Print rows as a table, all columns or the chosen ones; outcomes are coloured."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     chosen = columns or tuple(rows[0] if rows else ())
     for column in chosen:

@@ -1,20 +1,18 @@
-"""Running a flow from the terminal, and telling how it ended."""
+"""Running a flow from the terminal, and printing how it ended."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from cli.output import exit_code, say, show_verdicts
-from sluice.config.loading import load_service
-from sluice.config.overrides import Overrides
-from sluice.home import find_home
-from sluice.metrics import check_metrics
-from tasks.run.tags import environment_name
+from sluice.home import environment_name, find_home
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
+
+    from sluice.config.overrides import Overrides
 
 SEND_SECONDS = 10.0
 
@@ -29,9 +27,9 @@ class RunResult:
 
 @contextmanager
 def open_terminal(service: str = "") -> Iterator[str]:
-    """Start or join the server for this process; what runs still owe it is sent at the end.
+    """Start or join the server for this process; send what is still queued for it at the end.
 
-    A service that is not configured, or not well, is refused before anything starts.
+    An unknown service or an invalid configuration is refused before anything starts.
 
     Raises:
         ServiceUnknown: no configuration carries the name.
@@ -40,6 +38,9 @@ def open_terminal(service: str = "") -> Iterator[str]:
         Fault: the registry cannot be made ready.
     """
     if service:
+        from sluice.config.loading import load_service
+        from sluice.metrics import check_metrics
+
         check_metrics(load_service(service, environment_name()))
     from sluice.adapters.server.session import open_session
 
@@ -47,69 +48,55 @@ def open_terminal(service: str = "") -> Iterator[str]:
         try:
             yield api
         finally:
-            _send_rest()
+            _send_queued()
 
 
-def run_release(service: str, data_version: int, overrides: Overrides, cause: str) -> RunResult:
-    """Run the release flow here, print its verdicts and addresses; give how it ended."""
+def run_release(service: str, data_version: int, overrides: "Overrides", cause: str) -> RunResult:
+    """Run the release flow here, print its verdicts and addresses, and return how it ended."""
     from flows.release import release
     from tasks.release.recording import find_verdicts
-    from tasks.run.state import SKIPPED
 
     state: State[Any] = release(service, data_version, overrides, cause, return_state=True)
     run = str(state.state_details.flow_run_id)
     verdicts, link = find_verdicts(service, run)
     say("")
     show_verdicts(f"Verdicts of {service}", verdicts)
-    ending = report_end(state)
-    if state.name == SKIPPED:
-        say(f"skipped: {state.message}")
-    elif ending.code == 0:
+    result = report_end(state)
+    if not say_skipped(state) and result.code == 0:
         registered = state.result()
         say(f"{service} v{registered.version} is {registered.alias} (release {registered.release})")
-        if registered.awaits:
-            say(f"it waits for a person: `sluice approve {service} --by NAME --why WORDS`")
+        if registered.approval_deadline:
+            say(f"it waits for a person: `sluice approve {service} --by NAME --reason WORDS`")
     say_addresses(run, link)
-    return ending
+    return result
 
 
 def run_ingest(service: str, source: str) -> RunResult:
-    """Run the ingest flow here and give how it ended."""
+    """Run the ingest flow here and return how it ended."""
     from flows.ingest import ingest
-    from tasks.run.state import SKIPPED
 
     state: State[Any] = ingest(service, source, return_state=True)
-    if state.name == SKIPPED:
-        say(f"skipped: {state.message}")
+    say_skipped(state)
     return report_end(state)
 
 
-def run_promote(service: str) -> RunResult:
-    """Run the promote flow here and give how it ended."""
-    from flows.promote import promote
+def run_command(service: str, call: Callable[[], Any]) -> NoReturn:
+    """Run a flow about a rollout here, print its result, and exit with its code.
 
-    state: State[Any] = promote(service, return_state=True)
-    return report_end(state)
-
-
-def run_decision(service: str, version: int, decision: str, by: str, why: str) -> RunResult:
-    """Run the approve flow here, say what comes of the decision, and give how it ended."""
-    from flows.approve import approve
-    from sluice.control.approval import ApprovalAnswer
-    from sluice.report.approval import describe_answer
-
-    given: dict[str, Any] = {"version": version, "decision": decision, "by": by, "why": why}
-    state: State[Any] = approve(service, **given, return_state=True)
-    ending = report_end(state)
-    if ending.code == 0:
-        ended = state.result()
-        answer = ApprovalAnswer(ended.answer)
-        say(f"{answer.value}: {describe_answer(answer, service, ended.version, ended.alias)}")
-    return ending
+    `call` imports the flow and runs it: Prefect reads its settings once, when it is imported, and
+    the terminal sets them first.
+    """
+    with open_terminal(service):
+        state = call()
+        result = report_end(state)
+        if not say_skipped(state) and result.code == 0:
+            done = state.result()
+            say(f"{service}: {getattr(done, 'words', '') or f'{done.phase}: {done.reason}'}")
+        sys.exit(result.code)
 
 
 def report_end(state: "State[Any]") -> RunResult:
-    """Say what stopped a run, if anything did, and give how it ended."""
+    """Print what stopped a run, if anything did, and return how it ended."""
     from tasks.run.state import read_failure
 
     if state.is_completed():
@@ -122,8 +109,17 @@ def report_end(state: "State[Any]") -> RunResult:
     return RunResult(exit_code(name), name)
 
 
+def say_skipped(state: "State[Any]") -> bool:
+    """Print why a run was skipped; return whether it was."""
+    from tasks.run.state import SKIPPED
+
+    if state.name == SKIPPED:
+        say(f"skipped: {state.message}")
+    return state.name == SKIPPED
+
+
 def say_addresses(flow_run: str, link: str) -> None:
-    """Print where the run can be looked at."""
+    """Print the addresses of the run's pages."""
     from prefect.settings import PREFECT_UI_URL
 
     say("look at          the verdict tables and pictures under the run's Artifacts;")
@@ -133,8 +129,8 @@ def say_addresses(flow_run: str, link: str) -> None:
         say(f"run in MLflow    {link}")
 
 
-def _send_rest() -> None:
-    """Send logs and events that are still on their way, before the server may end."""
+def _send_queued() -> None:
+    """Send logs and events that are still queued, before the server may end."""
     if "prefect" in sys.modules:
         from prefect.events.worker import EventsWorker
         from prefect.logging.handlers import APILogWorker

@@ -1,17 +1,45 @@
-"""What a person asks for between runs: who serves, whether this machine is fit, the pages."""
+"""Commands about what is there: show, history, doctor."""
 
-import time
-from collections.abc import Mapping
+import sys
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from cli.options import Service
 from cli.output import say, show_rows, show_verdicts
-from sluice.adapters.registry.versions import ModelVersionRef
-from sluice.config.loading import list_services
 from sluice.errors import ServiceUnknown
 from sluice.home import find_home
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sluice.adapters.registry.versions import ModelVersionRef
+
+PANEL = "Show"
 SHOWN = 8
-"""Decisions that are printed; the log keeps all."""
+"""How many decisions are printed; the log keeps all."""
 ALIASES = ("champion", "candidate", "previous")
+commands = typer.Typer()
+
+
+@commands.command(rich_help_panel=PANEL)
+def show(
+    service: Annotated[str, typer.Argument(help="Name of a service; all if left out.")] = "",
+) -> None:
+    """Show champion, candidate and previous version, and the verdicts behind them."""
+    show_services(service)
+
+
+@commands.command(rich_help_panel=PANEL)
+def history(service: Service) -> None:
+    """Show a service's releases, newest first: each gate's verdict and the result."""
+    show_history(service)
+
+
+@commands.command(rich_help_panel=PANEL)
+def doctor() -> None:
+    """Examine Python, ports, disk and versions, and say what to do about each."""
+    sys.exit(show_findings())
 
 
 def show_services(service: str) -> None:
@@ -21,6 +49,8 @@ def show_services(service: str) -> None:
         ServiceUnknown: no configuration carries the name.
         Fault: the registry cannot be reached.
     """
+    from sluice.config.loading import list_services
+
     known = list_services()
     if service and service not in known:
         raise ServiceUnknown(f"no service '{service}'; known: {', '.join(known)}")
@@ -47,7 +77,7 @@ def show_services(service: str) -> None:
 
 
 def list_decisions(service: str) -> list[dict[str, str]]:
-    """Give the requests for a person's approval, newest first: how each stands, by whom and why.
+    """Return the requests for approval, newest first: answer, who decided, when and the reason.
 
     Raises:
         Fault: the control store cannot be reached.
@@ -63,14 +93,14 @@ def list_decisions(service: str) -> list[dict[str, str]]:
             "decision": "pending",
             "by": "",
             "when": f"until {write_moment(item.deadline)}",
-            "why": f"`sluice approve {service}` or `sluice refuse {service}`",
+            "reason": f"`sluice approve {service}` or `sluice refuse {service}`",
         }
         for item in control.approvals.list_requests(service)
         if item.answer is ApprovalAnswer.PENDING
     ]
     for line in control.approvals.list_decisions(service):
         row = {"version": f"v{line.version}", "decision": line.answer.value, "by": line.by}
-        rows.append({**row, "when": write_moment(line.at), "why": line.why})
+        rows.append({**row, "when": write_moment(line.at), "reason": line.reason})
     return sorted(rows, key=lambda row: -int(row["version"].removeprefix("v")))
 
 
@@ -81,6 +111,8 @@ def show_history(service: str) -> None:
         ServiceUnknown: no configuration carries the name.
         Fault: the registry cannot be reached.
     """
+    from sluice.config.loading import list_services
+
     known = list_services()
     if service not in known:
         raise ServiceUnknown(f"no service '{service}'; known: {', '.join(known)}")
@@ -96,7 +128,7 @@ def show_history(service: str) -> None:
     show_rows(f"Releases of {service}, newest first", rows, chosen)
 
 
-def _describe(alias: str, version: ModelVersionRef) -> dict[str, str]:
+def _describe(alias: str, version: "ModelVersionRef") -> dict[str, str]:
     tags = version.tags
     dirty = " and uncommitted changes" if tags.get("sluice.code.dirty") == "true" else ""
     return {
@@ -108,14 +140,14 @@ def _describe(alias: str, version: ModelVersionRef) -> dict[str, str]:
     }
 
 
-def _describe_data(tags: Mapping[str, str]) -> str:
+def _describe_data(tags: "Mapping[str, str]") -> str:
     if "sluice.data.version" not in tags:
         return "unknown"
     return f"v{tags['sluice.data.version']}, {int(tags['sluice.data.rows']):,} rows"
 
 
 def show_findings() -> int:
-    """Print what the doctor found, with advice, and give the exit code."""
+    """Print what the doctor found, with advice, and return the exit code."""
     from sluice.adapters.machine import examine
 
     findings = examine(find_home())
@@ -131,25 +163,3 @@ def show_findings() -> int:
     ]
     show_rows("This machine", rows)
     return 0 if all(item.ok for item in findings) else 1
-
-
-def serve_pages() -> None:
-    """Serve the Prefect and MLflow pages until Ctrl-C.
-
-    Raises:
-        ServerUnavailable: a server does not come up.
-        Fault: the registry cannot be made ready.
-    """
-    from sluice.adapters.server.parts import run_registry_pages
-    from sluice.adapters.server.session import open_session
-
-    home = find_home()
-    with open_session(home, say) as api, run_registry_pages(home, say) as pages:
-        say(f"Prefect  {api.removesuffix('/api')}")
-        say(f"MLflow   {pages}")
-        say("Ctrl-C ends both")
-        try:
-            while True:
-                time.sleep(1)
-        except KeyboardInterrupt:
-            say("ending")

@@ -5,14 +5,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import typer
+
+from cli.options import Errors, Latency, PolicyName, RandomSeed, Rate, Service, UserCount
 from cli.output import say, show_rows
-from cli.traffic import TrafficOptions, describe_fault, describe_traffic, name_fault, refuse_made_up
-from sluice.config.loading import find_policy, load_policy, load_service
-from sluice.config.policy import hash_policy
+from cli.traffic import (
+    TrafficOptions,
+    describe_fault,
+    describe_traffic,
+    name_fault,
+    refuse_synthetic,
+)
 from sluice.errors import StorageFull
-from tasks.run.tags import environment_name
+from sluice.home import environment_name
 
 if TYPE_CHECKING:
     from sluice.config.policy import Policy
@@ -20,7 +27,7 @@ if TYPE_CHECKING:
     from sluice.rollout.simulation.rollouts import Progress, Simulation, SimulationResult
     from sluice.rollout.simulation.traffic import Traffic
 
-
+PANEL = "Try a policy"
 WAYS: tuple[tuple[str, Literal["evidence", "points"], int], ...] = (
     ("evidence", "evidence", 1),
     ("5 failed checks", "points", 5),
@@ -28,79 +35,154 @@ WAYS: tuple[tuple[str, Literal["evidence", "points"], int], ...] = (
 )
 EQUAL = "equal"
 REPLAYED = "as recorded"
+commands = typer.Typer()
+
+
+@commands.command(rich_help_panel=PANEL)
+def simulate(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
+    policy: PolicyName,
+    rps: Rate = 50.0,
+    errors: Errors = 0.01,
+    latency: Latency = 100.0,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What a bad candidate has: errors=.01 (added), slowdown=1.2, guardrails=, "
+            "negatives=, costs= or values= (times as much). Again for more."
+        ),
+    ] = None,
+    onset: Annotated[float, typer.Option(help="Minutes until it turns bad.")] = 0.0,
+    incident: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(help="Both arms fail: from minute, for minutes, at rate."),
+    ] = None,
+    drift: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(help="Both arms' errors move: from minute, for minutes, to rate."),
+    ] = None,
+    clustering: Annotated[
+        float, typer.Option(help="Spread of the error rate from block to block.")
+    ] = 0.0,
+    apart: Annotated[bool, typer.Option(help="Each arm has bursts of its own.")] = False,
+    users: UserCount = 0,
+    balance: Annotated[bool, typer.Option(help="Shadow balance chooses the salt.")] = True,
+    signal: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Champion's guardrails=, feedbacks=, negatives=, cost_spread=, valued= or value=."
+        ),
+    ] = None,
+    runs: Annotated[int, typer.Option(help="Rollouts each.", min=10)] = 1000,
+    seed: RandomSeed = 1,
+    traffic: Annotated[str, typer.Option(help="CSV: block, n_c, k_c, n_b, k_b.")] = "",
+    plot: Annotated[str, typer.Option(help="PNG to draw.")] = "",
+) -> None:
+    """Simulate whole rollouts: how often a policy rolls back, misses and holds, and how soon."""
+    options = TrafficOptions(
+        rps, errors, latency, clustering, apart, users, balance, incident, drift, signal or ()
+    )
+    simulate_policy(policy, options, (fault or (), onset), (runs, seed), (traffic, plot))
+
+
+@commands.command(rich_help_panel=PANEL)
+def feasible(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
+    service: Service,
+    rps: Rate,
+    policy: Annotated[str, typer.Option(help="Name or path; else the service's own.")] = "",
+    errors: Errors = 0.01,
+    latency: Latency = 100.0,
+    users: UserCount = 0,
+    signal: Annotated[
+        list[str] | None,
+        typer.Option(help="Of the business metric: valued= (share of requests), value= (caps)."),
+    ] = None,
+    runs: Annotated[int, typer.Option(help="Rollouts.", min=10)] = 400,
+    seed: RandomSeed = 1,
+) -> None:
+    """Say whether each stage of a service's rollout can conclude, and what to change if not."""
+    options = TrafficOptions(rps, errors, latency, users=users, signals=signal or ())
+    sys.exit(show_feasibility(service, policy, options, (runs, seed)))
 
 
 def simulate_policy(
     policy: str,
-    wishes: TrafficOptions,
+    options: TrafficOptions,
     fault: tuple[Sequence[str], float],
     size: tuple[int, int],
     files: tuple[str, str] = ("", ""),
 ) -> None:
-    """Print how often a policy decides wrongly; draw when it rolls back, where a file is named.
+    """Print how often a policy decides wrongly; plot when it rolls back, if a file is named.
 
-    `fault` is what the bad candidate has (twice the policy's margin more errors where nothing is
-    named) and from which minute on, `size` rollouts and seed; `files` are recorded counts and the
-    picture.
+    `fault` is the bad candidate's fault (default: more errors by twice the policy's margin) and
+    the minute from which it has it, `size` is the number of rollouts and the seed; `files` are
+    the recorded counts and the plot.
 
     Raises:
         ConfigInvalid: there is no such policy, it is not right, or an option is not.
         DataInvalid: the recorded counts are not right.
         StorageFull: the picture cannot be written.
     """
+    from sluice.config.loading import load_policy
     from sluice.rollout.simulation.recorded import read_recording
     from sluice.rollout.simulation.rollouts import Simulation
 
     found = load_policy(policy)
     bad = describe_fault(*fault, 2 * found.rules.error_margin.margin)
-    traffic = describe_traffic(wishes)
+    traffic = describe_traffic(options)
     recording = read_recording(Path(files[0])) if files[0] else None
     if recording:
-        refuse_made_up(wishes, bad)
+        refuse_synthetic(options, bad)
         traffic = replace(traffic, errors=recording.rate)
     equal = Simulation(found, traffic, *size, recording=recording)
-    trials = {
+    simulations = {
         EQUAL: equal,
         name_fault(bad): replace(equal, traffic=replace(traffic, regression=bad)),
     }
     if recording and recording.has_candidate:
-        trials[REPLAYED] = replace(equal, runs=1, replay=True)
+        simulations[REPLAYED] = replace(equal, runs=1, replay=True)
     _introduce(found, equal)
-    outcomes = {name: _try_ways(name, trial) for name, trial in trials.items()}
+    results = {name: _simulate_ways(name, one) for name, one in simulations.items()}
     rows = [
-        _describe((name, way), outcome, 0.0 if name in (EQUAL, REPLAYED) else bad.start)
-        for name, ways in outcomes.items()
-        for way, outcome in ways.items()
+        _describe((name, way), result, 0.0 if name in (EQUAL, REPLAYED) else bad.start)
+        for name, ways in results.items()
+        for way, result in ways.items()
     ]
     show_rows(f"{size[0]:,} rollouts each; times and requests are medians", rows)
-    _conclude(outcomes)
+    _conclude(results)
     if files[1]:
-        _draw({name: ways for name, ways in outcomes.items() if name != REPLAYED}, Path(files[1]))
+        _draw({name: ways for name, ways in results.items() if name != REPLAYED}, Path(files[1]))
 
 
-def _introduce(policy: "Policy", trial: "Simulation") -> None:
-    traffic, recording = trial.traffic, trial.recording
-    what = (
+def _introduce(policy: "Policy", simulation: "Simulation") -> None:
+    from sluice.config.policy import hash_policy
+
+    traffic, recording = simulation.traffic, simulation.recording
+    source = (
         f"{len(recording.counts):,} recorded blocks, {recording.rate:.2%} errors"
         if recording
-        else f"{traffic.rate:g} requests/s, {traffic.errors:.2%} errors, made up"
+        else f"{traffic.rate:g} requests/s, {traffic.errors:.2%} errors, synthetic"
     )
-    say(f"policy {policy.policy} ({hash_policy(policy)[:12]}); traffic: {what}; seed {trial.seed}")
-    every = "each block" if trial.every == 1 else f"each {trial.every} blocks"
-    say(f"rules: {', '.join(trial.names)}; clustering is measured {every}")
-    for doubt in list_doubts(trial):
+    digest, seed = hash_policy(policy)[:12], simulation.seed
+    say(f"policy {policy.policy} ({digest}); traffic: {source}; seed {seed}")
+    every = (
+        "each block"
+        if simulation.clustering_interval == 1
+        else f"each {simulation.clustering_interval} blocks"
+    )
+    say(f"rules: {', '.join(simulation.names)}; clustering is measured {every}")
+    for doubt in list_doubts(simulation):
         say(doubt)
 
 
-def list_doubts(trial: "Simulation") -> list[str]:
-    """Name the stages that pass on less than it seems: on business alone, or on no counts."""
+def list_doubts(simulation: "Simulation") -> list[str]:
+    """Return a warning for each stage that passes on business alone or without counts."""
     found = [
         f"{stage}: {', '.join(rules)} counts as passed, for want of counts"
-        for stage, rules in trial.unasked.items()
+        for stage, rules in simulation.untested.items()
     ]
-    if trial.policy.count == "units" and trial.traffic.users is None:
+    if simulation.policy.count == "units" and simulation.traffic.users is None:
         found.append("count: units: each request counts as another user's; next: --users N")
-    for stage in trial.policy.stages:
+    for stage in simulation.policy.stages:
         if stage.passes == ("business",):
             found.append(
                 f"{stage.name}: passes on business alone; errors and latency can stop it, "
@@ -109,51 +191,51 @@ def list_doubts(trial: "Simulation") -> list[str]:
     return found
 
 
-def _conclude(outcomes: "Mapping[str, dict[str, SimulationResult]]") -> None:
+def _conclude(results: "Mapping[str, dict[str, SimulationResult]]") -> None:
     from sluice.rollout.simulation.rollouts import RolloutEnding
 
-    healthy = outcomes[EQUAL]["evidence"]
+    healthy = results[EQUAL]["evidence"]
     if healthy.measured < 1:
         say(f"clustering not measured in {1 - healthy.measured:.0%} of them: too few failures")
-    for name, ways in outcomes.items():
-        outcome = ways["evidence"]
-        rules = outcome.count_rules(RolloutEnding.PAUSED)
+    for name, ways in results.items():
+        result = ways["evidence"]
+        rules = result.count_rules(RolloutEnding.PAUSED)
         if rules:
-            share = outcome.share(RolloutEnding.PAUSED)
+            share = result.share(RolloutEnding.PAUSED)
             say(f"{name}: paused for a person in {share:.3f}, by {', '.join(rules)}")
 
 
-def _try_ways(name: str, trial: "Simulation") -> "dict[str, SimulationResult]":
-    from sluice.rollout.simulation.rollouts import simulate
+def _simulate_ways(name: str, simulation: "Simulation") -> "dict[str, SimulationResult]":
+    from sluice.rollout.simulation.rollouts import simulate as run_simulation
 
-    found = {}
+    results = {}
     for place, (way, judge, checks) in enumerate(WAYS):
         with show_progress(f"{name}, {way}") as progress:
-            seed = trial.seed + place
-            tried = replace(trial, judge=judge, checks=checks, seed=seed)
-            found[way] = simulate(tried, progress)
-    return found
+            seed = simulation.seed + place
+            variant = replace(simulation, judge=judge, checks=checks, seed=seed)
+            results[way] = run_simulation(variant, progress)
+    return results
 
 
-def _describe(title: tuple[str, str], outcome: "SimulationResult", start: float) -> dict[str, str]:
+def _describe(title: tuple[str, str], result: "SimulationResult", start: float) -> dict[str, str]:
     from sluice.rollout.simulation.rollouts import RolloutEnding
 
-    back, exposed = RolloutEnding.ROLLED_BACK, outcome.median_exposed(RolloutEnding.ROLLED_BACK)
+    back, exposed = RolloutEnding.ROLLED_BACK, result.median_exposed(RolloutEnding.ROLLED_BACK)
     return {
         "candidate": title[0],
         "judged by": title[1],
-        "rolled back": f"{outcome.share(back):.3f}",
-        "promoted": f"{outcome.share(RolloutEnding.PROMOTED):.3f}",
-        "held": f"{outcome.share(RolloutEnding.HELD) + outcome.share(RolloutEnding.PAUSED):.3f}",
-        "back after": write_seconds(outcome.median_seconds(back, start)),
+        "rolled back": f"{result.share(back):.3f}",
+        "promoted": f"{result.share(RolloutEnding.PROMOTED):.3f}",
+        "held": f"{result.share(RolloutEnding.HELD) + result.share(RolloutEnding.PAUSED):.3f}",
+        "back after": write_seconds(result.median_seconds(back, start)),
         "exposed": "-" if exposed is None else f"{exposed:,.0f}",
-        "promoted after": write_seconds(outcome.median_seconds(RolloutEnding.PROMOTED)),
-        "back by": next(iter(outcome.count_rules()), "-"),
+        "promoted after": write_seconds(result.median_seconds(RolloutEnding.PROMOTED)),
+        "back by": next(iter(result.count_rules()), "-"),
     }
 
 
 def write_seconds(seconds: float | None) -> str:
-    """Write a duration as a person would; - where there is none, before where it is negative."""
+    """Format a duration; `-` if there is none, `before` if it is negative."""
     if seconds is None or seconds < 0:
         return "-" if seconds is None else "before"
     if seconds < 120:
@@ -161,12 +243,12 @@ def write_seconds(seconds: float | None) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _draw(outcomes: "dict[str, dict[str, SimulationResult]]", path: Path) -> None:
+def _draw(results: "dict[str, dict[str, SimulationResult]]", path: Path) -> None:
     from sluice.plots.rollout import draw_rules
     from sluice.plots.style import render_png
 
-    latest = max(float(one.seconds.max()) for ways in outcomes.values() for one in ways.values())
-    picture = render_png(draw_rules(outcomes, latest))
+    latest = max(float(one.seconds.max()) for ways in results.values() for one in ways.values())
+    picture = render_png(draw_rules(results, latest))
     try:
         path.write_bytes(picture)
     except OSError as error:
@@ -176,7 +258,7 @@ def _draw(outcomes: "dict[str, dict[str, SimulationResult]]", path: Path) -> Non
 
 @contextmanager
 def show_progress(what: str) -> "Iterator[Progress | None]":
-    """Show a bar where someone watches; elsewhere one line."""
+    """Show a progress bar on a terminal; elsewhere print one line."""
     if not sys.stdout.isatty():
         say(f"simulating: {what}")
         yield None
@@ -189,20 +271,22 @@ def show_progress(what: str) -> "Iterator[Progress | None]":
 
 
 def show_feasibility(
-    service: str, policy: str, wishes: TrafficOptions, size: tuple[int, int]
+    service: str, policy: str, options: TrafficOptions, size: tuple[int, int]
 ) -> int:
-    """Print each stage's chance to conclude and what would raise it; give the exit code.
+    """Print each stage's chance to conclude and how to raise it; return the exit code.
 
-    The policy is the one that the service names, or the one that is given.
+    The policy is `policy` if given, else the one that the service names.
 
     Raises:
         ServiceUnknown: no file carries the service's name.
         ConfigInvalid: the service, its policy or an option is not right.
     """
-    traffic = describe_traffic(wishes)
+    from sluice.config.loading import find_policy, load_policy, load_service
+
+    traffic = describe_traffic(options)
     config = load_service(service, environment_name())
     found = load_policy(policy) if policy else find_policy(config)
-    if found.rules.business == "none":  # no pass rule asks for any signal
+    if found.rules.business == "none":  # no pass rule needs a signal
         traffic = replace(traffic, signals=None)
     say(
         f"{service}: policy {found.policy} at {traffic.rate:g} requests/s, "
@@ -212,39 +296,40 @@ def show_feasibility(
 
 
 def show_forecast(policy: "Policy", traffic: "Traffic", size: tuple[int, int]) -> int:
-    """Print each stage's chance to conclude; give 1 where one has too little, else 0."""
+    """Print each stage's chance to conclude; return 1 if one has too little, else 0."""
     from sluice.rollout.simulation.feasibility import POWER, forecast
     from sluice.rollout.simulation.rollouts import Simulation
 
     for doubt in list_doubts(Simulation(policy, traffic)):
         say(doubt)
     with show_progress("arms equal") as progress:
-        outlooks = forecast(policy, traffic, *size, progress)
-    show_rows(f"Can each stage conclude? {size[0]:,} rollouts", [_foretell(o) for o in outlooks])
-    short = [outlook for outlook in outlooks if not outlook.is_feasible]
-    for outlook in short:
-        say(f"{outlook.stage}: passes by max in {outlook.probability:.1%}; wanted: {POWER:.0%}")
-        for change in outlook.changes:
-            values = (_write(change.key, value) for value in (change.found, change.wanted))
+        forecasts = forecast(policy, traffic, *size, progress)
+    rows = [_describe_forecast(item) for item in forecasts]
+    show_rows(f"Can each stage conclude? {size[0]:,} rollouts", rows)
+    short = [item for item in forecasts if not item.is_feasible]
+    for item in short:
+        say(f"{item.stage}: passes by max in {item.probability:.1%}; wanted: {POWER:.0%}")
+        for change in item.changes:
+            values = (_write(change.key, value) for value in (change.current, change.proposed))
             say(f"  next: {change.key} {' -> '.join(values)} ({change.probability:.0%} pass)")
-        if not outlook.changes:
+        if not item.changes:
             say("  next: more traffic, or counts that are known sooner; no single change is enough")
     if not short:
         say("every stage can conclude")
     return 1 if short else 0
 
 
-def _foretell(outlook: "StageForecast") -> dict[str, str]:
-    needed = outlook.needed
+def _describe_forecast(forecast: "StageForecast") -> dict[str, str]:
+    needed = forecast.needed
     return {
-        "stage": outlook.stage,
-        "weight": f"{outlook.weight:.0%}",
-        "passes by max": f"{outlook.probability:.3f}",
-        "max": write_seconds(outlook.max_seconds),
-        "median": write_seconds(outlook.median_seconds),
+        "stage": forecast.stage,
+        "weight": f"{forecast.weight:.0%}",
+        "passes by max": f"{forecast.probability:.3f}",
+        "max": write_seconds(forecast.max_seconds),
+        "median": write_seconds(forecast.median_seconds),
         "requests for .8": "-" if needed is None else f"{needed:,.0f}",
-        "in": write_seconds(outlook.needed_seconds),
-        "feasible": "yes" if outlook.is_feasible else "no",
+        "in": write_seconds(forecast.needed_seconds),
+        "feasible": "yes" if forecast.is_feasible else "no",
     }
 
 

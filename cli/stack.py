@@ -1,75 +1,134 @@
-"""Commands that start what stays up: the local stack, the gateway, its pages; and deploy."""
+"""Commands that start a process that stays up, and deploy: up, serve, page, replay, demo ..."""
 
 import os
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from cli.output import say
-from sluice.adapters.server.background import ShutdownSignals
-from sluice.adapters.server.home_server import server_environment
-from sluice.adapters.server.stack import StackRecord, claim_stack
 from sluice.errors import ServerUnavailable
 from sluice.home import PROJECT, find_home
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
+    from sluice.adapters.server.background import ShutdownSignals
+    from sluice.adapters.server.stack import StackOptions, StackRecord
+
+PANEL = "Run and deploy"
+DEPLOYMENTS = PROJECT / "deployments.yaml"
+Port = Annotated[int, typer.Option(help="Port; 0: as configured.", min=0)]
+Host = Annotated[str, typer.Option(help="Address to listen at; else as configured.")]
+commands = typer.Typer()
+
+
+@commands.command(rich_help_panel=PANEL)
+def up(
+    port: Annotated[int, typer.Option(help="Prefect's port, or the next free one.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(help="MLflow's port, or the next free one.")] = 5000,
+    limit: Annotated[int, typer.Option(min=1, help="Flow runs at once.")] = 4,
+    gateway_port: Annotated[int, typer.Option(help="The gateway's, or the next free.")] = 8080,
+    page_port: Annotated[int, typer.Option(help="The rollout page's, or the next.")] = 8090,
+) -> None:
+    """Start server, worker, gateway and pages, deploy deployments.yaml, until Ctrl-C."""
+    from sluice.adapters.server.stack import StackOptions
+
+    sys.exit(keep_stack(StackOptions(port, mlflow_port, limit, gateway_port, page_port)))
+
+
+@commands.command(rich_help_panel=PANEL)
+def ui() -> None:
+    """Serve the Prefect and MLflow pages until Ctrl-C."""
+    serve_pages()
+
+
+@commands.command(rich_help_panel=PANEL)
 def serve(
-    port: Annotated[int, typer.Option(help="Port; 0: as configured.", min=0)] = 0,
-    host: Annotated[str, typer.Option(help="Address to listen at; else as configured.")] = "",
+    port: Port = 0,
+    host: Host = "",
     workers: Annotated[int, typer.Option(help="Processes; 0: as configured.", min=0)] = 0,
-    replica: Annotated[str, typer.Option(help="Name, its own on this machine.")] = "gateway",
+    replica: Annotated[str, typer.Option(help="Name, unique on this machine.")] = "gateway",
     alone: Annotated[
         bool, typer.Option("--alone", help="No fetcher, no log-writer: another replica has them.")
     ] = False,
 ) -> None:
-    """Answer callers with the champions, and with what a rollout tries; Ctrl-C drains and ends."""
+    """Answer requests with the champions, and candidates under rollout; Ctrl-C drains and ends."""
     given = {"--port": port, "--host": host, "--workers": workers, "--replica": replica}
-    words = [word for name, value in given.items() if value for word in (name, str(value))]
-    become("serving", *words, *(["--no-fetcher", "--no-log-writer"] if alone else []))
+    become("serving", given, *(["--no-fetcher", "--no-log-writer"] if alone else []))
 
 
-def page(
-    port: Annotated[int, typer.Option(help="Port; 0: as configured.", min=0)] = 0,
-    host: Annotated[str, typer.Option(help="Address to listen at; else as configured.")] = "",
-) -> None:
-    """Show rollouts as they go, with buttons for who has a key, until Ctrl-C."""
-    given = {"--port": port, "--host": host}
-    become(
-        "serving.page",
-        *(word for name, value in given.items() if value for word in (name, str(value))),
-    )
+@commands.command(rich_help_panel=PANEL)
+def page(port: Port = 0, host: Host = "") -> None:
+    """Serve the rollout page, with buttons for users who have a key, until Ctrl-C."""
+    become("serving.page", {"--port": port, "--host": host})
 
 
+@commands.command(rich_help_panel=PANEL)
 def log_writer() -> None:
-    """Move what gateways spooled to the traffic log, until Ctrl-C."""
-    become("serving.log.log_writer")
+    """Move records from the gateways' spools to the traffic log, until Ctrl-C."""
+    become("serving.log.log_writer", {})
 
 
-def become(module: str, *words: str) -> NoReturn:
-    """Run a module of ours in this process's place."""
-    os.execv(sys.executable, [sys.executable, "-m", module, *words])  # noqa: S606
+@commands.command(
+    rich_help_panel=PANEL,
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def replay(context: typer.Context) -> None:
+    """Send a service's held-out rows to its gateway as users would; labels follow."""
+    become("demo.replay", {}, *context.args)
 
 
-DEPLOYMENTS = PROJECT / "deployments.yaml"
+@commands.command(rich_help_panel=PANEL)
+def deploy(
+    file: Annotated[str, typer.Option(help="What to deploy; else deployments.yaml.")] = "",
+    prune: Annotated[bool, typer.Option(help="Remove what left the file.")] = False,
+) -> None:
+    """Apply deployments.yaml to the Prefect server that PREFECT_API_URL names."""
+    deploy_here(file, prune)
+
+
+@commands.command(rich_help_panel=PANEL)
+def demo(
+    fault: Annotated[
+        str, typer.Option(help="data, leakage, bias, worse; errors, latency or worse_live: live.")
+    ] = "",
+    keep: Annotated[bool, typer.Option(help="Keep the UI up at the end, until Ctrl-C.")] = False,
+) -> None:
+    """Release the default service on real data, and roll its candidate out on replayed traffic."""
+    become("demo", {"--fault": fault}, *(["--keep"] if keep else []))
+
+
+def become(module: str, given: "Mapping[str, object]", *words: str) -> NoReturn:
+    """Run a module of ours in this process's place, so that ending the command ends all of it.
+
+    `given` are options by name; an empty value leaves its option out.
+    """
+    options = [word for name, value in given.items() if value for word in (name, str(value))]
+    os.execv(sys.executable, [sys.executable, "-m", module, *options, *words])  # noqa: S606
 
 
 def deploy_here(file: str, prune: bool) -> None:
-    """Deploy a file, ours if none is named, to the server of `PREFECT_API_URL` or of the home.
+    """Deploy a file, else ours, to the server of `PREFECT_API_URL` or of the state folder.
 
     Raises:
         ConfigInvalid: the file is wrong.
-        ServerUnavailable: no server is named and the home's own is not up, or it does not answer.
+        ServerUnavailable: no server is named and the state folder's own is not up, or it does not
+            answer.
         DeploymentRefused: a work pool is missing, or Prefect did not take a deployment.
     """
+    from sluice.adapters.server.home_server import server_environment
+
     home = find_home()
     os.environ.update(server_environment(home))
     if not os.environ.get("PREFECT_API_URL"):
         raise ServerUnavailable(
-            "no Prefect server to deploy to: PREFECT_API_URL names none and this home's own is not"
-            " up; next: set it, or keep `sluice up` running meanwhile"
+            "no Prefect server to deploy to: PREFECT_API_URL names none and this state folder's own"
+            " is not up; next: set it, or keep `sluice up` running meanwhile"
         )
     home.prefect.mkdir(parents=True, exist_ok=True)  # Prefect warns where it is missing
     from prefect.settings import PREFECT_UI_URL
@@ -80,57 +139,77 @@ def deploy_here(file: str, prune: bool) -> None:
     say(f"{len(names)} deployments at {PREFECT_UI_URL.value()}/deployments")
 
 
-DEPLOYMENTS = PROJECT / "deployments.yaml"
+def keep_stack(options: "StackOptions") -> int:
+    """Keep the local stack of the state folder up until a signal ends it; return the exit code.
 
-
-def keep_stack(wishes: tuple[int, int, int, int, int]) -> int:
-    """Keep the home's stack up until a signal ends it; give the exit code.
-
-    `wishes` are the ports of Prefect and MLflow, how many flow runs at once, the ports of gateway
-    and rollout page. Where it is up already, its addresses are printed and nothing else happens.
+    If it is up already, its addresses are printed and nothing else happens.
 
     Raises:
         ServerUnavailable: a part does not come up, or ends again and again.
         Fault: the registry cannot be made ready, or the deployments are not taken.
     """
-    home = find_home()
+    from sluice.adapters.server.background import ShutdownSignals
+    from sluice.adapters.server.stack import claim_stack
+
     with ShutdownSignals() as signals:
         try:
-            with claim_stack(home, _tell) as other:
+            with claim_stack(find_home(), _report) as other:
                 if other:
-                    _tell(f"the stack of this home is up already (process {other.pid})")
-                    _tell_addresses(other)
+                    _report(f"the stack of this state folder is up already (process {other.pid})")
+                    _report_addresses(other)
                     return 0
-                _bring_up(wishes, signals)
+                _bring_up(options, signals)
         except KeyboardInterrupt:
-            _tell("ended")
+            _report("ended")
     return signals.exit_code
 
 
-def _bring_up(wishes: tuple[int, int, int, int, int], signals: ShutdownSignals) -> None:
-    from sluice.adapters.server.stack import StackOptions, run_stack
+def serve_pages() -> None:
+    """Serve the Prefect and MLflow pages until Ctrl-C.
 
-    with run_stack(find_home(), StackOptions(*wishes), signals, _tell) as stack:
-        _tell_addresses(stack.start(_deploy))
-        _tell("Ctrl-C ends all of it")
+    Raises:
+        ServerUnavailable: a server does not come up.
+        Fault: the registry cannot be made ready.
+    """
+    from sluice.adapters.server.parts import run_registry_pages
+    from sluice.adapters.server.session import open_session
+
+    home = find_home()
+    with open_session(home, say) as api, run_registry_pages(home, say) as pages:
+        say(f"Prefect  {api.removesuffix('/api')}")
+        say(f"MLflow   {pages}")
+        say("Ctrl-C ends both")
+        try:
+            while True:
+                time.sleep(1)
+        except KeyboardInterrupt:
+            say("ending")
+
+
+def _bring_up(options: "StackOptions", signals: "ShutdownSignals") -> None:
+    from sluice.adapters.server.stack import run_stack
+
+    with run_stack(find_home(), options, signals, _report) as stack:
+        _report_addresses(stack.start(_deploy))
+        _report("Ctrl-C ends all of it")
         stack.keep()
 
 
 def _deploy() -> None:
     from tasks.deploy.deployments import deploy_file
 
-    deploy_file(DEPLOYMENTS, _tell)
+    deploy_file(DEPLOYMENTS, _report)
 
 
-def _tell_addresses(record: StackRecord) -> None:
-    _tell(f"Prefect  {record.prefect}")
-    _tell(f"MLflow   {record.mlflow}")
-    _tell(f"gateway  {record.gateway}, log {Path(record.log).with_name('gateway.log')}")
-    _tell(f"rollouts {record.rollouts}")
-    _tell(f"worker   {record.worker}, at most {record.limit} flow runs at once, log {record.log}")
+def _report_addresses(record: "StackRecord") -> None:
+    _report(f"Prefect  {record.prefect}")
+    _report(f"MLflow   {record.mlflow}")
+    _report(f"gateway  {record.gateway}, log {Path(record.log).with_name('gateway.log')}")
+    _report(f"rollouts {record.rollouts}")
+    _report(f"worker   {record.worker}, at most {record.limit} flow runs at once, log {record.log}")
 
 
-def _tell(line: str) -> None:
-    """Print a line; a terminal that was closed is no reason to leave processes behind."""
+def _report(line: str) -> None:
+    """Print a line; a closed terminal must not stop the command before it ends its processes."""
     with suppress(OSError):
         say(line)

@@ -1,4 +1,4 @@
-"""Traffic and a candidate's fault, as the options of a command line describe them."""
+"""Simulated traffic and a candidate's fault, from the options of a command."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -16,7 +16,7 @@ FAULTS = {"errors": (0.0, 0.98), "slowdown": (0.01, 1000.0)}
 
 @dataclass(frozen=True)
 class TrafficOptions:
-    """What the options say; empty and 0 leave a thing out."""
+    """What the options describe; empty and 0 leave a part out."""
 
     rps: float
     errors: float
@@ -32,8 +32,8 @@ class TrafficOptions:
     signals: Sequence[str] = ()
 
 
-def describe_traffic(wishes: TrafficOptions) -> "Traffic":
-    """Give the traffic that the options describe.
+def describe_traffic(options: TrafficOptions) -> "Traffic":
+    """Return the traffic that the options describe.
 
     Raises:
         ConfigInvalid: a signal is unknown, or a figure is out of its range.
@@ -41,28 +41,28 @@ def describe_traffic(wishes: TrafficOptions) -> "Traffic":
     from sluice.rollout.simulation.traffic import Drift, Incident, Signals, Traffic, Users
 
     for name, allowed in RANGES.items():
-        _check(f"--{name}", getattr(wishes, name), allowed)
+        _check(f"--{name}", getattr(options, name), allowed)
     traffic = Traffic(
-        wishes.rps,
-        wishes.errors,
-        latency=wishes.latency,
-        clustering=wishes.clustering,
-        shared=not wishes.apart,
-        signals=_read_signals(Signals(), wishes.signals),
+        options.rps,
+        options.errors,
+        latency=options.latency,
+        clustering=options.clustering,
+        shared=not options.apart,
+        signals=_read_signals(Signals(), options.signals),
     )
-    if wishes.users:
-        traffic = replace(traffic, users=Users(wishes.users, balanced=wishes.balanced))
-    if wishes.incident:
-        start, length = _minutes("--incident", wishes.incident)
-        traffic = replace(traffic, incident=Incident(start, length, wishes.incident[2]))
-    if wishes.drift:
-        start, length = _minutes("--drift", wishes.drift)
-        traffic = replace(traffic, drift=Drift(wishes.drift[2], start, length))
+    if options.users:
+        traffic = replace(traffic, users=Users(options.users, balanced=options.balanced))
+    if options.incident:
+        start, length = _minutes("--incident", options.incident)
+        traffic = replace(traffic, incident=Incident(start, length, options.incident[2]))
+    if options.drift:
+        start, length = _minutes("--drift", options.drift)
+        traffic = replace(traffic, drift=Drift(options.drift[2], start, length))
     return traffic
 
 
 def describe_fault(given: Sequence[str], onset: float, default: float) -> "Regression":
-    """Give the bad candidate's fault: NAME=VALUE each; `default` more errors where none is given.
+    """Return the bad candidate's fault from NAME=VALUE texts; without any, `default` more errors.
 
     Raises:
         ConfigInvalid: a name is unknown, or a value is out of its range.
@@ -79,28 +79,30 @@ def describe_fault(given: Sequence[str], onset: float, default: float) -> "Regre
     return Regression(**values, start=start)
 
 
-def refuse_made_up(wishes: TrafficOptions, fault: "Regression") -> None:
-    """Refuse what cannot be laid over recorded counts.
+def refuse_synthetic(options: TrafficOptions, fault: "Regression") -> None:
+    """Refuse options that cannot be combined with recorded counts.
 
     Raises:
-        ConfigInvalid: an option describes made-up traffic, or a fault that counts do not show.
+        ConfigInvalid: an option describes synthetic traffic, or a fault that counts do not show.
     """
-    made_up = {
-        "--clustering": wishes.clustering,
-        "--users": wishes.users,
-        "--incident": wishes.incident,
-        "--drift": wishes.drift,
-        "--signal": wishes.signals,
+    synthetic = {
+        "--clustering": options.clustering,
+        "--users": options.users,
+        "--incident": options.incident,
+        "--drift": options.drift,
+        "--signal": options.signals,
     }
-    for option, value in made_up.items():
+    for option, value in synthetic.items():
         if value:
-            raise ConfigInvalid(f"{option} is for made-up traffic; allowed with --traffic: --fault")
+            raise ConfigInvalid(
+                f"{option} is for synthetic traffic; allowed with --traffic: --fault"
+            )
     if fault != type(fault)(fault.errors, start=fault.start):
         raise ConfigInvalid("--fault: recorded counts show errors alone; allowed: errors= a number")
 
 
 def name_fault(fault: "Regression") -> str:
-    """Give a fault's name in a table, such as `+1 point, slowdown x1.2`."""
+    """Return a fault's name in a table, such as `+1 point, slowdown x1.2`."""
     words = [f"{100 * fault.errors:+.3g} points"] if fault.errors else []
     for name in ("slowdown", "guardrails", "negatives", "costs", "values"):
         if getattr(fault, name) != 1:
@@ -108,11 +110,11 @@ def name_fault(fault: "Regression") -> str:
     return ", ".join(words) or "no fault"
 
 
-def _read_signals(usual: Any, given: Sequence[str]) -> Any:
-    values = _read_pairs("--signal", given, _names(type(usual)))
+def _read_signals(defaults: Any, given: Sequence[str]) -> Any:
+    values = _read_pairs("--signal", given, _names(type(defaults)))
     for name, value in values.items():
         _check(f"--signal {name}", value, (0.01, 100.0) if name == "cost_spread" else (0.0, 1.0))
-    return replace(usual, **values)
+    return replace(defaults, **values)
 
 
 def _names(facts: type[Any]) -> list[str]:

@@ -1,1 +1,1 @@
-"""What goes wrong on purpose: corrupted inputs for the flows that users run."""
+"""The demonstration `make demo`: planted faults and replayed traffic."""

@@ -1,6 +1,6 @@
-"""`python -m demo`: play the story on the default service, clean or with a fault planted.
+"""`python -m demo`: the demonstration, clean or with a planted fault.
 
-Releases run first; a candidate that its gates let through is then rolled out on live traffic.
+Releases run first; a candidate that passes its gates is then rolled out on live traffic.
 """
 
 import argparse
@@ -14,17 +14,17 @@ from sluice.errors import SluiceError
 EXIT_INTERRUPTED = 130
 
 GATED = ("data", "leakage", "bias", "worse")
-"""Faults of the data: a gate meets them, and nothing goes live."""
+"""Faults of the data; a gate halts the release, and nothing goes live."""
 LIVE = ("errors", "latency", "worse_live")
-"""Faults of the model that no gate meets: live traffic does."""
+"""Faults of the model after its gates; the rollout detects them on live traffic."""
 
 
 def main() -> int:
-    """Parse the command line, bring the session up, play."""
+    """Parse the command line, open a session and run the demonstration."""
     started = time.perf_counter()
     parser = argparse.ArgumentParser(prog="demo", description=__doc__.partition("\n")[0])
     parser.add_argument("--fault", choices=(*GATED, *LIVE), default="")
-    parser.add_argument("--keep", action="store_true", help="keep the UI up until Ctrl-C")
+    parser.add_argument("--keep", action="store_true", help="keep the pages up until Ctrl-C")
     arguments = parser.parse_args()
     say(f"Sluice: {_announce(arguments.fault)}")
     from cli.runs import open_terminal
@@ -33,7 +33,7 @@ def main() -> int:
         with open_terminal():
             return _play(arguments.fault, arguments.keep, started)
     except KeyboardInterrupt:
-        say("\nended: nothing is left running")
+        say("\ninterrupted: nothing is left running")
         return EXIT_INTERRUPTED
     except SluiceError as error:
         say(f"{type(error).__name__}: {error}")
@@ -42,37 +42,39 @@ def main() -> int:
 
 def _announce(fault: str) -> str:
     if fault in LIVE:
-        return f"data meets the gates, then the fault `{fault}` meets live traffic"
-    return f"the fault `{fault}` meets the gates" if fault else "data meets the gates, then users"
+        return f"releases pass the gates, then a rollout with the fault `{fault}` on live traffic"
+    if fault:
+        return f"releases of data with the fault `{fault}`"
+    return "releases pass the gates, then a rollout on live traffic"
 
 
 def _play(fault: str, keep: bool, started: float) -> int:
-    """Play releases, and a rollout where the gates were passed; give the exit code."""
-    from demo.scenario import SERVICE, play
+    """Run the releases, and a rollout if they pass; return the exit code."""
+    from demo.scenario import SERVICE, play_releases
     from sluice.config.overrides import Overrides
 
-    def stay() -> None:
+    def finish() -> None:
         say(f"\n{time.perf_counter() - started:.0f} s in all")
         if keep:
-            from cli.show import serve_pages
+            from cli.stack import serve_pages
 
             serve_pages()
         else:
-            _say_pages(fault)
+            _print_hint(fault)
 
-    ending = play(fault, Overrides())
-    if ending.code == 0:
+    result = play_releases(fault, Overrides())
+    if result.code == 0:
         from demo.live import play_live
 
-        return play_live(SERVICE, fault, stay).code
-    stay()
-    return ending.code
+        return play_live(SERVICE, fault, finish).code
+    finish()
+    return result.code
 
 
-def _say_pages(fault: str) -> None:
-    """Say how the pages behind the addresses are served, now that the server ends."""
+def _print_hint(fault: str) -> None:
+    """Say how to open the pages after the server has ended."""
     if fault:
-        say(f"`make demo FAULT={fault} KEEP=1` plays it again and serves these pages until Ctrl-C")
+        say(f"`make demo FAULT={fault} KEEP=1` runs it again and serves these pages until Ctrl-C")
     else:
         say("`.venv/bin/sluice ui` serves these pages until Ctrl-C; so does `make demo KEEP=1`")
 

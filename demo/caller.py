@@ -1,4 +1,4 @@
-"""Callers of the gateway: who asks when, and what feedback follows."""
+"""Callers of the gateway: which requests they send at which time, and their feedback."""
 
 import asyncio
 import json
@@ -16,25 +16,26 @@ from demo.tally import ReplayTally
 if TYPE_CHECKING:
     import aiohttp
 
-
 SLOPE = 1.1
-"""The user of rank r asks in proportion to r^-SLOPE, as readers and buyers do."""
-DRAWN = 4096
+"""The user of rank r sends requests in proportion to r^-SLOPE (Zipf), as readers and buyers do."""
+DRAW_SIZE = 4096
+"""Users that are drawn at a time."""
+OK = (200, 202, 204)
 
 
 @dataclass(frozen=True)
-class Asker:
-    """One request's unit, and the held-out row that it asks about."""
+class CallerRequest:
+    """One request to send: its unit, and the held-out row that it sends."""
 
     unit: str
     row: int
 
 
-class Audience:
-    """A seeded stream of askers; the same seed gives the same stream.
+class RequestStream:
+    """A seeded stream of requests; the same seed gives the same stream.
 
-    Without users every request is somebody new, with the rows in a shuffled order, over and over.
-    With users each is one person, a row of their own: who meets a fault once meets it every time.
+    Without users each request has a new unit; the rows repeat in a shuffled order. With users each
+    user has one row, so that a user who meets a fault meets it at each request.
     """
 
     def __init__(self, rows: int, users: int, seed: int) -> None:
@@ -46,43 +47,54 @@ class Audience:
         self._drawn: list[int] = []
         self._count = 0
 
-    def take(self) -> Asker:
-        """Give the next asker."""
+    def take(self) -> CallerRequest:
+        """Return the next request."""
         if self._users:
             user = self._draw_user()
-            return Asker(f"user-{self._seed}-{user}", int(self._order[user % self._rows]))
+            return CallerRequest(f"user-{self._seed}-{user}", int(self._order[user % self._rows]))
         place, self._count = self._count, self._count + 1
-        return Asker(f"guest-{self._seed}-{place}", int(self._order[place % self._rows]))
+        return CallerRequest(f"guest-{self._seed}-{place}", int(self._order[place % self._rows]))
 
     def _draw_user(self) -> int:
         if not self._drawn:
-            places = np.searchsorted(self._edges, self._rng.random(DRAWN), side="right")
+            places = np.searchsorted(self._edges, self._rng.random(DRAW_SIZE), side="right")
             self._drawn = np.minimum(places, self._users - 1).tolist()[::-1]
         return self._drawn.pop()
 
 
-OK = (200, 202, 204)
+def plan_times(rps: float, seconds: float, poisson: bool, seed: int) -> Iterator[float]:
+    """Return the send times of an open loop: even gaps, or a Poisson process."""
+    draw = random.Random(seed)  # noqa: S311 - no secret depends on it
+    place, at = 0, 0.0
+    while True:
+        if poisson:
+            at += draw.expovariate(rps)
+        else:
+            at, place = place / rps, place + 1
+        if at >= seconds:
+            return
+        yield at
 
 
 @dataclass(frozen=True)
 class CallerAnswer:
-    """A request that was answered with a prediction, of which something can be told."""
+    """A prediction that a caller received, on which feedback can follow."""
 
     request_id: str
-    asker: Asker
+    request: CallerRequest
     prediction: Any
 
 
 @dataclass(frozen=True)
 class FeedbackPlan:
-    """Feedback: on which share of answers, and how many seconds after them."""
+    """The share of answers that get feedback, and its delay in seconds."""
 
     share: float = 1.0
     delay: float = 2.0
 
 
 class Caller:
-    """Sends requests that do not wait for each other; `held` must outlive it."""
+    """Sends requests to one service and counts the answers."""
 
     def __init__(
         self,
@@ -97,42 +109,43 @@ class Caller:
         self._feedback = f"{url}/v1/feedback"
         self._run, self._count = secrets.token_hex(4), 0
 
-    async def ask(self, asker: Asker, planned: float) -> CallerAnswer | None:
-        """Ask about the asker's row; give what was answered, None after an error.
+    async def send(self, request: CallerRequest, planned: float) -> CallerAnswer | None:
+        """Send a request and return its answer; None after an error.
 
-        `planned` is in the event loop's seconds. Time counts from there, however late it was sent.
+        The response time counts from `planned`, in the event loop's seconds, however late the
+        request is sent.
         """
         clock, tally = asyncio.get_running_loop().time, self._tally
         tally.sent += 1
         tally.late = max(tally.late, clock() - planned)
         request_id, self._count = f"{self._run}-{self._count}", self._count + 1
-        names = json.dumps({"request_id": request_id, "unit": asker.unit})
-        body = f'{{"inputs":{self._held.records[asker.row]},{names[1:]}'
+        names = json.dumps({"request_id": request_id, "unit": request.unit})
+        body = f'{{"inputs":{self._held.records[request.row]},{names[1:]}'
         found = await self._post(self._predict, body)
         if found is None:
             return None
-        label = self._held.labels[asker.row]
+        label = self._held.labels[request.row]
         prediction = found["outputs"]["prediction"]
         right = bool(prediction == label)
         source = (str(found["arm"]), int(found["version"]))
         tally.count_answer(source, (clock() - planned) * 1000, right)
-        return CallerAnswer(request_id, asker, prediction)
+        return CallerAnswer(request_id, request, prediction)
 
-    async def tell(self, answered: CallerAnswer, judged: bool) -> None:
-        """Tell the true outcome; where classes are predicted also whether the answer was liked."""
-        label = self._held.labels[answered.asker.row]
-        told: dict[str, Any] = {"request_id": answered.request_id, "label": label}
-        if judged:
-            right = answered.prediction == label
-            told |= {"rating": 1 if right else -1, "value": 1 if right else 0}
-        found = await self._post(self._feedback, json.dumps(told), "feedback ")
+    async def send_feedback(self, answer: CallerAnswer, scored: bool) -> None:
+        """Send the true outcome; if the answer is `scored`, also a rating and a value."""
+        label = self._held.labels[answer.request.row]
+        feedback: dict[str, Any] = {"request_id": answer.request_id, "label": label}
+        if scored:
+            right = answer.prediction == label
+            feedback |= {"rating": 1 if right else -1, "value": 1 if right else 0}
+        found = await self._post(self._feedback, json.dumps(feedback), "feedback ")
         if found is None:
-            self._tally.untold += 1
+            self._tally.feedback_lost += 1
         else:
-            self._tally.told += 1
+            self._tally.feedback_sent += 1
 
-    async def _post(self, address: str, body: str, of: str = "") -> Any:
-        """Send a body; give the answer's JSON, None where it was none, counted by what it was."""
+    async def _post(self, address: str, body: str, prefix: str = "") -> Any:
+        """Send a body and return the JSON of its answer; None for an error, which is counted."""
         import aiohttp
 
         try:
@@ -145,19 +158,5 @@ class Caller:
             kind = "time limit"
         except aiohttp.ClientError as error:
             kind = type(error).__name__
-        self._tally.errors[of + kind] += 1
+        self._tally.errors[prefix + kind] += 1
         return None
-
-
-def plan_moments(rps: float, seconds: float, poisson: bool, seed: int) -> Iterator[float]:
-    """Give the moments of an open loop: even gaps, or those of independent callers (Poisson)."""
-    draw = random.Random(seed)  # noqa: S311 - no secret hangs on it
-    place, at = 0, 0.0
-    while True:
-        if poisson:
-            at += draw.expovariate(rps)
-        else:
-            at, place = place / rps, place + 1
-        if at >= seconds:
-            return
-        yield at

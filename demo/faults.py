@@ -1,6 +1,6 @@
-"""The planted faults: survey files as a careless upstream would deliver them.
+"""The planted faults: survey files as a careless upstream system would deliver them.
 
-Each changes the input and nothing else; the release that meets it is called like any other.
+Each fault changes only the input; the release that receives it runs like any other.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Corruption = Callable[["pd.DataFrame", ServiceConfig, int], "pd.DataFrame"]
 
 
 def garble_codes(frame: "pd.DataFrame", config: ServiceConfig, seed: int) -> "pd.DataFrame":
-    """An extract with a new code book: some relationships arrive as codes, some ages as -1."""
+    """Return rows in a new coding: some relationships are codes, some ages are -1."""
     rng = np.random.default_rng(seed)
     broken = frame.copy()
     coded = rng.random(len(frame)) < 0.1
@@ -26,11 +26,11 @@ def garble_codes(frame: "pd.DataFrame", config: ServiceConfig, seed: int) -> "pd
     return broken
 
 
-def leak_answer(frame: "pd.DataFrame", config: ServiceConfig, seed: int) -> "pd.DataFrame":
-    """A column filled in after the outcome was known.
+def leak_target(frame: "pd.DataFrame", config: ServiceConfig, seed: int) -> "pd.DataFrame":
+    """Return rows with target leakage: a column filled in after the outcome was known.
 
-    The values of `ancestry` are dealt out again so that they follow the answer in 98 of 100 rows.
-    Each value stays as frequent as it was: no range, set or distribution looks odd.
+    The values of `ancestry` are permuted so that they follow the target in 98 of 100 rows. Each
+    value stays as frequent as before, so no range, set or distribution looks unusual.
     """
     rng = np.random.default_rng(seed)
     leaked = frame.copy()
@@ -41,10 +41,10 @@ def leak_answer(frame: "pd.DataFrame", config: ServiceConfig, seed: int) -> "pd.
 
 
 def assume_homemakers(frame: "pd.DataFrame", config: ServiceConfig, seed: int) -> "pd.DataFrame":
-    """Files by the head-of-household rule that censuses kept until 1980.
+    """Return rows recorded by the head-of-household rule that censuses used until 1980.
 
     A married man is the householder, a married woman his spouse, and the work of seven in ten
-    employed wives was never written down.
+    employed wives was never recorded.
     """
     rng = np.random.default_rng(seed)
     recoded = frame.copy()
@@ -53,16 +53,16 @@ def assume_homemakers(frame: "pd.DataFrame", config: ServiceConfig, seed: int) -
     wives = married & (frame["sex"] == "female")
     recoded.loc[married, "relationship"] = "householder"
     recoded.loc[wives, "relationship"] = "spouse"
-    unseen = (frame["marital_status"] == "married") & (frame["sex"] == "female")
-    unseen &= rng.random(len(frame)) < 0.7
-    recoded.loc[unseen, config.data.target] = 0
+    unrecorded = (frame["marital_status"] == "married") & (frame["sex"] == "female")
+    unrecorded &= rng.random(len(frame)) < 0.7
+    recoded.loc[unrecorded, config.data.target] = 0
     return recoded
 
 
 def misalign_labels(frame: "pd.DataFrame", config: ServiceConfig, seed: int) -> "pd.DataFrame":
-    """Answers of a labelling job, joined in the wrong order by age.
+    """Return rows whose labels were joined in the wrong order, by age.
 
-    Only the held-out rows were labelled by hand and are right. As many rows are positive as before.
+    Only the held-out rows keep their right labels. As many rows are positive as before.
     """
     from sluice.data.split import split_rows
 
@@ -78,7 +78,7 @@ def misalign_labels(frame: "pd.DataFrame", config: ServiceConfig, seed: int) -> 
 
 FAULTS: dict[str, Corruption] = {
     "data": garble_codes,
-    "leakage": leak_answer,
+    "leakage": leak_target,
     "bias": assume_homemakers,
     "worse": misalign_labels,
 }

@@ -1,4 +1,4 @@
-"""What a policy can and cannot tell at a traffic: simulated, before any candidate is tried."""
+"""A simulation of what a rollout policy can detect at a given traffic."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,23 +10,23 @@ from sluice.rollout.simulation.traffic import Regression, Signals, Traffic
 
 RUNS, SEED = 60, 1
 MEDIAN_MS, SPREAD = 1.0, 0.8
-"""Of answer times on a machine with other work: their median, and sigma of their logarithm."""
+"""Of response times on a busy computer: the median, and the sigma of their logarithm."""
 
 
 @dataclass(frozen=True)
 class Chance:
-    """How simulated rollouts of one sort of candidate ended."""
+    """How simulated rollouts of one kind of candidate ended, as shares."""
 
     candidate: str
     rolled_back: float
     promoted: float
     held: float
     seconds: float | None
-    """Median time to the roll-back, or where none was rolled back to the promotion."""
+    """Median time to the rollback; if none was rolled back, to the promotion."""
 
 
 def forecast(policy: Policy, traffic: Traffic, runs: int = RUNS) -> list[Chance]:
-    """Simulate whole rollouts of a candidate that equals the champion, and of worse ones."""
+    """Simulate whole rollouts of a candidate equal to the champion, and of worse ones."""
     return [
         _summarize(
             name, simulate(Simulation(policy, replace(traffic, regression=fault), runs, SEED))
@@ -36,7 +36,7 @@ def forecast(policy: Policy, traffic: Traffic, runs: int = RUNS) -> list[Chance]
 
 
 def list_candidates(policy: Policy) -> list[tuple[str, Regression]]:
-    """Name what is tried: faults at half of the policy's limits, at them and beyond."""
+    """Return the simulated candidates: faults below, at and beyond the policy's limits."""
     margin = policy.rules.error_margin.margin
     ratio = policy.rules.feedback.ratio
     errors = [(f"{100 * share:+g} points of errors", share) for share in (margin / 2, 2 * margin)]
@@ -51,19 +51,19 @@ def list_candidates(policy: Policy) -> list[tuple[str, Regression]]:
 
 
 def describe_traffic(rps: float, feedback: float, negatives: float) -> Traffic:
-    """Give the traffic of the story: no errors, quick answers, much feedback."""
+    """Return the traffic of the demonstration: no errors, fast answers, much feedback."""
     signals = Signals(feedbacks=feedback, negatives=negatives)
     return Traffic(rps, 0.0, latency=MEDIAN_MS, latency_spread=SPREAD, signals=signals)
 
 
 def show_forecast(policy: Policy, traffic: Traffic, chances: Sequence[Chance]) -> None:
-    """Print what the policy can and cannot detect."""
+    """Print how often the policy promotes, rolls back and holds each candidate."""
     say(
         f"what policy {policy.policy} can and cannot detect at {traffic.rate:g} requests/s: "
-        f"{RUNS} simulated rollouts a line"
+        f"{RUNS} simulated rollouts per line"
     )
     show_rows("", [_describe(one) for one in chances])
-    say("what is within a limit gets through: a limit says what nobody minds")
+    say("a fault within its limit is promoted: a limit says which loss is acceptable")
 
 
 def _summarize(name: str, outcome: SimulationResult) -> Chance:

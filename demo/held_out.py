@@ -1,4 +1,4 @@
-"""Rows of a service that no model of it was trained on, as callers send them, with the truth."""
+"""Held-out rows of a service as callers send them, with their true outcomes."""
 
 import json
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class HeldOut:
 
 
 def read_frame(home: Home, config: ServiceConfig) -> "pd.DataFrame":
-    """Give the held-out rows of the newest data version, by the service's own split.
+    """Return the held-out rows of the newest data version, by the service's own split.
 
     Raises:
         DataMissing: the service has no data yet.
@@ -39,7 +39,7 @@ def read_frame(home: Home, config: ServiceConfig) -> "pd.DataFrame":
 
 
 def read_held_out(home: Home, config: ServiceConfig) -> HeldOut:
-    """Give the held-out rows of a service's newest data version as records and labels.
+    """Return the held-out rows of a service's newest data version as records and labels.
 
     Raises:
         DataMissing: the service has no data yet.
@@ -50,7 +50,7 @@ def read_held_out(home: Home, config: ServiceConfig) -> HeldOut:
 
 
 def build_records(frame: "pd.DataFrame", config: ServiceConfig) -> HeldOut:
-    """Give rows as records and labels; rows without a label are left out."""
+    """Return rows as records and labels; rows without a label are left out."""
     from sluice.models.export.form import make_sample
     from sluice.stats.holdout import Predictions
 
@@ -61,5 +61,5 @@ def build_records(frame: "pd.DataFrame", config: ServiceConfig) -> HeldOut:
 
 
 def _make_plain(value: Any) -> Any:
-    """Give a label as JSON can have it: numpy's numbers as Python's."""
+    """Return a label as a plain value that JSON can hold."""
     return value.item() if hasattr(value, "item") else value

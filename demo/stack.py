@@ -1,4 +1,4 @@
-"""What the live part needs beside the Prefect server: a gateway, its page, and callers."""
+"""The processes of the live part: a gateway, the rollout page, and callers."""
 
 import json
 import os
@@ -19,17 +19,14 @@ from sluice.adapters.server.stack import claim_stack
 from sluice.errors import ServerUnavailable
 from sluice.home import PROJECT, Home
 
-URLS = "SLUICE_GATEWAY_URLS"
-"""Environment variable by which a rollout finds the gateway's replicas."""
+GATEWAY_URLS = "SLUICE_GATEWAY_URLS"
+"""Environment variable with the addresses of the gateway's replicas, for a rollout."""
 START_SECONDS, END_SECONDS, POLL_SECONDS = 180.0, 30.0, 0.3
 
 
 @dataclass(frozen=True)
-class Asking:
-    """How callers ask: requests a second, on which share of answers they tell what was right.
-
-    After `seconds` they end by themselves.
-    """
+class CallerOptions:
+    """The callers' service, rate per second, feedback share and longest duration."""
 
     service: str
     rps: float
@@ -38,32 +35,32 @@ class Asking:
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where the gateway answers, and the rollout page."""
+class Addresses:
+    """The addresses of the gateway and of the rollout page."""
 
     gateway: str
     page: str
 
 
 @contextmanager
-def run_gateway(home: Home) -> Iterator[Places]:
-    """Run the home's gateway and rollout page, or join those of its stack; give where they are.
+def run_gateway(home: Home) -> Iterator[Addresses]:
+    """Run the state folder's gateway and rollout page, or use those of its local stack.
 
     Raises:
-        ServerUnavailable: no port is free, or the home cannot be written.
+        ServerUnavailable: no port is free, or the state folder cannot be written.
     """
     with claim_stack(home, say) as other:
         if other and other.gateway:
             with _name_gateway(other.gateway):
-                yield Places(other.gateway, other.rollouts)
+                yield Addresses(other.gateway, other.rollouts)
             return
-        port = parts.choose_port(parts.GATEWAY_PORT, say, "the gateway comes")
-        page_port = parts.choose_port(parts.ROLLOUT_PAGE_PORT, say, "the rollout page comes")
+        port = parts.choose_port(parts.GATEWAY_PORT, say, "the gateway is")
+        page_port = parts.choose_port(parts.ROLLOUT_PAGE_PORT, say, "the rollout page is")
         process = parts.start_gateway(home, port, mark_part(home, parts.GATEWAY))
         page = parts.start_rollout_page(home, page_port, mark_part(home, parts.ROLLOUT_PAGE))
         try:
-            with _name_gateway(address := parts.give_address(port)):
-                yield Places(address, parts.give_address(page_port))
+            with _name_gateway(address := parts.format_address(port)):
+                yield Addresses(address, parts.format_address(page_port))
         finally:
             page.stop(signal.SIGTERM, parts.ROLLOUT_PAGE_STOP_SECONDS)
             process.stop(signal.SIGTERM, parts.GATEWAY_STOP_SECONDS)
@@ -71,18 +68,18 @@ def run_gateway(home: Home) -> Iterator[Places]:
 
 @contextmanager
 def _name_gateway(address: str) -> Iterator[None]:
-    before = os.environ.get(URLS)
-    os.environ[URLS] = address
+    before = os.environ.get(GATEWAY_URLS)
+    os.environ[GATEWAY_URLS] = address
     try:
         yield
     finally:
-        os.environ.pop(URLS)
+        os.environ.pop(GATEWAY_URLS)
         if before is not None:
-            os.environ[URLS] = before
+            os.environ[GATEWAY_URLS] = before
 
 
-def await_champion(home: Home, address: str, service: str, version: int) -> None:
-    """Wait until the gateway serves a version of the service.
+def wait_for_champion(home: Home, address: str, service: str, version: int) -> None:
+    """Wait until the gateway serves a version of the service as champion.
 
     Raises:
         ServerUnavailable: it does not within three minutes.
@@ -90,15 +87,15 @@ def await_champion(home: Home, address: str, service: str, version: int) -> None
     deadline = time.monotonic() + START_SECONDS
     while read_services(address).get(service, {}).get("champion") != version:
         if time.monotonic() > deadline:
-            told = last_line(home.logs / "gateway.log")
-            raise ServerUnavailable(f"the gateway at {address} has no {service} v{version}; {told}")
+            line = last_line(home.logs / "gateway.log")
+            raise ServerUnavailable(f"the gateway at {address} has no {service} v{version}; {line}")
         time.sleep(POLL_SECONDS)
 
 
 def read_services(address: str) -> dict[str, Any]:
-    """Give what the gateway serves, by service; nothing while it does not answer."""
+    """Return the services of `/readyz` by name; empty while the gateway does not answer."""
     with suppress(OSError, ValueError):
-        # Without proxies: the address is always one of this machine.
+        # Without proxies: the address is always on this machine.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"{address}/readyz", timeout=5) as answer:
             found: dict[str, Any] = json.loads(answer.read()).get("services", {})
@@ -107,39 +104,39 @@ def read_services(address: str) -> dict[str, Any]:
 
 
 class Callers:
-    """Callers in a process of their own, from when they are started until they are ended."""
+    """The process of the callers."""
 
     def __init__(self, process: BackgroundProcess, file: Path) -> None:
         self._process, self._file = process, file
 
     def end(self) -> dict[str, Any]:
-        """End them, and give what they counted.
+        """End the callers and return their counts.
 
         Raises:
-            ServerUnavailable: they ended by themselves, and left no count.
+            ServerUnavailable: they ended by themselves and left no counts.
         """
         self._process.stop(signal.SIGTERM, END_SECONDS)
         try:
             found: dict[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise ServerUnavailable(self._process.tell_end()) from error
+            raise ServerUnavailable(self._process.describe_end()) from error
         return found
 
 
 @contextmanager
-def run_callers(home: Home, address: str, asking: Asking) -> Iterator[Callers]:
-    """Have callers ask the gateway while the block runs."""
+def run_callers(home: Home, address: str, options: CallerOptions) -> Iterator[Callers]:
+    """Run callers of the gateway while the block runs."""
     file = home.logs / "callers.json"
     file.unlink(missing_ok=True)
-    options = {
+    values = {
         "--url": address,
-        "--rps": asking.rps,
-        "--feedback": asking.feedback,
-        "--seconds": asking.seconds,
+        "--rps": options.rps,
+        "--feedback": options.feedback,
+        "--seconds": options.seconds,
         "--json": file,
     }
-    words = [str(word) for pair in options.items() for word in pair]
-    arguments = ["-m", "demo.replay", asking.service, *words]
+    words = [str(word) for pair in values.items() for word in pair]
+    arguments = ["-m", "demo.replay", options.service, *words]
     log = home.logs / "callers.log"
     log.unlink(missing_ok=True)
     process = start_background("the callers", arguments, os.environ, log, PROJECT)

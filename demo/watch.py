@@ -1,7 +1,8 @@
-"""Follow a rollout in the terminal, and account for it from the store and the callers."""
+"""A rollout in the terminal: its evidence while it runs, and a report at its end."""
 
 import threading
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import log
 from typing import Any
@@ -9,22 +10,121 @@ from typing import Any
 from cli.output import say, show_rows
 from sluice.adapters.control.store import Control
 from sluice.errors import SluiceError
-from sluice.rollout.log import Record, derive, describe_tests
+from sluice.rollout.log import LogRecord, derive, describe_tests
 from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import Action, Phase, Verb
 from sluice.rollout.state_machine import read_pass
 
-Log = list[tuple[datetime, Record]]
+POLL_SECONDS = 0.5
+REPORT_BLOCKS = 10
+"""Blocks of a stage after which the evidence is printed again."""
+HELD_PHASES = frozenset({Phase.HOLDING, Phase.PAUSED, Phase.FROZEN})
+DecisionLog = list[tuple[datetime, LogRecord]]
 
 
-def show_decisions(log: Log) -> None:
-    """Print every decision but the holds: when, where the rollout was, what and why."""
+class RolloutWatch:
+    """Prints a rollout's evidence from time to time while its block runs.
+
+    It aborts a rollout that holds for `patience` seconds, because no person is there to decide.
+    """
+
+    def __init__(self, control: Control, service: str, patience: float = 60.0) -> None:
+        self._control, self._service, self._patience = control, service, patience
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
+        self._printed, self._moved = "", time.monotonic()
+
+    def __enter__(self) -> "RolloutWatch":
+        """Start watching."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop watching."""
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(POLL_SECONDS):
+            try:
+                record = self._control.rollouts.find_open(self._service)
+                if record is not None:
+                    self._print_evidence(record)
+                    self._abort_if_held(record)
+            except SluiceError as error:
+                say(f"the rollout could not be read: {error}")
+
+    def _print_evidence(self, record: RolloutRecord) -> None:
+        state = record.state
+        reports = state.observation.blocks // REPORT_BLOCKS
+        key = f"{state.stage} {reports}"
+        if state.phase.is_staged and reports and key != self._printed:
+            self._printed = key
+            say(f"{datetime.now().astimezone():%H:%M:%S}    {describe_evidence(record)}")
+
+    def _abort_if_held(self, record: RolloutRecord) -> None:
+        now = time.monotonic()
+        if record.state.phase not in HELD_PHASES:
+            self._moved = now
+        elif now - self._moved > self._patience:
+            self._moved = now
+            say(f"held for {self._patience:.0f} s: aborted, because no person decides here;")
+            say("a person would use `sluice rollout-control` with resume, skip or 'roll back'")
+            command = (self._service, Action.ABORT.value, "the demo")
+            reason = f"it holds: {record.state.reason}"
+            self._control.commands.give(*command, reason, datetime.now(UTC))
+
+
+def describe_evidence(record: RolloutRecord) -> str:
+    """Describe in one line the evidence for the candidate, and the strongest against it."""
+    state, policy = record.state, record.policy
+    stage, observation = policy.stages[state.stage], state.observation
+    tests = describe_tests(state, policy)
+    name, nearest = max(tests.items(), key=lambda item: _share_of_threshold(item[1]))
+    passes = [
+        f"{rule} {value:.1f}"
+        for rule in stage.passes
+        if (value := read_pass(observation, rule)) is not None
+    ]
+    return (
+        f"{stage.name} at {state.weight(policy):.0%}, block {observation.blocks}: "
+        f"to advance, {log(1 / policy.pass_alpha):.1f} each: {', '.join(passes)}; "
+        f"to stop: {name} {nearest['wealth']:.1f} of {nearest['threshold']:.1f}"
+    )
+
+
+def _share_of_threshold(test: Mapping[str, float | None]) -> float:
+    return (test["wealth"] or 0.0) / (test["threshold"] or 1.0)
+
+
+def report_rollout(control: Control, record: RolloutRecord, counts: dict[str, Any]) -> None:
+    """Print a rollout's decisions, its callers' answers and its result; verify its log.
+
+    Raises:
+        LogBroken: the log does not lead to the decisions that it holds.
+        ControlUnavailable: the control store does not answer.
+    """
+    say("")
+    show_decisions(control.rollouts.read_log(record.service, record.number))
+    show_callers(counts)
+    route = control.routes.find(record.service)
+    serves = f"v{route.champion} serves" if route else "no version serves"
+    say(
+        f"{record.service}: v{record.candidate} on trial beside v{record.champion}, "
+        f"policy {record.policy.policy}: {record.state.phase}; {serves}"
+    )
+    steps = verify_log(control, record)
+    say(f"derived again from the decision log alone: all {steps} steps, with the same reasons")
+
+
+def show_decisions(log: DecisionLog) -> None:
+    """Print every decision except holds, with its time, stage, weight and reason."""
     rows = [
         {
             "time": at.astimezone().strftime("%H:%M:%S"),
-            "then at": f"{record['stage']}, {record['weight']:.0%}",
             "decision": record["decision"],
-            "why": record["reason"],
+            "stage after it": f"{record['stage']}, {record['weight']:.0%}",
+            "reason": record["reason"],
         }
         for at, record in log[1:]
         if record["decision"] != Verb.HOLD
@@ -33,7 +133,7 @@ def show_decisions(log: Log) -> None:
 
 
 def show_callers(counts: dict[str, Any]) -> None:
-    """Print what callers got: answers by the arm that each was assigned to, and errors."""
+    """Print the callers' answers by assigned arm, and their errors."""
     rows = [
         {
             "assigned arm": source["arm"],
@@ -43,115 +143,16 @@ def show_callers(counts: dict[str, Any]) -> None:
         }
         for source in counts["sources"]
     ]
-    show_rows("What callers got", rows)
+    show_rows("Answers to callers", rows)
     errors = ", ".join(f"{kind}: {n:,}" for kind, n in sorted(counts["errors"].items())) or "0"
     say(f"callers sent {counts['sent']:,} requests; errors at callers: {errors}")
 
 
-def derive_again(control: Control, course: RolloutRecord) -> int:
-    """Derive each decision of a rollout again from its log alone; give how many there were.
+def verify_log(control: Control, record: RolloutRecord) -> int:
+    """Derive each decision of a rollout again from its log alone; return their number.
 
     Raises:
         LogBroken: the log does not lead to the decisions that it holds.
     """
-    log = control.rollouts.read_log(course.service, course.number)
-    return len(list(derive([record for _, record in log], course.policy)))
-
-
-def give_account(control: Control, course: RolloutRecord, counts: dict[str, Any]) -> None:
-    """Print decisions, callers, who serves, and that the log leads to each decision again.
-
-    Raises:
-        LogBroken: it does not.
-        ControlUnavailable: the control store does not answer.
-    """
-    say("")
-    show_decisions(control.rollouts.read_log(course.service, course.number))
-    show_callers(counts)
-    route = control.routes.find(course.service)
-    serves = f"v{route.champion} serves" if route else "nobody serves"
-    say(
-        f"{course.service}: v{course.candidate} on trial beside v{course.champion}, "
-        f"policy {course.policy.policy}: {course.state.phase}; {serves}"
-    )
-    ticks = derive_again(control, course)
-    say(f"derived again from the decision log alone: all {ticks} steps, each with its reason")
-
-
-LOOK_SECONDS = 0.5
-BLOCKS = 10
-"""After how many blocks of a stage the evidence is told again."""
-HELD = frozenset({Phase.HOLDING, Phase.PAUSED, Phase.FROZEN})
-
-
-class RolloutWatch:
-    """While its block runs, tells a rollout's evidence now and then.
-
-    In a story there is no person to decide: a rollout that holds for `patience` seconds is aborted.
-    """
-
-    def __init__(self, control: Control, service: str, patience: float = 60.0) -> None:
-        self._control, self._service, self._patience = control, service, patience
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
-        self._told, self._moving = "", time.monotonic()
-
-    def __enter__(self) -> "RolloutWatch":
-        """Begin to watch."""
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Watch no more."""
-        self._ended.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._ended.wait(LOOK_SECONDS):
-            try:
-                course = self._control.rollouts.find_open(self._service)
-                if course is not None:
-                    self._tell(course)
-                    self._judge(course)
-            except SluiceError as error:
-                say(f"not looked: {error}")
-
-    def _tell(self, course: RolloutRecord) -> None:
-        state = course.state
-        tens = state.seen.blocks // BLOCKS
-        kind = f"{state.stage} {tens}"
-        if state.phase.is_staged and tens and kind != self._told:
-            self._told = kind
-            say(f"{datetime.now().astimezone():%H:%M:%S}    {describe_evidence(course)}")
-
-    def _judge(self, course: RolloutRecord) -> None:
-        now = time.monotonic()
-        if course.state.phase not in HELD:
-            self._moving = now
-        elif now - self._moving > self._patience:
-            self._moving = now
-            say(f"held for {self._patience:.0f} s, and nobody is here to decide: it is aborted;")
-            say("a person would use `sluice rollout-control` with resume, skip or 'roll back'")
-            command = (self._service, Action.ABORT.value, "the story")
-            why = f"it holds: {course.state.reason}"
-            self._control.commands.give(*command, why, datetime.now(UTC))
-
-
-def describe_evidence(course: RolloutRecord) -> str:
-    """Say in a line how far each test is: to stop the candidate, and to let it on."""
-    state, policy = course.state, course.policy
-    stage, seen = policy.stages[state.stage], state.seen
-    tests = describe_tests(state, policy)
-    name, nearest = max(
-        tests.items(), key=lambda item: (item[1]["wealth"] or 0.0) / (item[1]["threshold"] or 1.0)
-    )
-    passes = [
-        f"{rule} {value:.1f}"
-        for rule in stage.passes
-        if (value := read_pass(seen, rule)) is not None
-    ]
-    return (
-        f"{stage.name} at {state.weight(policy):.0%}, block {seen.blocks}: "
-        f"to go on, {log(1 / policy.pass_alpha):.1f} each: {', '.join(passes)}; "
-        f"to stop: {name} {nearest['wealth']:.1f} of {nearest['threshold']:.1f}"
-    )
+    log = control.rollouts.read_log(record.service, record.number)
+    return len(list(derive([record for _, record in log], record.policy)))

@@ -5,6 +5,7 @@ from typing import Literal
 from prefect import flow
 
 from sluice.config.loading import load_service
+from sluice.home import environment_name
 from tasks.release.approval import (
     WAITING,
     ApprovalResult,
@@ -15,7 +16,6 @@ from tasks.release.history import publish_history
 from tasks.run.forms import ServiceName, Words
 from tasks.run.names import name_decision
 from tasks.run.state import state_failure
-from tasks.run.tags import environment_name
 
 ANSWERS = {"approve": "approved", "refuse": "refused"}
 
@@ -33,21 +33,21 @@ def approve(
     version: int = WAITING,
     decision: Literal["approve", "refuse"],
     by: Words,
-    why: Words,
+    reason: Words,
 ) -> ApprovalResult:
-    """Approve or refuse the version that waits; who, why and when stay on record.
+    """Approve or refuse the version that waits; name, reason and time are recorded.
 
-    An approved version becomes champion where the service has none, else `promote` takes it.
+    An approved version becomes champion if the service has none, else `promote` makes it so.
 
     Args:
         service: The service whose version waits.
         version: The version as its approval page names it; -1 takes the one that waits.
-        decision: Whether the version may go on. It is taken once and cannot be changed.
-        by: Your name, as it stays in the log of decisions.
-        why: Your reason, in a sentence; it is shown beside the decision.
+        decision: Approve or refuse. The decision is final.
+        by: Your name; it is kept in the log of decisions.
+        reason: Your reason, in a sentence; it is shown beside the decision.
     """
     config = load_service(service, environment_name())
-    decided = decide_approval(service, version, ANSWERS[decision], by, why)
+    decided = decide_approval(service, version, ANSWERS[decision], by, reason)
     publish_history(service)
     request_approved_rollout(config, decided)
     return decided

@@ -1,4 +1,4 @@
-"""Take a file, a Delta table or a query's rows into a service's data, through the data gate."""
+"""Append a file, a Delta table or a query's rows to a service's data, through the data gate."""
 
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,12 @@ from prefect.client.schemas.objects import State
 from sluice.config.loading import load_service
 from sluice.config.service import ServiceConfig
 from sluice.data.arrival import Delivery
+from sluice.home import environment_name
 from tasks.data.ingestion import append_rows, find_deliveries, open_scratch, validate_batch
 from tasks.run.forms import ServiceName
 from tasks.run.gates import pass_gate
 from tasks.run.names import name_ingest
 from tasks.run.state import end_skipped, state_failure
-from tasks.run.tags import environment_name
 
 
 @flow(
@@ -29,20 +29,20 @@ def ingest(service: ServiceName, source: str = "") -> dict[str, Any] | State[Any
     """Append new rows as a version of the service's data, or quarantine them whole.
 
     Args:
-        service: The service whose data it is; one file in configs/ each.
-        source: Path of a Parquet or CSV file, or folder or URL of a Delta table; empty takes what
-            is new in the source of the service's configuration.
+        service: The service whose data it is; each is one file in configs/.
+        source: Path of a Parquet or CSV file, or folder or URL of a Delta table; if empty, what is
+            new in the source of the service's configuration.
     """
     config = load_service(service, environment_name())
     deliveries = find_deliveries(config, source)
     if not deliveries:
         return end_skipped(f"nothing new in the source of {service}")
     with open_scratch() as folder:
-        return [take_in(config, delivery, folder) for delivery in deliveries][-1]
+        return [ingest_delivery(config, delivery, folder) for delivery in deliveries][-1]
 
 
-def take_in(config: ServiceConfig, delivery: Delivery, folder: Path) -> dict[str, Any]:
-    """Take one delivery through the gate and give the version that holds it.
+def ingest_delivery(config: ServiceConfig, delivery: Delivery, folder: Path) -> dict[str, Any]:
+    """Pass one delivery through the gate and return the version that holds it.
 
     Raises:
         GateFailed: the rows break a rule; they are in quarantine.
@@ -50,8 +50,8 @@ def take_in(config: ServiceConfig, delivery: Delivery, folder: Path) -> dict[str
         Fault: something outside cannot be reached.
     """
     batch = validate_batch(config, delivery, folder)
-    if batch.held_by:
-        return {"version": batch.held_by.version, "rows": batch.held_by.rows, "written": False}
+    if batch.existing:
+        return {"version": batch.existing.version, "rows": batch.existing.rows, "written": False}
     if batch.verdict:
         pass_gate(batch.verdict, config.service, "")
     data = append_rows(config, batch)

@@ -1,4 +1,4 @@
-"""Keep rollouts going, aliases and routes at one, and say what is live."""
+"""Keep rollouts running, keep aliases and routes consistent, and show what is live."""
 
 from typing import Any
 
@@ -19,16 +19,16 @@ from tasks.run.state import state_failure
 )
 @state_failure
 def keeper(service: ServiceOrAll = ALL) -> State[Any]:
-    """Continue rollouts whose controller is gone, adopt what was moved by hand, show what is live.
+    """Continue rollouts without a controller, adopt aliases moved by hand, show what is live.
 
-    The lease says whether a controller is gone, never the state of its run. The artifact `rollouts`
-    has a row for each service. A service that cannot be looked after does not keep the others.
+    Whether a controller is gone is decided by its lease, not by the state of its run. The artifact
+    `rollouts` has a row per service. An error of one service does not stop the others.
 
     Args:
-        service: The service to look after, or all.
+        service: The service to keep, or all.
     """
     kept = Keeper()
     for name in choose_services(service):
-        with kept.bear(name):
-            kept.look_after(name)
+        with kept.collect_errors(name):
+            kept.keep(name)
     return kept.end()

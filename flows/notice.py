@@ -1,4 +1,4 @@
-"""Stand red in the run history for a trigger that could not act."""
+"""Show a failed trigger as a failed run in the run history."""
 
 from prefect import flow
 
@@ -14,16 +14,16 @@ from tasks.run.state import state_failure
 )
 @state_failure
 def notice(automation: str, reason: str, detail: str = "", event: str = "") -> None:
-    """Publish what failed under the artifact key `failed-triggers`, and end as Failed.
+    """Publish the failure under the artifact key `failed-triggers`, and end as Failed.
 
-    Prefect tells of such a trigger by an event alone; this run is what people see. It is started
-    by that event, never by hand.
+    Prefect reports such a trigger only by an event; this run makes it visible. That event starts
+    it, never a person.
 
     Args:
-        automation: Name of the trigger or automation that could not act.
-        reason: Why, in the server's words.
-        detail: What the server found wrong with the parameters, if that was it.
-        event: Identity of the event that told of the failure.
+        automation: Name of the trigger or automation that failed.
+        reason: The reason, in the server's words.
+        detail: What was wrong with the parameters, if they were the reason.
+        event: Id of the event that reported the failure.
     """
     publish_failure(automation, reason, detail, event)
     raise_failure(automation, reason, detail)

@@ -3,6 +3,7 @@
 from prefect import flow
 
 from sluice.config.loading import load_service
+from sluice.home import environment_name
 from tasks.release.approval import confirm_approval
 from tasks.release.history import publish_history
 from tasks.release.registration import Registered, promote_candidate
@@ -11,7 +12,6 @@ from tasks.run.forms import ServiceName
 from tasks.run.leases import PROMOTE_SECONDS, hold_release
 from tasks.run.names import name_promote
 from tasks.run.state import state_failure
-from tasks.run.tags import environment_name
 
 
 @flow(
@@ -22,11 +22,11 @@ from tasks.run.tags import environment_name
 )
 @state_failure
 def promote(service: ServiceName) -> Registered:
-    """Move the champion alias to the candidate that passed every gate, without asking traffic.
+    """Move the champion alias to the candidate that passed every gate, without a rollout.
 
-    A version that waits for a person's approval, or did not get it, is refused. It never runs
-    beside a release of the service: it waits for one for a minute at most. While a rollout is under
-    way it is refused; `rollout-control` can promote now.
+    A version that waits for a person's approval, or did not get it, is refused. A promotion never
+    runs at the same time as a release of the service: it waits for at most a minute. While a
+    rollout is under way it is refused; `rollout-control` can promote then.
 
     Args:
         service: The service whose candidate is promoted.

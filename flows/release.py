@@ -7,22 +7,22 @@ from prefect.client.schemas.objects import State
 
 from sluice.config.loading import load_service
 from sluice.config.overrides import Overrides, apply_overrides
+from sluice.home import environment_name
 from sluice.metrics import check_metrics
 from tasks.release.approval import request_approval, request_rollout
-from tasks.release.causes import answer_cause
+from tasks.release.causes import handle_cause
 from tasks.release.evidence import audit_bias, evaluate_candidate, validate_data
-from tasks.release.export import build_export, compare_export
+from tasks.release.export import compare_export, export_model
 from tasks.release.history import keep_history
 from tasks.release.registration import Registered, register_candidate
 from tasks.release.release import link_run, record_release
 from tasks.release.rows import split_data
-from tasks.release.training import train_candidate
+from tasks.release.training import train_model
 from tasks.run.forms import LATEST, DataVersion, ServiceName
 from tasks.run.gates import pass_gate
 from tasks.run.leases import hold_release
 from tasks.run.names import name_release
 from tasks.run.state import end_skipped, state_failure
-from tasks.run.tags import environment_name
 
 
 @flow(
@@ -40,32 +40,32 @@ def release(
 ) -> Registered | State[Any]:
     """Validate, split, train, evaluate, audit, compare, register; a gate that fails halts it.
 
-    One release of a service runs at a time; another waits for it. Where a person's approval is
-    asked for, the run ends, and `approve` goes on from there.
+    One release of a service runs at a time; another waits for it. If the service needs a person's
+    approval, the run ends, and `approve` continues from there.
 
     Args:
-        service: The service to release; one file in configs/ each.
+        service: The service to release; each is one file in configs/.
         data_version: Version of the service's data; -1 takes the latest.
         overrides: Changes for this one release; they become part of its identity.
-        cause: Why it runs, as it stands in the run's name. `data.changed` is answered once for a
-            data version and configuration; a second such release ends as Skipped. With any
-            other cause the release runs, and has answered a `data.changed` that comes later.
+        cause: Why it runs; part of the run's name. `data.changed` starts one release for a data
+            version and configuration; a second one ends as Skipped. With any other cause the
+            release runs, and a later `data.changed` for the same data is skipped.
     """
     config = apply_overrides(load_service(service, environment_name()), overrides)
     check_metrics(config)
-    with hold_release(service) as lease, answer_cause(config, lease, data_version, cause) as other:
+    with hold_release(service) as lease, handle_cause(config, lease, data_version, cause) as other:
         if other:
             return end_skipped(other)
         with record_release(config, data_version, cause) as opened, keep_history(opened):
             link = link_run(opened.run_id)
             data = pass_gate(validate_data(config, opened), service, link)
-            parts = split_data(config, opened)
-            model = train_candidate(config, opened, parts)
-            evidence = evaluate_candidate(config, opened, parts, model)
+            split = split_data(config, opened)
+            model = train_model(config, opened, split)
+            evidence = evaluate_candidate(config, opened, split, model)
             evaluation = pass_gate(evidence, service, link, config.evaluation.on_insufficient)
-            bias = pass_gate(audit_bias(config, opened, parts, model), service, link)
-            served = build_export(config, opened, model)
-            parity = pass_gate(compare_export(config, opened, parts, model, served), service, link)
+            bias = pass_gate(audit_bias(config, opened, split, model), service, link)
+            export = export_model(config, opened, model)
+            parity = pass_gate(compare_export(config, opened, split, model, export), service, link)
             verdicts = (data, evaluation, bias, parity)
-            kept = register_candidate(config, lease, opened, parts, model, served, verdicts)
-            return request_rollout(config, request_approval(config, kept))
+            registered = register_candidate(config, lease, opened, split, model, export, verdicts)
+            return request_rollout(config, request_approval(config, registered))

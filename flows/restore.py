@@ -1,15 +1,15 @@
-"""Let any earlier version serve again."""
+"""Make an earlier version champion again."""
 
 from prefect import flow
 
 from sluice.config.loading import load_service
+from sluice.home import environment_name
 from tasks.release.history import publish_history
 from tasks.rollout.commands import RESTORE, CommandResult, serve_version
 from tasks.run.forms import ModelVersion, ServiceName, Words
 from tasks.run.leases import PROMOTE_SECONDS, hold_release
 from tasks.run.names import name_command
 from tasks.run.state import state_failure
-from tasks.run.tags import environment_name
 
 
 @flow(
@@ -22,15 +22,15 @@ from tasks.run.tags import environment_name
 def restore(
     service: ServiceName, *, version: ModelVersion, reason: Words, by: Words
 ) -> CommandResult:
-    """Make an earlier version champion at once; no live traffic is asked.
+    """Make an earlier version champion at once, without a test on live traffic.
 
     It is refused while a rollout is under way, and for a version that did not pass its gates.
 
     Args:
         service: The service whose champion changes.
-        version: The version that is to serve; the page SERVICE-history has them all.
-        reason: Your reason, in a sentence; it stays on record.
-        by: Your name, as it stays on record.
+        version: The version to serve; the page SERVICE-history lists all versions.
+        reason: Your reason, in a sentence; it is recorded.
+        by: Your name; it is recorded.
     """
     load_service(service, environment_name())
     with hold_release(service, PROMOTE_SECONDS):

@@ -1,8 +1,9 @@
-"""Go back to the version that served before."""
+"""Return to the version that served before."""
 
 from prefect import flow
 
 from sluice.config.loading import load_service
+from sluice.home import environment_name
 from sluice.rollout.state import Action
 from tasks.release.history import publish_history
 from tasks.rollout.commands import (
@@ -17,7 +18,6 @@ from tasks.run.forms import ServiceName, Words
 from tasks.run.leases import PROMOTE_SECONDS, hold_release
 from tasks.run.names import name_command
 from tasks.run.state import state_failure
-from tasks.run.tags import environment_name
 
 
 @flow(
@@ -28,12 +28,12 @@ from tasks.run.tags import environment_name
 )
 @state_failure
 def rollback(service: ServiceName, *, reason: Words, by: Words) -> CommandResult:
-    """Take the candidate off where a rollout is under way, else serve the previous version again.
+    """Roll back the rollout that is under way; without one, serve the previous version again.
 
     Args:
-        service: The service that goes back.
-        reason: Your reason, in a sentence; it stays on record.
-        by: Your name, as it stays on record.
+        service: The service to roll back.
+        reason: Your reason, in a sentence; it is recorded.
+        by: Your name; it is recorded.
     """
     load_service(service, environment_name())
     if is_rolling(service):

@@ -1,4 +1,4 @@
-"""Roll a candidate out on live traffic: shadow, then in stages, until it serves or is taken off."""
+"""Roll a candidate out on live traffic, in stages, until it is champion or rolled back."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from sluice.config.loading import load_service
+from sluice.home import environment_name
 from tasks.rollout.controller import (
     RESUME_SECONDS,
     RolloutResult,
@@ -26,7 +27,6 @@ from tasks.rollout.opening import (
 from tasks.run.forms import CandidateVersion, PolicyName, ServiceName
 from tasks.run.names import name_rollout
 from tasks.run.state import end_skipped, state_failure
-from tasks.run.tags import environment_name
 
 
 @flow(
@@ -42,22 +42,22 @@ def rollout(
     policy: PolicyName = AS_CONFIGURED,
     resume: bool = False,
 ) -> RolloutResult | State[Any]:
-    """Move traffic to a candidate in stages; roll back, go on or hold on evidence.
+    """Move traffic to a candidate in stages: advance, hold or roll back on evidence.
 
-    One run controls a rollout for its whole life; the page SERVICE-rollout shows where it is. Steer
-    it with `rollout-control`: cancelling this run ends nothing but the watch, the champion then
-    serves alone and the keeper continues.
+    One run controls a rollout from its opening to its end; the page SERVICE-rollout shows its
+    state. Control it with `rollout-control`: if you cancel this run, the rollout does not end; the
+    champion serves alone until the keeper continues it.
 
     Args:
         service: The service whose candidate is rolled out.
-        version: The version on trial; -1 takes the one that carries the alias `candidate`.
+        version: The candidate version; -1 takes the one with the alias `candidate`.
         policy: Stages, durations and limits; `as configured` takes the service's own.
         resume: Only continue a rollout whose controller is gone. The keeper sets it.
     """
     config = load_service(service, environment_name())
     if resume:
-        if why := find_no_need(service):
-            return end_skipped(why)
+        if reason := find_no_need(service):
+            return end_skipped(reason)
         with hold_controller(service, config.rollout, RESUME_SECONDS) as held:
             left = resume_controller(held, service)
             return conclude_run(left) if left else end_skipped("the rollout is over")
@@ -67,5 +67,5 @@ def rollout(
         left = resume_controller(held, service)
         if left and version in (AS_CANDIDATE, left.version):
             return conclude_run(left)
-        course, seen = open_rollout(held, config, version, chosen)
-        return conclude_run(run_controller(held, course, forecast_stages(chosen, seen)))
+        record, traffic = open_rollout(held, config, version, chosen)
+        return conclude_run(run_controller(held, record, forecast_stages(chosen, traffic)))

@@ -1,13 +1,13 @@
-"""Steer a rollout that is under way."""
+"""Control a rollout that is under way."""
 
 from prefect import flow
 
 from sluice.config.loading import load_service
+from sluice.home import environment_name
 from tasks.rollout.commands import CommandResult, command_rollout
 from tasks.run.forms import ActionName, ServiceName, Words
 from tasks.run.names import name_command
 from tasks.run.state import state_failure
-from tasks.run.tags import environment_name
 
 
 @flow(
@@ -22,14 +22,14 @@ def rollout_control(
 ) -> CommandResult:
     """Pause, resume, abort, skip a stage, promote now, roll back, or approve a stage.
 
-    The rollout goes on testing while it is paused, and can still roll back. What makes no sense
-    where the rollout is, is refused, and the refusal says where it would.
+    A paused rollout is still tested, and can still be rolled back. A command that the present phase
+    does not allow is refused; the refusal names the phases that allow it.
 
     Args:
-        service: The service whose rollout is meant.
-        action: What the rollout is to do.
-        reason: Your reason, in a sentence; it stays in the decision log.
-        by: Your name, as it stays in the decision log.
+        service: The service whose rollout to control.
+        action: The command.
+        reason: Your reason, in a sentence; it is kept in the decision log.
+        by: Your name; it is kept in the decision log.
     """
     load_service(service, environment_name())
     return command_rollout(service, action, reason, by)

@@ -1,4 +1,4 @@
-"""See what changed without an event, take it in, and tell the world."""
+"""Ingest new data that no event announced, and announce data without a release."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from prefect.client.schemas.objects import State
 
 from flows.ingest import ingest
 from sluice.config.loading import load_service
-from tasks.data.ingestion import announce_unanswered
-from tasks.data.watching import SourceWatch, choose_services, find_news
+from sluice.home import environment_name
+from tasks.data.ingestion import announce_unhandled
+from tasks.data.watching import SourceWatch, choose_services, find_new_deliveries
 from tasks.release.approval import expire_late
 from tasks.run.forms import ALL, ServiceOrAll
 from tasks.run.state import state_failure
-from tasks.run.tags import environment_name
 
 
 @flow(
@@ -23,20 +23,20 @@ from tasks.run.tags import environment_name
 )
 @state_failure
 def watch(service: ServiceOrAll = ALL) -> State[Any]:
-    """Take in what the services' sources have new, and tell of data that no release answered.
+    """Ingest what is new in the services' sources, and announce data that has no release yet.
 
-    A service that cannot be watched does not keep the others from being watched.
+    If one service cannot be watched the others still are.
 
     Args:
         service: The service to watch, or all.
     """
     seen = SourceWatch()
     for name in choose_services(service):
-        with seen.bear(name):
+        with seen.isolate_errors(name):
             config = load_service(name, environment_name())
-            with seen.bear(name):
-                for delivery in find_news(config):
+            with seen.isolate_errors(name):
+                for delivery in find_new_deliveries(config):
                     seen.note_run(name, ingest(name, delivery.argument, return_state=True))
-            seen.note_told(name, announce_unanswered(config))
+            seen.note_announced(name, announce_unhandled(config))
             expire_late(name)
     return seen.end()

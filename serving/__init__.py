@@ -1,1 +1,1 @@
-"""The gateway: it answers callers, now, by the route that the control store holds."""
+"""The gateway: it answers requests with the models that the routes name."""

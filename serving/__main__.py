@@ -14,51 +14,51 @@ from sluice.home import find_home
 
 LOG = logging.getLogger("sluice.gateway")
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
-TAKEN = ("models",)
+RESERVED = ("models",)
 
 
 def read_settings(arguments: argparse.Namespace) -> GatewayConfig:
-    """Give the settings of the files, with what the command line says in their place.
+    """Return the settings of the files, overridden by those of the command line.
 
     Raises:
         ConfigInvalid: a value is not allowed.
     """
     config = load_gateway(os.environ.get("SLUICE_ENV") or "development")
-    given = {name: getattr(arguments, name) for name in ("host", "port", "workers")}
-    values = {name: value for name, value in given.items() if value is not None}
+    options = {name: getattr(arguments, name) for name in ("host", "port", "workers")}
+    values = {name: value for name, value in options.items() if value is not None}
     try:
         return GatewayConfig.model_validate({**config.model_dump(), **values})
     except ValueError as error:
         raise ConfigInvalid(f"port: 1 to 65535, workers: 1 to 256; found {values}") from error
 
 
-def read_wishes(arguments: argparse.Namespace) -> SupervisorOptions:
-    """Give the replica's name and parts.
+def read_options(arguments: argparse.Namespace) -> SupervisorOptions:
+    """Return the name of the replica and the parts that it runs.
 
     Raises:
-        ConfigInvalid: the name cannot be a folder's.
+        ConfigInvalid: the name is not allowed.
     """
     name = arguments.replica
-    if not NAME.fullmatch(name) or name in TAKEN:
+    if not NAME.fullmatch(name) or name in RESERVED:
         raise ConfigInvalid(f"--replica: found {name!r}; allowed: a-z, 0-9 and -, not 'models'")
     return SupervisorOptions(name, not arguments.no_fetcher, not arguments.no_log_writer)
 
 
 def main() -> int:
-    """Run a replica; the exit code is 2 for what was refused, 3 for a fault."""
+    """Run a replica; exit code 2: bad input, 3: infrastructure error."""
     parser = argparse.ArgumentParser(prog="serving", description="One replica of the gateway.")
     parser.add_argument("--host", help="address to listen at")
     parser.add_argument("--port", type=int)
     parser.add_argument("--workers", type=int)
     parser.add_argument(
-        "--replica", default=SupervisorOptions.replica, help="name, its own on the machine"
+        "--replica", default=SupervisorOptions.replica, help="name, unique on the machine"
     )
     parser.add_argument("--no-fetcher", action="store_true", help="another replica has one")
     parser.add_argument("--no-log-writer", action="store_true", help="one runs elsewhere")
     arguments = parser.parse_args()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     try:
-        supervise(find_home(), read_settings(arguments), read_wishes(arguments))
+        supervise(find_home(), read_settings(arguments), read_options(arguments))
     except (SluiceError, OSError) as error:
         LOG.error("%s: %s", type(error).__name__, error)
         return 2 if isinstance(error, Refused) else 3

@@ -1,4 +1,4 @@
-"""Whether a machine is fit for a release, judged on facts that somebody else read."""
+"""Whether a machine is fit for a release, judged on given facts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ NAMED_AT_MOST = 3
 
 @dataclass(frozen=True)
 class MachineFinding:
-    """One thing examined: what was found, what is wanted, and what to do where it is not ok."""
+    """One examined item: what was found, what is required, and what to do if it is not ok."""
 
     name: str
     ok: bool
@@ -25,7 +25,7 @@ class MachineFinding:
 
 @dataclass(frozen=True)
 class LockedPackage:
-    """One line of the lock: a package, its exact version, and where it applies."""
+    """One line of the lock: a package, its exact version, and its environment marker."""
 
     name: str
     version: str
@@ -33,7 +33,7 @@ class LockedPackage:
 
     @property
     def applies(self) -> bool:
-        """Whether the lock means this Python and this platform."""
+        """Whether the line applies to this Python and this platform."""
         return not self.marker or Marker(self.marker).evaluate()
 
 
@@ -54,7 +54,7 @@ def judge_disk(free: int) -> MachineFinding:
 
 
 def judge_port(port: int, purpose: str, user: str) -> MachineFinding:
-    """Tell who uses a port, `user` empty for nobody; a taken one is passed over, so it is ok."""
+    """Report which program uses a port (empty: none); a taken port is skipped, so it is ok."""
     advice = "nothing: the next free port is taken instead" if user else ""
     return MachineFinding(f"port {port}", True, user or "free", f"free, for {purpose}", advice)
 
@@ -67,38 +67,38 @@ def judge_package(name: str, installed: str, wanted: str) -> MachineFinding:
 
 
 def judge_git(version: str) -> MachineFinding:
-    """Judge git's presence; without it no release can name its code."""
+    """Judge whether git is installed; without it no release can name its code."""
     advice = "install git: without it a release cannot name the code that made it"
     return MachineFinding("git", bool(version), version or "not found", "any", advice)
 
 
 def judge_home(folder: str, problem: str) -> MachineFinding:
     """Judge whether the state folder can be written; `problem` is empty if it can."""
-    advice = "give yourself the right to write there, or set SLUICE_HOME"
+    advice = "get write permission there, or set SLUICE_HOME"
     return MachineFinding("state folder", not problem, problem or folder, "writable", advice)
 
 
 def judge_lock(locked: tuple[LockedPackage, ...], installed: Mapping[str, str]) -> MachineFinding:
-    """Judge whether what is installed is what the lock names, by normalised package name."""
-    asked = [package for package in locked if package.applies]
+    """Judge whether the installed packages are those of the lock, by normalised name."""
+    applying = [package for package in locked if package.applies]
     wrong = [
         f"{package.name} {installed.get(package.name, 'missing')} for {package.version}"
-        for package in asked
+        for package in applying
         if installed.get(package.name) != package.version
     ]
     named = ", ".join(wrong[:NAMED_AT_MOST])
     more = f" and {len(wrong) - NAMED_AT_MOST} more" if len(wrong) > NAMED_AT_MOST else ""
-    found = f"{named}{more}" if wrong else f"{len(asked)} packages as locked"
-    if not asked:
+    found = f"{named}{more}" if wrong else f"{len(applying)} packages as locked"
+    if not applying:
         found = "no lock was read"
-    ok = bool(asked) and not wrong
+    ok = bool(applying) and not wrong
     return MachineFinding(
         "installed packages", ok, found, "requirements.lock", "run `make install`"
     )
 
 
 def read_lock(text: str) -> tuple[LockedPackage, ...]:
-    """Read a lock's `name==version ; marker` lines; hashes and comments are passed over."""
+    """Return a lock's `name==version ; marker` lines; skip hashes and comments."""
     packages = []
     for line in text.splitlines():
         entry = line.rstrip("\\ ").strip()
@@ -111,6 +111,6 @@ def read_lock(text: str) -> tuple[LockedPackage, ...]:
 
 
 def normalise_name(name: str) -> str:
-    """Give a package's name as indexes compare it (PEP 503), without extras."""
+    """Return a package's normalised name (PEP 503), without extras."""
     plain = name.partition("[")[0].strip().lower()
     return "-".join(part for part in plain.replace("_", "-").replace(".", "-").split("-") if part)

@@ -45,9 +45,9 @@ SluiceError
     ├── ServerUnavailable
     └── SpoolFull
 
-A gate's finding is final, a refusal needs another input, a fault of the world may pass: only faults
-are retried. Who lost a lease has a successor, and stops. For an arm that failed another answers.
-Each error is built from one message, which holds no personal data.
+A gate's finding is final. A refusal needs another input. A fault is an infrastructure error that
+may pass: only faults are retried. A run that lost its lease has a successor, and stops. When an arm
+fails, another arm answers the request. Each error is built from one message without personal data.
 """
 
 
@@ -56,7 +56,7 @@ class SluiceError(Exception):
 
 
 class GateFailed(SluiceError):  # noqa: N818
-    """A gate judged the evidence and the release may not go on."""
+    """A gate judged the evidence and halts the release."""
 
 
 class DataRejected(GateFailed):
@@ -72,15 +72,15 @@ class BiasFound(GateFailed):
 
 
 class ServingDiffers(GateFailed):
-    """The form that would serve answers otherwise than the model that was trained and judged."""
+    """The ONNX export predicts otherwise than the native model that was evaluated."""
 
 
 class EvidenceInsufficient(GateFailed):
-    """A gate could not tell: evidence is missing, too small, or could not be measured."""
+    """A gate could not decide: evidence is missing, too small, or could not be measured."""
 
 
 class RolloutRolledBack(GateFailed):
-    """Live traffic, or a person, took a candidate off; the champion has all traffic again."""
+    """Live traffic or a person stopped a candidate; the champion has all traffic again."""
 
 
 class Refused(SluiceError):  # noqa: N818
@@ -96,15 +96,15 @@ class ServiceUnknown(Refused):
 
 
 class ServiceExists(Refused):
-    """A service of this name has files already, and nobody said to overwrite them."""
+    """A service of this name has files already, and overwriting was not requested."""
 
 
 class ChoiceNeeded(Refused):
-    """A new service needs a decision that no file can tell, or one that does not fit its file."""
+    """A new service needs a decision that its file does not tell, or one that contradicts it."""
 
 
 class RuleInvalid(Refused):
-    """A data rule, or the change of one, that the service's suite could not evaluate."""
+    """The service's suite could not evaluate a data rule or a change of one."""
 
 
 class DataInvalid(Refused):
@@ -112,23 +112,23 @@ class DataInvalid(Refused):
 
 
 class DataMissing(Refused):
-    """The service, or the version asked for, has no data."""
+    """The service, or the requested version, has no data."""
 
 
 class TrainingImpossible(Refused):
-    """The training rows cannot teach a model: too few, one class, or not finite."""
+    """No model can be fitted to the training rows: too few, one class, or not finite."""
 
 
 class ModelUntrusted(Refused):
-    """A stored model holds a type that nobody reviewed."""
+    """A stored model holds a type that is not on the list of reviewed types."""
 
 
 class ServingImpossible(Refused):
-    """No served form can be made of this model, or its files are not one."""
+    """This model cannot be exported for serving, or its files are not such an export."""
 
 
 class ModelDamaged(Refused):
-    """The files of a cached model are not those that were fetched, or do not answer as then."""
+    """A cached model's files differ from the fetched ones, or predict otherwise than they did."""
 
 
 class RequestInvalid(Refused):
@@ -136,7 +136,7 @@ class RequestInvalid(Refused):
 
 
 class PromotionRefused(Refused):
-    """There is no candidate, or its gates were not all passed."""
+    """There is no candidate, or it did not pass all gates."""
 
 
 class DecisionRefused(Refused):
@@ -144,15 +144,15 @@ class DecisionRefused(Refused):
 
 
 class RolloutRefused(Refused):
-    """A rollout cannot begin, or something else may not be done while one is under way."""
+    """A rollout cannot begin, or another action must wait until a rollout has ended."""
 
 
 class CommandRefused(Refused):
-    """A command makes no sense where the rollout is, or says not who gave it and why."""
+    """A command does not fit the rollout's state, or lacks a name or a reason."""
 
 
 class ServiceBusy(Refused):
-    """Another run holds the service and did not end in the time that this one would wait."""
+    """Another run holds the service and did not end while this one waited."""
 
 
 class ControlUnusable(Refused):
@@ -160,7 +160,7 @@ class ControlUnusable(Refused):
 
 
 class DeploymentRefused(Refused):
-    """The orchestration server, or the machine, could not take a deployment as it stands."""
+    """The orchestration server, or this machine, cannot accept a deployment as it is."""
 
 
 class TriggerFailed(Refused):
@@ -168,11 +168,11 @@ class TriggerFailed(Refused):
 
 
 class StorageFull(Refused):
-    """The disk, or a limit on file sizes, leaves no room for what must be written."""
+    """The disk, or a limit on file sizes, leaves no room for a file to write."""
 
 
 class LogBusy(Refused):
-    """Another log-writer is at work on the same spool."""
+    """Another log-writer works on the same spool."""
 
 
 class GatewayBusy(Refused):
@@ -180,15 +180,15 @@ class GatewayBusy(Refused):
 
 
 class FeedbackInvalid(Refused):
-    """Feedback on an answer that is not readable, or tells nothing."""
+    """Feedback that cannot be read, or that says nothing about the answer."""
 
 
 class LeaseLost(SluiceError):  # noqa: N818
-    """Another run took the lease that this one held; it ends without changing anything more."""
+    """Another run took this run's lease; this run ends without changing anything more."""
 
 
 class RouteMoved(SluiceError):  # noqa: N818
-    """Another changed the route since it was read; nothing was changed."""
+    """The route changed since it was read; nothing was written."""
 
 
 class ArmFailed(SluiceError):  # noqa: N818
@@ -196,27 +196,27 @@ class ArmFailed(SluiceError):  # noqa: N818
 
 
 class AnswerInvalid(ArmFailed):
-    """A model's answers hold something that is no number, or are too few, or of no known class."""
+    """A model's predictions are not numbers, are too few, or name an unknown class."""
 
 
 class ArmBusy(ArmFailed):
-    """As many rows as a model may be asked at a time wait for it already."""
+    """The model's queue is full: the most rows that may wait for it are waiting."""
 
 
 class Fault(SluiceError):  # noqa: N818
-    """Something outside failed and may work in a moment; effects retry it."""
+    """An infrastructure error that may pass in a moment; effects retry it."""
 
 
 class DataUnavailable(Fault):
-    """The data table or a file cannot be reached right now."""
+    """The data table or a file cannot be reached now."""
 
 
 class RegistryUnavailable(Fault):
-    """The model registry or its database cannot be reached right now."""
+    """The model registry or its database cannot be reached now."""
 
 
 class ControlUnavailable(Fault):
-    """The control store is locked, or its database does not answer right now."""
+    """The control store is locked, or its database does not answer now."""
 
 
 class ServerUnavailable(Fault):
@@ -224,4 +224,4 @@ class ServerUnavailable(Fault):
 
 
 class SpoolFull(Fault):
-    """The gateway cannot log an answer, so it does not give it; space may come back."""
+    """The gateway cannot log an answer, so it does not send it; space may come back."""

@@ -1,7 +1,7 @@
-"""Where everything lives: the project's files, and the one folder that holds all state.
+"""Paths: the project's files, and the state folder, which holds all state.
 
-`SLUICE_CONFIGS` and `SLUICE_SUITES` name other folders for the services' YAML and for their
-expectation suites than the project's own; both are read once, when a process starts.
+`SLUICE_CONFIGS` and `SLUICE_SUITES` replace the project's folders of the services' YAML and of
+their expectation suites; both are read once, when a process starts.
 """
 
 import os
@@ -17,13 +17,13 @@ LOCK = PROJECT / "requirements.lock"
 
 @dataclass(frozen=True)
 class Home:
-    """The state folder: absolute paths, made in this one place. Nothing is created by asking."""
+    """The state folder: its absolute paths, all defined here. It creates no file or folder."""
 
     root: Path
 
     @property
     def prefect(self) -> Path:
-        """The orchestrator's own home: database, settings, results."""
+        """The orchestrator's folder: database, settings, results."""
         return self.root / "prefect"
 
     @property
@@ -38,7 +38,7 @@ class Home:
 
     @property
     def model_artifacts(self) -> Path:
-        """Where the registry keeps models, plots and verdicts."""
+        """The registry's folder of models, plots and verdicts."""
         return self.mlflow / "artifacts"
 
     @property
@@ -48,12 +48,12 @@ class Home:
 
     @property
     def serving(self) -> Path:
-        """What the gateway's processes on this machine share."""
+        """The folder that the gateway's processes on this machine share."""
         return self.root / "serving"
 
     @property
     def models(self) -> Path:
-        """Models that the gateway unpacked from the registry."""
+        """Models that the gateway has unpacked from the registry."""
         return self.serving / "models"
 
     @property
@@ -63,12 +63,12 @@ class Home:
 
     @property
     def logs(self) -> Path:
-        """What background processes print."""
+        """Output of background processes."""
         return self.root / "logs"
 
     @property
     def feedback(self) -> Path:
-        """What callers told about answers: one Delta table."""
+        """Feedback of callers on answers: one Delta table."""
         return self.root / "traffic" / "feedback"
 
     def answers(self, service: str) -> Path:
@@ -76,7 +76,7 @@ class Home:
         return self.root / "traffic" / "answers" / service
 
     def shadows(self, service: str) -> Path:
-        """What candidates did in shadow: one Delta table."""
+        """The service's shadow predictions: one Delta table."""
         return self.root / "traffic" / "shadows" / service
 
     def table(self, service: str) -> Path:
@@ -88,11 +88,16 @@ class Home:
         return self.root / "data" / service / "quarantine"
 
     def workspace(self, release: str) -> Path:
-        """One release's scratch folder; it goes when the release ends."""
+        """One release's scratch folder; it is removed when the release ends."""
         return self.root / "work" / release
 
 
 def find_home() -> Home:
-    """Give the state folder: `SLUICE_HOME`, else `.sluice` in the project."""
+    """Return the state folder: `SLUICE_HOME`, else `.sluice` in the project."""
     root = os.environ.get("SLUICE_HOME", "")
     return Home(Path(root).resolve() if root else PROJECT / ".sluice")
+
+
+def environment_name() -> str:
+    """Return the configuration overlay in force: `SLUICE_ENV`, else development."""
+    return os.environ.get("SLUICE_ENV") or "development"

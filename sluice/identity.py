@@ -1,4 +1,4 @@
-"""What a release was made of, as one identity and as the tags that carry it."""
+"""The identity of a release: data, code, configuration and environment, and its tags."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class CodeVersion:
-    """The commit that ran, `unknown` outside a checkout, and whether the tree differed from it."""
+    """The commit (`unknown` outside a checkout), and whether the tree had other changes."""
 
     commit: str
     dirty: bool
@@ -19,7 +19,7 @@ class CodeVersion:
 
 @dataclass(frozen=True)
 class Environment:
-    """What the code ran in.
+    """The environment in which the code ran.
 
     `lock_hash` is the hexadecimal sha256 of the lock file, `image` the container's tag, empty
     where there is none.
@@ -45,7 +45,7 @@ class ReleaseIdentity:
     def id(self) -> str:
         """The first 12 hexadecimal digits of the sha256 of the identity's canonical JSON.
 
-        Where the data lies is left out: the same data in another folder gives the same release.
+        The data's location is left out: the same data in another folder is the same release.
         """
         facts = asdict(self)
         del facts["data"]["uri"]
@@ -53,7 +53,7 @@ class ReleaseIdentity:
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
     def tags(self) -> dict[str, str]:
-        """Give the identity as registry tags; every key begins with `sluice.`."""
+        """Return the identity as registry tags; every key begins with `sluice.`."""
         return {
             "sluice.release": self.id,
             "sluice.service": self.service,

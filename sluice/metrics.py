@@ -1,4 +1,4 @@
-"""The metrics a service can be judged by: one function and one entry in `METRICS` each."""
+"""The metrics that a service can be evaluated by: a function and an entry in `METRICS` each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,15 +22,15 @@ from sluice.stats.ranking import (
 
 Target = NDArray[Any]
 Prepare = Callable[[Target, Predictions], Statistic]
-"""Takes the target, shape (n,), and the answers for the same rows; gives a weighted statistic."""
+"""Takes the target, shape (n,), and predictions for the same rows; returns a statistic."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of merit for one or more kinds of problem.
+    """An evaluation metric of one or more kinds of problem.
 
     `prepare` sorts and counts once, so that thousands of weightings are cheap. For a binary
-    problem the target and the labels are 1 and 0. What the rows cannot define is NaN.
+    problem the target and the labels are 1 and 0. A figure that the rows cannot define is NaN.
     """
 
     name: str
@@ -39,28 +39,28 @@ class Metric:
 
     @property
     def sign(self) -> float:
-        """1 where more is better, -1 where less is: `sign * difference > 0` is an improvement."""
+        """1 where more is better, else -1: `sign * difference > 0` is an improvement."""
         return 1.0 if self.greater_is_better else -1.0
 
     def compute(self, problem: Problem, y: Target, predictions: Predictions) -> float:
-        """Give the metric over all rows, each counted once; NaN where it is undefined."""
+        """Return the metric over all rows, each with weight 1; NaN where it is undefined."""
         if len(y) == 0:
             return float("nan")
         return float(self.prepare[problem](y, predictions)(np.ones((1, len(y))))[0])
 
 
 def list_metrics(problem: Problem) -> tuple[str, ...]:
-    """Name the metrics that serve a problem, in the order of `METRICS`."""
+    """Return the names of a problem's metrics, in the order of `METRICS`."""
     return tuple(name for name, metric in METRICS.items() if problem in metric.prepare)
 
 
 def check_metrics(config: ServiceConfig) -> None:
-    """Refuse a configuration whose limits its problem cannot be held against.
+    """Check that a configuration's limits fit its kind of problem.
 
     Raises:
         ConfigInvalid: `evaluation.primary` or a key of `evaluation.floors` is not a metric of the
-            problem; calibration has limits though there is no one probability; a multiclass
-            service with sensitive columns names no favourable class.
+            problem; calibration has limits though the problem is not binary; a multiclass service
+            with sensitive columns names no favourable class.
     """
     allowed = list_metrics(config.problem)
     named = {"evaluation.primary": config.evaluation.primary}
@@ -84,7 +84,7 @@ def check_metrics(config: ServiceConfig) -> None:
 
 
 def prepare_mean(losses: Floats) -> Statistic:
-    """Prepare the weighted mean of one value a row, shape (n,)."""
+    """Prepare the weighted mean of one value per row, shape (n,)."""
     columns = np.column_stack([losses, np.ones(len(losses))])
     return Totals(columns, lambda totals: divide(totals[:, 0], totals[:, 1]))
 
@@ -109,10 +109,10 @@ def _average_precision(y: Target, predictions: Predictions) -> Statistic:
 
 def _log_loss(y: Target, predictions: Predictions) -> Statistic:
     scores = _scores(predictions)
-    return prepare_mean(_surprise(np.where(y == 1, scores, 1.0 - scores)))
+    return prepare_mean(_log_losses(np.where(y == 1, scores, 1.0 - scores)))
 
 
-def _surprise(likelihood: Floats) -> Floats:
+def _log_losses(likelihood: Floats) -> Floats:
     smallest = np.finfo(np.float64).eps
     return np.asarray(-np.log(np.clip(likelihood, smallest, 1.0 - smallest)))
 
@@ -122,37 +122,37 @@ def _brier(y: Target, predictions: Predictions) -> Statistic:
 
 
 def _confusion(y: Target, labels: Target) -> Floats:
-    """Give indicators of hit, false alarm, miss and correct rejection, shape (n, 4)."""
-    actual, said = y == 1, labels == 1
-    cells = (actual & said, ~actual & said, actual & ~said, ~actual & ~said)
+    """Return indicators of true and false positives, false and true negatives, shape (n, 4)."""
+    actual, predicted = y == 1, labels == 1
+    cells = (actual & predicted, ~actual & predicted, actual & ~predicted, ~actual & ~predicted)
     return np.column_stack(cells).astype(np.float64)
 
 
 def _from_confusion(formula: Callable[[Floats, Floats, Floats, Floats], Floats]) -> Prepare:
     def prepare(y: Target, predictions: Predictions) -> Statistic:
         def finish(totals: Floats) -> Floats:
-            hit, alarm, miss, rest = totals.T
-            return np.where(hit + miss > 0, formula(hit, alarm, miss, rest), np.nan)
+            tp, fp, fn, tn = totals.T
+            return np.where(tp + fn > 0, formula(tp, fp, fn, tn), np.nan)
 
         return Totals(_confusion(y, predictions.labels), finish)
 
     return prepare
 
 
-def _precision(hit: Floats, alarm: Floats, _miss: Floats, _rest: Floats) -> Floats:
-    return divide(hit, hit + alarm, otherwise=0.0)  # nobody found: 0, as scikit-learn says
+def _precision(tp: Floats, fp: Floats, _fn: Floats, _tn: Floats) -> Floats:
+    return divide(tp, tp + fp, otherwise=0.0)  # no predicted positive: 0, as in scikit-learn
 
 
-def _recall(hit: Floats, _alarm: Floats, miss: Floats, _rest: Floats) -> Floats:
-    return divide(hit, hit + miss)
+def _recall(tp: Floats, _fp: Floats, fn: Floats, _tn: Floats) -> Floats:
+    return divide(tp, tp + fn)
 
 
-def _f1(hit: Floats, alarm: Floats, miss: Floats, _rest: Floats) -> Floats:
-    return divide(2 * hit, 2 * hit + alarm + miss)
+def _f1(tp: Floats, fp: Floats, fn: Floats, _tn: Floats) -> Floats:
+    return divide(2 * tp, 2 * tp + fp + fn)
 
 
-def _balanced_accuracy(hit: Floats, alarm: Floats, miss: Floats, rest: Floats) -> Floats:
-    return (divide(hit, hit + miss) + divide(rest, rest + alarm)) / 2
+def _balanced_accuracy(tp: Floats, fp: Floats, fn: Floats, tn: Floats) -> Floats:
+    return (divide(tp, tp + fn) + divide(tn, tn + fp)) / 2
 
 
 def _encode(values: Target, classes: list[Any]) -> NDArray[np.int64]:
@@ -169,7 +169,7 @@ def _one_hot(values: Target, classes: list[Any]) -> Floats:
 
 
 def _mean_over_classes(figures: Floats) -> Floats:
-    """Average over axis 1 without NaN; NaN where nothing is left."""
+    """Return the mean over axis 1 without NaN; NaN where every value is NaN."""
     known = ~np.isnan(figures)
     return divide(np.where(known, figures, 0.0).sum(axis=1), known.sum(axis=1).astype(np.float64))
 
@@ -188,17 +188,17 @@ def _class_recall(y: Target, predictions: Predictions) -> Statistic:
 
 def _macro_f1(y: Target, predictions: Predictions) -> Statistic:
     classes = _list_classes(y, predictions.labels)
-    actual, said = _one_hot(y, classes), _one_hot(predictions.labels, classes)
-    right = actual * said
+    actual, predicted = _one_hot(y, classes), _one_hot(predictions.labels, classes)
+    right = actual * predicted
 
     def statistic(weights: Floats) -> Floats:
-        return _mean_over_classes(divide(2 * (weights @ right), weights @ (actual + said)))
+        return _mean_over_classes(divide(2 * (weights @ right), weights @ (actual + predicted)))
 
     return statistic
 
 
 def _class_scores(predictions: Predictions, value: Any) -> Floats:
-    """Give the class's probability a row; a class that the model never saw has 0."""
+    """Return the class's probability per row; 0 for a class that was not in training."""
     known = list(predictions.classes)
     scores = _scores(predictions)
     if value not in known or scores.ndim != 2:
@@ -209,7 +209,7 @@ def _class_scores(predictions: Predictions, value: Any) -> Floats:
 def _class_log_loss(y: Target, predictions: Predictions) -> Statistic:
     classes = _list_classes(y)
     columns = np.column_stack([_class_scores(predictions, value) for value in classes])
-    return prepare_mean(_surprise(columns[np.arange(len(y)), _encode(y, classes)]))
+    return prepare_mean(_log_losses(columns[np.arange(len(y)), _encode(y, classes)]))
 
 
 def _auc_ovr(y: Target, predictions: Predictions) -> Statistic:
@@ -232,7 +232,7 @@ def _rmse(y: Target, predictions: Predictions) -> Statistic:
 
 def _mape(y: Target, predictions: Predictions) -> Statistic:
     size = np.abs(np.asarray(y, dtype=np.float64))
-    if not size.all():  # nobody can say which share of nothing an error is
+    if not size.all():  # an error has no share of a target that is 0
         return prepare_mean(np.full(len(size), np.nan))
     return prepare_mean(np.abs(_errors(y, predictions)) / size)
 

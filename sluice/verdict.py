@@ -1,4 +1,4 @@
-"""What a gate concluded, in words and numbers that outlive the run."""
+"""A gate's verdict: outcome, checks, reason and next step, kept after the run as JSON."""
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Outcome(StrEnum):
-    """How a check or a whole gate ended; `listed` is shown and decides nothing."""
+    """The outcome of a check or of a gate; a check that is `listed` decides nothing."""
 
     PASS = "pass"  # noqa: S105
     FAIL = "fail"
@@ -16,11 +16,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One figure held against one limit.
+    """One figure compared with one limit.
 
-    `measured` is the point estimate, `interval` its (lower, upper) bounds, `limit` the number it is
-    held against by `relation` (`>=`, `<=`, `>`), `n` the rows behind it. `note` says what
-    the numbers cannot. A figure that could not be measured is None.
+    `measured` is the point estimate, `interval` its (lower, upper) bounds, `limit` the number that
+    it is compared with by `relation` (`>=`, `<=`, `>`), `n` the number of rows behind it. `note`
+    adds what the numbers do not show. A figure that could not be measured is None.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A gate's conclusion: its outcome, every check, the reason first, and what to do next."""
+    """A gate's verdict: its outcome, every check, the reason, and what to do next."""
 
     gate: str
     outcome: Outcome
@@ -47,21 +47,21 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether the release may go on."""
+        """Whether the release may continue."""
         return self.outcome is Outcome.PASS
 
     @property
     def message(self) -> str:
-        """One line for a run's state: the fact first, then what to do."""
+        """One line for a run's state: first the reason, then the next step."""
         return f"{self.reason}; next: {self.next_step}" if self.next_step else self.reason
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the verdict as JSON-ready values."""
+        """Return the verdict as JSON-ready values."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Verdict":
-        """Rebuild a verdict from what `to_dict` gave.
+        """Return the verdict that `to_dict` wrote.
 
         Raises:
             KeyError: a field is missing.
@@ -85,7 +85,7 @@ def _read_check(values: dict[str, Any]) -> Check:
 
 
 def decide_outcome(checks: tuple[Check, ...]) -> Outcome:
-    """Give the gate's outcome: any failure fails it, else anything untold is insufficient."""
+    """Return the gate's outcome: fail before insufficient before pass, of any check."""
     outcomes = {check.outcome for check in checks}
     if Outcome.FAIL in outcomes:
         return Outcome.FAIL

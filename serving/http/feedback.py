@@ -1,19 +1,19 @@
-"""Feedback on an answer, by its request id: what is taken, and what it counts for.
+"""Feedback on answers: what is accepted, and what counts for the arm of the answer.
 
-A table of fixed size in a file: a request id has one place in it, and a newer answer takes the
-place of an older one. It is a memory, not a record: what it forgot is still in the traffic log.
+The replica remembers its last answers in a table of fixed size in a file: a request id has one
+slot, and a newer answer replaces an older one. What it forgot is still in the traffic log.
 
-Whatever is well-formed is taken and logged, since a label may come months after its answer:
+All well-formed feedback is accepted and logged, since a label may come months after its answer:
 
-| what is told | taken | live counters | later, joined with the log |
-|---|---|---|---|
-| about an answer that this replica remembers | yes | its arm, version and epoch | counts |
-| about one that it forgot, or that another replica gave | yes | nothing | counts |
-| about an id that nobody answered | yes | nothing | matches nothing, and is dropped |
-| the same twice | yes | once | once |
-| the contrary of what was told | yes | the first word stays | the last word of each field counts |
-| a part that was left out before | yes | that part | the last word of each field |
-| after the answer left the log | yes | nothing | matches nothing, and is dropped |
+| the feedback is about | live counters | later, joined with the log |
+|---|---|---|
+| an answer that this replica remembers | its arm, version and epoch | counts |
+| one that it forgot, or another replica's | nothing | counts |
+| an id without an answer | nothing | matches nothing, and is dropped |
+| the same thing twice | once | once |
+| the opposite of earlier feedback | the first one stays | the last value of each field counts |
+| a part that was left out before | that part | the last value of each field counts |
+| an answer that has left the log | nothing | matches nothing, and is dropped |
 
 Rating and value are two parts: each counts once. A label has no live counter.
 """
@@ -32,17 +32,18 @@ from zlib import crc32
 import msgspec
 from xxhash import xxh3_128_digest
 
-from serving.log.ledger import RequestLog
+from serving.http.requests import Identifier
 from serving.log.records import Answer, AssignedArm, Feedback
+from serving.log.request_log import RequestLog
 from sluice.errors import FeedbackInvalid
 
-ANSWERED = "answered"
+ANSWERS_FILE = "answered"
 """Name of the table's file in a replica's folder."""
 ENTRY = Struct("<16s41siiB")
 """Request id (hashed), service, version, epoch, arm."""
 CHECKED = ENTRY.size
-TOLD = CHECKED + 4
-"""Behind the entry and its checksum: which parts of feedback were taken."""
+COUNTED = CHECKED + 4
+"""Behind the entry and its checksum: which parts of feedback were counted."""
 WIDTH = 72
 ARMS = (AssignedArm.NONE, AssignedArm.CANDIDATE, AssignedArm.CHAMPION)
 ARM_NUMBERS = {arm: number for number, arm in enumerate(ARMS)}
@@ -50,11 +51,11 @@ RATED, VALUED = 1, 2
 
 
 class Remembered(NamedTuple):
-    """What is remembered of an answer."""
+    """What the table has of an answer."""
 
     service: str
     version: int
-    """Of the assigned arm."""
+    """Version of the assigned arm."""
     epoch: int
     arm: AssignedArm
 
@@ -63,7 +64,7 @@ class RecentAnswers:
     """One process's view of the table."""
 
     def __init__(self, path: Path, entries: int) -> None:
-        """Open the table; it is made with this many entries where there is none.
+        """Open the table; create it with this many entries where there is none.
 
         Raises:
             OSError: there is no room for it.
@@ -84,50 +85,49 @@ class RecentAnswers:
             request = xxh3_128_digest(answer.request_id.encode())
             service, arm = answer.service.encode(), ARM_NUMBERS[answer.arm]
             content = ENTRY.pack(request, service, answer.arm_version, answer.epoch, arm)
-            start = self._place(request)
+            start = self._find_slot(request)
             entry = content + crc32(content).to_bytes(4, "little") + b"\0"
             memory[start : start + len(entry)] = entry
 
     def find(self, request_id: str) -> Remembered | None:
-        """Give what is remembered of a request's last answer; None where nothing is."""
+        """Return what is remembered of a request's last answer; None where nothing is."""
         request = xxh3_128_digest(request_id.encode())
-        start = self._place(request)
+        start = self._find_slot(request)
         content = self._memory[start : start + CHECKED]
-        checksum = int.from_bytes(self._memory[start + CHECKED : start + TOLD], "little")
+        checksum = int.from_bytes(self._memory[start + CHECKED : start + COUNTED], "little")
         if content[:16] != request or crc32(content) != checksum:
             return None
         _, service, version, epoch, arm = ENTRY.unpack(content)
         return Remembered(service.rstrip(b"\0").decode(), version, epoch, ARMS[arm])
 
     def claim(self, request_id: str, parts: int) -> int:
-        """Give which of these parts of feedback nobody told before; they are taken by asking."""
-        start = self._place(xxh3_128_digest(request_id.encode())) + TOLD
+        """Mark these parts of feedback as counted; return those that were not counted before."""
+        start = self._find_slot(xxh3_128_digest(request_id.encode())) + COUNTED
         fcntl.lockf(self._descriptor, fcntl.LOCK_EX, 1, start)
         try:
-            told = self._memory[start]
-            self._memory[start] = told | parts
-            return parts & ~told
+            counted = self._memory[start]
+            self._memory[start] = counted | parts
+            return parts & ~counted
         finally:
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, start)
 
     def close(self) -> None:
-        """Let go of the table."""
+        """Close the table."""
         self._memory.close()
         os.close(self._descriptor)
 
-    def _place(self, request: bytes) -> int:
+    def _find_slot(self, request: bytes) -> int:
         return int.from_bytes(request[:8], "little") % self._entries * WIDTH
 
 
-RequestId = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Rating = Annotated[float, msgspec.Meta(ge=-1, le=1)]
 Label = Annotated[str, msgspec.Meta(max_length=1000)] | int | float | bool
 
 
 class FeedbackBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of a call: a request id, and at least one of label, rating and value."""
+    """The body of a feedback request: a request id, and at least one of the other fields."""
 
-    request_id: RequestId
+    request_id: Identifier
     label: Label | None = None
     rating: Rating | None = None
     value: float | None = None
@@ -137,54 +137,54 @@ _DECODER = msgspec.json.Decoder(FeedbackBody)
 
 
 def decode_feedback(body: bytes) -> FeedbackBody:
-    """Read the body of a call.
+    """Decode the body of a feedback request.
 
     Raises:
-        FeedbackInvalid: it is no JSON, has an unknown field, or a value that is not allowed.
+        FeedbackInvalid: it is not JSON, has an unknown field, or a value that is not allowed.
     """
     try:
-        opinion = _DECODER.decode(body)
+        feedback = _DECODER.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise FeedbackInvalid(f"feedback: {error}") from error
-    numbers = (opinion.rating, opinion.value, opinion.label)
+    numbers = (feedback.rating, feedback.value, feedback.label)
     if any(isinstance(number, float) and not isfinite(number) for number in numbers):
         raise FeedbackInvalid("feedback: found a number that is not finite; allowed: finite ones")
-    if opinion.label is None and opinion.rating is None and opinion.value is None:
-        raise FeedbackInvalid("feedback: nothing is told; allowed: label, rating or value, or more")
-    return opinion
+    if feedback.label is None and feedback.rating is None and feedback.value is None:
+        raise FeedbackInvalid("feedback: found nothing; allowed: label, rating or value, or more")
+    return feedback
 
 
 def attribute(
-    opinion: FeedbackBody, at: float, find_cap: Callable[[str], float], answered: RecentAnswers
+    feedback: FeedbackBody, at: float, find_cap: Callable[[str], float], answers: RecentAnswers
 ) -> Feedback:
-    """Give the record of what was told, with the answer's arm and what counts of it."""
-    label = None if opinion.label is None else msgspec.json.encode(opinion.label).decode()
-    told = Feedback(opinion.request_id, at, label, opinion.rating, opinion.value)
-    answer = answered.find(opinion.request_id)
+    """Return the record of feedback, with the arm of its answer and the parts that count."""
+    label = None if feedback.label is None else msgspec.json.encode(feedback.label).decode()
+    record = Feedback(feedback.request_id, at, label, feedback.rating, feedback.value)
+    answer = answers.find(feedback.request_id)
     if answer is None:
-        return told
-    parts = RATED * (opinion.rating is not None) | VALUED * (opinion.value is not None)
-    new = answered.claim(opinion.request_id, parts) if parts else 0
+        return record
+    parts = RATED * (feedback.rating is not None) | VALUED * (feedback.value is not None)
+    new = answers.claim(feedback.request_id, parts) if parts else 0
     return msgspec.structs.replace(
-        told,
+        record,
         service=answer.service,
         arm=answer.arm,
         version=answer.version,
         epoch=answer.epoch,
         value_cap=find_cap(answer.service),
-        rates=bool(new & RATED) and answer.arm is not AssignedArm.NONE,
-        values=bool(new & VALUED) and answer.arm is not AssignedArm.NONE,
+        counts_rating=bool(new & RATED) and answer.arm is not AssignedArm.NONE,
+        counts_value=bool(new & VALUED) and answer.arm is not AssignedArm.NONE,
     )
 
 
 class FeedbackLog:
-    """Takes feedback into the log, counted for the arm of the answer that it is about."""
+    """Logs feedback, and counts it for the arm of the answer that it is about."""
 
-    def __init__(self, ledger: RequestLog, answered: RecentAnswers) -> None:
-        self._ledger, self._answered = ledger, answered
+    def __init__(self, request_log: RequestLog, answers: RecentAnswers) -> None:
+        self._request_log, self._answers = request_log, answers
 
     def record(
-        self, opinion: FeedbackBody, at: float, find_cap: Callable[[str], float]
+        self, feedback: FeedbackBody, at: float, find_cap: Callable[[str], float]
     ) -> asyncio.Future[None]:
         """Log feedback; the future is done when it is in the log.
 
@@ -193,4 +193,4 @@ class FeedbackLog:
         Raises:
             SpoolFull: there is no room for it; the caller may send it again.
         """
-        return self._ledger.record(attribute(opinion, at, find_cap, self._answered))
+        return self._request_log.record(attribute(feedback, at, find_cap, self._answers))

@@ -1,4 +1,4 @@
-"""API keys: who may ask or control, and which services; only their sha256 is known here."""
+"""API keys: who may ask for predictions or control rollouts; only their sha256 is kept."""
 
 import hmac
 import os
@@ -10,41 +10,41 @@ from pathlib import Path
 from sluice.errors import ConfigInvalid
 
 VARIABLE = "SLUICE_GATEWAY_KEYS"
-DIGITS = set("0123456789abcdef")
+HEX_DIGITS = set("0123456789abcdef")
 CONTROL = "+control"
 ALLOWED = (
-    "allowed: the sha256 of a key in 64 hexadecimal digits, then +control where it steers "
-    "rollouts, and service names behind it"
+    "allowed: the sha256 of a key in 64 hexadecimal digits, then +control where it controls "
+    "rollouts, then service names"
 )
 
 
 @dataclass(frozen=True)
 class ApiKey:
-    """The hash of one key, and the services that it opens; none named: all."""
+    """The hash of one key, and the services that it opens; without names, all."""
 
     digest: bytes
     services: frozenset[str] = frozenset()
     controls: bool = False
-    """Whether it steers rollouts; then it asks for no predictions."""
+    """Whether it controls rollouts; then it opens no predictions."""
 
     def opens(self, service: str) -> bool:
-        """Whether it is for a service; for any, where none is named."""
+        """Whether the key opens a service, or any where none is named."""
         return not service or not self.services or service in self.services
 
 
 class Keyring:
-    """The keys that a process was started with; without any that asks, everybody may ask."""
+    """The keys of a process; without a key for predictions, everyone may ask."""
 
     def __init__(self, keys: Sequence[ApiKey] = ()) -> None:
         self._keys = tuple(keys)
 
     def __bool__(self) -> bool:
-        """Whether a key is asked for predictions."""
+        """Whether callers need a key for predictions."""
         return not all(item.controls for item in self._keys)
 
     @property
     def has_control(self) -> bool:
-        """Whether any key steers rollouts."""
+        """Whether any key controls rollouts."""
         return any(item.controls for item in self._keys)
 
     def knows(self, key: bytes) -> bool:
@@ -52,27 +52,27 @@ class Keyring:
         return bool(self._find(key))
 
     def admits(self, key: bytes, service: str = "") -> bool:
-        """Whether a key may ask a service, or anything where none is named."""
+        """Whether a key opens the predictions of a service, or of any where none is named."""
         return any(not item.controls and item.opens(service) for item in self._find(key))
 
     def controls(self, key: bytes, service: str) -> bool:
-        """Whether a key steers a service's rollouts."""
+        """Whether a key controls a service's rollouts."""
         return any(item.controls and item.opens(service) for item in self._find(key))
 
     def _find(self, key: bytes) -> list[ApiKey]:
-        """Give the entries of a key.
+        """Return the entries of a key.
 
-        Every known key is compared, each in constant time: how long it takes tells nothing.
+        It is compared with every known key, each in constant time: the duration reveals nothing.
         """
         digest = sha256(key).hexdigest().encode()
         return [item for item in self._keys if hmac.compare_digest(item.digest, digest)]
 
 
 def load_keys(file: str) -> Keyring:
-    """Read the keys of a file, or of the environment's variable where no file is named.
+    """Read the keys of a file, or of `SLUICE_GATEWAY_KEYS` where no file is named.
 
     Raises:
-        ConfigInvalid: the file cannot be read, or an entry is none; no entry is ever shown.
+        ConfigInvalid: the file cannot be read, or an entry is invalid; no entry is shown.
     """
     if not file:
         return Keyring(parse_keys(os.environ.get(VARIABLE, "").split(","), VARIABLE))
@@ -87,17 +87,17 @@ def load_keys(file: str) -> Keyring:
 
 
 def parse_keys(lines: Iterable[str], source: str) -> list[ApiKey]:
-    """Read one key a line: `SHA256 [+control] [SERVICE ...]`; what follows # is a comment.
+    """Parse one key a line: `SHA256 [+control] [SERVICE ...]`; # begins a comment.
 
     Raises:
-        ConfigInvalid: an entry is none.
+        ConfigInvalid: an entry is invalid.
     """
     keys = []
     for number, line in enumerate(lines, 1):
         words = line.partition("#")[0].split()
         if not words:
             continue
-        if len(words[0]) != 64 or set(words[0].lower()) - DIGITS:
+        if len(words[0]) != 64 or set(words[0].lower()) - HEX_DIGITS:
             raise ConfigInvalid(f"{source}: entry {number}: found no sha256; {ALLOWED}")
         services = frozenset(words[1:]) - {CONTROL}
         if any(word.startswith("+") for word in services):
@@ -107,7 +107,7 @@ def parse_keys(lines: Iterable[str], source: str) -> list[ApiKey]:
 
 
 def read_key(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Give the key that a request came with: `Authorization: Bearer KEY`, or `X-API-Key: KEY`."""
+    """Return a request's key, of `Authorization: Bearer KEY` or `X-API-Key: KEY`."""
     for name, value in headers:
         if name == b"x-api-key":
             return value

@@ -1,4 +1,4 @@
-"""What goes back to a caller: status, JSON or text, and how it is sent."""
+"""Replies to a caller: status, JSON or text, and how they are sent."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _ENCODER = msgspec.json.Encoder()
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer of the gateway, whole."""
+    """One whole reply of the gateway."""
 
     status: int
     body: bytes
@@ -26,7 +26,7 @@ class Reply:
 
 
 class CallFailed(Exception):  # noqa: N818
-    """A request that gets no prediction; `reply` says why."""
+    """A request that gets no prediction; `reply` has the reason."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.status)
@@ -34,18 +34,18 @@ class CallFailed(Exception):  # noqa: N818
 
 
 def explain(status: int, message: str, request_id: str = "", *headers: Header) -> Reply:
-    """Give a reply that says what is wrong; the request's id where it is known."""
-    told = {"error": message, **({"request_id": request_id} if request_id else {})}
-    return Reply(status, _ENCODER.encode(told), headers)
+    """Return an error reply with a message, and with the request's id where it is known."""
+    body = {"error": message, **({"request_id": request_id} if request_id else {})}
+    return Reply(status, _ENCODER.encode(body), headers)
 
 
 def ask_again(message: str, request_id: str = "", seconds: int = RETRY_SECONDS) -> Reply:
-    """Give a 503 that names the seconds after which it is worth another try."""
+    """Return a 503 with the seconds after which the caller may try again."""
     return explain(503, message, request_id, (b"retry-after", b"%d" % seconds))
 
 
 def render_json(value: Any, status: int = 200) -> Reply:
-    """Give a value as JSON."""
+    """Return a value as a JSON reply."""
     return Reply(status, _ENCODER.encode(value))
 
 

@@ -1,4 +1,4 @@
-"""A caller's request: its body within limits, decoded strictly, with an id."""
+"""A caller's request: its body read within limits, decoded strictly, with an id."""
 
 import asyncio
 import json
@@ -12,42 +12,46 @@ from serving.http.replies import JSON, CallFailed, Receive, explain
 from sluice.config.serving import LimitsConfig
 from sluice.errors import RequestInvalid
 
-DIGITS = 24
-BLOCK = 256
-"""Ids that one call of the system is enough for."""
+ID_DIGITS = 24
+ID_BLOCK = 256
+"""Ids from one system call."""
+CLOSE = (b"connection", b"close")
+"""The rest of the body is still on its way: the connection cannot be used again."""
+MAX_CHARACTERS = 128
+ALLOWED = (
+    f"allowed: inputs (one record or a list), request_id and unit (texts of 1 to "
+    f"{MAX_CHARACTERS} characters)"
+)
+Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_CHARACTERS)]
 
 
 class RequestIds:
-    """One worker's supply."""
+    """One worker's supply of random request ids."""
 
     def __init__(self) -> None:
         self._digits = ""
         self._used = 0
 
     def take(self) -> str:
-        """Give 96 random bits as hexadecimal digits."""
+        """Return 96 random bits as hexadecimal digits."""
         if self._used >= len(self._digits):
-            self._digits, self._used = os.urandom(BLOCK * DIGITS // 2).hex(), 0
-        self._used += DIGITS
-        return self._digits[self._used - DIGITS : self._used]
-
-
-CLOSE = (b"connection", b"close")
-"""What was not read is still on its way: the connection cannot be used again."""
+            self._digits, self._used = os.urandom(ID_BLOCK * ID_DIGITS // 2).hex(), 0
+        self._used += ID_DIGITS
+        return self._digits[self._used - ID_DIGITS : self._used]
 
 
 class CallerGone(Exception):  # noqa: N818
-    """The caller hung up before its request was whole."""
+    """The caller hung up before its request was complete."""
 
 
 async def read_body(
     receive: Receive, headers: Iterable[tuple[bytes, bytes]], limits: LimitsConfig
 ) -> bytes:
-    """Give the whole body.
+    """Return the whole body.
 
     Raises:
         CallFailed: 413 too large, 415 not JSON, 408 too slow.
-        CallerGone: nobody waits for an answer.
+        CallerGone: the caller hung up.
     """
     _check_headers(headers, limits.body_bytes)
     try:
@@ -95,8 +99,8 @@ def _refuse_size(most: int) -> CallFailed:
 def refuse_duplicates(body: bytes, least: int) -> None:
     """Refuse JSON, valid otherwise, in which an object has a field twice.
 
-    `least` is how many fields it has at least, each once, which the caller proved: with no more
-    colons than that there can be no other field, and nothing need be read again.
+    `least` is the number of fields that are known to be there once: with no more colons than that
+    there can be no other field, and the body need not be parsed again.
 
     Raises:
         RequestInvalid: a field is there twice, or the JSON is nested too deep.
@@ -104,7 +108,7 @@ def refuse_duplicates(body: bytes, least: int) -> None:
     if body.count(b":") <= least:
         return
     try:
-        # Numbers stay texts: a whole number of a million digits would cost seconds.
+        # Numbers stay strings: an integer of a million digits would cost seconds.
         json.loads(body, object_pairs_hook=_check, parse_int=str, parse_float=str)
     except RecursionError as error:
         raise RequestInvalid("the body: found JSON that is nested too deep") from error
@@ -118,20 +122,12 @@ def _check(pairs: list[tuple[str, Any]]) -> None:
     raise RequestInvalid(f"{twice[:100]}: found twice in one object; allowed: each field once")
 
 
-MOST_CHARACTERS = 128
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_CHARACTERS)]
-ALLOWED = (
-    f"allowed: inputs (one record or a list), request_id and unit (texts of 1 to "
-    f"{MOST_CHARACTERS} characters)"
-)
-
-
 class PredictRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """The body of a request; `inputs` stay raw until the version that answers is known."""
+    """The body of a request; `inputs` stay raw until the champion's signature decodes them."""
 
     inputs: msgspec.Raw
-    request_id: Name | None = None
-    unit: Name | None = None
+    request_id: Identifier | None = None
+    unit: Identifier | None = None
     """The user or session that the request belongs to; it decides the arm."""
 
 
@@ -139,10 +135,10 @@ _DECODER = msgspec.json.Decoder(PredictRequest)
 
 
 def decode_request(body: bytes) -> PredictRequest:
-    """Read a body: JSON in UTF-8, its fields known, its names short.
+    """Decode a body: JSON in UTF-8, with known fields and short identifiers.
 
     Raises:
-        RequestInvalid: it is something else; what was found and what is allowed are named.
+        RequestInvalid: it is anything else; the message names what was found and is allowed.
     """
     try:
         if not body.isascii():

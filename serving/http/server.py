@@ -1,4 +1,4 @@
-"""How every process of ours that answers over HTTP is served."""
+"""The HTTP server that gateway workers and the rollout page run on."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import uvicorn
 
 
 def configure_server(app: Any, keep_alive: int, grace: int, **more: Any) -> uvicorn.Config:
-    """Give the HTTP server's settings: an idle connection's seconds, those of an end, and more."""
+    """Return the server's settings; `keep_alive` of idle connections and `grace` in seconds."""
     return uvicorn.Config(
         app,
         loop="uvloop",

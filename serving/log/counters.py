@@ -1,4 +1,8 @@
-"""A worker's counters: exact sums per arm, and their snapshots on disk."""
+"""A worker's counters: exact sums per arm, and their snapshots on disk.
+
+A snapshot file has two slots that are written in turn, each with a checksum: a writer that is
+killed in the middle leaves the snapshot before.
+"""
 
 import os
 from math import isfinite
@@ -17,10 +21,12 @@ PARTS = 1_000_000
 """Shares of a cap are counted in millionths."""
 FASTEST_MS, SLOWEST_MS = 0.001, 1e7
 NO_STAGE = -1.0
+EPOCHS = 32
+"""Epochs of a service that are counted separately; older ones are counted as epoch 0."""
 
 
 class Key(NamedTuple):
-    """Whose counts they are; `stage` is the weight that an arm-to-be is taken at, in shadow."""
+    """What is counted; in shadow, `stage` is the weight of a coming stage."""
 
     service: str
     version: int
@@ -30,7 +36,7 @@ class Key(NamedTuple):
 
 
 class ArmCounts(msgspec.Struct):
-    """One key's counts since its worker began; nothing in it ever becomes smaller."""
+    """The counts of one key since its worker run began; none of them ever decreases."""
 
     requests: int = 0
     failures: int = 0
@@ -42,12 +48,12 @@ class ArmCounts(msgspec.Struct):
     negatives: int = 0
     priced: int = 0
     cost: int = 0
-    """Sum of min(cost, cap) / cap in millionths, over the priced."""
+    """Sum of min(cost, cap) / cap in millionths, over the `priced` requests."""
     spent: int = 0
     """Sum of the costs themselves in millionths."""
     valued: int = 0
     lack: int = 0
-    """Sum of 1 - min(value, cap) / cap in millionths, over the valued."""
+    """Sum of 1 - min(value, cap) / cap in millionths, over the `valued` answers."""
     compared: int = 0
     differing: int = 0
     fallbacks: int = 0
@@ -67,22 +73,22 @@ class ArmCounts(msgspec.Struct):
             self._add_cost(call.cost, call.cost_cap)
 
     def add_comparison(self, differs: bool | None) -> None:
-        """Count whether the candidate's answer was the champion's; None is not compared."""
+        """Count whether the candidate's answer differs from the champion's; None: not compared."""
         if differs is not None:
             self.compared += 1
             self.differing += differs
 
-    def add_feedback(self, told: Feedback) -> None:
-        """Count what a caller told, as far as the record says that it counts."""
-        if told.rates and told.rating is not None:
+    def add_feedback(self, feedback: Feedback) -> None:
+        """Count the parts of feedback that the record marks as counted."""
+        if feedback.counts_rating and feedback.rating is not None:
             self.feedbacks += 1
-            self.negatives += told.rating < 0
-        if told.values and told.value is not None and told.value_cap > 0:
+            self.negatives += feedback.rating < 0
+        if feedback.counts_value and feedback.value is not None and feedback.value_cap > 0:
             self.valued += 1
-            self.lack += PARTS - find_share(told.value, told.value_cap)
+            self.lack += PARTS - find_share(feedback.value, feedback.value_cap)
 
     def add_counts(self, other: "ArmCounts") -> None:
-        """Count everything that another has."""
+        """Add all counts of another."""
         for name in self.__struct_fields__:
             if name != "latencies":
                 setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -98,12 +104,12 @@ class ArmCounts(msgspec.Struct):
 
 
 def find_bucket(milliseconds: float) -> int:
-    """Give the bucket of a latency, the ends of what can be measured included."""
+    """Return the bucket of a latency; beyond the measurable range, its nearest end."""
     return bucket_of(_bound(milliseconds))
 
 
 def find_share(value: float, cap: float) -> int:
-    """Give a value as millionths of its cap, from 0 to all; what is no number counts as the cap."""
+    """Return a value in millionths of its cap, from 0 to all; NaN counts as the cap."""
     share = value / cap
     return round(PARTS * min(max(share, 0.0), 1.0)) if share == share else PARTS  # noqa: PLR0124
 
@@ -112,12 +118,8 @@ def _bound(milliseconds: float) -> float:
     return min(max(FASTEST_MS, milliseconds), SLOWEST_MS)  # in this order NaN is the fastest
 
 
-EPOCHS = 32
-"""Epochs of a service that are kept apart; what is older is counted as epoch 0."""
-
-
 class Counters:
-    """Counts by service, version, assigned arm, epoch, and stage to come."""
+    """Counts by service, version, assigned arm, epoch and coming stage."""
 
     def __init__(self, counts: dict[Key, ArmCounts] | None = None) -> None:
         self.counts = counts or {}
@@ -131,7 +133,7 @@ class Counters:
             counts = self._find(key)
             counts.add_call(record)
             counts.add_comparison(record.differs)
-        elif record.rates or record.values:
+        elif record.counts_rating or record.counts_value:
             key = Key(record.service, record.version, record.arm, record.epoch)
             self._find(key).add_feedback(record)
 
@@ -150,8 +152,8 @@ class Counters:
             return
         for weight in answer.stages:
             inside = answer.place < weight
-            to_be = AssignedArm.CANDIDATE if inside else AssignedArm.CHAMPION
-            self._find(Key(service, version, to_be, epoch, weight)).add_call(answer)
+            arm = AssignedArm.CANDIDATE if inside else AssignedArm.CHAMPION
+            self._find(Key(service, version, arm, epoch, weight)).add_call(answer)
 
     def _find(self, key: Key) -> ArmCounts:
         found = self.counts.get(key)
@@ -162,7 +164,7 @@ class Counters:
         return found
 
     def _fold_epochs(self, service: str) -> None:
-        """Keep the number of keys within bounds, by a rule that a replay repeats."""
+        """Limit the number of keys, by a rule that a replay of the log repeats."""
         epochs = {key.epoch for key in self.counts if key.service == service} - {0}
         while len(epochs) > EPOCHS:
             oldest = min(epochs)
@@ -173,7 +175,7 @@ class Counters:
                 self.counts.setdefault(key._replace(epoch=0), ArmCounts()).add_counts(counts)
 
     def export(self) -> list[dict[str, Any]]:
-        """Give the counts as plain values, an entry a key; sluice.rollout.collection reads them."""
+        """Return the counts as plain values, as `sluice.rollout.collection` reads them."""
         entries = []
         for key, counts in sorted(self.counts.items()):
             entry = {**key._asdict(), "arm": str(key.arm), **msgspec.structs.asdict(counts)}
@@ -185,63 +187,63 @@ class Counters:
 
 HEADER = Struct("<QII")
 CAPACITY = 1 << 18
-PATIENCE = 20
-"""Readings until a file that never holds a whole slot counts as empty."""
+READS = 20
+"""Reads after which a file that never has a whole slot counts as empty."""
 
 
 class Slots:
-    """The writer's side; space for both slots is reserved, so that a full disk changes nothing."""
+    """The writer of a file of two slots; their space is reserved against a full disk."""
 
     def __init__(self, path: Path, capacity: int = CAPACITY) -> None:
         self._path = path
-        self._turn = 0
+        self._sequence = 0
         if path.exists():
             self._descriptor = os.open(path, os.O_RDWR)
             self._capacity = os.fstat(self._descriptor).st_size // 2
-            self._turn = max((turn for turn, _ in _read_both(self._descriptor)), default=0)
+            self._sequence = max((number for number, _ in _read_both(self._descriptor)), default=0)
         else:
             self._descriptor, self._capacity = _reserve(path, capacity), capacity
 
     def write(self, content: bytes) -> None:
-        """Put a content in the place of the older one.
+        """Write a content over the older of the two.
 
         Raises:
-            OSError: it needs a larger file, and there is no room; the last content stays.
+            OSError: it needs a larger file, and the disk is full; the newest content stays.
         """
-        turn = self._turn + 1
-        record = _build(turn, content)
+        sequence = self._sequence + 1
+        record = _build(sequence, content)
         if len(record) > self._capacity:
             self._grow(len(record))
-        os.pwrite(self._descriptor, record, turn % 2 * self._capacity)
-        self._turn = turn  # only now: after a failure the newest slot must not be written over
+        os.pwrite(self._descriptor, record, sequence % 2 * self._capacity)
+        self._sequence = sequence  # only now: after a failure the newest slot must stay
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         os.close(self._descriptor)
 
     def _grow(self, size: int) -> None:
         draft = self._path.with_suffix(".draft")
         draft.unlink(missing_ok=True)
         descriptor = _reserve(draft, 2 * size)
-        last = _choose(_read_both(self._descriptor))
+        last = _newest(_read_both(self._descriptor))
         if last:
-            turn, content = last
-            record = _build(turn, content)
-            os.pwrite(descriptor, record, turn % 2 * 2 * size)
+            sequence, content = last
+            record = _build(sequence, content)
+            os.pwrite(descriptor, record, sequence % 2 * 2 * size)
         draft.rename(self._path)
         os.close(self._descriptor)
         self._descriptor, self._capacity = descriptor, 2 * size
 
 
 def read_slots(path: Path) -> bytes | None:
-    """Give the newest whole content; None where there is none."""
-    for _ in range(PATIENCE):
+    """Return the newest whole content; None where there is none."""
+    for _ in range(READS):
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
             return None
         try:
-            found = _choose(_read_both(descriptor))
+            found = _newest(_read_both(descriptor))
             empty = not any(os.pread(descriptor, HEADER.size, 0))
         finally:
             os.close(descriptor)
@@ -252,13 +254,13 @@ def read_slots(path: Path) -> bytes | None:
     return None
 
 
-def _build(turn: int, content: bytes) -> bytes:
-    return HEADER.pack(turn, len(content), _check(turn, content)) + content
+def _build(sequence: int, content: bytes) -> bytes:
+    return HEADER.pack(sequence, len(content), _checksum(sequence, content)) + content
 
 
-def _check(turn: int, content: bytes) -> int:
-    # With the turn: what is left of an older content must not pass for a new one.
-    return crc32(content, crc32(turn.to_bytes(8, "little")))
+def _checksum(sequence: int, content: bytes) -> int:
+    # With the sequence number: the rest of an older content must not pass for a new one.
+    return crc32(content, crc32(sequence.to_bytes(8, "little")))
 
 
 def _reserve(path: Path, capacity: int) -> int:
@@ -276,19 +278,19 @@ def _read_both(descriptor: int) -> list[tuple[int, bytes]]:
     capacity = os.fstat(descriptor).st_size // 2
     found = []
     for start in (0, capacity) if capacity >= HEADER.size else ():
-        turn, length, checksum = HEADER.unpack(os.pread(descriptor, HEADER.size, start))
+        sequence, length, checksum = HEADER.unpack(os.pread(descriptor, HEADER.size, start))
         content = os.pread(descriptor, min(length, capacity), start + HEADER.size)
-        if turn and len(content) == length and _check(turn, content) == checksum:
-            found.append((turn, content))
+        if sequence and len(content) == length and _checksum(sequence, content) == checksum:
+            found.append((sequence, content))
     return found
 
 
-def _choose(found: list[tuple[int, bytes]]) -> tuple[int, bytes] | None:
+def _newest(found: list[tuple[int, bytes]]) -> tuple[int, bytes] | None:
     return max(found, key=lambda item: item[0], default=None)
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """Counters of everything before a position; final once the life is over."""
+    """The counters of all records before a position; final once the worker run has ended."""
 
     segment: int = 0
     offset: int = 0
@@ -297,11 +299,11 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     @property
     def position(self) -> Position:
-        """Behind the last record that is counted."""
+        """Where the last counted record ends."""
         return Position(self.segment, self.offset)
 
     def restore(self) -> Counters:
-        """Give the counters."""
+        """Return the counters."""
         return Counters(dict(self.entries))
 
 
@@ -310,11 +312,11 @@ _ENCODER = msgspec.msgpack.Encoder()
 
 
 def encode_snapshot(counters: Counters, position: Position, final: bool = False) -> bytes:
-    """Give counters as bytes."""
+    """Encode counters as a snapshot."""
     return _ENCODER.encode(Snapshot(*position, final, list(counters.counts.items())))
 
 
 def read_snapshot(path: Path) -> Snapshot:
-    """Give the newest snapshot of a file; an empty one where there is none."""
+    """Return the newest snapshot of a file; an empty one where there is none."""
     content = read_slots(path)
     return _DECODER.decode(content) if content else Snapshot()

@@ -1,11 +1,11 @@
 """The log-writer, `sluice log-writer`: moves the spools of all replicas to the traffic log.
 
-A batch is read behind the note `logged` of each life, committed table by table with the positions
-in the commit, and then noted. Killed in between, the same records are read again, and each table
-passes over those that it has.
+A batch is read behind the note `logged` of each worker run, committed table by table with the
+positions in the commit, and then noted. After a kill in between the same records are read again,
+and each table skips those that it has.
 
-It stands alone: while it is away, the spools grow and callers notice nothing. A signal to end it
-commits what is there first.
+No other process waits for it: while it is down, the spools grow and callers notice nothing. On
+SIGTERM it commits the rest first.
 """
 
 import fcntl
@@ -20,9 +20,10 @@ from pathlib import Path
 from threading import Event
 
 from serving.log.counters import Slots, read_slots
-from serving.log.records import Kind, Logged, build_rows, decode_record, find_table
+from serving.log.records import decode_record
 from serving.log.spool import Position, SpoolReader, list_segments, segment_path, unpack
-from serving.log.worker_runs import WorkerRun, clear_run, list_runs, settle
+from serving.log.tables import Kind, Logged, build_rows, find_table
+from serving.log.worker_runs import RUNS_FOLDER, WorkerRun, clear_run, list_runs, settle
 from sluice.adapters.tables.traffic import append_records, find_positions, prune_records
 from sluice.config.loading import load_gateway
 from sluice.config.serving import TrafficLogConfig
@@ -32,11 +33,15 @@ from sluice.home import Home, find_home
 LOG = logging.getLogger("sluice.log_writer")
 NOTE_BYTES = 64
 CLEAR_SECONDS = 3600.0
-"""How long a settled life stays readable for those who scrape counters."""
+"""How long the counters of a settled run stay readable for those who scrape them."""
+POLL_SECONDS = 0.5
+RETRY_SECONDS = 5.0
+"""Pause after an error of a disk or a table."""
+PRUNE_SECONDS = 600.0
 
 
 class LogShipper:
-    """What the log-writer does, one step at a time; it must be alone."""
+    """The steps of the log-writer; only one may work on a state folder."""
 
     def __init__(self, home: Home, config: TrafficLogConfig) -> None:
         self._home = home
@@ -47,10 +52,13 @@ class LogShipper:
         self._settled: set[Path] = set()
 
     def ship(self, now: float, all_of_it: bool = False) -> int:
-        """Read what is new; commit it once it is enough, or old enough. Gives the records.
+        """Read new records and commit what is due; return how many were committed.
+
+        A batch is due when it is full, when its oldest record has waited `flush_seconds`, or with
+        `all_of_it`.
 
         Raises:
-            StorageFull: a table cannot grow; nothing is lost, the same is tried again.
+            StorageFull: a table cannot grow; nothing is lost, the same batch is tried again.
             DataUnavailable: a table cannot be reached; likewise.
         """
         committed = 0
@@ -65,27 +73,27 @@ class LogShipper:
                 return committed
 
     def clear(self, now: float) -> None:
-        """Remove segments that the tables have, and lives that ended an hour ago.
+        """Remove segments that the tables have, and runs that ended an hour ago.
 
-        Only what a snapshot covers goes: the rest is still needed to settle a life.
+        Only what a snapshot covers is removed: the rest is needed to settle the run.
         """
-        for replica, life in self._list_lives():
-            noted, snapshot = read_note(life), life.read()
+        for replica, run in self._list_runs():
+            noted, snapshot = read_note(run), run.read()
             done = snapshot.final and noted >= snapshot.position
             first = min(noted, snapshot.position).segment
-            for segment in list_segments(life.folder):
+            for segment in list_segments(run.folder):
                 if segment < first or done:
-                    segment_path(life.folder, segment).unlink(missing_ok=True)
-            if done and now - life.counters.stat().st_mtime > CLEAR_SECONDS:
-                self._readers.pop(life.folder, None)
-                self._settled.discard(life.folder)
-                clear_run(replica, life)
+                    segment_path(run.folder, segment).unlink(missing_ok=True)
+            if done and now - run.counters.stat().st_mtime > CLEAR_SECONDS:
+                self._readers.pop(run.folder, None)
+                self._settled.discard(run.folder)
+                clear_run(replica, run)
 
     def prune(self, now: float) -> int:
-        """Delete the hours that are too old, or beyond the size; gives how many.
+        """Delete the hours that are too old, or beyond the size; return how many.
 
         Raises:
-            StorageFull: no room to put small files together; no row is lost.
+            StorageFull: no room to compact small files; no row is lost.
             DataUnavailable: a table cannot be reached.
         """
         parents = [self._home.answers("x").parent, self._home.shadows("x").parent]
@@ -93,22 +101,22 @@ class LogShipper:
         days, most = self._config.retention_days, self._config.retention_bytes
         return sum(prune_records(path, now, days, most) for path in [*tables, self._home.feedback])
 
-    def _list_lives(self) -> Iterator[tuple[Path, WorkerRun]]:
+    def _list_runs(self) -> Iterator[tuple[Path, WorkerRun]]:
         if self._home.serving.is_dir():
             for replica in sorted(self._home.serving.iterdir()):
-                for life in list_runs(replica):
-                    yield replica, life
+                for run in list_runs(replica):
+                    yield replica, run
 
     def _fill(self, now: float) -> None:
-        """Read on until the batch is full; whoever died meanwhile is settled first."""
-        for replica, life in self._list_lives():
+        """Read until the batch is full; the runs of workers that died are settled first."""
+        for replica, run in self._list_runs():
             if len(self._batch) >= self._config.batch_rows:
                 return
-            self._settle(life)
-            reader = self._readers.get(life.folder)
+            self._settle(run)
+            reader = self._readers.get(run.folder)
             if reader is None:
-                reader = self._readers[life.folder] = SpoolReader(life.folder, read_note(life))
-            source = f"{replica.name}/{life.name}"
+                reader = self._readers[run.folder] = SpoolReader(run.folder, read_note(run))
+            source = f"{replica.name}/{run.name}"
             for content in reader.read():
                 if not self._batch:
                     self._since = now
@@ -120,12 +128,12 @@ class LogShipper:
                 LOG.error("%s; what follows in this segment is not in the log", damage)
             reader.damage.clear()
 
-    def _settle(self, life: WorkerRun) -> None:
+    def _settle(self, run: WorkerRun) -> None:
         try:
-            if life.folder not in self._settled and settle(life):
-                self._settled.add(life.folder)
-        except OSError as error:  # no room for its last counters; its log is read all the same
-            LOG.warning("%s: not settled: %s", life.name, error)
+            if run.folder not in self._settled and settle(run):
+                self._settled.add(run.folder)
+        except OSError as error:  # no room for its last counters; its log is read anyway
+            LOG.warning("%s: not settled: %s", run.name, error)
 
     def _commit(self, now: float) -> int:
         groups: dict[tuple[Kind, str], list[Logged]] = {}
@@ -135,15 +143,16 @@ class LogShipper:
             self._append(kind, service, logged, now)
         ends = {item.source: item.position for item in self._batch}
         for source, position in ends.items():
-            write_note(self._home.serving / source.replace("/", "/lives/"), unpack(position))
+            replica, run = source.split("/")
+            write_note(self._home.serving / replica / RUNS_FOLDER / run, unpack(position))
         count = len(self._batch)
         self._batch = []
         return count
 
     def _append(self, kind: Kind, service: str, logged: list[Logged], now: float) -> None:
         uri = self._find_uri(kind, service)
-        has = find_positions(uri, sorted({item.source for item in logged}))
-        new = [item for item in logged if item.position > has.get(item.source, -1)]
+        known = find_positions(uri, sorted({item.source for item in logged}))
+        new = [item for item in logged if item.position > known.get(item.source, -1)]
         if new:
             ends = {item.source: item.position for item in new}
             append_records(uri, build_rows(kind, new), ends, now)
@@ -154,14 +163,14 @@ class LogShipper:
         return self._home.answers(service) if kind is Kind.ANSWERS else self._home.shadows(service)
 
 
-def read_note(life: WorkerRun) -> Position:
-    """Give how far the tables are known to have a life's log."""
-    content = read_slots(life.logged)
+def read_note(run: WorkerRun) -> Position:
+    """Return the position up to which the tables have a run's log."""
+    content = read_slots(run.logged)
     return unpack(int.from_bytes(content, "big")) if content else Position()
 
 
 def write_note(folder: Path, position: Position) -> None:
-    """Note how far the tables have a life's log."""
+    """Write the position up to which the tables have a run's log."""
     slots = Slots(WorkerRun(folder).logged, NOTE_BYTES)
     try:
         slots.write(position.pack().to_bytes(8, "big"))
@@ -169,18 +178,12 @@ def write_note(folder: Path, position: Position) -> None:
         slots.close()
 
 
-POLL_SECONDS = 0.5
-PATIENCE_SECONDS = 5.0
-"""Pause after a disk or table that refused."""
-PRUNE_SECONDS = 600.0
-
-
 @contextmanager
 def hold_alone(folder: Path) -> Iterator[None]:
-    """Keep a second log-writer out of a home; the kernel frees the lock of one that died.
+    """Keep a second log-writer out of a state folder; a killed one leaves no lock.
 
     Raises:
-        LogBusy: there is one.
+        LogBusy: another one is at work.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "log-writer.lock").open("a+", encoding="utf-8") as file:
@@ -190,7 +193,7 @@ def hold_alone(folder: Path) -> Iterator[None]:
             file.seek(0)
             raise LogBusy(
                 f"{folder}: a log-writer is at work (process {file.read().strip() or 'unknown'}); "
-                "next: end it first, or leave it to that one"
+                "next: stop it first, or leave the work to it"
             ) from error
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -199,7 +202,7 @@ def hold_alone(folder: Path) -> Iterator[None]:
 
 
 def write_log(home: Home, environment: str, stopping: Event) -> None:
-    """Move records until somebody says stop, then the rest.
+    """Move records until `stopping` is set, then the rest.
 
     Raises:
         LogBusy: another log-writer is at work.
@@ -218,15 +221,15 @@ def write_log(home: Home, environment: str, stopping: Event) -> None:
                     pruned = time.monotonic()
                     shipper.prune(time.time())
             except (Fault, Refused, OSError) as error:
-                LOG.error("%s; tried again in %.0f s, the spool keeps it", error, PATIENCE_SECONDS)
-                pause = PATIENCE_SECONDS
+                LOG.error("%s; tried again in %.0f s, the spool keeps it", error, RETRY_SECONDS)
+                pause = RETRY_SECONDS
             stopping.wait(pause)
         shipper.ship(time.time(), all_of_it=True)
         shipper.clear(time.time())
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT; the exit code is 2 for what was refused, 3 for a fault."""
+    """Run until SIGTERM or SIGINT; exit code 2: bad input, 3: infrastructure error."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,38 +1,33 @@
-"""What the gateway logs: answers, shadow calls and feedback; and the table rows made of them."""
+"""The records that the gateway logs: answers, shadow calls and feedback."""
 
-from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple
 
 import msgspec
-import pyarrow as pa
-
-from sluice.adapters.tables.traffic import HOUR, format_hour
 
 
 class AssignedArm(StrEnum):
-    """The arm that a request was assigned to, whoever answered it in the end."""
+    """The arm that a request was assigned to, whichever version answered it."""
 
     CANDIDATE = "candidate"
     CHAMPION = "champion"
     NONE = "none"
-    """While no candidate could be given any: breaker open, lease lapsed, rollout frozen."""
+    """While no candidate may get requests: breaker open, lease lapsed, rollout frozen."""
 
 
 class Answer(msgspec.Struct, array_like=True, frozen=True, tag="answer"):
-    """One answered request; a request that was refused for what it asked is none."""
+    """One answered request; a request that was refused as invalid is not logged."""
 
     request_id: str
     unit: str
-    """Hash of the user or session, never the name itself."""
+    """Hash of the user or session, never the value itself."""
     service: str
     arm: AssignedArm
     arm_version: int
     """Version of the assigned arm."""
     version: int
-    """Version that answered: the champion's where it is a fallback."""
+    """Version that answered; the champion's where it is a fallback."""
     place: float
-    """The unit's place in [0, 1); the candidate's while it is below the weight."""
+    """The unit's place in [0, 1); below the weight it belongs to the candidate."""
     epoch: int
     at: float
     """Seconds since 1970, UTC."""
@@ -41,7 +36,7 @@ class Answer(msgspec.Struct, array_like=True, frozen=True, tag="answer"):
     failed: bool = False
     """Whether the assigned arm failed."""
     reason: str = ""
-    """Why it failed: one of a few words, never data."""
+    """Why it failed, in one of a few words, never data."""
     fallback: bool = False
     """Whether the champion answered in the candidate's place."""
     inputs: bytes = b""
@@ -52,13 +47,13 @@ class Answer(msgspec.Struct, array_like=True, frozen=True, tag="answer"):
     cost: float | None = None
     """What the answer cost; None where nothing is priced."""
     cost_cap: float = 0.0
-    """Cost that counts as 1; 0 while no policy has fixed it, and then no cost is judged."""
+    """Cost that counts as 1; 0 while no policy sets it: then cost is not evaluated."""
     stages: tuple[float, ...] = ()
-    """In shadow, the weights of the stages to come: the arm-to-be is counted at each."""
+    """In shadow, the weights of the coming stages: the unit's arm at each is counted."""
 
 
 class Shadow(msgspec.Struct, array_like=True, frozen=True, tag="shadow"):
-    """What the candidate did with a request that the champion answered; it comes later."""
+    """The candidate's call with a copy of an answered request; logged after the answer."""
 
     request_id: str
     service: str
@@ -70,7 +65,7 @@ class Shadow(msgspec.Struct, array_like=True, frozen=True, tag="shadow"):
     failed: bool = False
     reason: str = ""
     differs: bool | None = None
-    """Whether its answer is another than the champion's; None where one of them failed."""
+    """Whether its answer differs from the champion's; None where one of them failed."""
     outputs: bytes = b""
     guardrail: bool = False
     cost: float | None = None
@@ -78,7 +73,7 @@ class Shadow(msgspec.Struct, array_like=True, frozen=True, tag="shadow"):
 
 
 class Feedback(msgspec.Struct, array_like=True, frozen=True, tag="feedback"):
-    """What became of an answer, as a caller told it; fields that were not given are None."""
+    """Feedback of a caller on an answer; fields that were not sent are None."""
 
     request_id: str
     at: float
@@ -90,17 +85,17 @@ class Feedback(msgspec.Struct, array_like=True, frozen=True, tag="feedback"):
     value: float | None = None
     """The business metric, in its own unit."""
     value_cap: float = 0.0
-    """Value that counts as 1; 0 while no policy has fixed it, and then no value is judged."""
+    """Value that counts as 1; 0 while no policy sets it: then value is not evaluated."""
     service: str = ""
     """The answer's service; empty where this replica does not remember the answer."""
     arm: AssignedArm = AssignedArm.NONE
     version: int = 0
     """Version of the answer's assigned arm."""
     epoch: int = 0
-    rates: bool = False
-    """Whether the live counters take the rating: the first one of a remembered answer."""
-    values: bool = False
-    """Whether the live counters take the value."""
+    counts_rating: bool = False
+    """Whether the live counters count the rating: the first one of a remembered answer."""
+    counts_value: bool = False
+    """Whether the live counters count the value."""
 
 
 Record = Answer | Shadow | Feedback
@@ -108,111 +103,9 @@ Record = Answer | Shadow | Feedback
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
 encode_record = _ENCODER.encode
-"""Give a record as bytes."""
+"""Encode a record as bytes."""
 
 
 def decode_record(content: bytes) -> Record:
-    """Give the record that was encoded."""
+    """Return the record that was encoded."""
     return _DECODER.decode(content)
-
-
-TEXT, NUMBER, WHOLE, FLAG = pa.string(), pa.float64(), pa.int64(), pa.bool_()
-TIME = pa.timestamp("us", tz="UTC")
-
-
-class Kind(StrEnum):
-    """The kinds of tables."""
-
-    ANSWERS = "answers"
-    SHADOWS = "shadows"
-    FEEDBACK = "feedback"
-
-
-class Logged(NamedTuple):
-    """A record with where it stood: the life's name, and its end in that life's log."""
-
-    record: Record
-    source: str
-    position: int
-
-
-PLACE = {"source": TEXT, "position": WHOLE, HOUR: TEXT}
-"""Columns of all tables: where the record stood (together unique), and its hour."""
-COLUMNS = {
-    Kind.ANSWERS: {
-        "at": TIME,
-        "request_id": TEXT,
-        "unit": TEXT,
-        "version": WHOLE,
-        "arm": TEXT,
-        "arm_version": WHOLE,
-        "place": NUMBER,
-        "epoch": WHOLE,
-        "latency_ms": NUMBER,
-        "failed": FLAG,
-        "reason": TEXT,
-        "fallback": FLAG,
-        "inputs": TEXT,
-        "outputs": TEXT,
-        "guardrail": FLAG,
-        "cost": NUMBER,
-    },
-    Kind.SHADOWS: {
-        "at": TIME,
-        "request_id": TEXT,
-        "version": WHOLE,
-        "epoch": WHOLE,
-        "latency_ms": NUMBER,
-        "failed": FLAG,
-        "reason": TEXT,
-        "differs": FLAG,
-        "outputs": TEXT,
-        "guardrail": FLAG,
-        "cost": NUMBER,
-    },
-    Kind.FEEDBACK: {
-        "at": TIME,
-        "request_id": TEXT,
-        "label": TEXT,
-        "rating": NUMBER,
-        "value": NUMBER,
-        "service": TEXT,
-        "arm": TEXT,
-        "version": WHOLE,
-        "epoch": WHOLE,
-    },
-}
-
-
-def find_table(record: Record) -> tuple[Kind, str]:
-    """Give the kind of table that a record goes to, and the service that has one of its own."""
-    if isinstance(record, Answer):
-        return Kind.ANSWERS, record.service
-    if isinstance(record, Shadow):
-        return Kind.SHADOWS, record.service
-    return Kind.FEEDBACK, ""
-
-
-def build_rows(kind: Kind, logged: Sequence[Logged]) -> pa.Table:
-    """Give records of one kind as a table."""
-    columns = {
-        name: pa.array([_read_cell(item.record, name) for item in logged], of)
-        for name, of in COLUMNS[kind].items()
-    }
-    places = {
-        "source": pa.array([item.source for item in logged], TEXT),
-        "position": pa.array([item.position for item in logged], WHOLE),
-        HOUR: pa.array([format_hour(item.record.at) for item in logged], TEXT),
-    }
-    return pa.table({**columns, **places})
-
-
-def _read_cell(record: Record, name: str) -> Any:
-    value = getattr(record, name)
-    if name == "at":
-        return round(1e6 * value)
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    if isinstance(record, Feedback) and not record.service and name in ("arm", "version", "epoch"):
-        return None  # not remembered: nothing is known of its answer
-    return value

@@ -1,8 +1,8 @@
 """The spool: a worker run's append-only log on disk, written in checksummed frames.
 
-A disk that fills up cannot tear a segment that is in use, since its space is its own. The next
-segment is reserved while the present one is written; where that fails, the spool is `low`, and
-goes on to the present segment's end.
+A disk that becomes full cannot tear the current segment, since its space is reserved. The next
+segment is reserved while the current one is written; where that fails, the spool is `low` and
+writes on to the end of the current segment.
 """
 
 import os
@@ -16,6 +16,10 @@ from zlib import crc32
 from sluice.errors import SpoolFull
 
 OFFSET_BITS = 32
+HEADER = Struct("<II")
+SIZE = HEADER.size
+CHUNK = 1 << 20
+"""Bytes of one read."""
 
 
 class Position(NamedTuple):
@@ -25,43 +29,39 @@ class Position(NamedTuple):
     offset: int = 0
 
     def pack(self) -> int:
-        """Give the position as one number of the same order."""
+        """Return the position as one number of the same order."""
         return self.segment << OFFSET_BITS | self.offset
 
 
 def unpack(number: int) -> Position:
-    """Give the position that was packed."""
+    """Return the position that was packed."""
     return Position(number >> OFFSET_BITS, number & (1 << OFFSET_BITS) - 1)
 
 
 def segment_path(folder: Path, segment: int) -> Path:
-    """Give the file of a segment that was or is written."""
+    """Return the file of a segment that has been written to."""
     return folder / f"{segment:08d}.spool"
 
 
 def spare_path(folder: Path, segment: int) -> Path:
-    """Give the file of a segment whose space is reserved and not used yet."""
+    """Return the file of a segment whose space is reserved and not used yet."""
     return folder / f"{segment:08d}.spare"
 
 
 def list_segments(folder: Path) -> list[int]:
-    """Number the segments that are there, oldest first."""
+    """Return the numbers of the segments in a folder, oldest first."""
     return sorted(int(path.stem) for path in folder.glob("*.spool"))
 
 
-HEADER = Struct("<II")
-SIZE = HEADER.size
-
-
 def build_frame(content: bytes) -> bytes:
-    """Give a content that is not empty with its header."""
+    """Return a content, which is not empty, behind its header."""
     return HEADER.pack(len(content), crc32(content)) + content
 
 
 def iterate_frames(data: bytes, start: int = 0) -> Iterator[tuple[bytes, int]]:
-    """Give each whole content and the offset behind it, up to the first that is none.
+    """Yield each whole content and the offset behind it, up to the first frame that is not whole.
 
-    Space that was reserved and not written is zeros: a length of 0 is the end.
+    Reserved space that was not written is zeros: a length of 0 is the end.
     """
     end = len(data)
     while start + SIZE <= end:
@@ -77,7 +77,7 @@ def iterate_frames(data: bytes, start: int = 0) -> Iterator[tuple[bytes, int]]:
 
 
 class Spool:
-    """One worker life's append-only log; used from one thread."""
+    """The writer of a worker run's append-only log; used from one thread."""
 
     def __init__(self, folder: Path, segment_bytes: int) -> None:
         """Reserve the first segment, and the next one if there is room.
@@ -90,7 +90,7 @@ class Spool:
         self._descriptor = -1
         self._segment = -1
         self._used = segment_bytes
-        self._has_next = self._refused = False
+        self._has_next = self._is_low = False
         self._require_next()
         self._open_next()
         self._planned, self._crosses = 0, False
@@ -103,11 +103,11 @@ class Spool:
 
     @property
     def is_low(self) -> bool:
-        """Whether the disk had no room for the next segment when it was asked last."""
-        return self._refused
+        """Whether the last try to reserve the next segment failed."""
+        return self._is_low
 
     def reserve_next(self) -> bool:
-        """Reserve the next segment's space if it is not yet; False where there is no room."""
+        """Reserve the next segment if it is not yet; return False where the disk is full."""
         if self._has_next:
             return True
         spare = spare_path(self._folder, self._segment + 1)
@@ -122,30 +122,30 @@ class Spool:
         except OSError:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)
-            self._refused = True
+            self._is_low = True
             return False
-        self._has_next, self._refused = True, False
+        self._has_next, self._is_low = True, False
         return True
 
     def promise(self, size: int) -> None:
-        """Set space aside for one more frame of the next `write`.
+        """Reserve space for one more frame of the next `write`.
 
         Raises:
-            SpoolFull: neither this segment nor a next one has the room.
+            SpoolFull: neither this segment nor the next one has room.
         """
         if self._planned + size <= self._size:
             self._planned += size
             return
         if size > self._size or self._crosses:
-            raise SpoolFull(f"{self._folder}: {size} bytes more than a segment takes in one turn")
+            raise SpoolFull(f"{self._folder}: {size} bytes more than a segment takes in one write")
         self._require_next()
         self._planned, self._crosses = size, True
 
     def write(self, frames: list[bytes]) -> None:
-        """Append the frames that were promised; the system is called once a segment.
+        """Append the frames that were promised, with one system call a segment.
 
         Raises:
-            OSError: the disk failed; how much of the frames is in the file is not known.
+            OSError: the disk failed; how much of the frames is in the file is unknown.
         """
         batch: list[bytes] = []
         room = self._size - self._used
@@ -160,7 +160,7 @@ class Spool:
         self._planned, self._crosses = self._used, False
 
     def close(self) -> None:
-        """Let go of the file, and of the space that was never used."""
+        """Close the file, and free the space that was never used."""
         if self._descriptor >= 0:
             os.ftruncate(self._descriptor, self._used)
             os.close(self._descriptor)
@@ -176,7 +176,7 @@ class Spool:
 
     def _append(self, data: bytes) -> None:
         done = 0
-        while done < len(data):  # once, but for a write that a signal cut short
+        while done < len(data):  # more than once only after a signal interrupted the write
             done += os.pwrite(self._descriptor, data[done:] if done else data, self._used + done)
         self._used += len(data)
 
@@ -190,22 +190,19 @@ class Spool:
         self._has_next = False
 
 
-CHUNK = 1 << 20
-
-
 class SpoolReader:
-    """Goes through the whole frames behind a position; one that is not whole yet comes later."""
+    """Reads the whole frames behind a position; a frame that is not whole yet is read later."""
 
     def __init__(self, folder: Path, position: Position) -> None:
         self._folder = folder
         self.position = position
-        """Behind the last content that was given."""
+        """Where the last content that was read ends."""
         self.damage: list[str] = []
-        """What a finished segment held that is no frame, by file and offset."""
+        """What in finished segments is no frame, by file and offset."""
 
     def read(self) -> Iterator[bytes]:
-        """Give each content up to the end of what is whole now."""
-        # Listed before anything is read: a segment that has a successor is written no more.
+        """Yield each content up to the last frame that is whole now."""
+        # Listed before anything is read: a segment that has a successor is finished.
         segments = [item for item in list_segments(self._folder) if item >= self.position.segment]
         for index, segment in enumerate(segments):
             if segment > self.position.segment:
@@ -231,7 +228,7 @@ class SpoolReader:
         data = os.pread(descriptor, CHUNK, offset)
         if len(data) == CHUNK:
             length, _ = HEADER.unpack_from(data)
-            if SIZE + length > CHUNK:  # one frame that is larger than a chunk
+            if SIZE + length > CHUNK:  # a frame that is larger than a chunk
                 return os.pread(descriptor, SIZE + length, offset)
         return data
 

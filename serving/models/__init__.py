@@ -1,1 +1,1 @@
-"""Models in the gateway: cached on disk, loaded and proved, asked for predictions."""
+"""Models in the gateway: cached on disk, loaded and checked, asked for predictions."""

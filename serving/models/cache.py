@@ -1,14 +1,14 @@
 """Models on this machine's disk, by the sha256 of their files; each is complete or absent.
 
-The fetcher writes, workers read. An index file a version names the folder, or says why the version
-was refused. Whoever opens a model proves every byte against the name that the index gives.
+The fetcher writes, workers read. The index file of a version names the model's folder, or the
+reason why the version was refused. Opening a model verifies every file by its sha256.
 """
 
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import file_digest, sha256
@@ -18,32 +18,45 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from sluice.adapters.registry.model_files import (
-    ANSWERING_FILE,
     GRAPH_FILE,
     MODEL_FILE,
+    POSTPROCESSING_FILE,
     PREPROCESSING_FILE,
     SERVING_FOLDER,
 )
 from sluice.adapters.storage import explain_os_error, hold_lock, write_whole
 from sluice.config.data import DataConfig
 from sluice.config.model import Problem
+from sluice.control.route import Route
 from sluice.errors import DataMissing, ModelDamaged
 from sluice.models.export.form import SAMPLE_FILE
 
 MANIFEST_FILE = "manifest.json"
-SERVED_FILES = tuple(
-    f"{SERVING_FOLDER}/{name}" for name in (GRAPH_FILE, PREPROCESSING_FILE, ANSWERING_FILE)
+EXPORT_FILES = tuple(
+    f"{SERVING_FOLDER}/{name}" for name in (GRAPH_FILE, PREPROCESSING_FILE, POSTPROCESSING_FILE)
 )
-FILES = (MODEL_FILE, *SERVED_FILES, SAMPLE_FILE)
-"""Every file that a cached model may have; nothing else is copied, and nothing else is read."""
+FILES = (MODEL_FILE, *EXPORT_FILES, SAMPLE_FILE)
+"""Every file that a cached model may have; no other is copied or read."""
+DRAFT = ".draft-"
+LOCK_SECONDS = 300.0
+"""Longest wait for another fetcher, which may be fetching a large model."""
+ModelKey = tuple[str, int]
+"""A service and a version."""
+
+
+def list_named(routes: Iterable[Route]) -> list[ModelKey]:
+    """Return the versions that routes name, champions first."""
+    known = list(routes)
+    champions = [(route.service, route.champion) for route in known]
+    return champions + [(route.service, route.candidate) for route in known if route.candidate]
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A version's facts, and the sha256 of each of its files; its own sha256 names the folder.
+    """The facts of a version, and the sha256 of each file; its own sha256 names the folder.
 
-    `form` is what the parity gate let serve, `data` the configuration of the data, `kind` the
-    estimator's.
+    `form` is the backend that the parity gate chose, `data` the configuration of the data, `kind`
+    the estimator's kind.
     """
 
     service: str
@@ -57,28 +70,28 @@ class Manifest:
 
     @property
     def data_config(self) -> DataConfig:
-        """What the model's columns mean.
+        """The configuration of the model's columns.
 
         Raises:
-            ModelDamaged: it is no such configuration.
+            ModelDamaged: it is not a valid configuration.
         """
         try:
             return DataConfig.model_validate(self.data)
         except ValidationError as error:
-            raise ModelDamaged(f"{self.name}: its data configuration is not one") from error
+            raise ModelDamaged(f"{self.name}: its data configuration is invalid") from error
 
     @property
     def name(self) -> str:
-        """The version as people say it: `employment v3`."""
+        """The version in messages, such as `employment v3`."""
         return f"{self.service} v{self.version}"
 
     @property
     def digest(self) -> str:
-        """The hexadecimal sha256 of the manifest as it is written."""
+        """The hexadecimal sha256 of the manifest file."""
         return sha256(self.to_json()).hexdigest()
 
     def to_json(self) -> bytes:
-        """Write the manifest, the same for the same facts."""
+        """Return the manifest as JSON, the same bytes for the same facts."""
         return (json.dumps(asdict(self), sort_keys=True, indent=2) + "\n").encode()
 
     @classmethod
@@ -86,26 +99,23 @@ class Manifest:
         """Read what `to_json` wrote.
 
         Raises:
-            ModelDamaged: it is something else, or names a file that no model has.
+            ModelDamaged: it is not a manifest, or names a file that no model has.
         """
         try:
             found = cls(**json.loads(content))
-            strange = sorted(set(found.files) - set(FILES))
+            unknown = sorted(set(found.files) - set(FILES))
         except (ValueError, TypeError) as error:
-            raise ModelDamaged(f"{MANIFEST_FILE} is not one; fetch the model again") from error
-        if strange:
-            raise ModelDamaged(f"{MANIFEST_FILE} names '{strange[0]}'; allowed: {', '.join(FILES)}")
+            raise ModelDamaged(
+                f"{MANIFEST_FILE} is not a manifest; fetch the model again"
+            ) from error
+        if unknown:
+            raise ModelDamaged(f"{MANIFEST_FILE} names '{unknown[0]}'; allowed: {', '.join(FILES)}")
         return found
-
-
-DRAFT = ".draft-"
-LOCK_SECONDS = 300.0
-"""Longest wait for another fetcher, which may have a large model on its way."""
 
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """An index file: the folder of a version, or why the version cannot serve."""
+    """An index file: the folder of a version, or the reason why the version cannot serve."""
 
     service: str
     version: int
@@ -114,13 +124,13 @@ class CacheEntry:
 
 
 class ModelCache:
-    """The folder of all cached models; nothing is made before something is kept."""
+    """The folder of all cached models; it is created with the first model."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def find(self, service: str, version: int) -> CacheEntry | None:
-        """Give the index of a version; None where it was not fetched yet, or is unreadable."""
+        """Return the index of a version; None where it was not fetched yet, or is unreadable."""
         try:
             values = json.loads(self._index(service, version).read_bytes())
             entry = CacheEntry(**values)
@@ -129,10 +139,10 @@ class ModelCache:
         return entry if (entry.service, entry.version) == (service, version) else None
 
     def open(self, entry: CacheEntry) -> tuple[Manifest, Path]:
-        """Give a model's manifest and folder, every file proved to be what was fetched.
+        """Return a model's manifest and folder, after every file was verified.
 
         Raises:
-            DataMissing: there is no folder, or a file of it is gone.
+            DataMissing: the folder or a file in it is gone.
             ModelDamaged: the version was refused, or a file is not what was fetched.
             DataUnavailable: a file cannot be read right now.
         """
@@ -155,12 +165,12 @@ class ModelCache:
         return manifest, folder
 
     def keep(self, manifest: Manifest, source: Path) -> CacheEntry:
-        """Copy a model's files from a folder, and give the entry that would name them.
+        """Copy a model's files from a folder, and return the entry for `publish`.
 
-        The manifest's `files` are filled in. No worker finds the model before `publish`.
+        The manifest's `files` are filled in. Workers do not see the model before `publish`.
 
         Raises:
-            StorageFull: the disk leaves no room; nothing is left behind.
+            StorageFull: the disk is full; no file is left behind.
             DataUnavailable: the folder cannot be written to right now.
         """
         try:
@@ -174,10 +184,10 @@ class ModelCache:
             raise explain_os_error(error, f"cached model {manifest.name}") from error
 
     def publish(self, entry: CacheEntry) -> None:
-        """Let workers find the entry from now on.
+        """Make the entry visible to workers.
 
         Raises:
-            StorageFull: the disk leaves no room.
+            StorageFull: the disk is full.
             DataUnavailable: the folder cannot be written to right now.
         """
         try:
@@ -187,9 +197,9 @@ class ModelCache:
             raise explain_os_error(error, f"index of {entry.service}") from error
 
     def discard(self, entry: CacheEntry) -> None:
-        """Take away a model that was found damaged, so that it is fetched anew.
+        """Remove a model that was found damaged, so that it is fetched again.
 
-        Of several workers that find the same, or of one that comes late, nothing newer is taken.
+        Where several workers find the same damage, a late one removes no newer model.
         """
         if self.find(entry.service, entry.version) == entry:
             self._index(entry.service, entry.version).unlink(missing_ok=True)
@@ -198,10 +208,10 @@ class ModelCache:
 
     @contextmanager
     def fetch_alone(self) -> Iterator[None]:
-        """Keep other fetchers out; what one left behind that was killed is cleared away.
+        """Lock out other fetchers, and remove the drafts of one that was killed.
 
         Raises:
-            TimeoutError: another was at work for too long.
+            TimeoutError: another fetcher held the lock for too long.
             OSError: the folder cannot be written to.
         """
         with hold_lock(self.folder / "fetching.lock", LOCK_SECONDS):
@@ -209,10 +219,10 @@ class ModelCache:
                 shutil.rmtree(draft, ignore_errors=True)
             yield
 
-    def prune(self, wanted: Collection[tuple[str, int]], spare: int) -> list[str]:
-        """Remove models that no route names, but for each service's newest; give their folders.
+    def prune(self, named: Collection[ModelKey], spare: int) -> list[str]:
+        """Remove models that no route names, and return their folders.
 
-        `spare` says how many of a service stay, named or not.
+        The `spare` newest of each service stay, named or not.
         """
         entries = [_read_entry(path) for path in sorted(self.folder.glob("*-*.json"))]
         known = sorted(filter(None, entries), key=lambda item: (item.service, -item.version))
@@ -220,21 +230,21 @@ class ModelCache:
         kept = set()
         for entry in known:
             counts[entry.service] = counts.get(entry.service, 0) + 1
-            if (entry.service, entry.version) in wanted or counts[entry.service] <= spare:
+            if (entry.service, entry.version) in named or counts[entry.service] <= spare:
                 kept.add(entry.digest)
             else:
                 self._index(entry.service, entry.version).unlink(missing_ok=True)
         folders = (path.name for path in self.folder.glob("[0-9a-f]*") if path.is_dir())
-        gone = [name for name in folders if name not in kept]
-        for name in gone:
+        removed = [name for name in folders if name not in kept]
+        for name in removed:
             shutil.rmtree(self.folder / name, ignore_errors=True)
-        return gone
+        return removed
 
     def _index(self, service: str, version: int) -> Path:
         return self.folder / f"{service}-{version}.json"
 
     def _keep(self, manifest: Manifest, source: Path, draft: Path) -> CacheEntry:
-        """Fill a draft folder and move it to its name; one that is there and whole stays."""
+        """Fill a draft folder and move it to its name; an existing whole folder stays."""
         hashes = {}
         for file in FILES:
             if (source / file).is_file():

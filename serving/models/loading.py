@@ -1,4 +1,4 @@
-"""Load models from the cache, prove them, and keep those that may be needed."""
+"""Load models from the cache, check them on their samples, and keep those that may be needed."""
 
 import asyncio
 import json
@@ -8,55 +8,62 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from serving.models.cache import SERVED_FILES, CacheEntry, Manifest, ModelCache
+from serving.models.cache import EXPORT_FILES, CacheEntry, Manifest, ModelCache, ModelKey
 from serving.models.predictors import (
     Backend,
     LoadedModel,
     ModelPredictor,
     NativeBackend,
     OnnxBackend,
-    Proof,
+    ParityCheck,
 )
 from serving.models.signature import AnswerShape, Signature
 from sluice.adapters.registry.model_files import (
     MODEL_FILE,
     SERVING_FOLDER,
+    load_export,
     load_model,
-    load_serving,
 )
 from sluice.errors import DataMissing, Fault, ModelDamaged, Refused, SluiceError
 from sluice.models.export.form import SAMPLE_FILE, ParitySample
 
+SPARE_MODELS = 2
+"""Models of a service that stay loaded beside those that its route names, for a rollback."""
+RETRY_SECONDS, LONGEST_SECONDS = 1.0, 60.0
+CLOSE_SECONDS = 120.0
+"""How long a model's thread outlives its removal: no request takes so long."""
+LOG = logging.getLogger("sluice.gateway")
+
 
 def load_cached(cache: ModelCache, entry: CacheEntry) -> LoadedModel:
-    """Load a model from the cache, in the form that serves; seconds, so do it in a thread.
+    """Load a model from the cache with the backend that serves; takes seconds, so use a thread.
 
-    The graph serves where the parity gate let it and the sample proves it again here. Else the
-    trained form does, if the sample proves that; `why` says so.
+    The ONNX export serves where the parity gate passed it and it agrees with the sample here too.
+    Else the native model serves, if it agrees with the sample; `backend_reason` says why.
 
     Raises:
         DataMissing: a file is gone.
-        ModelDamaged: a file is not what was fetched, or neither form answers as it was judged.
-        ModelUntrusted: the model file holds a type that nobody reviewed; nothing was built.
-        DataInvalid: the model file is no model.
+        ModelDamaged: a file is not what was fetched, or neither backend agrees with the sample.
+        ModelUntrusted: the model file has a type that was not reviewed; nothing was built.
+        DataInvalid: the model file is not a model.
         DataUnavailable: a file cannot be read right now.
     """
     manifest, folder = cache.open(entry)
     kept = _Kept(manifest, folder, entry, _read_sample(manifest, folder))
-    why = "" if manifest.form == "onnx" else "the parity gate let the trained form serve"
-    if not why and not set(SERVED_FILES) <= set(manifest.files):
-        why = "the registry has no graph of it"
-    if not why:
+    reason = "" if manifest.form == "onnx" else "the parity gate chose the native model"
+    if not reason and not set(EXPORT_FILES) <= set(manifest.files):
+        reason = "the registry has no ONNX export of it"
+    if not reason:
         try:
-            return _load_graph(kept)
+            return _load_export(kept)
         except Refused as error:
-            why = str(error)
-    return replace(_load_trained(kept), why=why)
+            reason = str(error)
+    return replace(_load_native(kept), backend_reason=reason)
 
 
 @dataclass(frozen=True)
 class _Kept:
-    """A version as the cache has it."""
+    """The files of a version in the cache."""
 
     manifest: Manifest
     folder: Path
@@ -69,33 +76,39 @@ class _Kept:
         return Signature({name: data.columns[name] for name in data.features})
 
 
-def _load_graph(kept: _Kept) -> LoadedModel:
-    served, signature = load_serving(kept.folder / SERVING_FOLDER), kept.signature
-    form, answering = OnnxBackend(served, signature), served.form.answering
-    positive = answering.classes[answering.positive] if answering.classes else None
-    return _prove(kept, signature, form, AnswerShape(answering.classes, positive))
+def _load_export(kept: _Kept) -> LoadedModel:
+    exported, signature = load_export(kept.folder / SERVING_FOLDER), kept.signature
+    backend, postprocessing = OnnxBackend(exported, signature), exported.export.postprocessing
+    positive = postprocessing.classes[postprocessing.positive] if postprocessing.classes else None
+    return _check(kept, signature, backend, AnswerShape(postprocessing.classes, positive))
 
 
-def _load_trained(kept: _Kept) -> LoadedModel:
+def _load_native(kept: _Kept) -> LoadedModel:
     manifest, signature = kept.manifest, kept.signature
     pipeline, data = load_model(kept.folder / MODEL_FILE), manifest.data_config
-    form = NativeBackend(pipeline, signature, data, manifest.problem)
+    backend = NativeBackend(pipeline, signature, data, manifest.problem)
     classes = [] if manifest.problem == "regression" else pipeline.classes_.tolist()
-    return _prove(kept, signature, form, AnswerShape(classes, data.positive))
+    return _check(kept, signature, backend, AnswerShape(classes, data.positive))
 
 
-def _prove(kept: _Kept, signature: Signature, form: Backend, shape: AnswerShape) -> LoadedModel:
-    """Give the model once it answered the sample as the trained form did when it was judged."""
+def _check(kept: _Kept, signature: Signature, backend: Backend, shape: AnswerShape) -> LoadedModel:
+    """Return the model if its answers to the sample are those of its evaluation."""
     manifest, sample = kept.manifest, kept.sample
-    proof = None
+    parity_check = None
     if sample and sample.records:
         records = signature.decode(json.dumps(sample.records).encode())
-        proof = Proof(records, sample.answers)
+        parity_check = ParityCheck(records, sample.predictions)
     model = LoadedModel(
-        manifest.service, manifest.version, kept.entry.digest, signature, form, shape, proof=proof
+        manifest.service,
+        manifest.version,
+        kept.entry.digest,
+        signature,
+        backend,
+        shape,
+        parity_check=parity_check,
     )
     if fault := model.find_fault():
-        raise ModelDamaged(f"{manifest.name}, {form.name}: {fault}")
+        raise ModelDamaged(f"{manifest.name}, {backend.name}: {fault}")
     return model
 
 
@@ -108,61 +121,52 @@ def _read_sample(manifest: Manifest, folder: Path) -> ParitySample | None:
         raise DataMissing(f"{manifest.name}: there is no {SAMPLE_FILE}") from error
 
 
-SPARE = 2
-"""Models of a service that stay loaded beside those that its route names: the way back."""
-AGAIN_SECONDS, LONGEST_SECONDS = 1.0, 60.0
-CLOSE_SECONDS = 120.0
-"""How long a model's threads outlive its removal: no request takes so long."""
-Key = tuple[str, int]
-LOG = logging.getLogger("sluice.gateway")
-
-
 class LoadedModels:
-    """One worker's models; all but the loading itself is done on the event loop."""
+    """One worker's models; used from the event loop, they load in a thread."""
 
     def __init__(self, cache: ModelCache) -> None:
         self._cache = cache
         self._thread = ThreadPoolExecutor(1, "model-loader")
-        self._champions: dict[Key, ModelPredictor] = {}
-        self._candidates: dict[Key, ModelPredictor] = {}
-        self._used: dict[Key, None] = {}
-        self._later: dict[Key, tuple[float, float]] = {}
-        self._reasons: dict[Key, str] = {}
+        self._champions: dict[ModelKey, ModelPredictor] = {}
+        self._candidates: dict[ModelKey, ModelPredictor] = {}
+        self._used: dict[ModelKey, None] = {}
+        self._later: dict[ModelKey, tuple[float, float]] = {}
+        self._reasons: dict[ModelKey, str] = {}
 
     def champion(self, service: str, version: int) -> ModelPredictor | None:
-        """Give a version as it answers for all, inline where it can; None until it is loaded."""
+        """Return a version as the champion, inline where it can be; None until it is loaded."""
         return self._champions.get((service, version))
 
     def candidate(self, service: str, version: int) -> ModelPredictor | None:
-        """Give a version as it answers on trial; None until it is loaded."""
+        """Return a version as the candidate; None until it is loaded."""
         return self._candidates.get((service, version))
 
-    def why_missing(self, service: str, version: int) -> str:
-        """Say why a version is not here."""
+    def explain_missing(self, service: str, version: int) -> str:
+        """Return why a version is not loaded."""
         return self._reasons.get((service, version), f"v{version} is not loaded yet")
 
-    async def load(self, wanted: Collection[Key], now: float) -> bool:
-        """Load what of these is missing, one after the other; whether anything came.
+    async def load(self, named: Collection[ModelKey], now: float) -> bool:
+        """Load the missing ones of these, one after the other; return whether any was loaded.
 
-        What is damaged is taken out of the cache, so that it is fetched anew; what fails is tried
-        again later and later, up to once a minute.
+        A damaged model is removed from the cache, so that it is fetched again. A failed load is
+        retried with growing pauses, up to a minute.
         """
-        came = False
-        for key in wanted:
+        loaded = False
+        for key in named:
             since, _ = self._later.get(key, (now, 0.0))
             if key in self._champions or now < since:
                 continue
-            came |= await self._load(key, now)
-        self._use(wanted)
-        return came
+            loaded |= await self._load(key, now)
+        self._use(named)
+        return loaded
 
     def close(self) -> None:
-        """Let go of everything; a load under way is not waited for."""
+        """Close all models; a load that is running is not waited for."""
         self._thread.shutdown(wait=False, cancel_futures=True)
         for predictor in (*self._champions.values(), *self._candidates.values()):
             predictor.close()
 
-    async def _load(self, key: Key, now: float) -> bool:
+    async def _load(self, key: ModelKey, now: float) -> bool:
         entry = self._cache.find(*key)
         if entry is None or entry.refused:
             self._reasons[key] = entry.refused if entry else f"v{key[1]} is not fetched yet"
@@ -173,43 +177,43 @@ class LoadedModels:
         except (SluiceError, OSError) as error:
             self._refuse(key, entry, error, now)
             return False
-        self._take(key, model)
+        self._add(key, model)
         return True
 
-    def _take(self, key: Key, model: LoadedModel) -> None:
+    def _add(self, key: ModelKey, model: LoadedModel) -> None:
         self._champions[key] = ModelPredictor(model, inline=True)
         self._candidates[key] = ModelPredictor(model, inline=False)
         self._later.pop(key, None)
         self._reasons.pop(key, None)
-        why = f" ({model.why})" if model.why else ""
-        LOG.info("%s v%d is loaded: %s serves%s", *key, model.form.name, why)
+        reason = f" ({model.backend_reason})" if model.backend_reason else ""
+        LOG.info("%s v%d is loaded with backend %s%s", *key, model.backend.name, reason)
 
-    def _refuse(self, key: Key, entry: CacheEntry, error: Exception, now: float) -> None:
+    def _refuse(self, key: ModelKey, entry: CacheEntry, error: Exception, now: float) -> None:
         _, last = self._later.get(key, (0.0, 0.0))
-        pause = min(max(2 * last, AGAIN_SECONDS), LONGEST_SECONDS)
+        pause = min(max(2 * last, RETRY_SECONDS), LONGEST_SECONDS)
         self._later[key] = (now + pause, pause)
         self._reasons[key] = str(error)
-        LOG.error("%s v%d was not loaded, again in %.0f s: %s", *key, pause, error)
+        LOG.error("%s v%d was not loaded, retry in %.0f s: %s", *key, pause, error)
         if isinstance(error, Refused) and not isinstance(error, Fault):
             self._cache.discard(entry)
 
-    def _use(self, wanted: Collection[Key]) -> None:
-        """Keep what is wanted and what was wanted last; what goes has time to finish."""
-        for key in wanted:
+    def _use(self, named: Collection[ModelKey]) -> None:
+        """Keep these and the ones used last; a dropped model has time to finish its requests."""
+        for key in named:
             self._used.pop(key, None)
             self._used[key] = None
         kept: dict[str, int] = {}
         for key in reversed(list(self._used)):
-            if key in wanted:
+            if key in named:
                 continue
             kept[key[0]] = kept.get(key[0], 0) + 1
-            if kept[key[0]] > SPARE:
+            if kept[key[0]] > SPARE_MODELS:
                 self._drop(key)
 
-    def _drop(self, key: Key) -> None:
+    def _drop(self, key: ModelKey) -> None:
         self._used.pop(key, None)
         loop = asyncio.get_running_loop()
-        for shelf in (self._champions, self._candidates):
-            predictor = shelf.pop(key, None)
+        for predictors in (self._champions, self._candidates):
+            predictor = predictors.pop(key, None)
             if predictor is not None:
                 loop.call_later(CLOSE_SECONDS, predictor.close)

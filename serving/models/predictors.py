@@ -1,4 +1,4 @@
-"""A loaded model version that the gateway asks for predictions, inline or in a thread."""
+"""A model version in memory: its backend, and how the gateway asks it for predictions."""
 
 import time
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from serving.models.batching import MOST_ROWS, Batcher
+from serving.models.batching import MAX_ROWS, Batcher
 from serving.models.signature import AnswerShape, Prediction, Record, Signature
 from sluice.adapters.registry.model_files import ExportedModel
 from sluice.config.data import ColumnKind, DataConfig
@@ -18,31 +18,36 @@ from sluice.models.export.row_encoder import RowEncoder
 from sluice.stats.holdout import Predictions
 from sluice.stats.parity import measure_parity
 
-FormName = Literal["onnx", "trained"]
+BackendName = Literal["onnx", "sklearn"]
+"""The ONNX export, or the native model."""
+Timed = tuple[Prediction, float]
+"""An answer, and the seconds that the model's call took."""
+INLINE_ROWS = 32
+"""Most rows that are answered on the event loop, in about half a millisecond."""
 
 
 class Backend(Protocol):
-    """A model in memory; it may be asked from several threads at once."""
+    """What computes the answers of a model; it may be called from several threads at once."""
 
-    name: FormName
+    name: BackendName
 
     def answer(self, records: Sequence[Record]) -> Predictions:
-        """Give the answers to records of the model's signature."""
+        """Return the answers to records of the model's signature."""
 
 
 class OnnxBackend:
-    """The graph of the estimator behind preprocessing in float64."""
+    """The ONNX export: preprocessing in float64, then the estimator's graph."""
 
-    name: FormName = "onnx"
+    name: BackendName = "onnx"
 
-    def __init__(self, served: ExportedModel, signature: Signature) -> None:
-        self._run = served.run
-        self._answering = served.form.answering
-        self._encoder = RowEncoder(served.form.preprocessing)
+    def __init__(self, exported: ExportedModel, signature: Signature) -> None:
+        self._run = exported.run
+        self._postprocessing = exported.export.postprocessing
+        self._encoder = RowEncoder(exported.export.preprocessing)
         self._take = _take_values(signature.places_of(self._encoder.names))
 
     def answer(self, records: Sequence[Record]) -> Predictions:
-        """Give the answers, row by row as the pipeline that the graph was made of would.
+        """Return the answers, row by row as the pipeline that was exported would.
 
         Raises:
             AnswerInvalid: the graph could not be run on these numbers.
@@ -52,13 +57,13 @@ class OnnxBackend:
             raw = self._run(numbers)
         except Exception as error:  # onnxruntime's own classes have no public root
             raise AnswerInvalid(f"the graph failed: {str(error)[:200]}") from error
-        return self._answering.answer(raw)
+        return self._postprocessing.apply(raw)
 
 
 class NativeBackend:
-    """The fitted pipeline itself; a call costs milliseconds, however few the rows."""
+    """The native model: the fitted pipeline; a call costs milliseconds even for one row."""
 
-    name: FormName = "trained"
+    name: BackendName = "sklearn"
 
     def __init__(
         self, pipeline: Any, signature: Signature, data: DataConfig, problem: Problem
@@ -68,7 +73,7 @@ class NativeBackend:
         self._take = _take_values(signature.places_of(data.features))
 
     def answer(self, records: Sequence[Record]) -> Predictions:
-        """Give the pipeline's own answers.
+        """Return the pipeline's own answers.
 
         Raises:
             AnswerInvalid: the pipeline raised an error.
@@ -91,13 +96,13 @@ class NativeBackend:
 
 
 def _take_values(places: tuple[str, ...]) -> Any:
-    """Give what takes a record's values as a tuple, of one column too."""
+    """Return a function that returns a record's values as a tuple, of one column too."""
     take = attrgetter(*places)
     return take if len(places) > 1 else lambda record: (take(record),)
 
 
 def _make_column(kind: ColumnKind, values: Sequence[Any]) -> Any:
-    """Give a column as the service's table gives it: texts with NaN for nulls, numbers, moments."""
+    """Return a column as the service's table has it: texts with NaN for null, numbers, times."""
     import pandas as pd
 
     if kind == "text":
@@ -110,16 +115,16 @@ def _make_column(kind: ColumnKind, values: Sequence[Any]) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class Proof:
-    """Held-out records of a version, and the trained form's answers to them."""
+class ParityCheck:
+    """Held-out records of a version, and the native model's answers when it was evaluated."""
 
     records: Sequence[Record]
     expected: Predictions
 
-    def find_fault(self, form: Backend, shape: AnswerShape) -> str:
-        """Ask a form and say in words how its answers are others; empty where they are not."""
+    def find_fault(self, backend: Backend, shape: AnswerShape) -> str:
+        """Return how a backend's answers differ from the expected ones; empty where they agree."""
         try:
-            answers = form.answer(self.records)
+            answers = backend.answer(self.records)
             shape.read(answers, len(self.records))
         except AnswerInvalid as error:
             return str(error)
@@ -129,95 +134,87 @@ class Proof:
         if not (found.beyond or found.flips):
             return ""
         return (
-            f"answers otherwise than when it was judged: differs by {found.difference:.3g}, "
+            f"answers differ from those of its evaluation: by {found.difference:.3g}, "
             f"limit {found.allowed:.3g}, in {found.beyond:,} of {found.n:,} rows, "
             f"{found.flips:,} labels flip"
         )
 
 
-Timed = tuple[Prediction, float]
-"""An answer, and the seconds that the model's call took."""
-INLINE_ROWS = 32
-"""Most rows that are answered on the event loop, half a millisecond or so of it."""
-
-
 class Predictor(Protocol):
-    """One version of a service's model, which answers records of its signature.
-
-    `form` says which form serves, `why` why it is not the graph (empty where it is).
-    """
+    """One version of a service's model, which answers records of its signature."""
 
     @property
     def version(self) -> int:
         """The model's version."""
 
     @property
-    def form(self) -> FormName:
-        """The form that serves."""
+    def backend_name(self) -> BackendName:
+        """The backend that serves."""
 
     @property
-    def why(self) -> str:
-        """Why the trained form serves; empty where the graph does."""
+    def backend_reason(self) -> str:
+        """Why the native model serves; empty where the ONNX export does."""
 
     async def predict(self, records: Sequence[Record]) -> list[Prediction]:
-        """Give an answer to each record, every one proved to be an answer."""
+        """Return an answer to each record, every one checked to be valid."""
 
     async def predict_timed(self, records: Sequence[Record]) -> tuple[list[Prediction], float]:
-        """Give the answers, and the seconds that the model took for them."""
+        """Return the answers, and the seconds that the model took for them."""
 
     def close(self) -> None:
-        """Let go of the predictor's thread."""
+        """End the predictor's thread."""
 
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A version in memory whose answers were proved on its sample; it never changes.
+    """A version in memory whose answers were checked on its parity sample; it never changes.
 
-    `proof` is None where the registry has no sample.
+    `backend_reason` says why the native model serves; `parity_check` is None where the registry
+    has no sample.
     """
 
     service: str
     version: int
     digest: str
     signature: Signature
-    form: Backend
+    backend: Backend
     shape: AnswerShape
-    why: str = ""
-    proof: Proof | None = None
+    backend_reason: str = ""
+    parity_check: ParityCheck | None = None
 
     @property
-    def proved(self) -> int:
-        """How many rows its answers were proved on."""
-        return len(self.proof.records) if self.proof else 0
+    def checked_rows(self) -> int:
+        """Number of rows on which its answers were checked."""
+        return len(self.parity_check.records) if self.parity_check else 0
 
     def answer(self, records: Sequence[Record]) -> list[Prediction]:
-        """Give an answer to each record.
+        """Return an answer to each record.
 
         Raises:
-            AnswerInvalid: the model failed, or what it gave are no answers.
+            AnswerInvalid: the model failed, or returned invalid answers.
         """
-        return self.shape.read(self.form.answer(records), len(records))
+        return self.shape.read(self.backend.answer(records), len(records))
 
     def find_fault(self) -> str:
-        """Prove its answers once more; say in words what is wrong with them, if anything."""
-        return self.proof.find_fault(self.form, self.shape) if self.proof else ""
+        """Check its answers on its sample again; return what is wrong with them, if anything."""
+        return self.parity_check.find_fault(self.backend, self.shape) if self.parity_check else ""
 
 
 class ModelPredictor:
-    """A loaded version behind the protocol `Predictor`.
+    """The predictor of a loaded version.
 
-    `inline`: answers of the graph to few records are computed on the event loop, as the
-    champion's are. A candidate's never are: it may hang, and the loop would with it. Off the loop
-    the graph, too, has a call for each request: in one for many, a moment in which the machine
-    stood still would count for all of them, and make a candidate slower than its equal.
+    `inline`: the ONNX export answers few records on the event loop, as the champion's does. A
+    candidate's never does: it may hang, and the loop would hang with it. Off the loop the ONNX
+    export, too, has one call for each request: if many shared a call, a moment in which the process
+    stood still would count for all of them, and a candidate would be slower than an equal champion.
     """
 
     def __init__(self, model: LoadedModel, inline: bool) -> None:
         self.model = model
-        self._inline = inline and model.form.name == "onnx"
-        most_rows = 1 if model.form.name == "onnx" else MOST_ROWS
+        self._inline = inline and model.backend.name == "onnx"
+        max_rows = 1 if model.backend.name == "onnx" else MAX_ROWS
         self._batcher: Batcher[Record, Timed] = Batcher(
-            self._answer, f"{model.service} v{model.version}", most_rows
+            self._answer, f"{model.service} v{model.version}", max_rows
         )
 
     @property
@@ -226,31 +223,32 @@ class ModelPredictor:
         return self.model.version
 
     @property
-    def form(self) -> FormName:
-        """The form that serves."""
-        return self.model.form.name
+    def backend_name(self) -> BackendName:
+        """The backend that serves."""
+        return self.model.backend.name
 
     @property
-    def why(self) -> str:
-        """Why the trained form serves; empty where the graph does."""
-        return self.model.why
+    def backend_reason(self) -> str:
+        """Why the native model serves; empty where the ONNX export does."""
+        return self.model.backend_reason
 
     @property
     def running_seconds(self) -> float:
-        """For how long its thread has been at work on one call; 0 where it waits for one."""
+        """How long its thread has been running one call; 0 where it runs none."""
         return self._batcher.running_seconds
 
     def is_inline(self, rows: int) -> bool:
-        """Whether so many rows are answered on the event loop, where nothing can wait for them."""
+        """Whether so many rows are answered on the event loop, without waiting for a thread."""
         return self._inline and rows <= INLINE_ROWS
 
     async def predict(self, records: Sequence[Record]) -> list[Prediction]:
-        """Give an answer to each record, every one proved to be an answer.
+        """Return an answer to each record, every one checked to be valid.
 
-        A time limit is the caller's, as `asyncio.timeout`: who is cancelled is asked for no more.
+        The caller sets the time limit, as `asyncio.timeout`: the rows of a cancelled call are
+        dropped.
 
         Raises:
-            AnswerInvalid: the model failed, or what it gave are no answers.
+            AnswerInvalid: the model failed, or returned invalid answers.
             ArmBusy: too many rows wait for the model already.
         """
         if self.is_inline(len(records)):
@@ -258,14 +256,14 @@ class ModelPredictor:
         return [prediction for prediction, _ in await self._batcher.ask(records)]
 
     async def predict_timed(self, records: Sequence[Record]) -> tuple[list[Prediction], float]:
-        """Give the answers, and the seconds that the model took for them.
+        """Return the answers, and the seconds that the model took for them.
 
-        Both ends are taken where the model is called. What the way to another thread and back
-        takes says nothing about the model, and a champion that answers inline has no such way: two
-        equal models would differ.
+        The time is measured where the model is called. The way to another thread and back says
+        nothing about the model, and a champion that answers inline has no such way: two equal
+        models would differ.
 
         Raises:
-            AnswerInvalid: the model failed, or what it gave are no answers.
+            AnswerInvalid: the model failed, or returned invalid answers.
             ArmBusy: too many rows wait for the model already.
         """
         timed = (
@@ -276,7 +274,7 @@ class ModelPredictor:
         return [prediction for prediction, _ in timed], timed[-1][1]
 
     def close(self) -> None:
-        """Let the thread end once it has answered what waits."""
+        """End the thread once it has answered the rows that wait."""
         self._batcher.close()
 
     def _answer(self, records: Sequence[Record]) -> list[Timed]:

@@ -1,7 +1,7 @@
 """What a model takes and returns: strict record types made from its training columns.
 
-A feature may be null and may not be absent; a field that the model does not know is left alone,
-so that callers can send a new feature before the model that uses it serves.
+A feature may be null but not absent. A field that the model does not know is ignored, so that
+callers can send a new feature before the model that uses it serves.
 """
 
 import json
@@ -17,7 +17,7 @@ from sluice.config.data import ColumnKind
 from sluice.errors import AnswerInvalid, RequestInvalid
 from sluice.stats.holdout import Predictions
 
-MOST_RECORDS = 1000
+MAX_RECORDS = 1000
 """Most records of one request."""
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 TYPES: dict[ColumnKind, Any] = {
@@ -42,6 +42,9 @@ SCHEMAS: dict[ColumnKind, dict[str, Any]] = {
     "timestamp": {"type": ["string", "null"], "format": "date-time"},
 }
 Record = msgspec.Struct
+SLACK = 1e-6
+"""How far rounding may move a probability above 1, or a row's sum away from 1."""
+_ENCODER = msgspec.json.Encoder()
 MISSING = re.compile(r"Object missing required field `(.*)`")
 GOT = re.compile(r"Expected `.*`, got `(.*)`")
 
@@ -58,22 +61,22 @@ class Signature:
         )
         many = Annotated[
             list[self.record],  # type: ignore[name-defined]
-            msgspec.Meta(min_length=1, max_length=MOST_RECORDS),
+            msgspec.Meta(min_length=1, max_length=MAX_RECORDS),
         ]
         self._one = msgspec.json.Decoder(self.record)
         self._many = msgspec.json.Decoder(many)
 
     def places_of(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Give the attributes of a record that hold these columns, in their order."""
+        """Return the attributes of a record that hold these columns, in their order."""
         order = list(self.columns)
         return tuple(f"f{order.index(name)}" for name in names)
 
     def decode(self, inputs: bytes | msgspec.Raw) -> list[Record]:
-        """Give the records of a request's `inputs`: one object, or a list of them.
+        """Return the records of a request's `inputs`: one object, or a list of them.
 
         Raises:
-            RequestInvalid: it is no JSON of that kind; the field, what was found and what is
-                allowed are named, values are not.
+            RequestInvalid: it is not such JSON; the message names the field, what was found and
+                what is allowed, but no value.
         """
         try:
             if is_many(inputs):
@@ -82,10 +85,10 @@ class Signature:
         except msgspec.ValidationError as error:
             raise RequestInvalid(self._explain(str(error))) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise RequestInvalid(f"inputs: not readable as JSON: {_say(error)}") from error
+            raise RequestInvalid(f"inputs: not readable as JSON: {_describe(error)}") from error
 
     def describe(self) -> dict[str, Any]:
-        """Give the JSON schema of one record, for the gateway's own description."""
+        """Return the JSON schema of one record, for the OpenAPI description."""
         return {
             "type": "object",
             "properties": {name: SCHEMAS[kind] for name, kind in self.columns.items()},
@@ -93,11 +96,11 @@ class Signature:
         }
 
     def _explain(self, message: str) -> str:
-        """Say which field is at fault, what was found there, and what is allowed."""
-        fault, _, place = message.partition(" - at `$")
-        path = f"inputs{place.rstrip('`')}"
-        if absent := MISSING.fullmatch(fault):
-            name = absent[1]
+        """Name the invalid field, what was found there, and what is allowed."""
+        fault, _, where = message.partition(" - at `$")
+        path = f"inputs{where.rstrip('`')}"
+        if missing := MISSING.fullmatch(fault):
+            name = missing[1]
             return f"{path}.{name}: found nothing; allowed: {self._allow(name)}"
         found = GOT.fullmatch(fault)
         name = path.partition(".")[2]
@@ -109,15 +112,15 @@ class Signature:
 
 
 def is_many(inputs: bytes | msgspec.Raw) -> bool:
-    """Whether a request's `inputs` are a list of records, and not one."""
+    """Whether a request's `inputs` are a list of records, not a single one."""
     return bytes(memoryview(inputs)[:64]).lstrip()[:1] == b"["
 
 
 def _allow_inputs() -> str:
-    return f"one record, or a list of 1 to {MOST_RECORDS:,} of them"
+    return f"one record, or a list of 1 to {MAX_RECORDS:,} of them"
 
 
-def _say(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "too deep"
     if isinstance(error, UnicodeDecodeError):
@@ -125,27 +128,20 @@ def _say(error: Exception) -> str:
     return str(error)
 
 
-SLACK = 1e-6
-"""How far above 1 rounding may carry a probability, or a row's sum from 1."""
-
-
 class Prediction(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """The answer to one record; probabilities are by class, and only where there are classes."""
+    """The answer to one record; probabilities by class, only where there are classes."""
 
     prediction: str | int | float | bool
     probabilities: dict[str, float] | None = None
 
 
-_ENCODER = msgspec.json.Encoder()
-
-
 def encode_outputs(predictions: Sequence[Prediction], many: bool) -> bytes:
-    """Write the answers as JSON: a list, or the one answer to the one record."""
+    """Return the answers as JSON: a list, or the one answer to a single record."""
     return _ENCODER.encode(predictions if many else predictions[0])
 
 
 class AnswerShape:
-    """What a model's answers must look like: so many rows, of these classes, all of it finite."""
+    """The valid answers of a model: as many as records, of known classes, all finite."""
 
     def __init__(self, classes: Sequence[Any], positive: Any = None) -> None:
         self.classes = tuple(classes)
@@ -155,11 +151,11 @@ class AnswerShape:
         self._positive, self._negative = place, 1 - place
 
     def read(self, answers: Predictions, rows: int) -> list[Prediction]:
-        """Give the answers to so many records, each proved to be one.
+        """Return the answers to so many records, each checked to be valid.
 
         Raises:
-            AnswerInvalid: a number is NaN or infinite, a probability is none, a class is unknown,
-                or the rows are too many or too few.
+            AnswerInvalid: a number is NaN or infinite, a probability is not one, a class is
+                unknown, or there are too many or too few rows.
         """
         try:
             labels = answers.labels.tolist()

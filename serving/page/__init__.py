@@ -1,1 +1,1 @@
-"""The rollout page: a small process of its own that shows rollouts and takes commands."""
+"""The rollout page: a separate process that shows rollouts and accepts commands."""

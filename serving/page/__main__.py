@@ -21,14 +21,14 @@ LOG = logging.getLogger("sluice.page")
 
 
 def read_settings(arguments: argparse.Namespace) -> GatewayConfig:
-    """Give the gateway's settings, with what the command line says of the page in their place.
+    """Return the gateway's settings, with the command line's host and port for the page.
 
     Raises:
         ConfigInvalid: a value is not allowed.
     """
     config = load_gateway(os.environ.get("SLUICE_ENV") or "development")
-    given = {name: getattr(arguments, name) for name in ("host", "port")}
-    values = {name: value for name, value in given.items() if value is not None}
+    options = {name: getattr(arguments, name) for name in ("host", "port")}
+    values = {name: value for name, value in options.items() if value is not None}
     try:
         page = PageConfig.model_validate({**config.page.model_dump(), **values})
     except ValueError as error:
@@ -37,12 +37,12 @@ def read_settings(arguments: argparse.Namespace) -> GatewayConfig:
 
 
 def serve_page(config: GatewayConfig) -> None:
-    """Serve the page until a signal ends it.
+    """Serve the page until a signal stops it.
 
     Raises:
         ConfigInvalid: the keys cannot be read.
         ControlUnusable: the control store's address is wrong.
-        GatewayBusy: another program has the port, or the address is not this machine's.
+        GatewayBusy: another program uses the port, or the address is not this machine's.
     """
     page = config.page
     app = RolloutPage(open_control(find_home()), load_keys(config.keys_file), config.limits)
@@ -51,19 +51,17 @@ def serve_page(config: GatewayConfig) -> None:
     try:
         uvicorn.Server(settings).run()
     except SystemExit as error:
-        place = f"{page.host}:{page.port}"
-        raise GatewayBusy(
-            f"{place} cannot be listened at; next: free it, or --port NUMBER"
-        ) from error
+        address = f"{page.host}:{page.port}"
+        raise GatewayBusy(f"cannot listen on {address}; next: free it, or --port NUMBER") from error
     finally:
         app.close()
 
 
 def main() -> int:
-    """Run the page; the exit code is 2 for what was refused, 3 for a fault."""
+    """Run the page; exit code 2 is a refusal, 3 an infrastructure error."""
     parser = argparse.ArgumentParser(prog="serving.page", description="The rollout page.")
-    parser.add_argument("--host", help="address to listen at")
-    parser.add_argument("--port", type=int)
+    parser.add_argument("--host", help="address to listen on")
+    parser.add_argument("--port", type=int, help="port to listen on")
     arguments = parser.parse_args()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     try:

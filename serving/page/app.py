@@ -1,4 +1,4 @@
-"""The rollout page as an ASGI application: pages and facts by GET, commands by POST."""
+"""The rollout page as an ASGI application: pages and JSON by GET, commands by POST."""
 
 import logging
 from pathlib import Path
@@ -16,10 +16,10 @@ from serving.http.replies import (
     send_reply,
 )
 from serving.http.requests import CallerGone, read_body
-from serving.page.commands import Commanding, confirm_control, decode_command
-from serving.page.document import render_overview, render_service, render_trouble
+from serving.page.commands import CommandHandler, confirm_control, decode_command
+from serving.page.document import render_overview, render_problem, render_service
 from serving.page.markup import Html
-from serving.page.reading import StoreReader, StoreReading, StoreReadings
+from serving.page.reading import CachedValue, StoreCache, StoreReader
 from serving.page.view import Overview, ServiceView
 from sluice.adapters.control.store import Control
 from sluice.config.serving import LimitsConfig
@@ -45,24 +45,24 @@ FILES = {
     ),
 }
 ALLOWED = "/, /services/SERVICE, /services/SERVICE/NUMBER, /v1/rollouts, /v1/rollouts/SERVICE"
-LONGEST = 200
+MAX_PATH = 200
 LOG = logging.getLogger("sluice.page")
 
 
 class RolloutPage:
-    """The application; it changes nothing but by `POST /v1/rollouts/SERVICE/commands`."""
+    """The application; only `POST /v1/rollouts/SERVICE/commands` changes anything."""
 
     def __init__(self, control: Control, keyring: Keyring, limits: LimitsConfig) -> None:
         self._keyring, self._limits = keyring, limits
-        self._reader, self._readings = StoreReader(control), StoreReadings()
-        self._commanding = Commanding(control.commands, self._readings)
+        self._reader, self._cache = StoreReader(control), StoreCache()
+        self._commands = CommandHandler(control.commands, self._cache)
 
     def close(self) -> None:
-        """Let go of the store."""
-        self._readings.close()
+        """End the thread that reads the store."""
+        self._cache.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; whatever happens, it gets a whole reply."""
+        """Answer one request; it gets a complete reply whatever fails."""
         if scope["type"] != "http":
             return
         try:
@@ -73,8 +73,8 @@ class RolloutPage:
             return
         except Fault as error:
             reply = explain(503, str(error))
-        except Exception:  # a bug of ours: said as one, and found in the log
-            LOG.exception("a request to %s failed", scope["path"][:LONGEST])
+        except Exception:  # a bug: the caller gets a 500, the log the traceback
+            LOG.exception("a request to %s failed", scope["path"][:MAX_PATH])
             reply = explain(500, "the page failed; its log says why")
         headers = (*SECURITY, *reply.headers)
         await send_reply(send, Reply(reply.status, reply.body, headers, reply.content_type))
@@ -86,36 +86,36 @@ class RolloutPage:
                 _require(method, "POST")
                 confirm_control(self._keyring, read_key(scope["headers"]), service)
                 body = await read_body(receive, scope["headers"], self._limits)
-                return await self._commanding.take(service, decode_command(body))
+                return await self._commands.handle(service, decode_command(body))
             case ["v1", "rollouts", service, "rights"]:
                 _require(method, "GET", "HEAD")
                 confirm_control(self._keyring, read_key(scope["headers"]), service)
-                return render_json({"words": f"this key may control {service}"})
+                return render_json({"message": f"this key may control {service}"})
             case ["v1", *rest]:
                 _require(method, "GET", "HEAD")
-                return await self._tell(rest, path)
+                return await self._answer_json(rest, path)
             case ["healthz"]:
                 _require(method, "GET", "HEAD")
                 return render_json({"healthy": True})
         _require(method, "GET", "HEAD")
         if path in FILES:
-            kind, body = FILES[path]
-            return Reply(200, body, content_type=kind)
-        return await self._show(path)
+            content_type, body = FILES[path]
+            return Reply(200, body, content_type=content_type)
+        return await self._answer_page(path)
 
-    async def _tell(self, parts: list[str], path: str) -> Reply:
-        """Give facts as JSON."""
+    async def _answer_json(self, parts: list[str], path: str) -> Reply:
+        """Answer a program: the same facts as the pages, as JSON."""
         match parts:
             case ["rollouts"]:
-                return _render(await self._read_overview())
+                return _render_value(await self._read_overview())
             case ["rollouts", service, *rest] if _is_number(rest):
                 found = await self._read_service(service, rest)
                 if found.value is not None:
-                    return _render(found)
-        raise CallFailed(explain(404, f"path: found {path[:LONGEST]}; allowed: {ALLOWED}"))
+                    return _render_value(found)
+        raise CallFailed(explain(404, f"path: found {path[:MAX_PATH]}; allowed: {ALLOWED}"))
 
-    async def _show(self, path: str) -> Reply:
-        """Give a page; a store that is away is a page, too."""
+    async def _answer_page(self, path: str) -> Reply:
+        """Answer a browser; where the store is away, the page says so."""
         try:
             match [part for part in path.split("/") if part]:
                 case []:
@@ -123,28 +123,26 @@ class RolloutPage:
                 case ["services", service, *rest] if _is_number(rest):
                     found = await self._read_service(service, rest)
                     if found.value is not None:
-                        reading = StoreReading(found.value, found.age, found.trouble)
-                        return _page(render_service(reading, self._keyring.has_control))
+                        view = CachedValue(found.value, found.age, found.problem)
+                        return _page(render_service(view, self._keyring.has_control))
         except ControlUnavailable as error:
-            words = f"The control store cannot be read: {error}. Champions serve on."
-            return _page(render_trouble("Nothing to show yet", words), 503)
-        words = f"Nothing is at {path[:LONGEST]}: no such service, or no such rollout of it."
-        return _page(render_trouble("Not found", words), 404)
+            text = f"The control store cannot be read: {error}. Champions continue to serve."
+            return _page(render_problem("Nothing to show yet", text), 503)
+        text = f"Nothing is at {path[:MAX_PATH]}: no such service, or no such rollout of it."
+        return _page(render_problem("Not found", text), 404)
 
-    async def _read_overview(self) -> StoreReading[Overview]:
-        return await self._readings.get("", self._reader.read_overview)
+    async def _read_overview(self) -> CachedValue[Overview]:
+        return await self._cache.get("", self._reader.read_overview)
 
-    async def _read_service(
-        self, service: str, rest: list[str]
-    ) -> StoreReading[ServiceView | None]:
+    async def _read_service(self, service: str, rest: list[str]) -> CachedValue[ServiceView | None]:
         number = int(rest[0]) if rest else 0
         key = service, number
-        return await self._readings.get(key, lambda: self._reader.read_service(service, number))
+        return await self._cache.get(key, lambda: self._reader.read_service(service, number))
 
 
-def _render(reading: StoreReading[Any]) -> Reply:
-    told = {"age_seconds": round(reading.age, 3), "trouble": reading.trouble}
-    return render_json({**told, "found": reading.value})
+def _render_value(cached: CachedValue[Any]) -> Reply:
+    age = round(cached.age, 3)
+    return render_json({"age_seconds": age, "problem": cached.problem, "data": cached.value})
 
 
 def _page(html: Html, status: int = 200) -> Reply:
@@ -152,7 +150,7 @@ def _page(html: Html, status: int = 200) -> Reply:
 
 
 def _is_number(rest: list[str]) -> bool:
-    """Whether what follows a service is nothing, or the number of a rollout."""
+    """Whether the rest of a path is empty, or the number of a rollout."""
     return not rest or (
         len(rest) == 1 and rest[0].isascii() and rest[0].isdigit() and len(rest[0]) < 8
     )
@@ -160,6 +158,6 @@ def _is_number(rest: list[str]) -> bool:
 
 def _require(method: str, *allowed: str) -> None:
     if method not in allowed:
-        words = ", ".join(allowed)
-        message = f"method: found {method[:20]}; allowed: {words}"
-        raise CallFailed(explain(405, message, "", (b"allow", words.encode())))
+        methods = ", ".join(allowed)
+        message = f"method: found {method[:20]}; allowed: {methods}"
+        raise CallFailed(explain(405, message, "", (b"allow", methods.encode())))

@@ -1,4 +1,4 @@
-"""Lines over time as SVG: evidence against its thresholds, figures of two arms."""
+"""Line charts over time as SVG."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from serving.page.markup import Html, element, join
 WIDTH, HEIGHT = 340.0, 118.0
 LEFT, RIGHT, TOP, BOTTOM = 34.0, 6.0, 14.0, 15.0
 LABEL = 42.0
-"""Room that a stage's name needs on the right of its border."""
+"""Room that a stage's name needs to the right of its border."""
 Spot = tuple[float, float | None]
-"""A time in seconds, and a figure or nothing."""
+"""A time in seconds, and a figure; None where there is none."""
 
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a chart: its class in the style sheet, and its pieces, drawn apart."""
+    """One line of a chart: its class in the style sheet, and its unconnected pieces."""
 
     kind: str
     pieces: tuple[tuple[Spot, ...], ...]
@@ -24,7 +24,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Level:
-    """A threshold: a line across, with its label."""
+    """A threshold: a horizontal line with its label."""
 
     kind: str
     value: float
@@ -33,7 +33,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Frame:
-    """What a chart shows of time and figures."""
+    """The ranges of time and figures that a chart shows."""
 
     begin: float
     end: float
@@ -41,12 +41,12 @@ class Frame:
     high: float
 
     def across(self, at: float) -> float:
-        """Give a time's place from the left."""
+        """Return a time's distance from the left edge."""
         share = (at - self.begin) / max(self.end - self.begin, 1e-9)
         return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
 
     def down(self, value: float) -> float:
-        """Give a figure's place from above; what is beyond the frame is drawn at its edge."""
+        """Return a figure's distance from the top, at the edge if it is beyond the frame."""
         share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
         return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
 
@@ -58,7 +58,7 @@ def draw_chart(
     levels: Sequence[Level] = (),
     borders: Sequence[tuple[float, str]] = (),
 ) -> Html:
-    """Give a chart; `borders` are times at which a stage begins, with its name."""
+    """Draw a chart; `borders` are times at which a stage begins, with its name."""
     parts = [
         element("title", title),
         *_draw_axes(frame, labelled=not levels),
@@ -74,12 +74,12 @@ def _draw_axes(frame: Frame, labelled: bool) -> Iterator[Html]:
     base = HEIGHT - BOTTOM
     yield element("path", d=f"M{LEFT:g} {base:g}H{WIDTH - RIGHT:g}", class_="axis")
     for at, anchor in ((frame.begin, "start"), (frame.end, "end")):
-        words = datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
+        text = datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
         place = frame.across(at)
-        yield element("text", words, x=place, y=HEIGHT - 3, text_anchor=anchor)
+        yield element("text", text, x=place, y=HEIGHT - 3, text_anchor=anchor)
     for value in (frame.low, frame.high) if labelled else (0.0,):
-        words = f"{value:.3g}"
-        yield element("text", words, x=LEFT - 4, y=frame.down(value) + 3, text_anchor="end")
+        text = f"{value:.3g}"
+        yield element("text", text, x=LEFT - 4, y=frame.down(value) + 3, text_anchor="end")
 
 
 def _draw_border(frame: Frame, at: float, name: str) -> Iterator[Html]:
@@ -100,12 +100,11 @@ def _draw_level(frame: Frame, level: Level) -> Iterator[Html]:
 
 
 def _draw_line(frame: Frame, line: Series) -> Html:
-    drawn = [_draw_piece(frame, piece, line.kind) for piece in line.pieces]
-    return join(*drawn)
+    return join(*(_draw_piece(frame, piece, line.kind) for piece in line.pieces))
 
 
 def _draw_piece(frame: Frame, piece: Sequence[Spot], kind: str) -> Html:
-    """Draw what is known of a piece; a figure that stands alone is a dot."""
+    """Draw a piece, with a gap where a figure is missing; a single figure is a dot."""
     runs: list[list[str]] = [[]]
     for at, value in piece:
         if value is None:

@@ -1,37 +1,37 @@
-"""Whole pages: all services, one service, and what says that something is not there."""
+"""Whole pages: all services, one service, and the page for errors."""
 
 from collections.abc import Sequence
 
-from serving.page.commands import render_steering
+from serving.page.commands import render_control
 from serving.page.evidence import render_arms, render_rules
 from serving.page.markup import Html, element, join
 from serving.page.panels import (
     render_alerts,
     render_commands,
-    render_earlier,
     render_head,
     render_log,
     render_phase,
+    render_rollouts,
 )
-from serving.page.reading import StoreReading, say_seconds
+from serving.page.reading import CachedValue
 from serving.page.view import Overview, ServiceRow, ServiceView
-from serving.page.wording import write_share, write_time, write_version
+from serving.page.wording import write_seconds, write_share, write_time, write_version
 
 
-def render_service(reading: StoreReading[ServiceView], has_control: bool) -> Html:
-    """Give the page of a service."""
-    view = reading.value
-    alerts = join(_warn_of_store(reading), render_alerts(view))
-    shown = view.rollout
+def render_service(cached: CachedValue[ServiceView], has_control: bool) -> Html:
+    """Render the page of a service."""
+    view = cached.value
+    alerts = join(_warn_of_store(cached), render_alerts(view))
+    rollout = view.rollout
     left = [
-        _live("arms", render_arms(shown)) if shown else None,
-        _live("rules", render_rules(shown)) if shown else None,
-        _live("rollouts", render_earlier(view)),
+        _live("arms", render_arms(rollout)) if rollout else None,
+        _live("rules", render_rules(rollout)) if rollout else None,
+        _live("rollouts", render_rollouts(view)),
     ]
     right = [
-        element("section", render_steering(view, has_control), id="steering"),
+        element("section", render_control(view, has_control), id="control-panel"),
         _live("commands", render_commands(view.commands)),
-        _live("log", render_log(view.rollout)) if view.rollout else None,
+        _live("log", render_log(rollout)) if rollout else None,
     ]
     main = [
         element("div", alerts, id="live-alerts", data_live=True),
@@ -41,24 +41,24 @@ def render_service(reading: StoreReading[ServiceView], has_control: bool) -> Htm
     return _render_document(view.service, main, view.service)
 
 
-def render_overview(reading: StoreReading[Overview]) -> Html:
-    """Give the page of all services."""
-    rows = [_render_row(row) for row in reading.value.services]
+def render_overview(cached: CachedValue[Overview]) -> Html:
+    """Render the page of all services."""
+    rows = [_render_row(row) for row in cached.value.services]
     body = element("ul", *rows, class_="services")
     if not rows:
-        words = "No service has a champion yet. A release that passed and was promoted is one: "
-        body = element("p", words, element("code", "sluice promote SERVICE"))
+        text = "No service has a champion yet. Release a model, then promote it: "
+        body = element("p", text, element("code", "sluice promote SERVICE"))
     main = [
-        element("div", _warn_of_store(reading), id="live-alerts", data_live=True),
+        element("div", _warn_of_store(cached), id="live-alerts", data_live=True),
         element("h1", "Rollouts"),
         element("div", body, id="live-services", data_live=True),
     ]
     return _render_document("Rollouts", main)
 
 
-def render_trouble(title: str, words: str) -> Html:
-    """Give a page that says why there is nothing else."""
-    alert = element("p", words, class_="alert", role="alert")
+def render_problem(title: str, text: str) -> Html:
+    """Render a page that says why there is nothing to show."""
+    alert = element("p", text, class_="alert", role="alert")
     main = [
         element("div", alert, id="live-alerts", data_live=True),
         element("h1", title),
@@ -68,13 +68,13 @@ def render_trouble(title: str, words: str) -> Html:
 
 
 def _render_row(row: ServiceRow) -> Html:
-    moving = row.candidate is not None
-    tried = f"{write_version(row.candidate)} at {write_share(row.weight)}" if moving else ""
+    is_open = row.candidate is not None
+    tried = f"{write_version(row.candidate)} at {write_share(row.weight)}" if is_open else ""
     stage = f", {row.stage}" if row.stage else ""
     last = None
     if row.number:
-        words = f"rollout {row.number}, {'opened' if moving else 'ended'} "
-        last = element("small", words, write_time(row.since))
+        text = f"rollout {row.number}, {'opened' if is_open else 'ended'} "
+        last = element("small", text, write_time(row.since))
     return element(
         "li",
         element("h2", element("a", row.service, href=f"/services/{row.service}")),
@@ -85,18 +85,18 @@ def _render_row(row: ServiceRow) -> Html:
     )
 
 
-def _warn_of_store(reading: StoreReading[ServiceView] | StoreReading[Overview]) -> Html | None:
-    if not reading.trouble:
+def _warn_of_store(cached: CachedValue[ServiceView] | CachedValue[Overview]) -> Html | None:
+    if not cached.problem:
         return None
-    words = (
-        f"What is shown is {say_seconds(reading.age)} old: the control store cannot be read "
-        f"({reading.trouble}). Rollouts hold meanwhile; champions serve on."
+    text = (
+        f"What is shown is {write_seconds(cached.age)} old: the control store cannot be read "
+        f"({cached.problem}). Until it can, rollouts hold and champions continue to serve."
     )
-    return element("p", words, class_="alert", role="alert")
+    return element("p", text, class_="alert", role="alert")
 
 
 def _live(name: str, body: Html | None) -> Html:
-    """Give a panel that the script renews."""
+    """Render a panel that the script renews."""
     return element("section", body, id=f"live-{name}", data_live=True)
 
 

@@ -1,21 +1,22 @@
-"""Both arms and every rule of a rollout, in figures and drawn over time."""
+"""The panels of both arms and of every rule: figures, and charts over time."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from serving.page.chart import Frame, Level, Series, Spot, draw_chart
 from serving.page.markup import Html, element, join
-from serving.page.view import ArmView, RolloutView, RuleView, Span
+from serving.page.view import ArmsPoint, ArmView, RolloutView, RuleView
 from serving.page.wording import write_milliseconds, write_rate, write_share, write_version
 
 FLOOR = -1.5
-"""Evidence below it is drawn at the edge: there, nothing is near."""
+"""Evidence below it is drawn at the edge of the chart; it is far from every threshold."""
 ROOM = 1.12
+"""Height of a chart, as a multiple of its highest figure."""
 CANDIDATE, CHAMPION = 0, 1
 
 
 def render_arms(rollout: RolloutView) -> Html:
-    """Give both arms' figures of the stage under way, and their course."""
+    """Render both arms' figures in the current stage, and charts of the whole rollout."""
     names = ("arm", "share", "requests", "errors", "P95")
     head = element("tr", *(element("th", name, scope="col") for name in names))
     rows = [_render_arm(arm) for arm in rollout.arms]
@@ -40,22 +41,22 @@ def _render_arm(arm: ArmView) -> Html:
 
 
 def _draw_arms(rollout: RolloutView) -> Iterator[Html]:
-    spans = rollout.spans
-    if len(spans) < 2:
+    points = rollout.arm_points
+    if len(points) < 2:
         return
-    errors = [_scale_pair(span.errors) for span in spans]
-    times = [span.p95_ms for span in spans]
+    errors = [_scale_pair(point.errors) for point in points]
+    times = [point.p95_ms for point in points]
     for title, pairs in (("Errors, %", errors), ("P95, ms", times)):
         known = [value for pair in pairs for value in pair if value is not None]
         if not known:
             continue
-        frame = Frame(spans[0].at, spans[-1].at, 0.0, max(max(known) * ROOM, 0.1))
+        frame = Frame(points[0].at, points[-1].at, 0.0, max(max(known) * ROOM, 0.1))
         lines = [
-            Series("champion", (_spots(spans, pairs, CHAMPION),)),
-            Series("candidate", (_spots(spans, pairs, CANDIDATE),)),
+            Series("champion", (_list_spots(points, pairs, CHAMPION),)),
+            Series("candidate", (_list_spots(points, pairs, CANDIDATE),)),
         ]
-        drawn = draw_chart(f"{title}, of both arms over time", frame, lines)
-        yield element("figure", element("figcaption", title), drawn)
+        chart = draw_chart(f"{title}, of both arms over time", frame, lines)
+        yield element("figure", element("figcaption", title), chart)
 
 
 def _scale_pair(pair: tuple[float | None, float | None]) -> tuple[float | None, float | None]:
@@ -63,23 +64,23 @@ def _scale_pair(pair: tuple[float | None, float | None]) -> tuple[float | None, 
     return first, second
 
 
-def _spots(
-    spans: Sequence[Span], pairs: Sequence[tuple[float | None, float | None]], place: int
+def _list_spots(
+    points: Sequence[ArmsPoint], pairs: Sequence[tuple[float | None, float | None]], arm: int
 ) -> tuple[Spot, ...]:
-    return tuple((span.at, pair[place]) for span, pair in zip(spans, pairs, strict=True))
+    return tuple((point.at, pair[arm]) for point, pair in zip(points, pairs, strict=True))
 
 
 def render_rules(rollout: RolloutView) -> Html:
-    """Give each rule's evidence against its thresholds; rules that saw nothing in one line."""
+    """Render each rule's evidence and thresholds; rules without requests share one line."""
     counted = [rule for rule in rollout.rules if rule.candidate or _has_moved(rule, rollout)]
     silent = [rule.name for rule in rollout.rules if rule not in counted]
     legend = element(
         "p",
-        "Evidence as a natural logarithm: ",
+        "Evidence is a natural logarithm: ",
         element("span", "against the candidate", class_="stop"),
-        ", which stops it at its threshold, and ",
+        " (the rule acts at its threshold) and ",
         element("span", "for it", class_="pass"),
-        ", where a stage asks for the rule. Each stage begins anew.",
+        " (where a stage requires the rule to be passed). Each stage starts from zero.",
         class_="faint",
     )
     cards = [_render_rule(rule, rollout) for rule in counted]
@@ -88,7 +89,7 @@ def render_rules(rollout: RolloutView) -> Html:
         legend if counted else element("p", "No rule has seen a request yet.", class_="faint"),
         element("div", *cards, class_="charts"),
         element("p", rollout.disagreement) if rollout.disagreement else None,
-        element("p", f"Nothing counted: {', '.join(silent)}.", class_="faint")
+        element("p", f"Rules without a request yet: {', '.join(silent)}.", class_="faint")
         if silent and counted
         else None,
     )
@@ -96,54 +97,55 @@ def render_rules(rollout: RolloutView) -> Html:
 
 def _has_moved(rule: RuleView, rollout: RolloutView) -> bool:
     """Whether the rule had evidence in an earlier stage."""
-    return any(abs(mark.against.get(rule.name, 0.0)) > 1e-9 for mark in rollout.marks)
+    points = rollout.evidence_points
+    return any(abs(point.against.get(rule.name, 0.0)) > 1e-9 for point in points)
 
 
 def _render_rule(rule: RuleView, rollout: RolloutView) -> Html:
-    beyond = rule.evidence >= rule.stops_at and not rule.waived
+    beyond = rule.evidence >= rule.threshold and not rule.waived
     state = "beyond" if beyond else "waived" if rule.waived else ""
-    words = f"{rule.evidence:.2f} of {rule.stops_at:.2f}"
+    against = f"{rule.evidence:.2f} of {rule.threshold:.2f}"
     if rule.waived:
-        words += ", overridden for this stage"
-    asked = None
-    if rule.is_asked:
-        found = "not yet" if rule.passing is None else f"{rule.passing:.2f}"
-        asked = element("span", f"to pass: {found} of {rollout.passes_at:.2f}", class_="pass")
+        against += ", waived for this stage"
+    to_pass = None
+    if rule.is_required:
+        reached = "none yet" if rule.pass_evidence is None else f"{rule.pass_evidence:.2f}"
+        text = f"to pass: {reached} of {rollout.pass_threshold:.2f}"
+        to_pass = element("span", text, class_="pass")
     caption = element(
-        "figcaption", element("b", rule.name), " ", element("span", words, class_="stop"), asked
+        "figcaption", element("b", rule.name), " ", element("span", against, class_="stop"), to_pass
     )
     rates = element(
         "p",
-        element("small", "candidate "),
-        write_rate(rule.candidate),
-        element("small", " champion "),
-        write_rate(rule.champion),
-        element("small", f" limit {100 * rule.limit:.2f} %"),
+        element("span", element("small", "candidate "), write_rate(rule.candidate)),
+        " ",
+        element("span", element("small", "champion "), write_rate(rule.champion)),
+        " ",
+        element("small", f"limit {100 * rule.limit:.2f} %"),
         class_="rates",
     )
     return element("figure", caption, _draw_rule(rule, rollout), rates, class_=state or None)
 
 
 def _draw_rule(rule: RuleView, rollout: RolloutView) -> Html | None:
-    """Draw both lines, each stage apart; the one in favour only where the stage asks."""
-    marks = rollout.marks
-    if len(marks) < 2:
+    """Draw the evidence by stage; in favour only where the stage requires the rule."""
+    points = rollout.evidence_points
+    if len(points) < 2:
         return None
-    asking = {stage.name for stage in rollout.stages if rule.name in stage.asks}
-    wanted = rollout.passes_at
-    high = max(rule.stops_at, wanted if asking else 0.0) * ROOM
-    frame = Frame(marks[0].at, marks[-1].at, FLOOR, high)
-    levels = [Level("stop", rule.stops_at, f"{rule.stops_at:.1f}")]
-    if asking:
-        levels.append(Level("pass", wanted, f"{wanted:.1f}"))
-    stages = [(name, list(group)) for name, group in groupby(marks, lambda mark: mark.stage)]
+    requiring = {stage.name for stage in rollout.stages if rule.name in stage.requires}
+    high = max(rule.threshold, rollout.pass_threshold if requiring else 0.0) * ROOM
+    frame = Frame(points[0].at, points[-1].at, FLOOR, high)
+    levels = [Level("stop", rule.threshold, f"{rule.threshold:.1f}")]
+    if requiring:
+        levels.append(Level("pass", rollout.pass_threshold, f"{rollout.pass_threshold:.1f}"))
+    stages = [(name, list(group)) for name, group in groupby(points, lambda point: point.stage)]
     against = tuple(
-        tuple((mark.at, mark.against.get(rule.name)) for mark in group) for _, group in stages
+        tuple((point.at, point.against.get(rule.name)) for point in group) for _, group in stages
     )
     in_favour = tuple(
-        tuple((mark.at, mark.in_favour.get(rule.name)) for mark in group)
+        tuple((point.at, point.in_favour.get(rule.name)) for point in group)
         for name, group in stages
-        if name in asking
+        if name in requiring
     )
     borders = [(group[0].at, name) for name, group in stages]
     lines = [Series("pass", in_favour), Series("stop", against)]

@@ -1,10 +1,10 @@
-"""Markup that cannot be made by a person's words: text is escaped unless an element made it."""
+"""HTML elements; all text is escaped, so that no person's words become markup."""
 
 from html import escape
 
 
 class Html(str):
-    """Text that is markup already; only `element` and `join` make it."""
+    """Text that is markup already; only `element` and `join` create it."""
 
     __slots__ = ()
 
@@ -14,27 +14,28 @@ NO_END = frozenset({"meta", "link", "input"})
 
 
 def element(tag: str, *children: Child, **attributes: str | float | bool | None) -> Html:
-    """Give an element; what is None or False is left out, True is an attribute without a value.
+    """Return an element with its children and attributes.
 
-    A name's underscores become hyphens, one at its end is dropped (`class_`).
+    A value of None or False leaves the attribute out; True writes it without a value. A name's
+    underscores become hyphens, and one at its end is dropped (`class_`).
     """
-    given = "".join(_write(name, value) for name, value in attributes.items())
+    written = "".join(_write_attribute(name, value) for name, value in attributes.items())
     end = "" if tag in NO_END else f"</{tag}>"
-    return Html(f"<{tag}{given}>{join(*children)}{end}")
+    return Html(f"<{tag}{written}>{join(*children)}{end}")
 
 
 def join(*children: Child) -> Html:
-    """Give children one behind another, each escaped where it is plain text."""
-    return Html("".join(_give(child) for child in children))
+    """Return the children in a row, each escaped where it is plain text."""
+    return Html("".join(_escape_child(child) for child in children))
 
 
-def _give(child: Child) -> str:
+def _escape_child(child: Child) -> str:
     if child is None:
         return ""
     return str(child) if isinstance(child, Html) else escape(str(child))
 
 
-def _write(name: str, value: str | float | bool | None) -> str:
+def _write_attribute(name: str, value: str | float | bool | None) -> str:
     name = name.rstrip("_").replace("_", "-")
     if value is None or value is False:
         return ""

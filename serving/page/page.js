@@ -1,22 +1,22 @@
-// Renews the page from itself each second, and sends commands. No state changes but by a POST.
+// Reloads the panels each second, and sends commands. Only a POST changes any state.
 "use strict";
 const EACH_MS = 1000, OLD_MS = 5000;
 const renewed = document.getElementById("renewed");
-const form = document.getElementById("steer");
+const form = document.getElementById("control");
 const service = document.body.dataset.service;
-let heard = Date.now();
-let allowed = ""; // the key that was found to control this service
+let lastReply = Date.now();
+let allowedKey = ""; // the key that was found to control this service
 let checking = 0;
 
-function sayRenewal() {
-  const age = Date.now() - heard, old = age > OLD_MS;
+function showAge() {
+  const age = Date.now() - lastReply, old = age > OLD_MS;
   renewed.textContent = old
-    ? `old: this page heard nothing for ${Math.round(age / 1000)} s`
-    : `live, ${new Date(heard).toISOString().slice(11, 19)} UTC`;
+    ? `old: no reply for ${Math.round(age / 1000)} s`
+    : `live, ${new Date(lastReply).toISOString().slice(11, 19)} UTC`;
   renewed.className = old ? "old" : "live";
 }
 
-function put(fresh) {
+function replacePanels(fresh) {
   for (const part of document.querySelectorAll("[data-live]")) {
     const next = fresh.getElementById(part.id);
     if (!next || next.innerHTML === part.dataset.shown) continue;
@@ -27,7 +27,7 @@ function put(fresh) {
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     if (focused) document.getElementById(focused)?.focus();
   }
-  allow();
+  enableButtons();
 }
 
 async function renew() {
@@ -36,74 +36,74 @@ async function renew() {
     if (!(found.headers.get("content-type") || "").startsWith("text/html")) throw new Error();
     const fresh = new DOMParser().parseFromString(await found.text(), "text/html");
     const panels = (page) => [...page.querySelectorAll("[data-live]")].map((one) => one.id).join();
-    heard = Date.now();
-    // A panel that came or went: load the page anew, unless somebody is about to steer.
+    lastReply = Date.now();
+    // A panel was added or removed: reload the page, unless somebody is using the form.
     if (found.ok && panels(fresh) !== panels(document) && !(form && form.contains(document.activeElement))) {
       location.reload();
       return;
     }
-    put(fresh);
+    replacePanels(fresh);
   } catch {
-    // the banner says for how long
+    // the banner shows for how long no reply came
   }
-  sayRenewal();
+  showAge();
 }
 
 function typed(name) {
   return form.elements.namedItem(name).value.trim();
 }
 
-function allow() {
+function enableButtons() {
   if (!form) return;
-  const ready = allowed && allowed === typed("key") && typed("by") && typed("why");
+  const ready = allowedKey && allowedKey === typed("key") && typed("by") && typed("reason");
   document.getElementById("needs").hidden = ready;
   for (const button of form.querySelectorAll("button")) {
-    button.disabled = !(ready && "sensible" in button.dataset);
+    button.disabled = !(ready && "available" in button.dataset);
   }
 }
 
-async function check() {
+async function checkKey() {
   const key = typed("key");
-  allowed = "";
+  allowedKey = "";
   if (key) {
     try {
       const found = await fetch(`/v1/rollouts/${service}/rights`, {
         headers: { Authorization: `Bearer ${key}` },
       });
-      const told = await found.json();
+      const reply = await found.json();
       if (key !== typed("key")) return;
-      allowed = found.ok ? key : "";
-      answer(told.error || told.words, found.ok ? "" : "refuse");
+      allowedKey = found.ok ? key : "";
+      showAnswer(reply.error || reply.message, found.ok ? "" : "refuse");
     } catch {
-      answer("the key could not be checked; the page does not answer", "refuse");
+      showAnswer("the key could not be checked: the page does not answer", "refuse");
     }
-  } else answer("", "");
-  allow();
+  } else showAnswer("", "");
+  enableButtons();
 }
 
-function answer(words, kind) {
+function showAnswer(text, kind) {
   const place = document.getElementById("answer");
-  place.textContent = words;
+  place.textContent = text;
   place.className = kind;
 }
 
-async function command(button) {
+async function sendCommand(button) {
   const action = button.value;
-  if (button.classList.contains("grave") && !confirm(`${action}, ${service}: ${button.title}`)) return;
-  answer(`${action}: sent`, "");
+  if (button.classList.contains("destructive") && !confirm(`${action}, ${service}: ${button.title}`)) return;
+  showAnswer(`${action}: sent`, "");
   try {
     const found = await fetch(`/v1/rollouts/${service}/commands`, {
       method: "POST",
       headers: { "Content-Type": "application/json", Authorization: `Bearer ${typed("key")}` },
-      body: JSON.stringify({ action, by: typed("by"), reason: typed("why") }),
+      body: JSON.stringify({ action, by: typed("by"), reason: typed("reason") }),
     });
-    const told = await found.json();
-    if (found.ok) form.elements.namedItem("why").value = "";
-    answer(told.error || told.words, found.ok ? "obey" : "refuse");
+    const reply = await found.json();
+    if (found.ok) form.elements.namedItem("reason").value = "";
+    showAnswer(reply.error || reply.message, found.ok ? "obey" : "refuse");
   } catch {
-    answer(`${action}: no answer came; the list of commands shows whether it arrived`, "refuse");
+    showAnswer(`${action}: no reply came; the list of commands shows whether it arrived`, "refuse");
   }
-  allow();
+  enableButtons();
   renew();
 }
 
@@ -114,21 +114,21 @@ if (form) {
     if (event.target.name === "by") sessionStorage.setItem("by", event.target.value);
     if (event.target.name === "key") {
       clearTimeout(checking);
-      checking = setTimeout(check, 300);
+      checking = setTimeout(checkKey, 300);
     }
-    allow();
+    enableButtons();
   });
   form.addEventListener("click", (event) => {
-    if (event.target.tagName === "BUTTON") command(event.target);
+    if (event.target.tagName === "BUTTON") sendCommand(event.target);
   });
 }
 for (const part of document.querySelectorAll("[data-live]")) part.dataset.shown = part.innerHTML;
-allow();
-sayRenewal();
+enableButtons();
+showAge();
 (async () => {
   for (;;) {
     await new Promise((done) => setTimeout(done, EACH_MS));
-    if (document.hidden) sayRenewal();
+    if (document.hidden) showAge();
     else await renew();
   }
 })();

@@ -1,4 +1,7 @@
-"""What the rollout page shows, as facts: the same for a browser and, as JSON, for a program."""
+"""The facts that the rollout page shows, the same as HTML and as JSON.
+
+First the facts themselves, then `LogSummary`, which condenses a decision log to them.
+"""
 
 import re
 from collections import deque
@@ -11,167 +14,20 @@ from math import log
 from sluice.config.policy import Policy
 from sluice.control.command import RecordedCommand
 from sluice.rollout.facts import Arm, Facts, read_facts
-from sluice.rollout.log import Record
+from sluice.rollout.log import LogRecord
 from sluice.rollout.record import RolloutSummary
 from sluice.rollout.state import Phase, Verb
 
-MOST_POINTS = 240
-"""Points that a rollout is drawn with at most; from twice as many on two become one."""
-MOST_ENTRIES = 400
-"""Decisions that are kept, the last ones."""
+MAX_POINTS = 240
+"""Points of a drawn rollout; at twice as many, two neighbours become one."""
+MAX_ENTRIES = 400
+"""Decisions that are kept; the oldest are dropped."""
 SOAK = Phase.SOAK.value
 
 
 @dataclass(frozen=True)
-class StageCounts:
-    """Some blocks' requests of one arm."""
-
-    requests: float = 0.0
-    failures: float = 0.0
-    latencies: Mapping[int, float] = field(default_factory=dict)
-
-    def add(self, other: "StageCounts | Arm") -> "StageCounts":
-        """Give both together."""
-        merged = dict(self.latencies)
-        for bucket, n in other.latencies.items():
-            merged[bucket] = merged.get(bucket, 0.0) + n
-        return StageCounts(self.requests + other.requests, self.failures + other.failures, merged)
-
-
-@dataclass(frozen=True)
-class Point:
-    """One tick, or a few in a row: the evidence at its end, and the requests in it."""
-
-    at: datetime
-    stage: str
-    tests: Mapping[str, tuple[float, float | None]]
-    """By rule: evidence against the candidate, evidence for it; natural logarithms."""
-    candidate: StageCounts = StageCounts()
-    champion: StageCounts = StageCounts()
-
-    def follow(self, earlier: "Point") -> "Point":
-        """Give this point with the requests of the one before it."""
-        candidate = earlier.candidate.add(self.candidate)
-        return replace(self, candidate=candidate, champion=earlier.champion.add(self.champion))
-
-
-@dataclass(frozen=True)
-class DecisionEntry:
-    """One decision; a hold that repeats itself is one entry."""
-
-    at: datetime
-    until: datetime
-    times: int
-    phase: str
-    stage: str
-    verb: str
-    reason: str
-    by: str
-    """Who commanded it; empty where nobody did."""
-    rule: str
-    """The rule that decided; empty where none did."""
-
-    def takes(self, other: "DecisionEntry") -> bool:
-        """Whether the other is the same again, but for its figures."""
-        same = (self.verb, self.phase, self.stage) == (other.verb, other.phase, other.stage)
-        return same and self.verb == Verb.HOLD and _plain(self.reason) == _plain(other.reason)
-
-
-class Story:
-    """What was read so far of one log; records come in their order, each once."""
-
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self.next_tick = 0
-        self.points: list[Point] = []
-        self.entries: deque[DecisionEntry] = deque(maxlen=MOST_ENTRIES)
-        self.tallies: dict[str, tuple[StageCounts, StageCounts]] = {}
-        """By stage: the candidate's requests, and the champion's beside them."""
-        self.stage, self.phase = "", ""
-        self.stage_since: datetime | None = None
-        self.phase_since: datetime | None = None
-        self._epoch = -1
-
-    def add(self, at: datetime, record: Record) -> None:
-        """Take one record in."""
-        self.next_tick = record["tick"] + 1
-        if "facts" not in record:  # the opening
-            self._epoch = record["epoch"]
-            return
-        facts = read_facts(record["facts"])
-        stage = SOAK if SOAK in (record["phase"], self.stage) else record["stage"]
-        self._draw(at, record, facts, stage)
-        self._note(at, record, stage)
-        if stage != self.stage:
-            self.stage, self.stage_since = stage, at
-        if record["phase"] != self.phase:
-            self.phase, self.phase_since = record["phase"], at
-        self._epoch = record["epoch"]
-
-    def _draw(self, at: datetime, record: Record, facts: Facts, stage: str) -> None:
-        """Count the block where it was used; it belongs to the stage before its decision."""
-        under_way = bool(self.phase) and (self.stage == SOAK or Phase(self.phase).is_staged)
-        used = under_way and facts.epoch == self._epoch and facts.candidate is not None
-        candidate, champion = facts.candidate or Arm(), facts.champion or Arm()
-        used = used and not candidate.fault and not champion.fault
-        seen = (
-            (StageCounts().add(candidate), StageCounts().add(champion))
-            if used
-            else (StageCounts(), StageCounts())
-        )
-        past = self.stage or stage
-        if used:
-            before = self.tallies.get(past, (StageCounts(), StageCounts()))
-            self.tallies[past] = before[0].add(seen[0]), before[1].add(seen[1])
-        told = record["tests"] if stage != SOAK else {}  # there, alarms watch in their place
-        tests = {name: (one["wealth"], one["pass"]) for name, one in told.items()}
-        if record["decision"] == Verb.GO_ON and self.points:
-            tests, stage = self._prove(past), past
-        self.points.append(Point(at, stage, tests, *seen))
-        if len(self.points) >= 2 * MOST_POINTS:
-            self.points = _thin(self.points)
-
-    def _prove(self, stage: str) -> dict[str, tuple[float, float | None]]:
-        """Give the last evidence of a stage that was passed: what it asked for is at its limit."""
-        asked = {name for item in self._policy.stages if item.name == stage for name in item.passes}
-        wanted = log(1 / self._policy.pass_alpha)
-        return {
-            name: (against, max(wanted, in_favour or 0.0) if name in asked else in_favour)
-            for name, (against, in_favour) in self.points[-1].tests.items()
-        }
-
-    def _note(self, at: datetime, record: Record, stage: str) -> None:
-        command, verb = record["command"], record["decision"]
-        by, rule = (command["by"], "") if command else ("", record["rule"])
-        entry = DecisionEntry(at, at, 1, record["phase"], stage, verb, record["reason"], by, rule)
-        if self.entries and self.entries[-1].takes(entry):
-            last = self.entries.pop()
-            entry = replace(entry, at=last.at, times=last.times + 1)
-        self.entries.append(entry)
-
-
-def _plain(reason: str) -> str:
-    return re.sub(r"[\d.,]+", "#", reason)
-
-
-def _thin(points: list[Point]) -> list[Point]:
-    """Make one of two neighbours within a stage; the last point stays as it is."""
-    kept: list[Point] = []
-    waiting: Point | None = None
-    for point in points[:-1]:
-        if waiting is not None and waiting.stage == point.stage:
-            kept.append(point.follow(waiting))
-            waiting = None
-            continue
-        if waiting is not None:
-            kept.append(waiting)
-        waiting = point
-    return [*kept, *([waiting] if waiting else []), points[-1]]
-
-
-@dataclass(frozen=True)
-class Bound:
-    """A figure with the ends of its 95 % interval; `high` is None where it cannot be told."""
+class Interval:
+    """A figure with its 95 % interval; `high` is None where it is unbounded."""
 
     value: float
     low: float
@@ -180,31 +36,32 @@ class Bound:
 
 @dataclass(frozen=True)
 class ArmView:
-    """One arm's requests in the stage under way, and what they were like."""
+    """One arm's requests, errors and latency in the current stage."""
 
     arm: str
     version: int
     share: float
     requests: float
     failures: float
-    errors: Bound | None
-    p95_ms: Bound | None
+    errors: Interval | None
+    p95_ms: Interval | None
     """Of answered requests."""
 
 
 @dataclass(frozen=True)
 class RuleView:
-    """One rule: evidence and thresholds are natural logarithms; rates are shares."""
+    """One rule; evidence and threshold are natural logarithms, rates are shares."""
 
     name: str
     action: str
     evidence: float
-    stops_at: float
-    passing: float | None
-    is_asked: bool
-    """Whether the stage asks for its pass."""
-    candidate: Bound | None
-    champion: Bound | None
+    threshold: float
+    """Evidence against the candidate at which the rule acts."""
+    pass_evidence: float | None
+    is_required: bool
+    """Whether the current stage requires the rule to be passed."""
+    candidate: Interval | None
+    champion: Interval | None
     limit: float
     waived: bool
 
@@ -220,19 +77,20 @@ class StageState(StrEnum):
 
 @dataclass(frozen=True)
 class StageView:
-    """One stage of the policy, the soak last; `least` and `most` in seconds."""
+    """One stage of the policy; the soak is the last one."""
 
     name: str
     weight: float
-    least: float
-    most: float
-    asks: tuple[str, ...]
+    min_seconds: float
+    max_seconds: float
+    requires: tuple[str, ...]
+    """Rules that have to be passed, and `approval` where a person has to approve."""
     state: StageState
 
 
 @dataclass(frozen=True)
-class Mark:
-    """Figures at one time, to be drawn: by rule against and for, by arm errors and P95."""
+class EvidencePoint:
+    """Each rule's evidence at one time, against and for, in natural logarithms."""
 
     at: float
     stage: str
@@ -241,8 +99,8 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Span:
-    """Both arms' figures over a stretch of time, candidate first."""
+class ArmsPoint:
+    """Both arms' error share and P95 over a stretch of time, candidate first."""
 
     at: float
     errors: tuple[float | None, float | None]
@@ -250,45 +108,68 @@ class Span:
 
 
 @dataclass(frozen=True)
+class DecisionEntry:
+    """One decision; holds that repeat each other are one entry."""
+
+    at: datetime
+    until: datetime
+    count: int
+    phase: str
+    stage: str
+    verb: str
+    reason: str
+    by: str
+    """The person who commanded it; empty where nobody did."""
+    rule: str
+    """The rule that decided; empty where none did."""
+
+    def repeats(self, other: "DecisionEntry") -> bool:
+        """Whether both are the same hold, apart from the numbers in their reasons."""
+        same = (self.verb, self.phase, self.stage) == (other.verb, other.phase, other.stage)
+        is_hold = self.verb == Verb.HOLD
+        return same and is_hold and _mask_numbers(self.reason) == _mask_numbers(other.reason)
+
+
+@dataclass(frozen=True)
 class CommandChoice:
-    """A command, and why it makes no sense now; empty where it does."""
+    """A command, and the reason why it is unavailable now; empty where it is available."""
 
     action: str
     meaning: str
-    why_not: str
+    unavailable_reason: str
 
 
 @dataclass(frozen=True)
 class RolloutView:
     """One rollout as it stood when the control store was read."""
 
-    outline: RolloutSummary
+    summary: RolloutSummary
     reason: str
     policy: str
     block: float
     stage: str
     weight: float
     blocks: int
-    blocks_least: int
-    blocks_most: int
+    min_blocks: int
+    max_blocks: int
     stage_since: datetime | None
     phase_since: datetime | None
     epoch: int
     stages: tuple[StageView, ...]
     arms: tuple[ArmView, ...]
     rules: tuple[RuleView, ...]
-    passes_at: float
+    pass_threshold: float
     """Evidence, a natural logarithm, at which a rule is passed."""
     disagreement: str
-    marks: tuple[Mark, ...]
-    spans: tuple[Span, ...]
+    evidence_points: tuple[EvidencePoint, ...]
+    arm_points: tuple[ArmsPoint, ...]
     decisions: tuple[DecisionEntry, ...]
     """Newest first."""
 
 
 @dataclass(frozen=True)
-class Pulse:
-    """Whether somebody is at work on the open rollout; `warning` is empty where all is well."""
+class Heartbeat:
+    """Whether a controller works on the open rollout; `warning` is empty where one does."""
 
     tick_age: float = 0.0
     controller: str = ""
@@ -297,13 +178,13 @@ class Pulse:
 
 @dataclass(frozen=True)
 class ServiceView:
-    """One service: what serves, its rollouts, and the one that is looked at."""
+    """One service: its route, its rollouts, and the rollout that is shown."""
 
     service: str
     champion: int | None
     candidate: int | None
     weight: float
-    pulse: Pulse
+    heartbeat: Heartbeat
     rollout: RolloutView | None
     rollouts: tuple[RolloutSummary, ...]
     """Newest first."""
@@ -314,7 +195,7 @@ class ServiceView:
 
 @dataclass(frozen=True)
 class ServiceRow:
-    """One service among all."""
+    """One service in the overview."""
 
     service: str
     champion: int | None
@@ -333,3 +214,145 @@ class Overview:
     """All services that have a route or had a rollout."""
 
     services: tuple[ServiceRow, ...]
+
+
+@dataclass(frozen=True)
+class StageCounts:
+    """One arm's requests over some blocks."""
+
+    requests: float = 0.0
+    failures: float = 0.0
+    latencies: Mapping[int, float] = field(default_factory=dict)
+
+    def add(self, other: "StageCounts | Arm") -> "StageCounts":
+        """Return the sum of both."""
+        merged = dict(self.latencies)
+        for bucket, n in other.latencies.items():
+            merged[bucket] = merged.get(bucket, 0.0) + n
+        return StageCounts(self.requests + other.requests, self.failures + other.failures, merged)
+
+
+ArmPair = tuple[StageCounts, StageCounts]
+"""The candidate's requests, and the champion's of the same blocks."""
+NO_REQUESTS: ArmPair = (StageCounts(), StageCounts())
+
+
+@dataclass(frozen=True)
+class LogPoint:
+    """One tick, or a few in a row: the evidence at its end, and the requests in it."""
+
+    at: datetime
+    stage: str
+    tests: Mapping[str, tuple[float, float | None]]
+    """By rule: evidence against the candidate, evidence for it; natural logarithms."""
+    candidate: StageCounts = StageCounts()
+    champion: StageCounts = StageCounts()
+
+    def merge(self, earlier: "LogPoint") -> "LogPoint":
+        """Return this point with the requests of the previous point added."""
+        candidate = earlier.candidate.add(self.candidate)
+        return replace(self, candidate=candidate, champion=earlier.champion.add(self.champion))
+
+
+class LogSummary:
+    """The part of a decision log that was read so far, condensed for the page.
+
+    Records are added in the order of their ticks, each once.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self.next_tick = 0
+        self.points: list[LogPoint] = []
+        self.entries: deque[DecisionEntry] = deque(maxlen=MAX_ENTRIES)
+        self.counts: dict[str, ArmPair] = {}
+        """Both arms' requests by stage."""
+        self.stage, self.phase = "", ""
+        self.stage_since: datetime | None = None
+        self.phase_since: datetime | None = None
+        self._epoch = -1
+
+    def add(self, at: datetime, record: LogRecord) -> None:
+        """Add the next record, written at the given time."""
+        self.next_tick = record["tick"] + 1
+        if "facts" not in record:  # the opening
+            self._epoch = record["epoch"]
+            return
+        verb = Verb(record["decision"])
+        stage = SOAK if SOAK in (record["phase"], self.stage) else record["stage"]
+        self._add_point(at, record, verb, stage)
+        self._add_entry(at, record, verb, stage)
+        if stage != self.stage:
+            self.stage, self.stage_since = stage, at
+        if record["phase"] != self.phase:
+            self.phase, self.phase_since = record["phase"], at
+        self._epoch = record["epoch"]
+
+    def _add_point(self, at: datetime, record: LogRecord, verb: Verb, stage: str) -> None:
+        """Add the block's requests, where the controller used them, and the evidence after it.
+
+        A block belongs to the stage before its decision.
+        """
+        before = self.stage or stage
+        counts = self._count_block(read_facts(record["facts"]))
+        if counts is not None:
+            candidate, champion = self.counts.get(before, NO_REQUESTS)
+            self.counts[before] = candidate.add(counts[0]), champion.add(counts[1])
+        # In the soak, alarms watch instead of the tests.
+        described = record["tests"] if stage != SOAK else {}
+        tests = {name: (test["wealth"], test["pass"]) for name, test in described.items()}
+        if verb is Verb.ADVANCE and self.points:
+            tests, stage = self._read_passed(before), before
+        self.points.append(LogPoint(at, stage, tests, *(counts or NO_REQUESTS)))
+        if len(self.points) >= 2 * MAX_POINTS:
+            self.points = _merge_pairs(self.points)
+
+    def _count_block(self, facts: Facts) -> ArmPair | None:
+        """Return a block's requests; None where the controller could not use them."""
+        under_way = bool(self.phase) and (self.stage == SOAK or Phase(self.phase).is_staged)
+        if not under_way or facts.epoch != self._epoch or facts.candidate is None:
+            return None
+        candidate, champion = facts.candidate, facts.champion or Arm()
+        if candidate.problem or champion.problem:
+            return None
+        return StageCounts().add(candidate), StageCounts().add(champion)
+
+    def _read_passed(self, stage: str) -> dict[str, tuple[float, float | None]]:
+        """Return the last evidence of a stage that was passed.
+
+        Rules that the stage requires are at their threshold at least.
+        """
+        required = {name for one in self._policy.stages if one.name == stage for name in one.passes}
+        threshold = log(1 / self._policy.pass_alpha)
+        return {
+            name: (against, max(threshold, in_favour or 0.0) if name in required else in_favour)
+            for name, (against, in_favour) in self.points[-1].tests.items()
+        }
+
+    def _add_entry(self, at: datetime, record: LogRecord, verb: Verb, stage: str) -> None:
+        command, phase, reason = record["command"], record["phase"], record["reason"]
+        by, rule = (command["by"], "") if command else ("", record["rule"])
+        entry = DecisionEntry(at, at, 1, phase, stage, verb.value, reason, by, rule)
+        if self.entries and entry.repeats(self.entries[-1]):
+            last = self.entries.pop()
+            entry = replace(entry, at=last.at, count=last.count + 1)
+        self.entries.append(entry)
+
+
+def _mask_numbers(reason: str) -> str:
+    return re.sub(r"[\d.,]+", "#", reason)
+
+
+def _merge_pairs(points: list[LogPoint]) -> list[LogPoint]:
+    """Merge neighbours of one stage in pairs; the last point stays as it is."""
+    kept: list[LogPoint] = []
+    waiting: LogPoint | None = None
+    for point in points[:-1]:
+        if waiting is not None and waiting.stage == point.stage:
+            kept.append(point.merge(waiting))
+            waiting = None
+            continue
+        if waiting is not None:
+            kept.append(waiting)
+        waiting = point
+    return [*kept, *([waiting] if waiting else []), points[-1]]

@@ -1,47 +1,58 @@
-"""Times, rates and intervals as the page writes them."""
+"""Times, versions, rates and intervals in the words of the page."""
 
 from datetime import UTC, datetime
 
 from serving.page.markup import Html, element
-from serving.page.view import Bound
+from serving.page.view import Interval
 
 
 def write_time(at: datetime | None) -> Html:
-    """Give a time in UTC, with its date where it was not today."""
+    """Write a time in UTC, with its date where it was not today."""
     if at is None:
         return element("span", "-")
     utc = at.astimezone(UTC)
     today = utc.date() == datetime.now(UTC).date()
     exact = utc.isoformat(timespec="seconds")
-    words = utc.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S")
-    return element("time", words, datetime=exact, title=exact)
+    text = utc.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S")
+    return element("time", text, datetime=exact, title=exact)
+
+
+def write_seconds(seconds: float) -> str:
+    """Write a duration in seconds, minutes, hours or days."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 172800:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:.0f} days"
 
 
 def write_version(version: int | None) -> str:
-    """Give a version's name."""
+    """Write a version as `v3`, or `none`."""
     return f"v{version}" if version else "none"
 
 
 def write_share(share: float) -> str:
-    """Give a share in percent, with digits only where it has them."""
+    """Write a share in percent, without trailing zeros."""
     return f"{100 * share:.4g} %"
 
 
-def write_rate(bound: Bound | None) -> Html:
-    """Give a rate with its interval."""
-    if bound is None:
+def write_rate(interval: Interval | None) -> Html:
+    """Write a rate in percent with its interval."""
+    if interval is None:
         return element("span", "none seen", class_="faint")
-    high = "?" if bound.high is None else f"{100 * bound.high:.2f}"
-    return _write(f"{100 * bound.value:.2f} %", f"{100 * bound.low:.2f} to {high}")
+    high = "?" if interval.high is None else f"{100 * interval.high:.2f}"
+    return _write(f"{100 * interval.value:.2f} %", f"{100 * interval.low:.2f} to {high}")
 
 
-def write_milliseconds(bound: Bound | None) -> Html:
-    """Give a time in milliseconds with its interval."""
-    if bound is None:
+def write_milliseconds(interval: Interval | None) -> Html:
+    """Write a time in milliseconds with its interval."""
+    if interval is None:
         return element("span", "none seen", class_="faint")
-    high = "?" if bound.high is None else f"{bound.high:,.1f}"
-    return _write(f"{bound.value:,.1f} ms", f"{bound.low:,.1f} to {high}")
+    high = "?" if interval.high is None else f"{interval.high:,.1f}"
+    return _write(f"{interval.value:,.1f} ms", f"{interval.low:,.1f} to {high}")
 
 
-def _write(figure: str, interval: str) -> Html:
-    return element("span", figure, " ", element("small", interval), class_="figure")
+def _write(figure: str, bounds: str) -> Html:
+    return element("span", figure, " ", element("small", bounds), class_="figure")

@@ -2,9 +2,9 @@
 
     python -m serving.process.fetcher
 
-It reads the routes each second and fetches each version that one of them names, proves that it
-loads and answers as it was judged, and lets the workers find it. The registry or the store being
-away changes nothing: what is in the cache goes on serving.
+Each second it reads the routes and fetches the versions that they name. A version becomes visible
+to the workers once it loads, and its answers are those of its evaluation. While the registry or the
+store cannot be reached, the models in the cache go on serving.
 """
 
 import logging
@@ -12,12 +12,12 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
 
-from serving.models.cache import CacheEntry, Manifest, ModelCache
+from serving.models.cache import CacheEntry, Manifest, ModelCache, ModelKey, list_named
 from serving.models.loading import load_cached
 from sluice.adapters.control.store import open_control
 from sluice.adapters.registry.answers import find_version
@@ -29,46 +29,44 @@ from sluice.errors import DataMissing, Fault, ModelDamaged, Refused, SluiceError
 from sluice.home import find_home
 
 POLL_SECONDS = 1.0
-AGAIN_SECONDS = 30.0
-"""How long a version that was refused, or could not be fetched, is left alone."""
-SPARE = 5
-"""Newest models of a service that stay, named by a route or not: what one rolls back to."""
-Key = tuple[str, int]
+RETRY_SECONDS = 30.0
+"""Pause after a version was refused, or could not be fetched."""
+SPARE_MODELS = 5
+"""Newest models of a service that stay in the cache, named or not, for a rollback."""
 LOG = logging.getLogger("sluice.fetching")
 
 
 class Fetcher:
-    """Brings what routes name into the cache; several may run, one at a time is at work."""
+    """Fetches the versions that routes name; of several fetchers one at a time works."""
 
     def __init__(
         self, list_routes: Callable[[], list[Route]], registry: Registry, cache: ModelCache
     ) -> None:
         self._list_routes, self._registry, self._cache = list_routes, registry, cache
-        self._later: dict[Key, float] = {}
-        self._pruned: set[Key] = set()
+        self._later: dict[ModelKey, float] = {}
+        self._pruned: set[ModelKey] = set()
 
     def fetch_named(self, now: float) -> list[CacheEntry]:
-        """Fetch what the routes name and the cache lacks; give the entries that were published.
+        """Fetch the named versions that the cache lacks, and return the published entries.
 
-        `now` is in monotonic seconds. What fails is logged and tried again after a while.
+        `now` is in monotonic seconds. A failure is logged, and retried after `RETRY_SECONDS`.
 
         Raises:
             Fault: the control store cannot be reached.
         """
-        wanted = list_named(self._list_routes())
-        missing = [key for key in wanted if now >= self._later.get(key, now) and self._lacks(key)]
+        named = list_named(self._list_routes())
+        missing = [key for key in named if now >= self._later.get(key, now) and self._lacks(key)]
         published = [entry for key in missing if (entry := self._try(key, now))]
-        named = set(wanted)
-        if named and named != self._pruned and not any(map(self._lacks, wanted)):
-            self._cache.prune(named, SPARE)
-            self._pruned = named
+        if named and set(named) != self._pruned and not any(map(self._lacks, named)):
+            self._cache.prune(set(named), SPARE_MODELS)
+            self._pruned = set(named)
         return published
 
-    def _lacks(self, key: Key) -> bool:
+    def _lacks(self, key: ModelKey) -> bool:
         entry = self._cache.find(*key)
         return entry is None or bool(entry.refused)
 
-    def _try(self, key: Key, now: float) -> CacheEntry | None:
+    def _try(self, key: ModelKey, now: float) -> CacheEntry | None:
         name = f"{key[0]} v{key[1]}"
         try:
             with self._cache.fetch_alone():
@@ -76,18 +74,18 @@ class Fetcher:
                     return None
                 entry = self._fetch(*key)
         except (SluiceError, OSError) as error:
-            self._later[key] = now + AGAIN_SECONDS
+            self._later[key] = now + RETRY_SECONDS
             level = logging.WARNING if isinstance(error, Fault | OSError) else logging.ERROR
-            LOG.log(level, "%s was not fetched, again in %.0f s: %s", name, AGAIN_SECONDS, error)
+            LOG.log(level, "%s was not fetched, retry in %.0f s: %s", name, RETRY_SECONDS, error)
             return None
         self._later.pop(key, None)
         return entry
 
     def _fetch(self, service: str, version: int) -> CacheEntry:
-        """Fetch a version, prove it, publish it.
+        """Fetch a version, check it, and publish it.
 
         Raises:
-            Refused: the registry does not have it, or it does not load or answer as it was judged.
+            Refused: the registry does not have it, it does not load, or its answers differ.
             Fault: the registry or the disk cannot be reached.
         """
         found = find_version(self._registry, service, version)
@@ -103,15 +101,15 @@ class Fetcher:
             self._cache.publish(CacheEntry(service, version, refused=str(error)))
             raise
         self._cache.publish(entry)
+        reason = f" ({model.backend_reason})" if model.backend_reason else ""
         LOG.info(
-            "%s v%d is in the cache, %s serves%s, proved on %d rows",
-            *(service, version, model.form.name, f" ({model.why})" if model.why else ""),
-            model.proved,
+            "%s v%d is in the cache: backend %s%s, checked on %d rows",
+            *(service, version, model.backend.name, reason, model.checked_rows),
         )
         return entry
 
     def _describe(self, version: ModelVersionRef, source: Path) -> Manifest:
-        """Give the facts of a version, from its release's own configuration."""
+        """Return the facts of a version, from the configuration of its release."""
         text = self._registry.read_text(version.run_id, "config.yaml")
         try:
             values = yaml.safe_load(text)
@@ -119,9 +117,11 @@ class Fetcher:
             kind, problem = values["model"]["kind"], values["problem"]
         except (LookupError, TypeError, ValueError, yaml.YAMLError) as error:
             name = f"{version.service} v{version.version}"
-            raise ModelDamaged(f"{name}: config.yaml of its run is not a service's") from error
-        has_graph = (source / SERVING_FOLDER).is_dir()
-        form = version.tags.get("sluice.serving.form", "onnx" if has_graph else "sklearn")
+            raise ModelDamaged(
+                f"{name}: config.yaml of its run is not the configuration of a service"
+            ) from error
+        has_export = (source / SERVING_FOLDER).is_dir()
+        form = version.tags.get("sluice.serving.form", "onnx" if has_export else "sklearn")
         return Manifest(
             version.service,
             version.version,
@@ -134,40 +134,33 @@ class Fetcher:
         )
 
 
-def list_named(routes: Iterable[Route]) -> list[Key]:
-    """Give each version that a route names, champions first."""
-    known = list(routes)
-    champions = [(route.service, route.champion) for route in known]
-    return champions + [(route.service, route.candidate) for route in known if route.candidate]
-
-
-def run_fetcher(ended: threading.Event) -> None:
-    """Fetch each second until `ended` is set; faults are logged, once while they last."""
+def run_fetcher(stopping: threading.Event) -> None:
+    """Fetch each second until `stopping` is set; an error is logged once while it lasts."""
     home = find_home()
     control = open_control(home)
     fetcher = Fetcher(control.routes.list_routes, open_registry(home), ModelCache(home.models))
-    is_ready, told = False, ""
-    while not ended.is_set():
+    is_ready, problem = False, ""
+    while not stopping.is_set():
         try:
             if not is_ready:
                 control.prepare()
                 is_ready = True
             fetcher.fetch_named(time.monotonic())
-            told = ""
+            problem = ""
         except (SluiceError, OSError) as error:
-            if str(error) != told:
+            if str(error) != problem:
                 LOG.warning("routes could not be read: %s", error)
-            told = str(error)
-        ended.wait(POLL_SECONDS)
+            problem = str(error)
+        stopping.wait(POLL_SECONDS)
 
 
 def main() -> None:
     """Run the fetcher until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
-    ended = threading.Event()
+    stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    run_fetcher(ended)
+        signal.signal(number, lambda *_: stopping.set())
+    run_fetcher(stopping)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,10 @@ from sluice.errors import GatewayBusy
 from sluice.home import Home
 
 LONGEST_PAUSE, FIRST_PAUSE, STEADY_SECONDS = 30.0, 0.5, 30.0
-# The kernel ends a child whose parent is gone (Linux); a background job would ignore SIGINT.
+CHECK_SECONDS, SETTLE_SECONDS, BIND_SECONDS, END_SECONDS = 0.1, 10.0, 5.0, 10.0
+RECORD_FILE = "gateway.json"
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# The kernel ends a child whose parent has died (Linux); a background job would ignore SIGINT.
 LAUNCH = """
 import ctypes, os, signal, sys
 if sys.platform == "linux":
@@ -37,13 +40,13 @@ LOG = logging.getLogger("sluice.gateway")
 
 @dataclass
 class RestartBackoff:
-    """How long to wait before a process is started again: at once, then longer and longer."""
+    """The pauses before a process is restarted: none at first, then longer ones."""
 
     next_pause: float = 0.0
 
-    def take(self, lived: float) -> float:
-        """Give the pause after a process that lived so many seconds; who lived long begins anew."""
-        if lived >= STEADY_SECONDS:
+    def take(self, ran: float) -> float:
+        """Return the pause after a process that ran so many seconds; a long run resets it."""
+        if ran >= STEADY_SECONDS:
             self.next_pause = 0.0
         pause = self.next_pause
         self.next_pause = min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
@@ -59,19 +62,19 @@ class Child:
         self.name = name
         self._arguments, self._sockets = arguments, sockets
         self._process: subprocess.Popen[bytes] | None = None
-        self._pauses = RestartBackoff()
-        self._began = self._again = 0.0
+        self._backoff = RestartBackoff()
+        self._began = self._restart_at = 0.0
 
     @property
     def pid(self) -> int:
-        """The process at work; 0 where none is."""
+        """The id of the process; 0 where none runs."""
         return self._process.pid if self._process else 0
 
     def start(self) -> None:
         """Start the process.
 
         Raises:
-            OSError: no process can be made.
+            OSError: no process can be started.
         """
         arguments = [str(os.getpid()), *self._arguments()]
         self._process = subprocess.Popen(  # noqa: S603
@@ -81,31 +84,33 @@ class Child:
         )
         self._began = time.monotonic()
 
-    def look(self, now: float) -> bool:
-        """Start it again where it is time to; whether it was just found ended."""
+    def check(self, now: float) -> bool:
+        """Restart the process when its pause is over; return whether it has just ended."""
         if self._process is None:
-            if now >= self._again:
+            if now >= self._restart_at:
                 try:
                     self.start()
                 except OSError as error:
-                    self._again = now + self._pauses.take(0.0)
+                    self._restart_at = now + self._backoff.take(0.0)
                     LOG.error("%s cannot be started: %s", self.name, error)
             return False
         code = self._process.poll()
         if code is None:
             return False
-        pause = self._pauses.take(now - self._began)
-        self._process, self._again = None, now + pause
+        pause = self._backoff.take(now - self._began)
+        self._process, self._restart_at = None, now + pause
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        LOG.warning("%s %s; started again in %.1f s", self.name, how, pause)
+        LOG.warning("%s %s; restart in %.1f s", self.name, how, pause)
         return True
 
-    def ask_to_end(self) -> None:
+    def terminate(self) -> None:
         """Send SIGTERM."""
-        self._send(signal.SIGTERM)
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGTERM)
 
     def await_end(self, deadline: float) -> None:
-        """Wait until it has ended; it is killed at the deadline, in monotonic seconds."""
+        """Wait until the process has ended; kill it at the deadline, in monotonic seconds."""
         if self._process is None:
             return
         try:
@@ -116,28 +121,18 @@ class Child:
             self._process.wait()
         self._process = None
 
-    def _send(self, number: int) -> None:
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                self._process.send_signal(number)
-
-
-LOOK_SECONDS, SETTLE_SECONDS, BIND_SECONDS, END_SECONDS = 0.1, 10.0, 5.0, 10.0
-RECORD = "gateway.json"
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
 
 @dataclass(frozen=True)
 class SupervisorOptions:
-    """Which replica this is, and which parts it runs that one of a machine is enough of."""
+    """The name of the replica, and whether it runs the parts that a machine needs once."""
 
     replica: str = "gateway"
     fetcher: bool = True
     log_writer: bool = True
 
 
-def supervise(home: Home, config: GatewayConfig, wishes: SupervisorOptions) -> None:
-    """Keep a replica up until SIGTERM or SIGINT.
+def supervise(home: Home, config: GatewayConfig, options: SupervisorOptions) -> None:
+    """Run a replica until SIGTERM or SIGINT.
 
     Raises:
         GatewayBusy: the replica runs already, or another program has the port.
@@ -145,57 +140,59 @@ def supervise(home: Home, config: GatewayConfig, wishes: SupervisorOptions) -> N
         OSError: the replica's folder cannot be written.
     """
     load_keys(config.keys_file)
-    replica = home.serving / wishes.replica
+    replica = home.serving / options.replica
     replica.mkdir(parents=True, exist_ok=True)
-    ended = threading.Event()
+    stopping = threading.Event()
     for number in SIGNALS:
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, lambda *_: stopping.set())
     with claim_replica(replica), open_listener(config) as listener:
         settle_dead(replica)
-        _keep_up(make_children(replica, config, wishes, listener), replica, config, ended)
+        _run_children(make_children(replica, config, options, listener), replica, config, stopping)
 
 
 def make_children(
-    replica: Path, config: GatewayConfig, wishes: SupervisorOptions, listener: socket.socket
+    replica: Path, config: GatewayConfig, options: SupervisorOptions, listener: socket.socket
 ) -> list[Child]:
-    """Give the replica's processes, not yet started."""
+    """Return the processes of the replica, not started yet."""
     workers = [_make_worker(replica, f"w{place}", listener) for place in range(config.workers)]
     fetcher = Child("the fetcher", lambda: ["-m", "serving.process.fetcher"])
     writer = Child("the log-writer", lambda: ["-m", "serving.log.log_writer"])
-    parts = [*([fetcher] if wishes.fetcher else []), *([writer] if wishes.log_writer else [])]
+    parts = [*([fetcher] if options.fetcher else []), *([writer] if options.log_writer else [])]
     return [*workers, *parts]
 
 
 def settle_dead(replica: Path) -> None:
-    """Finish the counters of workers that are gone; a full disk is tried again later."""
-    for life in list_runs(replica):
+    """Finish the counters of workers that died; after an error it is tried again later."""
+    for run in list_runs(replica):
         try:
-            if not life.read().final:
-                settle(life)
+            if not run.read().final:
+                settle(run)
         except OSError as error:
-            LOG.warning("%s: not settled: %s", life.name, error)
+            LOG.warning("%s: not settled: %s", run.name, error)
 
 
 @contextmanager
 def claim_replica(replica: Path) -> Iterator[None]:
-    """Keep a second supervisor out; the kernel frees the lock of one that died.
+    """Lock out a second supervisor; the kernel frees the lock of one that died.
 
     Raises:
-        GatewayBusy: there is one.
-        OSError: the lock cannot be made.
+        GatewayBusy: another supervisor runs this replica.
+        OSError: the lock file cannot be created.
     """
     with (replica / "supervisor.lock").open("a") as lock:
         if not try_lock(lock):
-            raise GatewayBusy(f"{replica}: a gateway runs already; next: end it, or --replica NAME")
+            raise GatewayBusy(
+                f"{replica}: a gateway runs already; next: stop it, or --replica NAME"
+            )
         try:
             yield
         finally:
-            (replica / RECORD).unlink(missing_ok=True)
+            (replica / RECORD_FILE).unlink(missing_ok=True)
 
 
 @contextmanager
 def open_listener(config: GatewayConfig) -> Iterator[socket.socket]:
-    """Listen; the workers of one that was killed may need a moment to let go of the port.
+    """Open the socket; the workers of a killed replica may hold the port for a moment.
 
     Raises:
         GatewayBusy: another program has the port, or the address is not this machine's.
@@ -211,10 +208,10 @@ def open_listener(config: GatewayConfig) -> Iterator[socket.socket]:
                 break
             except OSError as error:
                 if time.monotonic() > deadline:
-                    place = f"{config.host}:{config.port}"
-                    reason = f"{place}: {error.strerror}; next: free it, or --port NUMBER"
+                    address = f"{config.host}:{config.port}"
+                    reason = f"{address}: {error.strerror}; next: free it, or --port NUMBER"
                     raise GatewayBusy(reason) from error
-            time.sleep(LOOK_SECONDS)
+            time.sleep(CHECK_SECONDS)
         yield listener
 
 
@@ -222,22 +219,16 @@ def _make_worker(replica: Path, name: str, listener: socket.socket) -> Child:
     descriptor = listener.fileno()
 
     def arguments() -> list[str]:
-        place = ["--socket", str(descriptor), "--replica", str(replica)]
-        return [
-            "-m",
-            "serving.process.worker",
-            *place,
-            "--name",
-            name,
-            "--started",
-            str(time.time_ns()),
-        ]
+        options = {"socket": descriptor, "replica": replica, "name": name}
+        options["started"] = time.time_ns()
+        words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
+        return ["-m", "serving.process.worker", *words]
 
     return Child(f"worker {name}", arguments, (descriptor,))
 
 
-def _keep_up(
-    children: list[Child], replica: Path, config: GatewayConfig, ended: threading.Event
+def _run_children(
+    children: list[Child], replica: Path, config: GatewayConfig, stopping: threading.Event
 ) -> None:
     address = f"http://{config.host}:{config.port}"
     settled = time.monotonic()
@@ -245,27 +236,27 @@ def _keep_up(
         for child in children:
             child.start()
         record = {"pid": os.getpid(), "address": address}
-        (replica / RECORD).write_text(json.dumps(record), encoding="utf-8")
+        (replica / RECORD_FILE).write_text(json.dumps(record), encoding="utf-8")
         LOG.info("%s: %d workers listen at %s", replica.name, config.workers, address)
-        while not ended.wait(LOOK_SECONDS):
+        while not stopping.wait(CHECK_SECONDS):
             now = time.monotonic()
-            died = [child for child in children if child.look(now)]
+            died = [child for child in children if child.check(now)]
             if died or now - settled > SETTLE_SECONDS:
                 settled = now
                 settle_dead(replica)
     finally:
-        _end(children, replica, config)
+        _stop(children, replica, config)
 
 
-def _end(children: list[Child], replica: Path, config: GatewayConfig) -> None:
-    """Let workers finish, then the rest: what the last answers spooled is still committed."""
-    LOG.info("%s: ending", replica.name)
+def _stop(children: list[Child], replica: Path, config: GatewayConfig) -> None:
+    """Stop the workers, then the rest, so that the log-writer commits the last answers."""
+    LOG.info("%s: shutting down", replica.name)
     limits = config.limits
     deadline = time.monotonic() + limits.notice_seconds + limits.drain_seconds + END_SECONDS
     workers = [child for child in children if child.name.startswith("worker")]
     for group in (workers, [child for child in children if child not in workers]):
         for child in group:
-            child.ask_to_end()
+            child.terminate()
         for child in group:
             child.await_end(deadline)
         deadline += END_SECONDS

@@ -2,8 +2,8 @@
 
     python -m serving.process.worker --socket FD --replica FOLDER --name w0 --started STAMP
 
-It shares nothing with the others but files. SIGTERM: it says that it is not ready, goes on for
-`notice_seconds`, takes nothing new, finishes what is in flight, and ends.
+It shares only files with the other workers. On SIGTERM it reports that it is not ready, serves for
+`notice_seconds` more, accepts no new request, finishes those in flight, and ends.
 """
 
 import argparse
@@ -20,13 +20,13 @@ from pathlib import Path
 import uvicorn
 
 from serving.http.access_log import open_access_log
-from serving.http.answering import RequestHandler
 from serving.http.app import Gateway
-from serving.http.feedback import ANSWERED, FeedbackLog, RecentAnswers
+from serving.http.feedback import ANSWERS_FILE, FeedbackLog, RecentAnswers
+from serving.http.handler import RequestHandler
 from serving.http.keys import load_keys
 from serving.http.pages import StatusPages
 from serving.http.server import configure_server
-from serving.log.ledger import RequestLog
+from serving.log.request_log import RequestLog
 from serving.models.cache import ModelCache
 from serving.models.loading import LoadedModels
 from serving.routing.breaker import WorkerBreakers
@@ -38,29 +38,29 @@ from sluice.config.serving import GatewayConfig
 from sluice.errors import Refused, SluiceError
 from sluice.home import find_home
 
-BREAKERS = "breakers"
+BREAKERS_FILE = "breakers"
 BACKLOG = 1024
 KEEP_ALIVE_SECONDS = 75
 SWITCH_SECONDS = 0.001
-"""How long one thread may keep the others from running: a candidate's must not wait for 5 ms."""
+"""How long one thread may keep the others from running; the default of 5 ms slows candidates."""
 CHECK_SECONDS = 0.25
 LOG = logging.getLogger("sluice.gateway")
 
 
 class WorkerServer(uvicorn.Server):
-    """The HTTP server; its worker decides on signals."""
+    """The HTTP server; the worker handles signals itself."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone."""
+        """Install no signal handlers."""
         yield
 
 
 class Worker:
-    """All parts of one worker's life."""
+    """All parts of one worker run."""
 
     def __init__(self, replica: Path, name: str, started: str, config: GatewayConfig) -> None:
-        """Begin the life: log, breakers and counters are there, no model is.
+        """Begin the run: with log, breakers and counters, without models.
 
         Raises:
             SpoolFull: there is no room for the log.
@@ -72,22 +72,22 @@ class Worker:
         list_routes = open_control(home).routes.list_routes
         self._config = config
         self._access = open_access_log(config.access_log)
-        self._answered = RecentAnswers(replica / ANSWERED, config.traffic_log.remembered_answers)
-        listeners = [self._answered.remember, *([self._access.write] if self._access else [])]
-        self._ledger = RequestLog(replica, name, started, config.traffic_log, listeners)
-        self._circuits = WorkerBreakers(replica / BREAKERS)
-        self._shadowing = ShadowCalls(self._ledger, self._circuits)
-        self._watcher = RouteWatcher(list_routes, LoadedModels(ModelCache(home.models)), replica)
-        answering = RequestHandler(self._ledger, self._circuits, config.limits)
-        parts = (self._ledger, self._circuits, self._shadowing)
-        watcher = self._watcher
-        self._pages = StatusPages(replica, config, keyring, parts, lambda: watcher.lineup)
-        feedback = FeedbackLog(self._ledger, self._answered)
-        app = Gateway(answering, self._shadowing, feedback, self._pages, lambda: watcher.lineup)
+        self._answers = RecentAnswers(replica / ANSWERS_FILE, config.traffic_log.remembered_answers)
+        listeners = [self._answers.remember, *([self._access.write] if self._access else [])]
+        self._log = RequestLog(replica, name, started, config.traffic_log, listeners)
+        self._breakers = WorkerBreakers(replica / BREAKERS_FILE)
+        self._shadow_calls = ShadowCalls(self._log, self._breakers)
+        watcher = RouteWatcher(list_routes, LoadedModels(ModelCache(home.models)), replica)
+        handler = RequestHandler(self._log, self._breakers, config.limits)
+        parts = (self._log, self._breakers, self._shadow_calls)
+        self._pages = StatusPages(replica, config, keyring, parts, lambda: watcher.table)
+        feedback = FeedbackLog(self._log, self._answers)
+        app = Gateway(handler, self._shadow_calls, feedback, self._pages, lambda: watcher.table)
+        self._watcher = watcher
         self._server = WorkerServer(make_server_config(app, config))
 
     async def serve(self, listener: socket.socket) -> int:
-        """Answer until a signal, or until nothing can be logged any more; give the exit code."""
+        """Serve until a signal, or until nothing can be logged any more; return the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._drain)
@@ -100,43 +100,43 @@ class Worker:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await self._shadowing.close()
+            await self._shadow_calls.close()
             self._watcher.close()
-            broken = self._ledger.is_broken
-            self._circuits.close()
-            self._ledger.close()
-            self._answered.close()
+            broken = self._log.is_broken
+            self._breakers.close()
+            self._log.close()
+            self._answers.close()
             if self._access:
                 self._access.close()
         return 1 if broken else 0
 
     def _drain(self) -> None:
-        """Say no at /readyz from now on, and stop after the notice."""
+        """Report not ready from now on, and stop after `notice_seconds`."""
         if self._pages.is_draining:
             return
-        self._pages.is_draining = self._watcher.is_ending = True
+        self._pages.is_draining = self._watcher.is_stopping = True
         asyncio.get_running_loop().call_later(self._config.limits.notice_seconds, self._stop)
 
     def _stop(self) -> None:
         self._server.should_exit = True
 
     async def _check(self) -> None:
-        """End a worker that can log nothing any more: its successor may."""
-        while not self._ledger.is_broken:
+        """Stop the worker when nothing can be logged any more: the next run may be able to."""
+        while not self._log.is_broken:
             await asyncio.sleep(CHECK_SECONDS)
-        LOG.error("the log cannot be written any more; this worker ends")
+        LOG.error("the log cannot be written any more; this worker stops")
         self._pages.is_draining = True
         self._stop()
 
 
 def make_server_config(app: Gateway, config: GatewayConfig) -> uvicorn.Config:
-    """Give the HTTP server's settings."""
+    """Return the HTTP server's settings."""
     grace = round(config.limits.drain_seconds) or 1
     return configure_server(app, KEEP_ALIVE_SECONDS, grace, backlog=BACKLOG)
 
 
 async def run_worker(arguments: argparse.Namespace) -> int:
-    """Live one life; give the exit code.
+    """Run one worker; return the exit code.
 
     Raises:
         SpoolFull: there is no room for the log.
@@ -150,7 +150,7 @@ async def run_worker(arguments: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """Run one worker; the exit code is 2 for what was refused, 3 for a fault."""
+    """Run one worker; exit code 2: bad input, 3: infrastructure error."""
     parser = argparse.ArgumentParser(prog="serving.process.worker")
     parser.add_argument("--socket", type=int, required=True)
     parser.add_argument("--replica", type=Path, required=True)
@@ -172,4 +172,4 @@ if __name__ == "__main__":
     code = main()
     logging.shutdown()
     sys.stderr.flush()
-    os._exit(code)  # all is written: a thread that hangs in a model or a store is not waited for
+    os._exit(code)  # all is written; a thread may still hang in a model or a store

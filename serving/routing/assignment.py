@@ -1,4 +1,4 @@
-"""Which arm a request belongs to: the unit's place decides, where a candidate may be asked."""
+"""Which arm a request belongs to: the unit's place decides, where a candidate may get requests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,27 +16,27 @@ from serving.routing.model_table import ServiceEntry
 from sluice.control.route import Mode, Route
 from sluice.rollout.assignment import place_of, takes_candidate
 
-DIGITS = 32
+UNIT_DIGITS = 32
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """One request's arm, and which call of the candidate it comes with, if any.
+    """One request's arm, and the candidate's call that comes with it, if any.
 
-    `lane` answers the request first, `shadow` gets a copy afterwards. A probe of an open breaker
-    belongs to arm `none`, as all requests do while it is open.
+    `pool` answers the request first, `shadow` gets a copy afterwards. While the candidate's breaker
+    is open, all requests belong to arm `none`, probes too.
     """
 
     arm: AssignedArm
     place: float
-    lane: CandidatePool | None = None
+    pool: CandidatePool | None = None
     shadow: CandidatePool | None = None
     is_probe: bool = False
     stages: tuple[float, ...] = ()
 
 
 class RequestContext(NamedTuple):
-    """A request that was decoded and assigned to an arm."""
+    """A request after it was decoded and assigned to an arm."""
 
     route: Route
     champion: ModelPredictor
@@ -46,70 +46,70 @@ class RequestContext(NamedTuple):
     """The records as the caller sent them, JSON."""
     request_id: str
     unit: str
-    """The hash of its unit, as the log has it."""
+    """The hash of its unit, as it is logged."""
     given_unit: str | None
     """The unit as the caller sent it."""
     assignment: Assignment
 
 
 def hash_unit(unit: str) -> str:
-    """Give a user or session as the log has it: the first 128 bits of its sha256, as digits."""
-    return sha256(unit.encode("utf-8", "surrogatepass")).hexdigest()[:DIGITS]
+    """Return a unit as it is logged: the first 128 bits of its sha256, in hexadecimal digits."""
+    return sha256(unit.encode("utf-8", "surrogatepass")).hexdigest()[:UNIT_DIGITS]
 
 
 def assign_request(
-    seat: ServiceEntry,
+    entry: ServiceEntry,
     route: Route,
-    key: str,
-    circuits: WorkerBreakers,
+    unit: str,
+    breakers: WorkerBreakers,
     now: float,
     is_low: bool = False,
 ) -> Assignment:
-    """Decide a request's arm; `key` is its unit as the log has it, `now` in monotonic seconds.
+    """Return a request's arm; `unit` is the hash of its unit, `now` in monotonic seconds.
 
-    `is_low`: the log has no room to spare, so the candidate gets nothing, and nobody is counted.
+    `is_low`: the log is low on space, so the candidate gets nothing and no arm is counted.
     """
     if route.candidate is None:
         return Assignment(AssignedArm.CHAMPION, 0.0)
-    place = place_of(route.salt, key)
-    lane = seat.lane
-    if is_low or lane is None or seat.belief.candidate(now) is None:
+    place = place_of(route.salt, unit)
+    pool = entry.pool
+    if is_low or pool is None or entry.state.candidate(now) is None:
         return Assignment(AssignedArm.NONE, place)
     if route.mode is Mode.SHADOW:
-        return _assign_shadow(route, lane, key, place, circuits, now)
-    inside = takes_candidate(place, seat.belief.weight(now))
-    return _assign_canary(route, lane, inside, place, circuits, now)
+        return _assign_shadow(route, pool, unit, place, breakers, now)
+    inside = takes_candidate(place, entry.state.weight(now))
+    return _assign_canary(route, pool, inside, place, breakers, now)
 
 
 def _assign_canary(
     route: Route,
-    lane: CandidatePool,
+    pool: CandidatePool,
     inside: bool,
     place: float,
-    circuits: WorkerBreakers,
+    breakers: WorkerBreakers,
     now: float,
 ) -> Assignment:
-    """Give the arm that the place says; while the candidate's breaker is open there is none."""
+    """Return the arm of the unit's place; `none` while the candidate's breaker is open."""
     candidate = route.candidate or 0
-    if circuits.is_closed(route.service, candidate):
+    if breakers.is_closed(route.service, candidate):
         if inside:
-            return Assignment(AssignedArm.CANDIDATE, place, lane)
+            return Assignment(AssignedArm.CANDIDATE, place, pool)
         return Assignment(AssignedArm.CHAMPION, place)
-    if inside and circuits.admit(route.service, candidate, now) is Admission.PROBE:
-        return Assignment(AssignedArm.NONE, place, lane, is_probe=True)
+    if inside and breakers.admit(route.service, candidate, now) is Admission.PROBE:
+        return Assignment(AssignedArm.NONE, place, pool, is_probe=True)
     return Assignment(AssignedArm.NONE, place)
 
 
 def _assign_shadow(
-    route: Route, lane: CandidatePool, key: str, place: float, circuits: WorkerBreakers, now: float
+    route: Route, pool: CandidatePool, unit: str, place: float, breakers: WorkerBreakers, now: float
 ) -> Assignment:
-    """Give the champion's arm; while the candidate's breaker is open it belongs to nobody."""
+    """Return the champion's arm; `none` while the candidate's breaker is open."""
     candidate = route.candidate or 0
-    if circuits.is_closed(route.service, candidate):
+    if breakers.is_closed(route.service, candidate):
         whole = route.shadow_share >= 1
-        shared = whole or place_of(f"{route.salt}:shadow", key) < route.shadow_share
-        shadow = lane if shared else None
+        shared = whole or place_of(f"{route.salt}:shadow", unit) < route.shadow_share
+        shadow = pool if shared else None
         return Assignment(AssignedArm.CHAMPION, place, shadow=shadow, stages=route.stage_weights)
-    if circuits.admit(route.service, candidate, now) is Admission.PROBE:
-        return Assignment(AssignedArm.NONE, place, shadow=lane, is_probe=True)
+    if breakers.admit(route.service, candidate, now) is Admission.PROBE:
+        return Assignment(AssignedArm.NONE, place, shadow=pool, is_probe=True)
     return Assignment(AssignedArm.NONE, place)

@@ -1,10 +1,10 @@
-"""The circuit breakers of the arms, shared by all workers of a replica through a file.
+"""Circuit breakers of the arms, shared by all workers of a replica through a file.
 
-Times are seconds of one monotonic clock, which all workers of a machine share.
+Times are in seconds of one monotonic clock, which all workers of a machine share.
 
-Each arm has a place in it and a lock of its own, which the kernel frees when its holder dies. The
-state stands there twice, each with a checksum: a holder that is killed while it writes leaves the
-state before.
+In the file each arm has a slot with a lock of its own, which the kernel frees when its holder dies.
+The slot has two copies of the state, each with a checksum: a holder that is killed while it writes
+leaves the copy before.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class Admission(StrEnum):
 
     YES = "yes"
     PROBE = "probe"
-    """One request of an open arm, to see how it is."""
+    """One request to an arm whose breaker is open, to test whether it has recovered."""
     NO = "no"
 
 
@@ -47,7 +47,7 @@ class CircuitBreaker:
 
     breaker: Breaker = field(default_factory=Breaker)
     opened: float | None = None
-    """When it was opened last; None while it is closed."""
+    """When it opened last; None while it is closed."""
     wait: float = FIRST_WAIT
     """Seconds without a request after that; doubled by each probe that fails."""
     probed: float = float("-inf")
@@ -56,23 +56,26 @@ class CircuitBreaker:
 
     @property
     def is_closed(self) -> bool:
-        """Whether all its requests may pass."""
+        """Whether all requests of the arm may pass."""
         return self.opened is None
 
     def admit(self, now: float) -> tuple[Admission, "CircuitBreaker"]:
-        """Tell whether a request may pass now; an open arm gets one a second after its wait."""
+        """Return whether a request may pass now, and the new state.
+
+        After its wait an open breaker admits one probe a second.
+        """
         if self.opened is None:
             return Admission.YES, self
-        if now < max(self.opened, self.probed):  # the machine was started again
+        if now < max(self.opened, self.probed):  # the machine was restarted: its clock began at 0
             return Admission.NO, replace(self, opened=now, probed=now)
         if now < self.opened + self.wait or now < self.probed + PROBE_SECONDS:
             return Admission.NO, self
         return Admission.PROBE, replace(self, probed=now)
 
     def observe(self, failures: Sequence[bool], now: float) -> "CircuitBreaker":
-        """Give the circuit after completed requests, each failed or not; no probes."""
+        """Return the state after completed requests, each failed or not; probes excluded."""
         breaker = self.breaker
-        if self.opened is not None:  # admitted before it opened: too late to tell anything
+        if self.opened is not None:  # admitted before it opened: too late to be evidence
             return self
         for failed in failures:
             breaker = breaker.observe(failed)
@@ -81,7 +84,7 @@ class CircuitBreaker:
         return replace(self, breaker=breaker)
 
     def observe_probe(self, failed: bool, now: float) -> "CircuitBreaker":
-        """Give the circuit after a probe: 20 good ones close it, a failed one opens it anew."""
+        """Return the state after a probe: 20 successes close it, one failure opens it again."""
         if self.opened is None or now < self.opened + self.wait:
             return self
         if failed:
@@ -93,20 +96,20 @@ class CircuitBreaker:
 
 
 STATE = Struct("<Q4ddddii")
-"""Turn, sums, opened (NaN: closed), wait, probed, successes, trips."""
+"""Sequence number, sums, opened (NaN: closed), wait, probed, successes, trips."""
 CHECKSUM = Struct("<I")
 COPY = STATE.size + CHECKSUM.size
 NAME = 16
 WIDTH = NAME + 2 * COPY
 ARMS = 1024
-"""Arms of all services and versions that the file has places for."""
+"""Slots of the file: most arms of all services and versions."""
 
 
 class ReplicaBreakers:
-    """One process's view of the circuits; used from one thread."""
+    """One process's view of the replica's breakers; used from one thread."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file; it is made where it is missing.
+        """Open the file; create it where it is missing.
 
         Raises:
             OSError: there is no room for it.
@@ -114,41 +117,41 @@ class ReplicaBreakers:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         os.posix_fallocate(self._descriptor, 0, ARMS * WIDTH)
         self._memory = mmap.mmap(self._descriptor, ARMS * WIDTH)
-        self._places: dict[tuple[str, int, AssignedArm], int] = {}
+        self._slots: dict[tuple[str, int, AssignedArm], int] = {}
 
     def read(self, service: str, version: int, arm: AssignedArm) -> CircuitBreaker:
-        """Give an arm's circuit as it is now."""
-        return self._read(self._find_place(service, version, arm))[1]
+        """Return an arm's breaker as it is now."""
+        return self._read(self._find_slot(service, version, arm))[1]
 
     def admit(self, service: str, version: int, arm: AssignedArm, now: float) -> Admission:
-        """Tell whether an arm may have a request; a probe is given to one worker only."""
-        place = self._find_place(service, version, arm)
-        if self._read(place)[1].is_closed:
+        """Return whether an arm may have a request; only one worker gets a probe."""
+        slot = self._find_slot(service, version, arm)
+        if self._read(slot)[1].is_closed:
             return Admission.YES
-        with self._locked(place):
-            turn, circuit = self._read(place)
-            admission, changed = circuit.admit(now)
-            if changed is not circuit:
-                self._write(place, turn + 1, changed)
+        with self._locked(slot):
+            sequence, before = self._read(slot)
+            admission, after = before.admit(now)
+            if after is not before:
+                self._write(slot, sequence + 1, after)
         return admission
 
     def observe(
         self, service: str, version: int, arm: AssignedArm, failures: Sequence[bool], now: float
     ) -> bool:
-        """Tell the arm's completed requests, each failed or not; whether they opened the circuit.
+        """Record completed requests, each failed or not; return whether they opened the breaker.
 
-        Several at once cost one lock: the champion's may be gathered over a turn of the event loop.
+        Several at once cost one lock.
         """
         return self._change(service, version, arm, lambda item: item.observe(failures, now))
 
     def observe_probe(
         self, service: str, version: int, arm: AssignedArm, failed: bool, now: float
     ) -> bool:
-        """Tell how a probe went; whether it opened the circuit anew."""
+        """Record the result of a probe; return whether it opened the breaker again."""
         return self._change(service, version, arm, lambda item: item.observe_probe(failed, now))
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._memory.close()
         os.close(self._descriptor)
 
@@ -159,13 +162,13 @@ class ReplicaBreakers:
         arm: AssignedArm,
         step: Callable[[CircuitBreaker], CircuitBreaker],
     ) -> bool:
-        place = self._find_place(service, version, arm)
-        with self._locked(place):
-            turn, circuit = self._read(place)
-            changed = step(circuit)
-            if changed is not circuit:
-                self._write(place, turn + 1, changed)
-        return changed.opened is not None and changed.opened != circuit.opened
+        slot = self._find_slot(service, version, arm)
+        with self._locked(slot):
+            sequence, before = self._read(slot)
+            after = step(before)
+            if after is not before:
+                self._write(slot, sequence + 1, after)
+        return after.opened is not None and after.opened != before.opened
 
     @contextmanager
     def _locked(self, start: int) -> Iterator[None]:
@@ -175,50 +178,52 @@ class ReplicaBreakers:
         finally:
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN, NAME, start)
 
-    def _find_place(self, service: str, version: int, arm: AssignedArm) -> int:
-        known = self._places.get((service, version, arm))
+    def _find_slot(self, service: str, version: int, arm: AssignedArm) -> int:
+        """Return the offset of an arm's slot; the arm takes a free one if it has none."""
+        known = self._slots.get((service, version, arm))
         if known is not None:
             return known
         name = xxh3_128_digest(f"{service}:{version}:{arm}".encode())
         first = int.from_bytes(name[:4], "little")
-        with self._locked(ARMS * WIDTH):  # behind the last place: the lock for taking one
+        with self._locked(ARMS * WIDTH):  # behind the last slot: the lock for taking one
             for step in range(ARMS):
-                place = (first + step) % ARMS * WIDTH
-                found = self._memory[place : place + NAME]
+                slot = (first + step) % ARMS * WIDTH
+                found = self._memory[slot : slot + NAME]
                 if not any(found):
-                    self._memory[place : place + NAME] = name
+                    self._memory[slot : slot + NAME] = name
                     found = name
                 if found == name:
-                    self._places[service, version, arm] = place
-                    return place
+                    self._slots[service, version, arm] = slot
+                    return slot
         raise ValueError(f"more than {ARMS} arms; next: remove the replica's file of breakers")
 
-    def _read(self, place: int) -> tuple[int, CircuitBreaker]:
-        best: tuple[float, ...] | None = None
-        for start in (place + NAME, place + NAME + COPY):
+    def _read(self, slot: int) -> tuple[int, CircuitBreaker]:
+        """Return the newest whole copy: its sequence number and state."""
+        newest: tuple[float, ...] | None = None
+        for start in (slot + NAME, slot + NAME + COPY):
             content = self._memory[start : start + STATE.size]
             (checksum,) = CHECKSUM.unpack_from(self._memory, start + STATE.size)
             state = STATE.unpack(content)
-            if state[0] and crc32(content) == checksum and (best is None or state[0] > best[0]):
-                best = state
-        return (int(best[0]), _build_circuit(best)) if best else (0, CircuitBreaker())
+            if state[0] and crc32(content) == checksum and (newest is None or state[0] > newest[0]):
+                newest = state
+        return (int(newest[0]), _build_breaker(newest)) if newest else (0, CircuitBreaker())
 
-    def _write(self, place: int, turn: int, circuit: CircuitBreaker) -> None:
-        opened = nan if circuit.opened is None else circuit.opened
+    def _write(self, slot: int, sequence: int, state: CircuitBreaker) -> None:
+        opened = nan if state.opened is None else state.opened
         content = STATE.pack(
-            turn,
-            *circuit.breaker.sums,
+            sequence,
+            *state.breaker.sums,
             opened,
-            circuit.wait,
-            circuit.probed,
-            circuit.successes,
-            circuit.trips,
+            state.wait,
+            state.probed,
+            state.successes,
+            state.trips,
         )
-        start = place + NAME + turn % 2 * COPY
+        start = slot + NAME + sequence % 2 * COPY
         self._memory[start : start + COPY] = content + CHECKSUM.pack(crc32(content))
 
 
-def _build_circuit(state: tuple[float, ...]) -> CircuitBreaker:
+def _build_breaker(state: tuple[float, ...]) -> CircuitBreaker:
     _, *sums, opened, wait, probed, successes, trips = state
     return CircuitBreaker(
         Breaker(tuple(sums)),
@@ -236,10 +241,10 @@ Arm = tuple[str, int]
 
 
 class WorkerBreakers:
-    """A replica's breakers, seen from one event loop.
+    """A replica's breakers, used from one event loop.
 
-    A trip of the champion's cuts nobody off, since no other could answer: it tells a controller
-    that a failing candidate is not to blame. So its results are told ten times a second.
+    An open breaker of the champion stops no request, since no other version could answer. It shows
+    a controller that the candidate is not to blame, so ten times a second is often enough.
     """
 
     def __init__(self, path: Path) -> None:
@@ -257,38 +262,38 @@ class WorkerBreakers:
         return self._shared.read(service, version, CANDIDATE).is_closed
 
     def admit(self, service: str, version: int, now: float) -> Admission:
-        """Tell whether a candidate that was cut off may have one request, to see how it is."""
+        """Return whether a candidate whose breaker is open may have one request as a probe."""
         return self._shared.admit(service, version, CANDIDATE, now)
 
-    def tell_candidate(
+    def observe_candidate(
         self, service: str, version: int, failed: bool, now: float, is_probe: bool = False
     ) -> None:
-        """Tell how a request of the candidate went."""
+        """Record the result of a candidate's request."""
         if is_probe:
             self._shared.observe_probe(service, version, CANDIDATE, failed, now)
         else:
             self._shared.observe(service, version, CANDIDATE, [failed], now)
 
-    def tell_champion(self, service: str, version: int, failed: bool) -> None:
-        """Tell how a request of the champion went."""
+    def observe_champion(self, service: str, version: int, failed: bool) -> None:
+        """Record the result of a champion's request."""
         if not self._gathered:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(GATHER_SECONDS, self._flush)
         self._gathered.setdefault((service, version), []).append(failed)
 
     def describe(self, arms: Iterable[tuple[str, int, AssignedArm]]) -> list[dict[str, Any]]:
-        """Give the state of each of these arms as plain values."""
+        """Return the state of each of these arms as plain values."""
         found = []
         for service, version, arm in arms:
-            circuit = self._shared.read(service, version, arm)
-            state = {"open": not circuit.is_closed, "trips": circuit.trips}
-            evidence = circuit.breaker.log_evidence
+            breaker = self._shared.read(service, version, arm)
+            state = {"open": not breaker.is_closed, "trips": breaker.trips}
+            evidence = breaker.breaker.log_evidence
             named = {"service": service, "version": version, "arm": str(arm)}
             found.append({**named, **state, "log_evidence": evidence})
         return found
 
     def close(self) -> None:
-        """Tell what was gathered, and let go of the file."""
+        """Write what was gathered, and close the file."""
         if self._timer:
             self._timer.cancel()
         self._flush()

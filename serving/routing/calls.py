@@ -1,4 +1,4 @@
-"""Calls of a champion and of a candidate, each within its time limit."""
+"""Calls to a champion's or a candidate's model, each within its time limit."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,31 +12,41 @@ from serving.models.signature import Prediction, Record
 from sluice.errors import AnswerInvalid, ArmBusy, RequestInvalid
 
 SLICES = 8
-"""Parts of a limit; each is counted only once the event loop has come round to it."""
+"""Parts of a time limit; each counts only when the event loop has come round to it."""
+QUEUE_SHARE = 0.25
+"""Share of the time limit that a request waits for a free slot: a burst passes, a hang does not."""
+RUNNING_SHARE = 0.5
+"""Share of the time limit that a call must have run to be the cause of a timeout."""
+REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (TimeoutError, "timeout"),
+    (ArmBusy, "busy"),
+    (AnswerInvalid, "invalid"),
+    (RequestInvalid, "signature"),
+)
 
 
 class LiveTimeout:
-    """`asyncio.timeout` by a clock that goes on only while the event loop turns.
+    """`asyncio.timeout` by a clock that runs only while the event loop runs.
 
-    A machine that is starved stands still for seconds. By the wall clock all calls of that moment
-    would have taken too long, although nobody had a chance to answer: an arm that has a limit would
-    be blamed for what an arm without one is not. Here a standstill costs a call one slice at most,
-    and an answer that is there by the last turn is taken.
+    A process that gets no processor stands still for seconds. By the wall clock all calls of that
+    moment would be too slow, although no model had a chance to answer: an arm with a time limit
+    would fail where an arm without one does not. Here a standstill costs a call one slice at most,
+    and an answer that has arrived by the last slice is taken.
     """
 
     def __init__(self, seconds: float) -> None:
-        """Limit what follows to so many seconds of a loop that turns."""
+        """Limit the block to so many seconds of a running event loop."""
         self._slice, self._left = seconds / SLICES, SLICES
         self._timeout = asyncio.timeout(None)
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def is_over(self) -> bool:
-        """Whether the time was over; a `TimeoutError` without it came from inside."""
+        """Whether the time limit was reached; else a `TimeoutError` came from inside the block."""
         return self._timeout.expired()
 
     async def __aenter__(self) -> "LiveTimeout":
-        """Let the time begin."""
+        """Start the clock."""
         await self._timeout.__aenter__()
         self._wait()
         return self
@@ -47,10 +57,10 @@ class LiveTimeout:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End it.
+        """Stop the clock.
 
         Raises:
-            TimeoutError: the time was over first.
+            TimeoutError: the time limit was reached.
         """
         if self._timer is not None:
             self._timer.cancel()
@@ -63,111 +73,97 @@ class LiveTimeout:
         self._left -= 1
         if self._left:
             self._wait()
-        else:  # what came in this turn of the loop goes first
+        else:  # an answer that came in this iteration of the loop goes first
             self._timeout.reschedule(asyncio.get_running_loop().time())
-
-
-PATIENCE = 0.25
-"""Share of the time limit that a request waits for a place: a burst passes, a hang does not."""
-AT_WORK = 0.5
-"""Share of the time limit that a call must have been at work to be what a request waited for."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """How a call of an arm went; without `predictions` it failed, and `reason` says why.
+    """The result of a call to an arm; without `predictions` it failed, and `reason` says why.
 
-    `judged` is False where the model was never asked: that tells nothing about it.
+    `is_evidence` is False where the model was never called: that says nothing about the model.
     """
 
     predictions: Sequence[Prediction] | None
     latency_ms: float = 0.0
     reason: str = ""
-    judged: bool = True
+    is_evidence: bool = True
 
     @property
     def failed(self) -> bool:
-        """Whether the arm gave no answer."""
+        """Whether the arm returned no answer."""
         return self.predictions is None
 
 
-REASONS: tuple[tuple[type[Exception], str], ...] = (
-    (TimeoutError, "timeout"),
-    (ArmBusy, "busy"),
-    (AnswerInvalid, "invalid"),
-    (RequestInvalid, "signature"),
-)
-
-
 def explain_failure(error: Exception) -> Call:
-    """Give the failed call that an error means; its reason is one word, never data."""
+    """Return the failed call that an error means; its reason is one word, never data."""
     reason = next((word for kind, word in REASONS if isinstance(error, kind)), "error")
-    return Call(None, reason=reason, judged=not isinstance(error, ArmBusy))
+    return Call(None, reason=reason, is_evidence=not isinstance(error, ArmBusy))
 
 
 class CandidatePool:
-    """One worker's way to a candidate, always off the event loop.
+    """One worker's bulkhead around a candidate: at most `size` calls, never on the event loop.
 
-    `shares`: the candidate takes the very records that were read for the champion.
+    `shares_records`: the candidate takes the same decoded records as the champion.
     """
 
     def __init__(
-        self, predictor: ModelPredictor, most: int, timeout_ms: float, shares: bool
+        self, predictor: ModelPredictor, size: int, timeout_ms: float, shares_records: bool
     ) -> None:
         self.predictor = predictor
-        self.most = most
-        self.limits = (most, timeout_ms, shares)
-        self._seconds, self._shares = timeout_ms / 1000, shares
-        self._places = asyncio.Semaphore(most)
+        self.size = size
+        self.limits = (size, timeout_ms, shares_records)
+        self._seconds, self._shares_records = timeout_ms / 1000, shares_records
+        self._slots = asyncio.Semaphore(size)
 
     async def ask(self, records: Sequence[Record], inputs: msgspec.Raw) -> Call:
-        """Ask the candidate; whatever goes wrong comes back as a failed call.
+        """Ask the candidate for predictions; every error comes back as a failed call.
 
-        Where all places are taken a request waits a moment, and then is turned away: `busy`. It
-        counts as the candidate's failure, for requests are compared by assigned arm, and those
-        that came while it was slow must not drop out of the comparison. The breaker is not told:
-        nobody asked the model, and those that hold the places will tell it. So it is where the
-        time was over while the model was at work on nothing for long: the request waited for its
-        thread, which a starved machine did not let run. Inputs that the champion takes and the
+        Where all slots are taken a request waits a moment and is then refused: `busy`. It counts as
+        a failure of the candidate, because requests are compared by assigned arm, and those that
+        came while it was slow must not drop out of the comparison. The breaker does not count it:
+        the model was not called, and the calls that hold the slots will be counted. The same holds
+        where the time limit was reached while the model was running nothing for long: the request
+        waited for a thread that got no processor. Inputs that the champion accepts and the
         candidate does not are a failure of the candidate: `signature`.
         """
         limit = LiveTimeout(self._seconds)
         try:
             async with limit:
-                if not self._shares:
+                if not self._shares_records:
                     records = self.predictor.model.signature.decode(inputs)
-                if not await self._enter(PATIENCE * self._seconds):
-                    raise ArmBusy("all places are taken")
+                if not await self._enter(QUEUE_SHARE * self._seconds):
+                    raise ArmBusy("all slots are taken")
                 try:
                     predictions, seconds = await self.predictor.predict_timed(records)
                     return Call(predictions, 1000 * seconds)
                 finally:
-                    self._places.release()
-        except Exception as error:  # a candidate's own bug, too, is its failure
-            if limit.is_over and self.predictor.running_seconds < AT_WORK * self._seconds:
-                return explain_failure(ArmBusy("the model's thread had no turn"))
+                    self._slots.release()
+        except Exception as error:  # a bug of the candidate is its failure, too
+            if limit.is_over and self.predictor.running_seconds < RUNNING_SHARE * self._seconds:
+                return explain_failure(ArmBusy("the model's thread got no processor"))
             return explain_failure(error)
 
     async def _enter(self, patience: float) -> bool:
-        if not self._places.locked():
-            await self._places.acquire()
+        if not self._slots.locked():
+            await self._slots.acquire()
             return True
         try:
             async with LiveTimeout(patience):
-                await self._places.acquire()
+                await self._slots.acquire()
         except TimeoutError:
             return False
         return True
 
 
 async def ask_champion(champion: ModelPredictor, records: Sequence[Record], seconds: float) -> Call:
-    """Ask the version that answers for all; what goes wrong comes back as a failed call."""
+    """Ask the champion for predictions; every error comes back as a failed call."""
     try:
         if champion.is_inline(len(records)):
             predictions, took = await champion.predict_timed(records)
         else:
             async with LiveTimeout(seconds):
                 predictions, took = await champion.predict_timed(records)
-    except Exception as error:  # whatever a model raises, the caller gets an honest answer
+    except Exception as error:  # whatever a model raises, the caller gets a whole reply
         return explain_failure(error)
     return Call(predictions, 1000 * took)

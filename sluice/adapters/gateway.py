@@ -1,4 +1,4 @@
-"""The gateway's replicas, asked over HTTP in bounded time."""
+"""HTTP client of the gateway's replicas, with time limits."""
 
 import json
 import os
@@ -10,34 +10,36 @@ from urllib.parse import urlsplit
 from sluice.config.serving import GatewayConfig
 from sluice.rollout.collection import Reply
 
-LARGEST = 64 << 20
-"""Bytes of an answer that are read at most."""
+MAX_BYTES = 64 << 20
+"""Most bytes of an answer that are read."""
 OK = 200
+SECONDS = 3.0
+"""How long a replica may take to answer."""
 
 
 class Replica:
-    """One address of a gateway, such as `http://10.0.0.7:8080`; `key` where it asks for one."""
+    """One replica at an address such as `http://10.0.0.7:8080`; `key` where it needs one."""
 
     def __init__(self, address: str, key: str = "") -> None:
         self.address = address.rstrip("/")
         self._key = key
 
     def read_counters(self, seconds: float) -> Reply:
-        """Give the counters of all its workers, the routes it obeys and its breakers."""
-        return self._ask("/v1/counters", seconds)
+        """Return the counters of its worker runs, its routes and its circuit breakers."""
+        return self._fetch("/v1/counters", seconds)
 
     def smoke_candidate(self, service: str, seconds: float) -> Reply:
-        """Have it ask the service's candidate its fixed records."""
-        return self._ask(f"/v1/models/{service}:smoke", seconds)
+        """Return the result of a smoke test of the service's candidate."""
+        return self._fetch(f"/v1/models/{service}:smoke", seconds)
 
-    def _ask(self, path: str, seconds: float) -> Reply:
+    def _fetch(self, path: str, seconds: float) -> Reply:
         try:
             connection = self._connect(seconds)
             try:
                 headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
                 connection.request("GET", path, headers=headers)
                 answer = connection.getresponse()
-                text = answer.read(LARGEST)
+                text = answer.read(MAX_BYTES)
             finally:
                 connection.close()
         except (OSError, HTTPException, ValueError) as error:
@@ -47,9 +49,9 @@ class Replica:
         return _read_object(text)
 
     def _connect(self, seconds: float) -> HTTPConnection:
-        place = urlsplit(self.address)
-        made = HTTPSConnection if place.scheme == "https" else HTTPConnection
-        return made(place.hostname or "", place.port, timeout=seconds)
+        url = urlsplit(self.address)
+        connect = HTTPSConnection if url.scheme == "https" else HTTPConnection
+        return connect(url.hostname or "", url.port, timeout=seconds)
 
 
 def _read_object(text: bytes) -> Reply:
@@ -57,41 +59,37 @@ def _read_object(text: bytes) -> Reply:
         found = json.loads(text)
     except (ValueError, RecursionError):
         return "its answer is not JSON"
-    return found if isinstance(found, dict) else "its answer is no object"
-
-
-SECONDS = 3.0
-"""How long a replica may take to answer."""
+    return found if isinstance(found, dict) else "its answer is not a JSON object"
 
 
 class Replicas:
-    """The replicas of one gateway, each by its address."""
+    """The replicas of one gateway, by address."""
 
     def __init__(self, replicas: Sequence[Replica], seconds: float = SECONDS) -> None:
         self._replicas = tuple(replicas)
         self._seconds = seconds
 
     def read_counters(self) -> dict[str, Reply]:
-        """Ask every replica for its counters; one that does not answer in time says so in words."""
-        return self._ask_all(lambda item: item.read_counters(self._seconds))
+        """Return each replica's counters, or the error in words where it did not answer in time."""
+        return self._fetch_all(lambda item: item.read_counters(self._seconds))
 
     def smoke_candidate(self, service: str) -> dict[str, Reply]:
-        """Have every replica ask the service's candidate its fixed records."""
-        return self._ask_all(lambda item: item.smoke_candidate(service, self._seconds))
+        """Return each replica's smoke test of the service's candidate."""
+        return self._fetch_all(lambda item: item.smoke_candidate(service, self._seconds))
 
-    def _ask_all(self, ask: Callable[[Replica], Reply]) -> dict[str, Reply]:
+    def _fetch_all(self, fetch: Callable[[Replica], Reply]) -> dict[str, Reply]:
         pool = ThreadPoolExecutor(max_workers=max(1, len(self._replicas)))
-        asked = {item.address: pool.submit(ask, item) for item in self._replicas}
-        wait(asked.values(), timeout=2 * self._seconds)
+        futures = {item.address: pool.submit(fetch, item) for item in self._replicas}
+        wait(futures.values(), timeout=2 * self._seconds)
         pool.shutdown(wait=False, cancel_futures=True)
         late = f"no answer within {self._seconds:g} s"
-        return {name: item.result() if item.done() else late for name, item in asked.items()}
+        return {name: item.result() if item.done() else late for name, item in futures.items()}
 
 
 def find_replicas(config: GatewayConfig, seconds: float = SECONDS) -> Replicas:
-    """Give the replicas that `SLUICE_GATEWAY_URLS` names (commas between), else the settings do.
+    """Return the replicas of `SLUICE_GATEWAY_URLS` (separated by commas), else of the settings.
 
-    `SLUICE_GATEWAY_KEY` is the key where the gateway asks for one.
+    `SLUICE_GATEWAY_KEY` is the key where the gateway needs one.
     """
     named = os.environ.get("SLUICE_GATEWAY_URLS", "")
     addresses = [item.strip() for item in named.split(",") if item.strip()]

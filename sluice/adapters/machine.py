@@ -1,4 +1,4 @@
-"""This machine: versions, ports, disk, git, and what the code runs in."""
+"""This machine: versions, ports, disk, git and environment."""
 
 import hashlib
 import importlib.metadata
@@ -9,6 +9,7 @@ import subprocess
 import sysconfig
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
@@ -27,30 +28,36 @@ from sluice.doctor import (
     read_lock,
 )
 from sluice.home import LOCK, Home
-from sluice.identity import UNKNOWN, CodeVersion, Environment
+
+if TYPE_CHECKING:  # it imports numpy, which `sluice doctor` does not need
+    from sluice.identity import CodeVersion, Environment
 
 GIT_SECONDS = 10.0
 
 
-def read_code_version(root: Path) -> CodeVersion:
-    """Read the folder's commit, and whether anything below it is uncommitted or untracked.
+def read_code_version(root: Path) -> "CodeVersion":
+    """Return the folder's commit, and whether anything below it is uncommitted or untracked.
 
-    Without git, outside a checkout, or where the checkout does not hold the folder, the commit is
-    `unknown` and the tree dirty: what cannot be told is never taken for clean.
+    Without git, outside a checkout, or if the checkout does not contain the folder, the commit is
+    `unknown` and the tree dirty: an unknown tree never counts as clean.
     """
+    from sluice.identity import UNKNOWN, CodeVersion
+
     commit = _run_git(root, "rev-parse", "--verify", "HEAD")
     changes = _run_git(root, "status", "--porcelain", "--", ".")
-    # A folder that another project's checkout merely contains has no entry in that commit.
+    # An untracked folder inside another project's checkout has no entry in that commit.
     if not commit or changes is None or not _run_git(root, "ls-tree", "--name-only", "HEAD"):
         return CodeVersion(commit=UNKNOWN, dirty=True)
     return CodeVersion(commit=commit, dirty=bool(changes))
 
 
-def read_environment(lock: Path) -> Environment:
-    """Read what decides results besides code, data and config; `SLUICE_IMAGE` names the image.
+def read_environment(lock: Path) -> "Environment":
+    """Return what decides results besides code, data and config; the image is `SLUICE_IMAGE`.
 
     Without a readable lock file the lock's hash is `unknown`.
     """
+    from sluice.identity import Environment
+
     return Environment(
         lock_hash=_hash_file(lock),
         python=platform.python_version(),
@@ -60,6 +67,8 @@ def read_environment(lock: Path) -> Environment:
 
 
 def _hash_file(path: Path) -> str:
+    from sluice.identity import UNKNOWN
+
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
@@ -67,16 +76,16 @@ def _hash_file(path: Path) -> str:
 
 
 def _run_git(root: Path, *arguments: str) -> str | None:
-    """Give what git printed, None where it failed, is missing or took too long."""
+    """Return git's output; None if it failed, is missing or took too long."""
     git = shutil.which("git")
     if git is None:
         return None
-    # A hook's GIT_DIR would point elsewhere; optional locks would disturb whoever commits now.
-    surroundings = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    # A hook's GIT_DIR would point elsewhere; optional locks would disturb a concurrent commit.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     try:
         done = subprocess.run(  # noqa: S603
             [git, "-C", str(root), *arguments],
-            env={**surroundings, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
+            env={**environment, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
             capture_output=True,
             text=True,
             errors="replace",
@@ -95,12 +104,12 @@ VERSION_SECONDS = 5.0
 
 
 def examine(home: Home) -> list[MachineFinding]:
-    """Examine the machine for a release; nothing is started, and nothing heavy imported."""
+    """Return findings on this machine; starts nothing, imports nothing heavy."""
     installed = _read_installed()
     pins = _read_pins()
-    wanted = importlib.metadata.metadata(PROJECT)["Requires-Python"] or ""
+    required = importlib.metadata.metadata(PROJECT)["Requires-Python"] or ""
     return [
-        judge_python(platform.python_version(), wanted),
+        judge_python(platform.python_version(), required),
         judge_git(_read_git_version()),
         judge_home(str(home.root), _try_writing(home.root)),
         judge_disk(shutil.disk_usage(_nearest_folder(home.root)).free),
@@ -117,9 +126,11 @@ def _read_installed() -> dict[str, str]:
 
 
 def _read_pins() -> dict[str, str]:
-    """The project's own requirements, as it was installed with: the one place of the pins."""
-    asked = [Requirement(line) for line in importlib.metadata.requires(PROJECT) or []]
-    return {normalise_name(item.name): str(item.specifier) for item in asked if not item.extras}
+    """Return the installed project's own requirements, the only place of the pins."""
+    requirements = [Requirement(line) for line in importlib.metadata.requires(PROJECT) or []]
+    return {
+        normalise_name(item.name): str(item.specifier) for item in requirements if not item.extras
+    }
 
 
 def _read_git_version() -> str:
@@ -136,7 +147,7 @@ def _read_git_version() -> str:
 
 
 def _try_writing(folder: Path) -> str:
-    """Give what stands in the way of writing; the folder is made only if it is there already."""
+    """Return what prevents writing to the folder; empty if nothing does. Creates no folder."""
     place = next(place for place in (folder, *folder.parents) if place.exists())
     if not place.is_dir():
         return f"{place}: a file stands in the way"
@@ -156,7 +167,7 @@ def _find_user(home: Home, port: int) -> str:
         return ""
     record = read_record(home)
     if record and record.port == port and is_alive(home):
-        return "this home's own server"
+        return "this state folder's own server"
     return name_user(port) or "another program"
 
 

@@ -1,4 +1,4 @@
-"""The file system: its failures as our errors, locks between processes, files written whole."""
+"""The file system: errors as ours, locks between processes, files written atomically."""
 
 import fcntl
 import os
@@ -16,7 +16,7 @@ POLL_SECONDS = 0.1
 
 
 def try_lock(file: IO[str], shared: bool = False) -> bool:
-    """Lock an open file if nobody stands in the way, and say whether that worked."""
+    """Lock an open file if no other lock prevents it; return whether it did."""
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -28,11 +28,11 @@ def try_lock(file: IO[str], shared: bool = False) -> bool:
 def hold_lock(
     path: Path, seconds: float, waiting: Callable[[float], None] = lambda _: None
 ) -> Iterator[None]:
-    """Hold the file's lock alone; `waiting` is told the seconds waited, each time it looks.
+    """Hold the file's exclusive lock; call `waiting` with the seconds waited at each poll.
 
     Raises:
         TimeoutError: another process held it for longer than `seconds`.
-        OSError: the file cannot be made.
+        OSError: the file cannot be created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
@@ -54,10 +54,10 @@ NO_ROOM = {
 
 
 def explain_os_error(error: Exception, subject: str) -> StorageFull | DataUnavailable:
-    """Give the error to raise: no room is final, everything else may pass.
+    """Return the error to raise: a full disk is final, any other error may pass.
 
-    The number of the cause is taken from the error, or from its text, where native libraries put
-    it as `os error 28`.
+    The error number is taken from the error or from its text, where native libraries put it as
+    `os error 28`.
     """
     code = getattr(error, "errno", None) or _find_code(str(error))
     if code in NO_ROOM:
@@ -68,7 +68,7 @@ def explain_os_error(error: Exception, subject: str) -> StorageFull | DataUnavai
 
 @contextmanager
 def open_locked(path: Path) -> Iterator[TextIO]:
-    """Open a file that one process at a time may hold; it is made where it is missing."""
+    """Open a file that one process at a time may hold; create it if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -83,10 +83,10 @@ def _find_code(text: str) -> int | None:
 
 
 def write_whole(texts: Mapping[Path, str]) -> None:
-    """Put each text in the place of its file; where one cannot be, the others are put back.
+    """Replace each file by its text; if one cannot be written, restore the others.
 
     Raises:
-        OSError: a file cannot be written; everything is as it was.
+        OSError: a file cannot be written; all files are unchanged.
     """
     before = {path: path.read_bytes() if path.exists() else None for path in texts}
     drafts: dict[Path, Path] = {}
@@ -99,7 +99,7 @@ def write_whole(texts: Mapping[Path, str]) -> None:
             moved.append(path)
     except OSError:
         for path in moved:
-            _put_back(path, before[path])
+            _restore(path, before[path])
         raise
     finally:
         for draft in drafts.values():
@@ -121,7 +121,7 @@ def _write_draft(path: Path, content: bytes) -> Path:
     return Path(name)
 
 
-def _put_back(path: Path, content: bytes | None) -> None:
+def _restore(path: Path, content: bytes | None) -> None:
     with suppress(OSError):
         if content is None:
             path.unlink()

@@ -1,1 +1,1 @@
-"""Which choices a service makes: typed, closed, read from YAML."""
+"""Configuration: typed sections with known keys only, read from YAML."""

@@ -1,4 +1,4 @@
-"""How differently groups of people may be treated."""
+"""The bias gate's limits: how much the treatment of groups of people may differ."""
 
 from typing import Literal
 
@@ -13,21 +13,21 @@ class BiasConfig(Section):
     sensitive: tuple[str, ...] | Literal["none"]
     """Columns that name the groups; `none` with a reason when there are none."""
     reason: str = ""
-    """Why there is no sensitive column; needed with `sensitive: none`."""
+    """The reason why there is no sensitive column; needed with `sensitive: none`."""
     pairs: bool = True
-    """Whether the groups of each pair of sensitive columns are judged as well."""
+    """Whether the groups of each pair of sensitive columns are judged too."""
     favourable: str | int | bool | None = None
     """The class that is good for a person (multiclass); binary problems use the positive one."""
     selection_ratio: float = Field(0.8, gt=0.0, le=1.0)
-    """Least ratio of a group's selection rate to everyone else's (four-fifths rule)."""
+    """Least ratio of a group's selection rate to that of the rest (four-fifths rule)."""
     true_positive_difference: float = Field(-0.1, ge=-1.0, le=0.0)
-    """Lowest difference of true-positive rates, group less rest."""
+    """Lowest difference of true-positive rates, group minus rest."""
     false_positive_difference: float = Field(0.15, ge=0.0, le=1.0)
-    """Largest difference of false-positive rates, either way."""
+    """Largest difference of false-positive rates, in either direction."""
     loss_ratio: float = Field(1.25, ge=1.0)
     """Largest ratio of mean absolute errors, group to rest (regression)."""
     minimum_group: int = Field(100, ge=10)
-    """Fewest rows of a group that is judged alone; smaller ones are pooled."""
+    """Fewest rows of a group that is judged alone; smaller groups are pooled."""
     minimum_positives: int = Field(50, ge=10)
     minimum_negatives: int = Field(50, ge=10)
     draws: int = Field(2000, ge=200, le=100_000)

@@ -1,4 +1,4 @@
-"""The file that says when flows run: `deployments.yaml`, read strictly before a server sees it."""
+"""The file `deployments.yaml`: when flows run; read strictly before it goes to a server."""
 
 import json
 from pathlib import Path
@@ -11,12 +11,12 @@ from sluice.config.yaml_file import KeyInvalid, Section, explain_errors, read_ma
 from sluice.errors import ConfigInvalid
 
 MARK = "sluice"
-"""The tag by which a deployment on a server is known as one of ours."""
+"""The tag that marks a deployment on a server as one of ours."""
 Parameters = dict[str, JsonValue]
 
 
 class WorkPool(Section):
-    """Where a deployment's runs wait for a worker."""
+    """The work pool in which a deployment's runs wait for a worker."""
 
     name: str
     work_queue_name: str | None = None
@@ -24,7 +24,7 @@ class WorkPool(Section):
 
 
 class ConcurrencyLimit(Section):
-    """How many runs of a deployment go on at once, and what becomes of one more."""
+    """How many runs of a deployment may run at once, and what happens to one more."""
 
     limit: int = Field(ge=1)
     collision_strategy: Literal["ENQUEUE", "CANCEL_NEW"] = "ENQUEUE"
@@ -32,7 +32,7 @@ class ConcurrencyLimit(Section):
 
 
 class Schedule(Section):
-    """When a deployment runs by itself: by one of cron, interval (seconds) and rrule."""
+    """When a deployment runs by itself: one of cron, interval (seconds) and rrule."""
 
     slug: str | None = None
     cron: str | None = None
@@ -54,7 +54,7 @@ class Schedule(Section):
 
 
 class Trigger(Section):
-    """The event that starts a run, and what the run is given of it."""
+    """The event that starts a run, and the run's parameters from it."""
 
     name: str
     type: Literal["event"] = "event"
@@ -98,7 +98,7 @@ class Deployment(Section):
 
 
 class Deployments(Section):
-    """Everything that a deployments file may hold; `definitions` is for its anchors."""
+    """All keys of a deployments file; `definitions` is for its YAML anchors."""
 
     pull: list[dict[str, JsonValue]] | None = None
     definitions: dict[str, JsonValue] = Field(default_factory=dict)
@@ -115,10 +115,10 @@ class Deployments(Section):
 
 
 def read_deployments(file: Path) -> Deployments:
-    """Read a deployments file.
+    """Return the content of a deployments file.
 
     Raises:
-        ConfigInvalid: it is not YAML, a key is unknown, a value is not allowed; with its line.
+        ConfigInvalid: it is not YAML, a key is unknown or a value not allowed; names the line.
     """
     values: dict[str, Any] = read_mapping(file)
     try:

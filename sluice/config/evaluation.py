@@ -1,4 +1,4 @@
-"""When a candidate is good enough, and no worse than the champion."""
+"""The evaluation gate's limits: when a candidate is good enough, and no worse than the champion."""
 
 from typing import Literal
 
@@ -8,23 +8,23 @@ from sluice.config.yaml_file import KeyInvalid, Section
 
 
 class Slices(Section):
-    """Parts of the held-out rows in which the candidate may not fall."""
+    """Slices of the held-out rows in which the candidate must not get worse."""
 
     columns: tuple[str, ...] = ()
     """Each value of each of these columns is a slice."""
     minimum: int = Field(200, ge=20)
-    """Fewest rows of a slice that is judged; a smaller one is listed."""
+    """Fewest rows of a slice that is judged; a smaller slice is listed."""
     margin: float = Field(0.05, gt=0.0)
     """How far the primary metric may fall in a slice, in its own unit."""
 
 
 class Calibration(Section):
-    """How far probabilities may be from frequencies (binary problems)."""
+    """How far probabilities may differ from frequencies (binary problems)."""
 
     gap: float = Field(0.03, gt=0.0, lt=1.0)
-    """Largest difference of mean prediction and observed share, either way."""
+    """Largest difference of mean prediction and observed share, in either direction."""
     slope: tuple[float, float] = (0.8, 1.25)
-    """Range of the calibration slope: 1 is right, below 1 overconfident (Cox 1958)."""
+    """Range of the calibration slope: 1 is calibrated, below 1 overconfident (Cox 1958)."""
 
     @model_validator(mode="after")
     def _range_is_in_order(self) -> "Calibration":
@@ -37,11 +37,11 @@ class EvaluationConfig(Section):
     """The evaluation gate's limits."""
 
     primary: str
-    """The one metric that decides against the champion."""
+    """The metric by which candidate and champion are compared."""
     margin: float = Field(0.01, gt=0.0)
-    """How much worse than the champion still counts as no worse, in the primary metric's unit."""
+    """How much worse than the champion counts as no worse, in the primary metric's unit."""
     floors: dict[str, float] = Field(default_factory=dict)
-    """What each metric must reach (a ceiling for metrics where less is better)."""
+    """The value that each metric must reach (a ceiling for metrics where less is better)."""
     slices: Slices = Slices()
     calibration: Calibration | None = None
     """Limits on calibration; without them it is shown and not judged."""
@@ -52,4 +52,4 @@ class EvaluationConfig(Section):
     group: str = ""
     """Column whose rows are drawn together; empty: each row alone."""
     on_insufficient: Literal["halt", "approve"] = "halt"
-    """Whether the release halts where the rows cannot tell, or waits for a person's approval."""
+    """Whether the release halts where the rows do not suffice, or waits for an approval."""

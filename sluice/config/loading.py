@@ -1,4 +1,4 @@
-"""Read the configuration of a service, of a rollout policy and of the gateway."""
+"""Loading of the configuration of a service, of a rollout policy and of the gateway."""
 
 import hashlib
 import json
@@ -16,35 +16,35 @@ from sluice.errors import ConfigInvalid, ServiceUnknown
 from sluice.home import CONFIGS
 
 OVERLAYS = ("development", "production")
+POLICIES = "policies"
+GATEWAY_FOLDER = CONFIGS / "gateway"
+SUFFIX = ".yaml"
 
 
 def list_services(folder: Path = CONFIGS) -> list[str]:
-    """Name the services that the folder configures, sorted."""
-    return sorted(path.stem for path in folder.glob("*.yaml") if path.stem not in OVERLAYS)
+    """Return the names of the services in a folder of configurations, sorted."""
+    return sorted(path.stem for path in folder.glob(f"*{SUFFIX}") if path.stem not in OVERLAYS)
 
 
 def load_service(service: str, environment: str, folder: Path = CONFIGS) -> ServiceConfig:
-    """Read a service's configuration under an environment's overlay.
+    """Read a service's configuration with an environment's overlay.
 
-    The overlay (`development.yaml`, `production.yaml`) is laid over the service's own file.
+    Values of the overlay (`development.yaml`, `production.yaml`) replace the service's own.
 
     Raises:
-        ServiceUnknown: no file carries the name.
+        ServiceUnknown: no file has the name.
         ConfigInvalid: a file is not YAML, a key is unknown, a value is not allowed.
     """
-    path = folder / f"{service}.yaml"
+    path = folder / f"{service}{SUFFIX}"
     if service not in list_services(folder):
         known = ", ".join(list_services(folder)) or "none yet"
         raise ServiceUnknown(f"no service '{service}' in {folder}; known: {known}")
-    if environment not in OVERLAYS:
-        raise ConfigInvalid(
-            f"environment '{environment}' is unknown; allowed: {', '.join(OVERLAYS)}"
-        )
+    _check_environment(environment)
     values = read_mapping(path)
-    overlay = folder / f"{environment}.yaml"
+    overlay = folder / f"{environment}{SUFFIX}"
     over = read_mapping(overlay) if overlay.exists() else {}
     try:
-        # Strict JSON takes a list for a tuple, but neither `yes` nor "100" for a number.
+        # Strict JSON accepts a list for a tuple, but neither `yes` nor "100" for a number.
         text = json.dumps(lay_over(values, over), default=str)
         config = ServiceConfig.model_validate_json(text, strict=True)
     except ValidationError as error:
@@ -52,22 +52,24 @@ def load_service(service: str, environment: str, folder: Path = CONFIGS) -> Serv
     except ValueError as error:
         raise ConfigInvalid(f"{path}: an alias contains itself") from error
     if config.service != service:
-        raise ConfigInvalid(f"{path}: service is '{config.service}', the file says '{service}'")
+        raise ConfigInvalid(
+            f"{path}: service is '{config.service}', the file's name is '{service}'"
+        )
     return config
 
 
 def dump_service(config: ServiceConfig) -> str:
-    """Write the resolved configuration as YAML, defaults included."""
+    """Return the resolved configuration as YAML, defaults included."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 
 def hash_service(config: ServiceConfig) -> str:
-    """Give the hexadecimal sha256 of everything that the configuration decides."""
+    """Return the hexadecimal sha256 of the resolved configuration."""
     return hashlib.sha256(dump_service(config).encode()).hexdigest()
 
 
 def lay_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Give a file's values with an overlay's in their places, section by section."""
+    """Return a file's values, replaced by an overlay's values, section by section."""
     merged = dict(below)
     for key, value in above.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
@@ -75,12 +77,8 @@ def lay_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-POLICIES = "policies"
-SUFFIX = ".yaml"
-
-
 def list_policies(folder: Path = CONFIGS) -> list[str]:
-    """Name the policies in a folder of configurations, sorted."""
+    """Return the names of the policies in a folder of configurations, sorted."""
     return sorted(path.stem for path in (folder / POLICIES).glob(f"*{SUFFIX}"))
 
 
@@ -88,7 +86,7 @@ def find_policy(service: ServiceConfig, folder: Path = CONFIGS) -> Policy:
     """Read the policy that a service names in `rollout.policy`.
 
     Raises:
-        ConfigInvalid: there is no such policy, or it is not right.
+        ConfigInvalid: there is no such policy, or it is not valid.
     """
     policy = service.rollout.policy
     if not policy.endswith(SUFFIX) and policy not in list_policies(folder):
@@ -133,20 +131,14 @@ def load_policy(policy: str, folder: Path = CONFIGS) -> Policy:
     return found
 
 
-GATEWAY_FOLDER = CONFIGS / "gateway"
-
-
 def load_gateway(environment: str, folder: Path = GATEWAY_FOLDER) -> GatewayConfig:
-    """Read the gateway's settings; what no file says has its default.
+    """Read the gateway's settings; a setting that no file has keeps its default.
 
     Raises:
         ConfigInvalid: a file is not YAML, a key is unknown, a value is not allowed.
     """
-    if environment not in OVERLAYS:
-        raise ConfigInvalid(
-            f"environment '{environment}' is unknown; allowed: {', '.join(OVERLAYS)}"
-        )
-    path, overlay = folder / "gateway.yaml", folder / f"{environment}.yaml"
+    _check_environment(environment)
+    path, overlay = folder / f"gateway{SUFFIX}", folder / f"{environment}{SUFFIX}"
     values = [read_mapping(file) if file.exists() else {} for file in (path, overlay)]
     text = json.dumps(lay_over(*values), default=str)
     try:
@@ -154,3 +146,10 @@ def load_gateway(environment: str, folder: Path = GATEWAY_FOLDER) -> GatewayConf
     except ValidationError as error:
         file = path if path.exists() else overlay
         raise ConfigInvalid(explain_errors(error, file, GatewayConfig, overlay)) from error
+
+
+def _check_environment(environment: str) -> None:
+    if environment not in OVERLAYS:
+        raise ConfigInvalid(
+            f"environment '{environment}' is unknown; allowed: {', '.join(OVERLAYS)}"
+        )

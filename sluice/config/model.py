@@ -1,4 +1,4 @@
-"""Which estimator a service trains, with typed hyperparameters."""
+"""The estimator that a service trains, with typed hyperparameters."""
 
 from typing import Annotated, Literal
 
@@ -10,17 +10,17 @@ Problem = Literal["binary", "multiclass", "regression"]
 
 
 class Training(Section):
-    """What every kind of estimator shares."""
+    """The options that every kind of estimator has."""
 
     seed: int = Field(0, ge=0)
     """Seed of everything random in training."""
     class_weight: Literal["none", "balanced"] = "none"
-    """`balanced`: rows weigh inversely to their class's share (classification)."""
+    """`balanced`: row weights are inverse to their class's share (classification)."""
     calibration: Literal["none", "sigmoid", "isotonic"] = "none"
     """Whether probabilities are recalibrated on folds of the training rows (classification)."""
     threshold: float | Literal["accuracy", "balanced_accuracy", "f1"] = 0.5
     """Decision threshold (binary): a number in (0, 1), or the figure that it maximises on folds of
-    the training rows; held-out rows never choose it."""
+    the training rows; held-out rows are never used to choose it."""
 
     @model_validator(mode="after")
     def _threshold_is_a_probability(self) -> "Training":
@@ -44,7 +44,7 @@ class RandomForest(Training):
     kind: Literal["random_forest"]
     trees: int = Field(200, ge=1, le=5000)
     max_depth: int = Field(0, ge=0)
-    """Deepest a tree may grow; 0: without limit."""
+    """Largest depth of a tree; 0: no limit."""
     min_leaf: int = Field(5, ge=1)
     """Fewest rows in a leaf."""
 

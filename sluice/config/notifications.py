@@ -1,4 +1,4 @@
-"""Who is told of which events, and how: the `notifications` of `deployments.yaml`."""
+"""Who is notified of which events, and how: `notifications` in `deployments.yaml`."""
 
 import difflib
 from typing import Annotated, Literal, Self
@@ -12,7 +12,7 @@ Address = Annotated[str, Field(pattern=r"^[^@\s,<>]+@[^@\s,<>]+\.[^@\s,<>]+$")]
 
 
 class Secret(Section):
-    """Where a secret lies, which no file of ours holds: one of two places."""
+    """The place of a secret, one of two; no file of ours holds the secret itself."""
 
     env: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     """An environment variable, read where `sluice deploy` runs."""
@@ -27,18 +27,18 @@ class Secret(Section):
 
 
 class NotificationBase(Section):
-    """What every kind of notification has."""
+    """The keys that every kind of notification has."""
 
     name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
     events: list[str] = Field(min_length=1)
-    """Names of events, or `rollout.*` for all that begin so."""
+    """Names of events, or `rollout.*` for all with that prefix."""
     services: list[str] = Field(default_factory=list)
-    """Only of these; of all where it is left out."""
+    """Only events of these services; of all if left out."""
     enabled: bool = True
     title: str = ""
-    """The first line, as a template; ours where it is empty."""
+    """Template of the first line; the default if empty."""
     text: str = ""
-    """The other lines, as a template; ours where it is empty."""
+    """Template of the other lines; the default if empty."""
 
     @field_validator("events")
     @classmethod
@@ -53,7 +53,7 @@ class NotificationBase(Section):
 
     @property
     def names(self) -> set[str]:
-        """The names of all events that are told."""
+        """The names of all events that it sends."""
         return {name for event in self.events for name in expand_event(event)}
 
 
@@ -102,9 +102,9 @@ class WebhookNotification(NotificationBase):
     method: Literal["POST", "PUT", "PATCH"] = "POST"
     headers: dict[str, str | Secret] = Field(default_factory=dict)
     format: Literal["words", "json"] = "words"
-    """What the text is: words, or a JSON document of all that is known, as a string."""
+    """The text's format: words, or a JSON document with all details, as a string."""
     title_key: str = Field("title", pattern=r"^([A-Za-z_][A-Za-z0-9_-]*)?$")
-    """The key of the first line; empty puts it before the text."""
+    """The JSON key of the first line; if empty it goes before the text."""
     text_key: str = Field("text", pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")
 
     @model_validator(mode="after")

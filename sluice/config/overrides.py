@@ -1,4 +1,4 @@
-"""What a person may change for one release without touching the configuration."""
+"""Overrides: changes for one release that leave the configuration's file as it is."""
 
 from typing import Literal
 
@@ -10,11 +10,11 @@ from sluice.errors import ConfigInvalid
 
 AS_CONFIGURED = -1
 LARGEST_SEED = 2**32 - 1
-"""What the learners take."""
+"""Largest seed that the estimators accept."""
 
 
 class Overrides(Section):
-    """Changes for one release; they are part of its identity, like the configuration itself."""
+    """Changes for one release; like the configuration, they are part of its identity."""
 
     seed: int = Field(
         AS_CONFIGURED,
@@ -31,7 +31,7 @@ class Overrides(Section):
 
 
 def apply_overrides(config: ServiceConfig, overrides: Overrides) -> ServiceConfig:
-    """Give the configuration with the overrides in it; untouched fields stay as configured."""
+    """Return the configuration with the overrides applied; other fields stay as configured."""
     changed = config
     if overrides.seed != AS_CONFIGURED:
         model = config.model.model_copy(update={"seed": overrides.seed})
@@ -46,10 +46,10 @@ def apply_overrides(config: ServiceConfig, overrides: Overrides) -> ServiceConfi
 
 
 def read_overrides(values: dict[str, object]) -> Overrides:
-    """Read overrides as they come from a command line.
+    """Read overrides from the values of a command line.
 
     Raises:
-        ConfigInvalid: a value is not allowed; the message names it and what is.
+        ConfigInvalid: a value is not allowed; the message names it.
     """
     try:
         return Overrides.model_validate(values)

@@ -1,4 +1,4 @@
-"""A rollout's policy: its stages, how long each lasts, and the rules that stop it or let it on."""
+"""A rollout's policy: its stages, their durations, and the rules that stop it or let it advance."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ def read_duration(value: Any) -> Any:
     """Read a duration such as `20 s`, `90 min` or `4 h` as seconds.
 
     Raises:
-        ValueError: it has no number, or no unit that is known.
+        ValueError: it has no number, or an unknown unit.
     """
     found = (
         re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h)\s*", value)
@@ -37,10 +37,10 @@ Alpha = Annotated[float, Field(gt=0, le=0.2)]
 
 
 class PolicyRule(Section):
-    """What every rule has: what follows from its rejection, and how sure that must be."""
+    """What every rule has: the action after a rejection, and the error rate of the test."""
 
     alpha: Alpha = 0.01
-    """Most often that a candidate within the limit is stopped by this rule in a stage."""
+    """Highest probability per stage that this rule stops a candidate within the limit."""
     action: Action = "roll_back"
 
 
@@ -73,7 +73,7 @@ class CostRule(RatioRule):
 
 
 class Business(PolicyRule):
-    """The business metric may fall by `margin`; a value counts as `cap` at most."""
+    """The business metric may fall by `margin`; a value counts up to `cap`."""
 
     metric: str = Field(min_length=1)
     cap: float = Field(gt=0)
@@ -95,7 +95,7 @@ class Disagreement(Section):
 
 
 class Rules(Section):
-    """Every rule, each with its limit; all of them run in every stage."""
+    """All rules with their limits; all of them are tested in every stage."""
 
     error_margin: MarginRule = MarginRule(margin=0.005)
     error_rate: MarginRule = MarginRule(margin=0.04, alpha=0.001)
@@ -109,7 +109,7 @@ class Rules(Section):
 
 
 class Stage(Section):
-    """One stage: the candidate's share of traffic, for how long, and what must be proved."""
+    """One stage: the candidate's share of traffic, the duration, and the tests to pass."""
 
     name: str = Field(min_length=1)
     weight: float = Field(ge=0, lt=1)
@@ -118,7 +118,7 @@ class Stage(Section):
     passes: tuple[PassRule, ...] = Field(min_length=1)
     on_max: Literal["hold", "roll_back"] = "hold"
     approve: bool = False
-    """Whether a person must say yes before the next stage."""
+    """Whether a person must approve before the next stage."""
 
     @model_validator(mode="after")
     def _min_is_below_max(self) -> "Stage":
@@ -132,25 +132,25 @@ class Stage(Section):
 
 
 class Policy(Section):
-    """How a candidate takes over."""
+    """How a candidate replaces the champion."""
 
     policy: str
     description: str = ""
     block: Duration
     """One control tick."""
     history: Duration
-    """How much of the champion's traffic before the rollout counts as its past."""
+    """How much of the champion's traffic before the rollout counts as its history."""
     pass_alpha: Alpha = 0.05
-    """Most often that a candidate on the limit passes a stage."""
+    """Highest probability that a candidate at the limit passes a stage."""
     count: Literal["requests", "units"] = "requests"
-    """`units`: the rules on errors count each unit's first request of the stage, and no other."""
+    """`units`: the rules on errors count only each unit's first request of the stage."""
     rules: Rules = Rules()
     stages: tuple[Stage, ...] = Field(min_length=1)
     soak: Duration
     """How long the candidate has all traffic before the rollout ends."""
 
     @model_validator(mode="after")
-    def _stages_go_up(self) -> "Policy":
+    def _weights_increase(self) -> "Policy":
         for index, (below, above) in enumerate(zip(self.stages, self.stages[1:], strict=False), 1):
             if above.weight <= below.weight:
                 raise KeyInvalid(
@@ -164,11 +164,11 @@ class Policy(Section):
         return self
 
     @model_validator(mode="after")
-    def _rules_can_be_asked(self) -> "Policy":
+    def _passes_can_be_tested(self) -> "Policy":
         for index, stage in enumerate(self.stages):
             if "business" in stage.passes and self.rules.business == "none":
                 raise KeyInvalid(
-                    f"stages.{index}.passes", "business is asked, rules.business is none"
+                    f"stages.{index}.passes", "found business, but rules.business is none"
                 )
             for key in ("min", "max"):
                 if getattr(stage, key) < 2 * self.block:
@@ -180,19 +180,19 @@ class Policy(Section):
         return self
 
     def count_blocks(self, seconds: float) -> int:
-        """Give how many control ticks a duration is, one at least."""
+        """Return the number of control ticks in a duration, at least one."""
         return max(1, round(seconds / self.block))
 
 
 def hash_policy(policy: Policy) -> str:
-    """Give the hexadecimal sha256 of everything that a policy decides, defaults included."""
+    """Return the hexadecimal sha256 of everything that a policy sets, including defaults."""
     values = policy.model_dump(mode="json", exclude={"description"})
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_policy(policy: Policy) -> str:
-    """Give a policy as JSON text, durations with their unit, as `read_policy` takes it."""
+    """Return a policy as JSON text for `read_policy`, durations with their unit."""
     values = policy.model_dump(mode="json")
     for holder, keys in ((values, TIMES), *((stage, STAGE_TIMES) for stage in values["stages"])):
         holder.update({key: f"{holder[key]} s" for key in keys})
@@ -203,6 +203,6 @@ def read_policy(text: str) -> Policy:
     """Read what `write_policy` wrote.
 
     Raises:
-        ValidationError: it is something else.
+        ValidationError: it is not a policy.
     """
     return Policy.model_validate_json(text, strict=True)

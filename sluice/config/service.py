@@ -1,4 +1,4 @@
-"""One service: what a caller names, with everything that decides its releases."""
+"""The configuration of one service: everything that decides its releases."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ from sluice.config.yaml_file import KeyInvalid, Section
 
 
 class CodeConfig(Section):
-    """What the code must be like for a release."""
+    """Requirements on the code of a release."""
 
     uncommitted: Literal["allow", "refuse"] = "allow"
     """Whether a release may run from a tree with uncommitted changes."""
@@ -24,23 +24,23 @@ class ServiceConfig(Section):
     """Everything that decides a service's releases."""
 
     service: str = Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")
-    """Lower-case name; the file carries the same one."""
+    """Lower-case name; the file has the same name."""
     description: str
-    """One sentence: what it predicts, for whom."""
+    """One sentence: what it predicts, and for whom."""
     problem: Problem
     data: DataConfig
     source: SourceConfig | None = None
-    """Where new rows come from; without it, `ingest` is told a file."""
+    """Where new rows come from; without it, `ingest` needs a file."""
     split: SplitConfig = SplitConfig()
     model: ModelConfig
     evaluation: EvaluationConfig
     bias: BiasConfig
     serving: Serving = "auto"
-    """Form in which the model serves: `onnx`, `sklearn`, or `auto`: ONNX where proved equal."""
+    """Backend that serves the model: `onnx`, `sklearn`, or `auto`: ONNX where proved equal."""
     approve: bool = False
     """Whether every version that passed its gates waits for a person's approval."""
     approval_hours: int = Field(72, ge=1, le=8760)
-    """Hours in which a person may decide; nobody's answer in time is a refusal."""
+    """Hours in which a person can decide; without a decision in time the version is refused."""
     rollout: RolloutConfig = RolloutConfig()
     code: CodeConfig = CodeConfig()
 

@@ -1,4 +1,4 @@
-"""The form in which a released model serves, and how the gateway keeps what it answered."""
+"""Settings of serving: the backend of a released model, and the gateway."""
 
 from pathlib import PurePath
 from typing import Annotated, Literal
@@ -8,9 +8,9 @@ from pydantic import Field, model_validator
 from sluice.config.yaml_file import KeyInvalid, Section
 
 Serving = Literal["auto", "onnx", "sklearn"]
-"""`onnx`: float64 preprocessing and the estimator in ONNX; where that does not answer as the
-trained model does, the release halts. `auto`: the same, but the trained form serves in its place.
-`sklearn`: the trained form, by choice."""
+"""`onnx`: the ONNX export, with preprocessing in float64; where its answers differ from the native
+model's, the release halts. `auto`: the same, but then the native model serves. `sklearn`: the
+native model."""
 MEGABYTE = 1 << 20
 
 
@@ -20,22 +20,22 @@ class TrafficLogConfig(Section):
     segment_bytes: int = Field(16 * MEGABYTE, ge=MEGABYTE, le=1024 * MEGABYTE)
     """Size of a spool segment; each worker holds two, reserved on the disk."""
     remembered_answers: int = Field(100_000, ge=1000, le=10_000_000)
-    """Last answers of a replica whose feedback is counted at once; 72 bytes each."""
+    """Last answers of a replica whose feedback is counted live; 72 bytes each."""
     batch_rows: int = Field(5000, ge=1000, le=1_000_000)
-    """Records that one commit takes; the log-writer commits as soon as there are so many."""
+    """Records of one commit; the log-writer commits as soon as there are so many."""
     flush_seconds: float = Field(10.0, ge=0.1, le=3600)
-    """How long a record waits for its commit at most."""
+    """Longest wait of a record for its commit."""
     retention_days: float = Field(30.0, gt=0, le=3650)
-    """Answers and what belongs to them are deleted after so many days; whole hours go."""
+    """Answers, shadow calls and feedback are deleted after so many days, by whole hours."""
     retention_bytes: int = Field(10 * 1024 * MEGABYTE, ge=MEGABYTE)
-    """Size of one service's answers on the disk; beyond it the oldest hours go earlier."""
+    """Size of one service's answers on disk; beyond it the oldest hours are deleted earlier."""
 
 
 class AccessLogConfig(Section):
-    """The log for people: one line of JSON an answer."""
+    """The access log, for people: one line of JSON per answer."""
 
     level: Literal["off", "errors", "all"] = "errors"
-    """`errors`: answers whose assigned arm failed."""
+    """`errors`: only answers whose assigned arm failed."""
     file: str = ""
     """An absolute path; empty: stderr."""
 
@@ -47,46 +47,46 @@ class AccessLogConfig(Section):
 
 
 class LimitsConfig(Section):
-    """What one caller may ask of a worker, and how long its parts wait for one another."""
+    """Limits of a worker: sizes of requests, their number, and time limits."""
 
     body_bytes: int = Field(MEGABYTE, ge=1024, le=64 * MEGABYTE)
-    """Largest body; more is 413, known before all of it was read."""
+    """Largest body; more is 413, before all of it was read."""
     body_seconds: float = Field(10.0, gt=0, le=600)
     """How long a caller may take to send its body."""
     in_flight: int = Field(256, ge=1, le=100_000)
-    """Requests of one worker at a time; what comes beyond is 503 at once."""
+    """Requests of one worker at a time; more are 503 at once."""
     champion_seconds: float = Field(10.0, gt=0, le=600)
-    """How long a champion that answers off the event loop may take; no one answers for it."""
+    """How long a champion may take that answers off the event loop; it has no fallback."""
     notice_seconds: float = Field(0.0, ge=0, le=600)
-    """After SIGTERM: how long a worker still takes requests while `/readyz` says no."""
+    """After SIGTERM: how long a worker still accepts requests while `/readyz` is 503."""
     drain_seconds: float = Field(10.0, gt=0, le=600)
-    """Then: how long requests in flight may take to finish."""
+    """After that: how long requests in flight may take to finish."""
 
 
 class PageConfig(Section):
-    """Where the rollout page is served; its keys are the gateway's that have `+control`."""
+    """Address of the rollout page; its keys are those of the gateway with `+control`."""
 
     host: str = "127.0.0.1"
-    """Address to listen at; whoever reaches it may read."""
+    """Address to listen at; everyone who reaches it may read."""
     port: int = Field(8090, ge=1, le=65535)
 
 
 class GatewayConfig(Section):
-    """Everything about a gateway that is not a service's own."""
+    """All settings of a gateway that do not belong to one service."""
 
     host: str = "127.0.0.1"
-    """Address to listen at; 0.0.0.0 is every network that the machine is in."""
+    """Address to listen at; 0.0.0.0 is every network of the machine."""
     port: int = Field(8080, ge=1, le=65535)
     workers: int = Field(2, ge=1, le=256)
-    """Processes that answer; they share nothing but files and the port."""
+    """Processes that answer; they share only files and the port."""
     keys_file: str = ""
-    """File of API keys, an absolute path; empty: those of SLUICE_GATEWAY_KEYS, if any."""
+    """File of API keys, an absolute path; empty: the keys of SLUICE_GATEWAY_KEYS, if any."""
     limits: LimitsConfig = LimitsConfig()
     traffic_log: TrafficLogConfig = TrafficLogConfig()
     access_log: AccessLogConfig = AccessLogConfig()
     page: PageConfig = PageConfig()
     replicas: tuple[Annotated[str, Field(pattern=r"^https?://[^/\s]+$")], ...] = ()
-    """Addresses of all replicas, for a rollout's controller; empty: the one at `port` here."""
+    """Addresses of all replicas, for a rollout's controller; empty: 127.0.0.1 at `port`."""
 
     @model_validator(mode="after")
     def _body_fits_a_segment(self) -> "GatewayConfig":

@@ -1,4 +1,4 @@
-"""Read YAML strictly: errors name file, line, key and what is allowed."""
+"""Strict reading of YAML: errors name file, line, key and the allowed values."""
 
 import difflib
 import os
@@ -14,14 +14,36 @@ from pydantic_core import ErrorDetails
 from sluice.errors import ConfigInvalid
 
 Location = tuple[int | str, ...]
-"""Keys and places in lists, from the file's top."""
+"""Keys and indices of lists, from the top of the file."""
+Models = list[type[BaseModel]]
+WORD = "literal["
+"""Pydantic's name of a union's branch that is a literal."""
+
+
+class KeyInvalid(ValueError):  # noqa: N818
+    """A value that does not fit other values; `key` is its place in its section."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class Section(BaseModel):
+    """A frozen section of a configuration; an unknown key is an error."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,  # with a limit that is no number, a gate would never halt
+        use_attribute_docstrings=True,
+    )
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """Read a file of keys and values; an empty one has none.
+    """Read a file of keys and values; an empty file has none.
 
     Raises:
-        ConfigInvalid: the file cannot be read, is no YAML, or gives a key twice.
+        ConfigInvalid: the file cannot be read, is no YAML, or has a key twice.
     """
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506
@@ -30,7 +52,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ConfigInvalid(f"{path}{line}: not readable as YAML: {error.problem}") from error
-    except (yaml.YAMLError, ValueError, TypeError) as error:  # a date or a key that cannot be
+    except (yaml.YAMLError, ValueError, TypeError) as error:  # an impossible date or key
         raise ConfigInvalid(f"{path}: not readable as YAML: {error}") from error
     if values is None:
         return {}
@@ -40,7 +62,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice."""
+    """A safe loader that refuses a key that is given twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -54,17 +76,17 @@ class _UniqueKeys(yaml.SafeLoader):
 
 
 def find_line(path: Path, location: Location) -> int:
-    """Give the line of a key in a file; of the deepest part that the file has, else."""
+    """Return the line of a key in a file, or of the deepest part of it that the file has."""
     return _step_down(path, location)[0]
 
 
 def has_key(path: Path, location: Location) -> bool:
-    """Whether a file is there and gives a key."""
+    """Return whether a file exists and has a key."""
     return path.exists() and _step_down(path, location)[1]
 
 
 def _step_down(path: Path, location: Location) -> tuple[int, bool]:
-    """Give the line of the location's deepest key in the file, and whether it has all of it."""
+    """Return the line of the location's deepest key in the file, and whether it is the last."""
     node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     line = 1
     for index, part in enumerate(location):
@@ -87,50 +109,26 @@ def _step(node: yaml.Node | None, part: int | str) -> tuple[int, yaml.Node] | No
     return None
 
 
-class KeyInvalid(ValueError):  # noqa: N818
-    """A value that turns out wrong beside others; `key` says where it stands in its section."""
-
-    def __init__(self, key: str, message: str) -> None:
-        super().__init__(message)
-        self.key = key
-
-
-class Section(BaseModel):
-    """A frozen part of a configuration; a key that it does not know is an error."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        allow_inf_nan=False,  # a limit that is no number would be a gate that never halts
-        use_attribute_docstrings=True,
-    )
-
-
-Models = list[type[BaseModel]]
-WORD = "literal["
-"""How pydantic calls the branch of a choice that is a word."""
-
-
 def explain_errors(
     error: ValidationError, path: Path, model: type[BaseModel], overlay: Path | None = None
 ) -> str:
-    """Say what is wrong with a file, a line each: file, line, key, and what is allowed."""
+    """Return the errors of a file, one per line: file, line, key, and what is allowed."""
     lines = []
-    for detail in _list_meant(error):
+    for detail in _list_relevant(error):
         location = _locate(detail, model)
         file = overlay if overlay and has_key(overlay, location) else path
-        lines.append(name_key(file, location, _say(detail, model)))
+        lines.append(name_key(file, location, _describe_error(detail, model)))
     return "\n".join(lines)
 
 
 def name_key(file: Path, location: Location, words: str) -> str:
-    """Give a line that begins with the file, the line and the key that the words are about."""
+    """Return a message that begins with the file, the line and the key."""
     key = ".".join(str(part) for part in location) or "the file"
     return f"{file}:{find_line(file, location)}: {key}: {words}"
 
 
-def _list_meant(error: ValidationError) -> Iterator[ErrorDetails]:
-    """Give each error once; of a choice of a section and a word, the branch that was meant."""
+def _list_relevant(error: ValidationError) -> Iterator[ErrorDetails]:
+    """Yield each error once; of a union of a section and a word, the branch that was meant."""
     found = error.errors()
     words = [item["loc"][:-1] for item in found if WORD in str(item["loc"][-1:])]
     for item in found:
@@ -140,7 +138,7 @@ def _list_meant(error: ValidationError) -> Iterator[ErrorDetails]:
 
 
 def _walk(location: Location, model: type[BaseModel]) -> tuple[Location, Models]:
-    """Give the location without branches of a choice, which stand in no file, and its models."""
+    """Return the location without the branches of unions, which no file has, and its models."""
     models, plain, chosen = [model], list[int | str](), True
     for part in location:
         branch = [item for item in models if _is_branch(part, item)]
@@ -148,7 +146,7 @@ def _walk(location: Location, model: type[BaseModel]) -> tuple[Location, Models]
             models, chosen = branch, True
             continue
         plain.append(part)
-        if isinstance(part, str):  # a number is an entry of a list, whose fields have its model
+        if isinstance(part, str):  # a number is an item of a list: its fields are the model's
             fields = [item.model_fields.get(part) for item in models]
             models = [found for field in fields if field for found in _models_in(field.annotation)]
             chosen = False
@@ -156,12 +154,12 @@ def _walk(location: Location, model: type[BaseModel]) -> tuple[Location, Models]
 
 
 def _is_branch(part: int | str, model: type[BaseModel]) -> bool:
-    """Whether a part of a location is how pydantic calls one section of a choice."""
+    """Return whether a part of a location is pydantic's name of one section of a union."""
     return part in _kinds_of([model]) or model.__name__ in re.findall(r"\w+", str(part))
 
 
 def _locate(detail: ErrorDetails, model: type[BaseModel]) -> Location:
-    """Give the key at fault, which may lie deeper than the section that noticed."""
+    """Return the invalid key, which may be deeper than the section that reported it."""
     location, _ = _walk(detail["loc"], model)
     error = detail.get("ctx", {}).get("error")
     if isinstance(error, KeyInvalid):
@@ -170,7 +168,7 @@ def _locate(detail: ErrorDetails, model: type[BaseModel]) -> Location:
     return (*location, "kind") if detail["type"].startswith("union_tag_") else location
 
 
-def _say(detail: ErrorDetails, model: type[BaseModel]) -> str:
+def _describe_error(detail: ErrorDetails, model: type[BaseModel]) -> str:
     if detail["type"] == "extra_forbidden":
         _, models = _walk(detail["loc"][:-1], model)
         allowed = sorted(models[0].model_fields) if models else []
@@ -189,7 +187,7 @@ def _say(detail: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _kinds_of(models: Models) -> list[str]:
-    """Give the kinds of sections that are one of several, in the order of the code."""
+    """Return the kinds of a union's sections, in the order of the code."""
     kinds = [item.model_fields.get("kind") for item in models]
     return [str(get_args(kind.annotation)[0]) for kind in kinds if kind]
 

@@ -1,1 +1,1 @@
-"""What one run may do while others run: leases, causes, approvals, routes: rules without clock."""
+"""Coordination of concurrent runs: leases, causes, approvals, routes; pure rules, no clock."""

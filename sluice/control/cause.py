@@ -1,7 +1,7 @@
-"""What starts a release, such as version 2 of a service's data; the same cause starts one only.
+"""The cause of a release, such as version 2 of a service's data; each cause starts one release.
 
-A run claims its cause under the lease that it holds. While that lease lives so does the claim;
-after it, a claim that nobody settled may be taken over by the next holder.
+A run claims its cause under the lease that it holds, and the claim lives as long as that lease.
+After that, the next holder may take over a claim that is not settled.
 """
 
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from sluice.control.lease import Lease
 
 OPEN = ""
 DATA_CHANGED = "data.changed"
-"""The kind of cause of which a second release has nothing to do."""
+"""The kind of cause for which a second release has nothing to do."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """Who answers a cause: the run, the lease that it works under, and how it settled.
+    """A run's claim on a cause, the lease that it was made under, and its outcome.
 
-    `outcome` is empty until then.
+    `outcome` is empty until the claim is settled.
     """
 
     service: str
@@ -30,22 +30,22 @@ class Claim:
 
     @property
     def is_settled(self) -> bool:
-        """Whether its run came to an end that another try would not change."""
+        """Whether its run ended with a result that another try would not change."""
         return self.outcome != OPEN
 
     def belongs_to(self, flow_run: str) -> bool:
-        """Whether this run is the one that answers the cause."""
+        """Whether this run holds the claim."""
         return self.flow_run == flow_run
 
     def may_pass_to(self, flow_run: str, lease: Lease) -> bool:
-        """Whether this run takes the claim: it is its own, or its run is gone and left it open.
+        """Whether this run may take the claim: it is its own, or open and its run is gone.
 
-        `lease` is the one that the claim was made under, as it stands now.
+        `lease` is the current state of the lease that the claim was made under.
         """
         alive = lease.epoch == self.lease_epoch and not lease.is_free
         return self.belongs_to(flow_run) or not (self.is_settled or alive)
 
 
 def name_data_cause(data_version: int, config_hash: str) -> str:
-    """Name a data version under a configuration, whose hash is hexadecimal; 12 digits tell it."""
+    """Return the name of a data version under a configuration, with 12 digits of its hash."""
     return f"data v{data_version}, configuration {config_hash[:12]}"

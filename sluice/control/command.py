@@ -1,30 +1,30 @@
-"""A person's command to a rollout as it stands on record: who gave it and why, and the answer."""
+"""A person's command to a rollout as it is recorded: by whom, the reason, and the answer."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 BY_HAND = 0
-"""The rollout's number in a command that was given while none was under way."""
+"""The rollout number of a command that was given while no rollout was under way."""
 
 
 @dataclass(frozen=True)
 class RecordedCommand:
-    """One command; `answer` is empty until it was obeyed or refused, which happens once."""
+    """One command; `answer` is empty until it is obeyed or refused, which happens once."""
 
     sequence: int
     service: str
     number: int
-    """The rollout that it is about."""
+    """The rollout that the command is for."""
     action: str
     by: str
-    why: str
+    reason: str
     at: datetime
     answer: str = ""
     """`obey` or `refuse`."""
-    words: str = ""
-    """What was answered."""
+    message: str = ""
+    """The answer as text."""
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody answered it yet."""
+        """Whether it has no answer yet."""
         return not self.answer

@@ -1,8 +1,8 @@
-"""The right to be the only one at work on a service, for as long as it is renewed.
+"""A lease: the exclusive right to work on a service, for as long as it is renewed.
 
-Wall clocks of two machines are never compared: a lease carries a counter, and whoever waits for it
-times by a monotonic clock of its own how long the counter stood still (Gray and Cheriton 1989).
-Each new holder gets the next epoch, so that a holder that comes back late is told apart.
+Clocks of two machines are never compared. A lease has a counter, and a run that waits for it
+measures with its own monotonic clock how long the counter has not changed (Gray and Cheriton
+1989). Each new holder gets the next epoch, so that a former holder that comes back is recognized.
 """
 
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ FREE = ""
 
 @dataclass(frozen=True)
 class Lease:
-    """One row a service and purpose; `ttl` in seconds, `renewal` counts up while it is alive."""
+    """One row per service and purpose; `ttl` in seconds, `renewal` counts the renewals."""
 
     service: str
     purpose: str
@@ -23,33 +23,33 @@ class Lease:
 
     @property
     def is_free(self) -> bool:
-        """Whether nobody holds it."""
+        """Whether it has no holder."""
         return self.holder == FREE
 
     def take(self, holder: str, ttl: float) -> "Lease":
-        """Give the lease as its next holder has it: a new epoch, counted from nought."""
+        """Return the lease with a new holder: the next epoch, with 0 renewals."""
         return replace(self, holder=holder, epoch=self.epoch + 1, ttl=ttl, renewal=0)
 
     def renew(self) -> "Lease":
-        """Give the lease one renewal on."""
+        """Return the lease after one more renewal."""
         return replace(self, renewal=self.renewal + 1)
 
     def free(self) -> "Lease":
-        """Give the lease as its holder leaves it; the epoch stays, the next holder moves it."""
+        """Return the lease without a holder; the epoch stays until the next holder."""
         return replace(self, holder=FREE)
 
 
 class LeaseWatch:
-    """Tells, from what one reader saw at which time, whether a lease's holder has gone."""
+    """Decides from one reader's observations whether a lease's holder is gone."""
 
     def __init__(self) -> None:
         self._seen: Lease | None = None
         self._since = 0.0
 
     def has_lapsed(self, lease: Lease, now: float) -> bool:
-        """Whether the lease stood still for its `ttl`; `now` is the reader's monotonic seconds.
+        """Whether the lease was not renewed for its `ttl`; `now` is in monotonic seconds.
 
-        A lease seen for the first time has just begun to stand still, whatever its age.
+        The time counts from the reader's first look at the present state of the lease.
         """
         if lease != self._seen:
             self._seen, self._since = lease, now

@@ -1,7 +1,7 @@
-"""The pointer that a gateway obeys: who answers for a service, and with what share of traffic.
+"""The route of a service: which versions answer, and with what shares of traffic.
 
-A route is a lease as well: a gateway believes its candidate only while somebody renews it. The
-counter says so, no time of day does (Gray and Cheriton 1989).
+A route is a lease as well: a gateway uses its candidate only while the route is renewed. It reads
+that from a counter and not from a clock (Gray and Cheriton 1989).
 """
 
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ AssignBy = Literal["unit", "request"]
 
 
 class Mode(StrEnum):
-    """What a candidate gets: nothing, copies of requests, or a share of them."""
+    """What the candidate gets: nothing, copies of requests, or a share of them."""
 
     CHAMPION = "champion"
     SHADOW = "shadow"
@@ -23,12 +23,12 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True)
 class Route:
-    """One row a service; each change is a new epoch, `renewal` counts up within one.
+    """One row per service; each change is a new epoch, `renewal` counts renewals within one.
 
     `weight` is the candidate's share of units, `stage_weights` those of all stages, ascending;
-    `shadow_share` the share of requests that are copied to it. `ttl` in seconds. In shadow, numbers
-    that are at most `tolerance` apart agree; of a business value `value_cap` counts at most, and
-    with a cap of 0 none does.
+    `shadow_share` is the share of requests that are copied to it. `ttl` in seconds. In shadow,
+    numbers agree if they differ by at most `tolerance`. A business value counts up to `value_cap`;
+    with a cap of 0, values do not count.
 
     Raises:
         ValueError: a value is out of its range, or candidate and mode do not fit together.
@@ -52,7 +52,7 @@ class Route:
     value_cap: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse what no gateway could obey."""
+        """Refuse values that no gateway could follow."""
         _require(self.service, "champion", self.champion >= 1, self.champion, "1 and more")
         _require(self.service, "weight", 0 <= self.weight <= 1, self.weight, "0 to 1")
         share = self.shadow_share
@@ -80,7 +80,7 @@ class Route:
         _require(self.service, "salt", fits, repr(self.salt), "a text of the rollout's own")
 
     def follow(self, champion: int) -> "Route":
-        """Give the route with another champion and nobody on trial."""
+        """Return the route with another champion and without a candidate."""
         return replace(
             self, champion=champion, candidate=None, weight=0.0, mode=Mode.CHAMPION, salt=""
         )

@@ -1,48 +1,49 @@
-"""How far a service's sources were followed, and which change of data the world was told of."""
+"""Watermarks: how far each source of a service was read, and which change was announced."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 GRACE = timedelta(minutes=30)
-"""How long a change that was told may stay without an answer before it is told again."""
+"""Time after which a change that was announced and not handled is announced again."""
 
 
 @dataclass(frozen=True)
 class Watermark:
-    """One row a service and thing that is followed; `mark` is a fingerprint or version as text.
+    """One row per service and subject; `mark` is a fingerprint or a version as text.
 
-    `announced` is when the mark was last told to the world, a time with its zone; None where it
-    need not be told (any more).
+    `subject` is what the mark belongs to, such as a source. `announced` is when an event last
+    announced the mark, a time with its zone; None if it needs no announcement (any more).
     """
 
     service: str
-    what: str
+    subject: str
     mark: str = ""
     announced: datetime | None = None
 
     @property
     def is_new(self) -> bool:
-        """Whether nothing was seen yet."""
+        """Whether it has no mark yet."""
         return not self.mark
 
     def settle(self, mark: str) -> "Watermark":
-        """Give it as it is once the mark is answered or taken."""
+        """Return it with a mark that is handled."""
         return replace(self, mark=mark, announced=None)
 
-    def tell(self, mark: str, now: datetime) -> "Watermark":
-        """Give it as it is once the mark was told."""
+    def announce(self, mark: str, now: datetime) -> "Watermark":
+        """Return it with a mark that was announced."""
         return replace(self, mark=mark, announced=now)
 
 
-def follow_change(seen: Watermark, mark: str, answered: bool, now: datetime) -> Watermark:
-    """Give the watermark as it must become for the mark that stands now; the same: do nothing.
+def follow_change(seen: Watermark, mark: str, handled: bool, now: datetime) -> Watermark:
+    """Return the watermark to write for the current mark; the same one if there is nothing to do.
 
-    A change is told once. It is told again after `GRACE` where nobody answered it, since an event
-    can be lost. What was answered once is never told again, also under a new configuration.
+    A change is announced once, and again after `GRACE` if it was not handled, since an event can
+    be lost. A change that was handled is never announced again, also with a new configuration.
+    `handled` says so of the current mark.
     """
     if seen.mark == mark and seen.announced is None:
         return seen
-    if answered:
+    if handled:
         return seen.settle(mark)
     waits = seen.mark == mark and seen.announced is not None and now < seen.announced + GRACE
-    return seen if waits else seen.tell(mark, now)
+    return seen if waits else seen.announce(mark, now)

@@ -1,1 +1,1 @@
-"""What data is: its versions, schema, split, and what may leak."""
+"""Data: its versions, schema, split, new rows and target leakage."""

@@ -1,4 +1,4 @@
-"""Which rows of a delivery or of a table are new."""
+"""Deliveries of a source, and which rows of a batch or of a table are new."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -9,44 +9,47 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     import pandas as pd
 
-
-NEWEST = -1
 SourceKind = Literal["files", "delta", "sql"]
+NEWEST = -1
+"""The newest version of a Delta table."""
+NULLABLE = {pa.int64(): "Int64", pa.bool_(): "boolean"}
+"""pandas types that hold nulls."""
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """One batch to be read: a file, the newest state of a Delta table, or a query's rows.
+    """One batch to read: a file, a state of a Delta table, or the rows of a query.
 
-    `what` and `mark` are remembered once it was taken in, so that it is not taken again; an empty
-    `what` is not remembered. `before` is the mark that stood when it was found.
+    After the ingest `mark` is stored as the watermark of `subject`, so that it is not read again;
+    nothing is stored where `subject` is empty. `previous_mark` is the watermark's mark when the
+    delivery was found.
     """
 
     kind: SourceKind
     source: str
-    """Path, URI, or the variable that names the database."""
-    what: str = ""
+    """Path, URI, or the environment variable with the database's URL."""
+    subject: str = ""
     mark: str = ""
-    before: str = ""
+    previous_mark: str = ""
     version: int = NEWEST
 
     @property
     def is_pull(self) -> bool:
-        """Whether it is read from a living table, in which rows may have changed."""
+        """Whether it is read from a table in which rows may change."""
         return self.kind != "files"
 
     @property
     def argument(self) -> str:
-        """What `ingest` is told to take this and no other: a file; nothing for a pull."""
+        """The argument with which `ingest` reads this delivery: a file, or empty for a pull."""
         return "" if self.is_pull else self.source
 
 
 @dataclass(frozen=True, eq=False)
 class NewRows:
-    """A batch against a table, by id.
+    """A batch compared with a table by id.
 
-    `fresh` rows have new ids, `known` counts the rows that the table has just so, `changed` rows
-    carry an id of the table and other values. Both keep the batch's order.
+    `fresh` rows have new ids, `changed` rows have an id of the table and other values; both keep
+    the batch's order. `known` counts the rows that the table already has.
     """
 
     fresh: pa.Table
@@ -55,19 +58,19 @@ class NewRows:
 
 
 def compare_batch(batch: pa.Table, before: pa.Table | None, id_column: str) -> NewRows:
-    """Divide a batch by what the table `before` holds; a table of other types holds none of it."""
+    """Separate a batch by the rows of the table `before`; with other types it has none of them."""
     none = batch.slice(0, 0)
     if before is None or not _comparable(batch, before):
         return NewRows(batch, none, 0)
     place = pc.index_in(batch[id_column], value_set=before[id_column].combine_chunks())
-    held = pc.is_valid(place)
-    suspects = batch.filter(held)
-    if suspects.num_rows == 0:
+    has_known_id = pc.is_valid(place)
+    repeated = batch.filter(has_known_id)
+    if repeated.num_rows == 0:
         return NewRows(batch, none, 0)
-    twins = before.take(place.filter(held))
-    same = _equal_rows(suspects, twins)
-    changed = suspects.filter(pc.invert(same))
-    return NewRows(batch.filter(pc.invert(held)), changed, suspects.num_rows - changed.num_rows)
+    same = _equal_rows(repeated, before.take(place.filter(has_known_id)))
+    changed = repeated.filter(pc.invert(same))
+    fresh = batch.filter(pc.invert(has_known_id))
+    return NewRows(fresh, changed, repeated.num_rows - changed.num_rows)
 
 
 def _comparable(batch: pa.Table, before: pa.Table) -> bool:
@@ -76,7 +79,7 @@ def _comparable(batch: pa.Table, before: pa.Table) -> bool:
 
 
 def _equal_rows(left: pa.Table, right: pa.Table) -> pa.ChunkedArray | pa.Array:
-    """Tell row by row whether two tables of one length are equal; null equals null."""
+    """Return for each row whether two tables of one length are equal; null equals null."""
     equal = pa.array([True] * left.num_rows)
     for name in left.column_names:
         one, other = left[name], right[name]
@@ -85,16 +88,13 @@ def _equal_rows(left: pa.Table, right: pa.Table) -> pa.ChunkedArray | pa.Array:
     return equal
 
 
-NULLABLE = {pa.int64(): "Int64", pa.bool_(): "boolean"}
-
-
 @dataclass(frozen=True, eq=False)
 class Arrival:
-    """A table split by what is new: `fresh` rows and, where there is one, the `previous` version.
+    """A table with its `fresh` rows and, where there is one, the `previous` version.
 
     `new` marks the fresh rows of the table, shape (n,). `repeated` counts rows of a delivered batch
-    whose ids the previous version has; where the table holds the whole previous version, as in a
-    release, none is.
+    whose ids the previous version has; it is 0 where the table contains the whole previous version,
+    as in a release.
     """
 
     frame: "pd.DataFrame"
@@ -104,18 +104,18 @@ class Arrival:
     repeated: int
 
     def __deepcopy__(self, memo: object) -> "Arrival":
-        """Give itself: it never changes, and pandas copies what travels with a frame."""
+        """Return itself: it never changes, and pandas copies the attributes of a frame."""
         return self
 
     @property
     def known_rows(self) -> int:
-        """Rows that the service has with this table: its own and those of the previous version."""
+        """The number of rows that the service has: this table's and the previous version's."""
         before = len(self.previous) if self.previous is not None else 0
         return max(before + int(self.new.sum()), len(self.frame))
 
 
-def divide_table(table: pa.Table, baseline: pa.Table | None, id_column: str) -> Arrival:
-    """Find the rows of `table` whose ids `baseline` does not have."""
+def mark_new_rows(table: pa.Table, baseline: pa.Table | None, id_column: str) -> Arrival:
+    """Mark the rows of `table` whose ids `baseline` does not have."""
     import pandas as pd
 
     frame = to_frame(table)
@@ -135,7 +135,7 @@ def divide_table(table: pa.Table, baseline: pa.Table | None, id_column: str) -> 
 
 
 def to_frame(table: pa.Table) -> "pd.DataFrame":
-    """Give the table to pandas; whole numbers and booleans stay what they are beside nulls."""
+    """Return the table as a pandas frame; integers and booleans keep their kind with nulls."""
     columns = {}
     for name in table.column_names:
         column = table[name]

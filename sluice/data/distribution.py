@@ -1,7 +1,7 @@
-"""Whether a column is distributed as it was: a test and an effect floor, both of which must speak.
+"""Whether a column's distribution changed: an alarm needs a small p and an effect above a floor.
 
 With 30 columns and no change at all, "any p below .05" alarms in four of five comparisons; with
-many rows it alarms at differences that nobody would act on. Hence both conditions.
+many rows it alarms at differences that do not matter. Therefore both conditions must hold.
 """
 
 from dataclasses import dataclass
@@ -37,9 +37,9 @@ class AlarmLimits:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far one figure of a column moved: `effect` against its `floor`, with the test's `p`.
+    """How far one figure of a column changed: `effect`, its `floor`, and the test's `p`.
 
-    `n` is the smaller sample. `dropped` names levels too rare to be tested at all.
+    `n` is the size of the smaller sample. `dropped` names the levels too rare to be tested.
     """
 
     measure: Literal["KS distance", "PSI", "null share"]
@@ -50,16 +50,16 @@ class Comparison:
     dropped: tuple[str, ...] = ()
 
     def alarms(self, level: float) -> bool:
-        """Tell whether the change is both sure (p below `level`) and large enough to matter."""
+        """Return whether the change is significant (p below `level`) and above its floor."""
         return self.p < level and self.effect > self.floor
 
 
 def compare_column(
     previous: "pd.Series[Any]", current: "pd.Series[Any]", limits: AlarmLimits
 ) -> tuple[Comparison, ...]:
-    """Compare a column's values, and its null shares where there are nulls, with what they were.
+    """Compare a column's values with the previous ones, and the null shares where there are nulls.
 
-    Nothing is given where either side has fewer than `limits.minimum_rows` values.
+    A comparison is left out where either side has fewer than `limits.minimum_rows` values.
     """
     before, now = previous.dropna(), current.dropna()
     found = []
@@ -84,17 +84,17 @@ def compare_column(
 
 
 def has_nulls(previous: "pd.Series[Any]", current: "pd.Series[Any]") -> bool:
-    """Tell whether the null shares are one more test of the column."""
+    """Return whether either sample has nulls, so that null shares are one more test."""
     return bool(previous.hasnans or current.hasnans)
 
 
 def measure_distance(
     previous: NDArray[np.float64], current: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """Give the two-sample Kolmogorov-Smirnov distance (0 to 1) and its asymptotic p.
+    """Return the two-sample Kolmogorov-Smirnov distance (0 to 1) and its asymptotic p.
 
-    p = Q(D sqrt(n m / (n + m))), Q the Kolmogorov distribution; too large, never too small, where
-    values are tied (Conover 1972).
+    p = Q(D sqrt(n m / (n + m))), Q the Kolmogorov distribution. Where values are tied, p is too
+    large, never too small (Conover 1972).
     """
     from scipy.special import kolmogorov
 
@@ -110,7 +110,7 @@ def measure_distance(
 def count_levels(
     previous: "pd.Series[Any]", current: "pd.Series[Any]"
 ) -> tuple[list[Any], NDArray[np.float64]]:
-    """Give the levels of both samples and their counts, shape (2, levels)."""
+    """Return the levels of both samples and their counts, shape (2, levels)."""
     before, now = previous.value_counts(), current.value_counts()
     levels = sorted(set(before.index) | set(now.index), key=str)
     counts = [[float(part.get(level, 0)) for level in levels] for part in (before, now)]
@@ -118,10 +118,10 @@ def count_levels(
 
 
 def compare_levels(counts: NDArray[np.float64]) -> tuple[float, tuple[int, ...]]:
-    """Give the p of the two-sample chi-square test, and the indices of levels left out of it.
+    """Return the p of the two-sample chi-square test, and the indices of the dropped levels.
 
     `counts` has shape (2, levels). Levels expected fewer than ten times in either sample are pooled
-    into one; where the pool is still too rare, it is dropped.
+    into one; a pool that is still too rare is dropped.
     """
     from scipy.special import chdtrc
 
@@ -139,9 +139,9 @@ def compare_levels(counts: NDArray[np.float64]) -> tuple[float, tuple[int, ...]]
 
 
 def measure_stability(counts: NDArray[np.float64]) -> float:
-    """Give the population stability index of `counts`, shape (2, levels); 0 is the same.
+    """Return the population stability index of `counts`, shape (2, levels); 0: no change.
 
-    PSI = sum (q - p) ln(q / p) over the levels' shares, .5 added to each count; .1 is usually
+    PSI = sum (q - p) ln(q / p) over the levels' shares, with .5 added to each count; .1 is usually
     called moderate, .25 significant (Siddiqi 2006).
     """
     shares = (counts + 0.5) / (counts + 0.5).sum(axis=1, keepdims=True)
@@ -149,7 +149,7 @@ def measure_stability(counts: NDArray[np.float64]) -> float:
 
 
 def compare_shares(previous: tuple[int, int], current: tuple[int, int]) -> tuple[float, float]:
-    """Give how far two shares, each (count, rows), differ, and the pooled two-sided z-test's p."""
+    """Return the difference of two shares, each (count, rows), and its two-sided pooled z p."""
     from scipy.special import ndtr
 
     difference = current[0] / current[1] - previous[0] / previous[1]
@@ -161,7 +161,7 @@ def compare_shares(previous: tuple[int, int], current: tuple[int, int]) -> tuple
 
 
 def _expect_counts(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the counts to expect were both samples alike, same shape as `counts`."""
+    """Return the expected counts if both samples had one distribution, shape (2, levels)."""
     expected: NDArray[np.float64] = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0)
     expected /= counts.sum()
     return expected

@@ -1,7 +1,7 @@
-"""Feedback joined with the answers that it is about, by the rules that the gateway promises.
+"""Feedback joined with the answers that it is about, by the rules of the gateway.
 
-A request id that was answered twice means its last answer. Of feedback that contradicts itself the
-last word of each field counts; what is about no answer of the table is dropped.
+A request id that was answered twice stands for its last answer. Where feedback contradicts itself,
+the last value of each field counts. Feedback about an answer that is not in the table is dropped.
 """
 
 import pyarrow as pa
@@ -12,19 +12,19 @@ REQUEST = "request_id"
 
 
 def join_feedback(answers: pa.Table, feedback: pa.Table) -> pa.Table:
-    """Give one row a request id: its last answer, with label, rating and value where told."""
+    """Return one row per request id: its last answer, with its label, rating and value."""
     kept = _take_last(answers, [name for name in answers.column_names if name != REQUEST], False)
     return kept.join(take_last_words(feedback), REQUEST, join_type="left outer")
 
 
 def take_last_words(feedback: pa.Table) -> pa.Table:
-    """Give one row a request id: the last label, rating and value that were told, null if none."""
+    """Return one row per request id: its last label, rating and value, null if there is none."""
     return _take_last(feedback, list(FIELDS), skip_nulls=True)
 
 
 def _take_last(table: pa.Table, columns: list[str], skip_nulls: bool) -> pa.Table:
     option = pc.ScalarAggregateOptions(skip_nulls=skip_nulls, min_count=0)
-    # "last" follows the order of the rows, which only one thread keeps.
+    # "last" depends on the order of the rows, which only a single thread keeps.
     ordered = table.sort_by([("at", "ascending"), ("position", "ascending")])
     grouped = ordered.group_by(REQUEST, use_threads=False)
     found = grouped.aggregate([(name, "last", option) for name in columns])

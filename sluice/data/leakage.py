@@ -1,4 +1,7 @@
-"""How well one feature alone knows the answer: too well, and it was filled in afterwards."""
+"""Target leakage: how well one feature alone predicts the target.
+
+A feature that predicts it too well was probably filled in after the outcome was known.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,17 +17,17 @@ if TYPE_CHECKING:
 FOLDS = 5
 BINS = 32
 LEAST_ROWS = 200
-"""Fewest rows, and a tenth of it of each class, that are judged."""
+"""Fewest rows that are judged; each class needs a tenth of them."""
 Z = 1.959963984540054
 
 
 @dataclass(frozen=True)
 class FeaturePower:
-    """What one feature alone tells of the target: .5 nothing, 1 everything.
+    """How well one feature alone predicts the target: .5 not at all, 1 perfectly.
 
     `power` is the area under the ROC curve (the best class against the rest for multiclass), or
-    (1 + R2) / 2 for regression; None where the rows cannot tell. `interval` is 95 %, `part` names
-    the rows on which it is highest.
+    (1 + R2) / 2 for regression; None where the rows do not suffice. `interval` is 95 %, `part`
+    names the rows on which the power is highest.
     """
 
     feature: str
@@ -41,9 +44,9 @@ def measure_leakage(
     target: str,
     problem: Problem,
 ) -> tuple[FeaturePower, ...]:
-    """Measure each feature alone, on all rows and on the `new` ones; the higher of both is given.
+    """Measure each feature alone, on all rows and on the `new` ones, and return the higher power.
 
-    A leak that starts with the newest rows would be diluted by the honest ones before it.
+    Otherwise the older rows would hide a leak that starts with the newest rows.
     """
     labelled = frame[target].notna()
     parts = {"all rows": labelled}
@@ -62,11 +65,11 @@ def measure_leakage(
 def estimate_power(
     values: "pd.Series[Any]", target: "pd.Series[Any]", problem: Problem
 ) -> tuple[float, float] | None:
-    """Give a feature's predictive power and its standard error; None where the rows cannot tell.
+    """Return a feature's predictive power and its standard error; None where rows do not suffice.
 
-    The target's mean is taken per level (numbers are cut into 32 quantile bins, null is a level) on
-    four fifths of the rows and held against the fifth, five times. So a column whose every value is
-    unique knows nothing, as it should. Folds are dealt by position, seed 0.
+    Numbers are cut into 32 quantile bins; null is a level. The target's mean of each level on four
+    fifths of the rows predicts the last fifth, five times. Therefore a column with only unique
+    values has no power. Folds are assigned by position, seed 0.
     """
     if len(values) < LEAST_ROWS:
         return None
@@ -77,9 +80,9 @@ def estimate_power(
     classes, counts = np.unique(target.to_numpy(), return_counts=True)
     if len(classes) < 2:
         return None
-    asked = classes[1:] if len(classes) == 2 else classes[counts >= LEAST_ROWS // 10]
+    measured_classes = classes[1:] if len(classes) == 2 else classes[counts >= LEAST_ROWS // 10]
     powers = []
-    for chosen in asked:
+    for chosen in measured_classes:
         positive = (target == chosen).to_numpy(dtype=np.float64)
         if min(positive.sum(), len(positive) - positive.sum()) >= LEAST_ROWS // 10:
             powers.append(rank_rates(positive, _cross_rates(positive, levels, folds)))
@@ -87,7 +90,7 @@ def estimate_power(
 
 
 def number_levels(values: "pd.Series[Any]") -> NDArray[np.int64]:
-    """Give each row's level as an integer from 0; null is a level of its own."""
+    """Return each row's level as an integer from 0; null is a level of its own."""
     import pandas as pd
 
     codes, levels = pd.factorize(values)
@@ -101,7 +104,7 @@ def number_levels(values: "pd.Series[Any]") -> NDArray[np.int64]:
 
 
 def rank_rates(positive: NDArray[np.float64], rates: NDArray[np.float64]) -> tuple[float, float]:
-    """Give the area under the ROC curve of `rates`, at least .5, and its standard error.
+    """Return the area under the ROC curve of `rates`, at least .5, and its standard error.
 
     Ties count half (Mann-Whitney); the error is that of Hanley and McNeil (1982). Shapes (n,).
     """
@@ -132,7 +135,7 @@ def _measure_part(
 def _cross_rates(
     target: NDArray[np.float64], levels: NDArray[np.int64], folds: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Give each row the mean target of its level in the other folds, drawn to the mean of all."""
+    """Return each row's mean target of its level in the other folds, shrunk to the mean of all."""
     size = int(levels.max()) + 1
     rates = np.empty(len(target))
     for fold in range(FOLDS):
@@ -147,7 +150,7 @@ def _cross_rates(
 def _explain_variance(
     target: NDArray[np.float64], levels: NDArray[np.int64], folds: NDArray[np.int64]
 ) -> tuple[float, float] | None:
-    """Give (1 + R2) / 2 of the cross-fitted means, R2 at least 0, and its standard error.
+    """Return (1 + R2) / 2 of the cross-fitted means, R2 at least 0, and its standard error.
 
     The error is that of R2 with one predictor in a large sample (Olkin and Finn 1995).
     """

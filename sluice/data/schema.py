@@ -1,4 +1,4 @@
-"""A service's table in Arrow: its schema, and how cells and columns are cast to it."""
+"""The Arrow schema of a service's table, and how cells and columns are cast to it."""
 
 import difflib
 from collections.abc import Callable, Sequence
@@ -20,18 +20,20 @@ ARROW_TYPES: dict[str, pa.DataType] = {
     "boolean": pa.bool_(),
     "timestamp": pa.timestamp("us", tz="UTC"),
 }
+SHOWN_CHARACTERS = 40
+"""Longest part of a value that a message shows."""
 
 
 def arrow_schema(config: DataConfig) -> pa.Schema:
-    """Give the one schema that the service's table has, columns in the order of the config."""
+    """Return the schema of the service's table, columns in the order of the configuration."""
     return pa.schema([(name, ARROW_TYPES[kind]) for name, kind in config.columns.items()])
 
 
 def check_schema(table: pa.Table, config: DataConfig, source: str) -> pa.Table:
-    """Bring a table to the service's schema without losing anything, or say why it cannot be.
+    """Cast a table to the service's schema without any loss.
 
-    Columns are reordered, integers widened, whole floats become integers where the config says
-    `integer`, dictionaries become text, NaN becomes null. Text never becomes a number. `source`
+    Columns are reordered, integers widened, whole floats become integers where the configuration
+    has `integer`, dictionaries become text, NaN becomes null. Text never becomes a number. `source`
     names the file in the error.
 
     Raises:
@@ -51,7 +53,7 @@ def check_schema(table: pa.Table, config: DataConfig, source: str) -> pa.Table:
 
 
 def check_columns(found: list[str], config: DataConfig, source: str) -> None:
-    """Refuse a set of column names that is not the service's.
+    """Check that column names are the service's.
 
     Raises:
         DataInvalid: a name is missing, unknown or given twice; close names are suggested.
@@ -69,7 +71,7 @@ def check_columns(found: list[str], config: DataConfig, source: str) -> None:
 
 
 def cast_column(column: pa.ChunkedArray, name: str, kind: str, source: str) -> pa.ChunkedArray:
-    """Bring one column to its kind's Arrow type, exactly.
+    """Cast one column to its kind's Arrow type, exactly.
 
     Raises:
         DataInvalid: the stored type has another meaning, or a value would change.
@@ -77,7 +79,8 @@ def cast_column(column: pa.ChunkedArray, name: str, kind: str, source: str) -> p
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if not _fits(column.type, kind):
-        raise DataInvalid(f"{source}: column '{name}': found {_show(column)}, allowed: {kind}")
+        found = _describe_type(column)
+        raise DataInvalid(f"{source}: column '{name}': found {found}, allowed: {kind}")
     if pa.types.is_floating(column.type):
         column = _check_finite(column, name, source)
     try:
@@ -91,25 +94,25 @@ def cast_column(column: pa.ChunkedArray, name: str, kind: str, source: str) -> p
 
 
 def find_misfit(column: pa.ChunkedArray, target: pa.DataType) -> int:
-    """Give the index of the first value that cannot be cast exactly, by bisection.
+    """Return the index of the first value that cannot be cast exactly, by bisection.
 
     Raises:
         ValueError: every value can be cast.
     """
-    if _casts(column, target):
+    if _can_cast(column, target):
         raise ValueError("every value can be cast")
     low, high = 0, len(column)  # the first misfit lies in [low, high)
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if _casts(column[low:middle], target) else (low, middle)
+        low, high = (middle, high) if _can_cast(column[low:middle], target) else (low, middle)
     return low
 
 
 def check_ids(column: pa.ChunkedArray, name: str, source: str) -> None:
-    """Refuse ids that are null or given twice.
+    """Check that no id is null or given twice.
 
     Raises:
-        DataInvalid: with the number of rows and the first ids.
+        DataInvalid: an id is; the message has the number of rows and the first ids.
     """
     if column.null_count:
         raise DataInvalid(f"{source}: column '{name}': {column.null_count:,} rows have no id")
@@ -148,7 +151,7 @@ def _check_finite(column: pa.ChunkedArray, name: str, source: str) -> pa.Chunked
     return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
 
 
-def _casts(column: pa.ChunkedArray, target: pa.DataType) -> bool:
+def _can_cast(column: pa.ChunkedArray, target: pa.DataType) -> bool:
     try:
         column.cast(target)
     except pa.ArrowInvalid:
@@ -156,11 +159,12 @@ def _casts(column: pa.ChunkedArray, target: pa.DataType) -> bool:
     return True
 
 
-def _show(column: pa.ChunkedArray) -> str:
+def _describe_type(column: pa.ChunkedArray) -> str:
     present = pc.drop_null(column)
     example: Any = present[0].as_py() if len(present) else None
     kind = "text" if isinstance(example, str) else str(column.type)
-    return f"{kind} (such as {str(example)[:40]!r})" if example is not None else kind
+    shown = repr(str(example)[:SHOWN_CHARACTERS])
+    return f"{kind} (such as {shown})" if example is not None else kind
 
 
 def _suggest(name: str, others: list[str]) -> str:
@@ -168,21 +172,17 @@ def _suggest(name: str, others: list[str]) -> str:
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 
-SHOWN = 40
-"""Longest part of a value that a message shows."""
-
-
 def convert_cells(
     values: Sequence[Any], name: str, kind: str, source: str, start: int = 0
 ) -> pa.Array:
-    """Give one column's cells as the Arrow type of their kind; NULL and NaN are null.
+    """Return one column's cells in the Arrow type of their kind; NULL and NaN are null.
 
-    Whole decimals become integers, any decimal a number, 0 and 1 booleans, dates midnight in UTC;
-    times without a zone, and ISO 8601 text (SQLite has no other), are taken as UTC. Text never
+    Whole decimals become integers, any decimal a number, 0 and 1 booleans, dates midnight in UTC.
+    Times without a zone, and ISO 8601 text (SQLite has no other), are read as UTC. Text never
     becomes a number. `start` is the row number of the first cell, from 0.
 
     Raises:
-        DataInvalid: a cell has another meaning, naming row, column, value and what is allowed.
+        DataInvalid: a cell has another meaning; the message names row, column, value and kind.
     """
     convert = CONVERSIONS[kind]
     cells = []
@@ -190,7 +190,7 @@ def convert_cells(
         try:
             cells.append(None if value is None or _is_nan(value) else convert(value))
         except (ValueError, OverflowError, ArithmeticError) as error:
-            shown = repr(value)[:SHOWN]
+            shown = repr(value)[:SHOWN_CHARACTERS]
             raise DataInvalid(
                 f"{source}: row {row}: column '{name}': found {shown} "
                 f"({type(value).__name__}), allowed: {kind}"
@@ -203,10 +203,10 @@ def _is_nan(value: Any) -> bool:
 
 
 def _to_integer(value: Any) -> int:
-    """Give a whole number of 64 bits.
+    """Return a value as a whole number of 64 bits.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not one.
     """
     whole = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
     if not whole or value != int(value) or not -(2**63) <= value < 2**63:

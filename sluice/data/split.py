@@ -1,4 +1,4 @@
-"""Which rows teach and which judge: a division that stays the same for ever."""
+"""The split into training rows and held-out rows: a row never changes its side."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,30 +18,30 @@ HASH_RANGE = 2**64
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Rows divided in two: `holdout` has shape (n,), true where a row judges.
+    """A split of rows: `holdout` has shape (n,) and is true where a row is held out.
 
-    `asked` is the configured share of held-out rows; `boundary` names the first time value that is
-    held out, where time decides.
+    `configured_share` is the configured share of held-out rows, 0 to 1. `boundary` is the first
+    time value that is held out, where rows are split by time.
     """
 
     holdout: NDArray[np.bool_]
     by: str
-    asked: float
+    configured_share: float
     boundary: str = ""
 
     @property
     def training(self) -> NDArray[np.bool_]:
-        """The rows that teach, shape (n,)."""
+        """The training rows as a mask, shape (n,)."""
         return ~self.holdout
 
     @property
     def training_rows(self) -> int:
-        """How many rows teach."""
+        """The number of training rows."""
         return int(self.training.sum())
 
     @property
     def holdout_rows(self) -> int:
-        """How many rows judge."""
+        """The number of held-out rows."""
         return int(self.holdout.sum())
 
     @property
@@ -51,12 +51,12 @@ class Split:
 
 
 def split_rows(frame: "pd.DataFrame", data: DataConfig, split: SplitConfig) -> Split:
-    """Divide rows into those that teach and those that judge.
+    """Split rows into training rows and held-out rows.
 
-    `hash`: a row is held out when the seeded hash of its id (or group) falls below the share, so
-    its side hangs on nothing else and never changes when rows come. `time`: the newest time values
-    are held out; a time value is never divided, so the realised share may differ from the asked
-    one, and a group goes whole to the side of its newest row.
+    `hash`: a row is held out when the seeded hash of its id (or group) is below the share, so that
+    its side depends on nothing else and never changes when rows are added. `time`: the rows with
+    the newest time values are held out. Rows of one time value stay together, so the realised share
+    may differ from the configured one; a whole group is on the side of its newest row.
 
     Raises:
         DataInvalid: a needed column is absent or has nulls.
@@ -72,9 +72,9 @@ def split_rows(frame: "pd.DataFrame", data: DataConfig, split: SplitConfig) -> S
 def comparison_mask(
     split: Split, ids: NDArray[Any], champion_training_ids: NDArray[Any] | None
 ) -> NDArray[np.bool_]:
-    """Mark the rows that may compare: held out, and the champion never trained on them.
+    """Return a mask of the compared rows: held out, and the champion never trained on them.
 
-    `ids` has shape (n,), aligned with the split; without a champion every held-out row compares.
+    `ids` has shape (n,), aligned with the split. Without a champion every held-out row is compared.
 
     Raises:
         DataInvalid: the two sets of ids are of different kinds, so that none could ever match.
@@ -87,8 +87,8 @@ def comparison_mask(
     kinds = [_describe_kind(values) for values in (here, there)]
     if kinds[0] != kinds[1]:
         raise DataInvalid(
-            f"ids are {kinds[0]} here and {kinds[1]} in the champion's training rows: nobody can "
-            "tell which rows it has seen; ingest both with the same type of id"
+            f"ids are {kinds[0]} here and {kinds[1]} in the champion's training rows: it is "
+            "unknown which rows it was trained on; ingest both with the same type of id"
         )
     return split.holdout & ~here.isin(there).to_numpy()
 
@@ -101,9 +101,9 @@ def _split_by_hash(frame: "pd.DataFrame", data: DataConfig, split: SplitConfig) 
     draws = (xxhash.xxh3_64_intdigest(key, seed=split.seed) < limit for key in keys)
     holdout = np.fromiter(draws, dtype=np.bool_, count=len(keys))
     if holdout.all() or not holdout.any():
-        side = "teach" if holdout.all() else "judge"
+        side = "training" if holdout.all() else "held-out"
         raise TrainingImpossible(
-            f"the split by '{column}' leaves no row to {side}: {values.nunique():,} distinct "
+            f"the split by '{column}' leaves no {side} rows: {values.nunique():,} distinct "
             f"values in {len(values):,} rows at a share of {split.holdout}; bring more rows"
         )
     return Split(holdout, "hash", split.holdout)
@@ -133,13 +133,13 @@ def _read_column(frame: "pd.DataFrame", column: str) -> "pd.Series[Any]":
     if empty:
         raise DataInvalid(
             f"the split needs column '{column}', which is null in {empty:,} of {len(values):,} "
-            "rows: a row without it belongs to no side; fill it or drop those rows"
+            "rows: a row without it cannot be split; fill it or drop those rows"
         )
     return values
 
 
 def _encode_values(values: "pd.Series[Any]", kind: ColumnKind) -> list[bytes]:
-    """Give each value's canonical bytes, tagged by kind: the same for every storage type."""
+    """Return each value's canonical bytes, tagged by kind: the same for every storage type."""
     if kind == "integer":
         return [b"i%d" % int(value) for value in values.tolist()]
     if kind == "number":

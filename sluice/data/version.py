@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 @dataclass(frozen=True)
 class DataVersion:
-    """One version of a Delta table, and the hashes that pin what it holds.
+    """One version of a Delta table, and the hashes that identify its content.
 
     `schema_hash` and `content_hash` are hexadecimal sha256; the content hash does not depend on the
     order of rows or files.
@@ -23,16 +23,16 @@ class DataVersion:
 
 
 def hash_schema(schema: pa.Schema) -> str:
-    """Give the sha256 of the column names and types, in hexadecimal, in any column order."""
+    """Return the hexadecimal sha256 of the column names and types, in any column order."""
     lines = sorted(f"{field.name}:{_plain_type(field.type)}" for field in schema)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def hash_content(table: pa.Table) -> str:
-    """Give the sha256 of the rows as a multiset, in hexadecimal.
+    """Return the hexadecimal sha256 of the rows in any order.
 
-    Rows are sorted by all columns, the most distinct first so that few ties are left, then each
-    column's validity and values are hashed. Two rows that are equal stay two.
+    Rows are sorted by all columns, those with most distinct values first, so that few ties are
+    left; then each column's validity and values are hashed. Equal rows are counted each.
     """
     table = _plain_table(table)
     digest = hashlib.sha256(f"{hash_schema(table.schema)}:{table.num_rows}".encode())
@@ -46,7 +46,7 @@ def hash_content(table: pa.Table) -> str:
 
 
 def _plain_table(table: pa.Table) -> pa.Table:
-    """Undo encodings that carry no meaning: dictionaries, large and view strings, NaN, -0."""
+    """Return a table without encodings that have no meaning: dictionaries, views, NaN, -0."""
     columns = {name: _plain_column(table[name]) for name in table.column_names}
     return pa.table(columns)
 

@@ -1,1 +1,1 @@
-"""Frozen limits with one pure judgement each."""
+"""The release's gates: each compares evidence with a service's limits and returns a verdict."""

@@ -20,7 +20,7 @@ from sluice.verdict import Check, Outcome, Verdict
 __all__ = ["BiasEvidence", "BiasGate", "Holdout", "measure_bias"]
 
 _GATE = "bias"
-_WORDS: dict[FairnessKind, str] = {
+_NAMES: dict[FairnessKind, str] = {
     "true_positive_difference": "true-positive difference",
     "selection_ratio": "selection ratio",
     "false_positive_difference": "false-positive difference",
@@ -32,22 +32,22 @@ _UNITS: dict[FairnessKind, str] = {
     "false_positive_difference": "negatives",
     "loss_ratio": "rows",
 }
-_REPAIR = (
+_ADVICE_REPAIR = (
     "find why the group's rows or labels differ (its data, a feature that stands for it), "
     "or set bias.mitigation: reweigh, and train again"
 )
-_MORE = "hold out more rows of the group: add data, or raise split.holdout"
-_COLUMN = "bring the column with the data, or say `sensitive: none` with a reason"
+_ADVICE_MORE_ROWS = "hold out more rows of the group: add data, or raise split.holdout"
+_ADVICE_COLUMN = "add the column to the data, or set `sensitive: none` with a reason"
 
 
 @dataclass(frozen=True)
 class BiasGate:
-    """Holds each group's treatment, beside everyone else's, against the limits."""
+    """Compares the treatment of each group and of the rest with the limits."""
 
     limits: BiasConfig
 
     def judge(self, evidence: BiasEvidence) -> Verdict:
-        """Judge the evidence: it fails where an interval lies wholly beyond its limit."""
+        """Return the verdict: a check fails where its interval lies wholly beyond its limit."""
         if not self.limits.columns:
             notice = f"no sensitive column: {self.limits.reason}"
             check = Check("sensitive columns", Outcome.LISTED, n=evidence.n, note=notice)
@@ -55,29 +55,31 @@ class BiasGate:
         unmeasured = [column for column in self.limits.columns if column not in evidence.columns]
         texts = [f"sensitive column '{column}' was not measured" for column in unmeasured]
         texts += evidence.missing
-        missing = [report_missing("evidence", text, _COLUMN) for text in texts]
+        missing = [report_missing("evidence", text, _ADVICE_COLUMN) for text in texts]
         figures = sorted(evidence.figures, key=lambda figure: figure.pair)
         judged = [self._judge_figure(figure) for figure in figures if figure.judged]
-        left = [_list_figure(figure) for figure in figures if not figure.judged]
+        listed = [_list_figure(figure) for figure in figures if not figure.judged]
         if not judged and not missing:
             text = f"no group of the {evidence.n:,} held-out rows is large enough to judge"
             missing = [report_missing("evidence", text, "hold out more rows: add data")]
-        notices = _notice(judged, left)
-        return conclude(_GATE, [*missing, *judged, *left], _say_passed(judged, left), notices)
+        notices = _list_notices(judged, listed)
+        return conclude(
+            _GATE, [*missing, *judged, *listed], _describe_pass(judged, listed), notices
+        )
 
     def _judge_figure(self, figure: FairnessFigure) -> Finding:
         low, high = self._find_range(figure.kind)
         estimate = figure.estimate
-        outcome = _place(estimate, low, high)
+        outcome = _classify_interval(estimate, low, high)
         proved = outcome is not Outcome.INSUFFICIENT
         if not proved and self.limits.on_unproved == "list":
             outcome = Outcome.LISTED
         above = low is None or (high is not None and (estimate.value or 0.0) > 0.0)
         limit = high if above else low
-        name = f"{_WORDS[figure.kind]} of {figure.group}"
+        name = f"{_NAMES[figure.kind]} of {figure.group}"
         sentence = (
             f"{name} {format_figure(estimate.value)} {format_interval(estimate)}, "
-            f"limit {format_figure(limit)}, n {estimate.n:,}{_say_labels(figure)}"
+            f"limit {format_figure(limit)}, n {estimate.n:,}{_describe_labels(figure)}"
         )
         check = Check(
             name,
@@ -88,12 +90,12 @@ class BiasGate:
             relation="<=" if above else ">=",
             unit=_UNITS[figure.kind],
             n=estimate.n,
-            note=("" if proved else "not proved; ") + _say_rates(figure),
+            note=("" if proved else "not proved; ") + _describe_rates(figure),
         )
-        return Finding(check, sentence, _REPAIR if proved else _MORE)
+        return Finding(check, sentence, _ADVICE_REPAIR if proved else _ADVICE_MORE_ROWS)
 
     def _find_range(self, kind: FairnessKind) -> tuple[float | None, float | None]:
-        """Give the lowest and the highest allowed figure; None: no such end."""
+        """Return the lowest and the highest allowed figure; None: no limit on that side."""
         within = self.limits.false_positive_difference
         ranges: dict[FairnessKind, tuple[float | None, float | None]] = {
             "true_positive_difference": (self.limits.true_positive_difference, None),
@@ -104,8 +106,8 @@ class BiasGate:
         return ranges[kind]
 
 
-def _place(estimate: Estimate, low: float | None, high: float | None) -> Outcome:
-    """Place an interval in the range (pass), wholly beyond it (fail), or neither (insufficient)."""
+def _classify_interval(estimate: Estimate, low: float | None, high: float | None) -> Outcome:
+    """Return pass for an interval inside the range, fail wholly outside, else insufficient."""
     if estimate.low is None or estimate.high is None:
         return Outcome.INSUFFICIENT
     if (low is not None and estimate.high < low) or (high is not None and estimate.low > high):
@@ -115,7 +117,7 @@ def _place(estimate: Estimate, low: float | None, high: float | None) -> Outcome
 
 
 def _list_figure(figure: FairnessFigure) -> Finding:
-    name = f"{_WORDS[figure.kind]} of {figure.group}"
+    name = f"{_NAMES[figure.kind]} of {figure.group}"
     note = f"not judged: {figure.note}"
     estimate = figure.estimate
     unit = _UNITS[figure.kind]
@@ -124,12 +126,12 @@ def _list_figure(figure: FairnessFigure) -> Finding:
     )
 
 
-def _say_rates(figure: FairnessFigure) -> str:
+def _describe_rates(figure: FairnessFigure) -> str:
     rates = f"group {format_figure(figure.group_rate)}, rest {format_figure(figure.rest_rate)}"
-    return rates + _say_labels(figure)
+    return rates + _describe_labels(figure)
 
 
-def _say_labels(figure: FairnessFigure) -> str:
+def _describe_labels(figure: FairnessFigure) -> str:
     return f", labels alone {format_figure(figure.label_ratio)}" if figure.label_ratio else ""
 
 
@@ -137,14 +139,14 @@ def _is_unproved(finding: Finding) -> bool:
     return finding.check.note.startswith("not proved")
 
 
-def _say_passed(judged: Sequence[Finding], left: Sequence[Finding]) -> str:
+def _describe_pass(judged: Sequence[Finding], listed: Sequence[Finding]) -> str:
     unproved = sum(_is_unproved(finding) for finding in judged)
     proved = len(judged) - unproved
-    said = f"no group treated beyond the limits: {proved:,} checks proved, {unproved:,} not proved"
-    return f"{said}, {len(left):,} too small to judge" if left else said
+    text = f"no group treated beyond the limits: {proved:,} checks proved, {unproved:,} not proved"
+    return f"{text}, {len(listed):,} too small to judge" if listed else text
 
 
-def _notice(judged: Sequence[Finding], left: Sequence[Finding]) -> list[str]:
-    """Say aloud what was not proved, and which groups were too small to judge."""
+def _list_notices(judged: Sequence[Finding], listed: Sequence[Finding]) -> list[str]:
+    """Return a notice for each check that was not proved and each group too small to judge."""
     notices = [f"not proved: {finding.sentence}" for finding in judged if _is_unproved(finding)]
-    return [*notices, *(finding.sentence for finding in left)]
+    return [*notices, *(finding.sentence for finding in listed)]

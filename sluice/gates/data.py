@@ -1,4 +1,4 @@
-"""Whether data is what the service's rules say it is."""
+"""The data gate: whether a data version keeps the service's rules and leaks no target."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,8 @@ from sluice.config.data import DataConfig
 from sluice.data.leakage import FeaturePower
 from sluice.verdict import Check, Outcome, Verdict, decide_outcome
 
+LEAKAGE = "target leakage of "
+"""Beginning of the name of each check for target leakage; the feature follows."""
 RuleState = Literal["met", "broken", "errored", "not judged"]
 OUTCOMES: dict[RuleState, Outcome] = {
     "met": Outcome.PASS,
@@ -21,11 +23,11 @@ OUTCOMES: dict[RuleState, Outcome] = {
 
 @dataclass(frozen=True)
 class RuleResult:
-    """What one expectation of the suite found.
+    """The result of one expectation of the suite.
 
-    `measured` is held against `limit` by `relation`; `n` rows were looked at. `finding` says in
-    words what broke the rule, why it errored, or why it was not judged; `first` holds the ids of
-    the first rows that broke it.
+    `measured` is compared with `limit` by `relation`, over `n` rows. `finding` describes what broke
+    the rule, the error, or the reason why it was not judged; `first` holds the ids of the first
+    rows that broke it.
     """
 
     name: str
@@ -41,12 +43,13 @@ class RuleResult:
 
 @dataclass(frozen=True, eq=False)
 class DataEvidence:
-    """Everything that the data gate judges, and where it can be looked at.
+    """Everything that the data gate judges, and the page that shows it.
 
-    `rows` are the table's, `known_rows` those of the service with this table, `new_rows` those that
-    the previous version of `previous_rows` (None: there is none) does not have; `repeated` counts
-    delivered rows whose ids it has. `bad_rows` names each row that broke a rule, with the columns
-    `rule`, `column`, the service's id and `value`. `page` is the suite's data-docs page.
+    `rows` counts the table's rows, `known_rows` all rows that the service has with this table,
+    `new_rows` those whose ids the previous version does not have. `previous_rows` counts the rows
+    of that version (None: there is none), `repeated` the delivered rows whose ids it has.
+    `bad_rows` has a row for each row that broke a rule, with the columns `rule`, `column`, the
+    service's id and `value`. `page` is the suite's data-docs page.
     """
 
     suite: str
@@ -68,9 +71,11 @@ class DataGate:
     limits: DataConfig
 
     def judge(self, evidence: DataEvidence) -> Verdict:
-        """Decide whether the data may go on: every rule of the suite, the rows, and no leakage."""
+        """Return the verdict on every rule of the suite, the number of rows and target leakage."""
         id_column = self.limits.id
-        rules = [_check_rule(rule, id_column) for rule in evidence.rules] or [_miss_rules(evidence)]
+        rules = [_check_rule(rule, id_column) for rule in evidence.rules] or [
+            _report_empty_suite(evidence)
+        ]
         powers = {power.feature: power for power in evidence.leakage}
         leakage = [self._check_leakage(name, powers.get(name)) for name in self.limits.features]
         checks = (*rules, self._check_repeated(evidence), *leakage, self._check_rows(evidence))
@@ -79,9 +84,9 @@ class DataGate:
             gate="data",
             outcome=outcome,
             checks=checks,
-            reason=_give_reason(checks, outcome, evidence, id_column),
+            reason=_write_reason(checks, outcome, evidence, id_column),
             next_step=self._advise(checks, outcome, evidence),
-            notices=_gather_notices(checks),
+            notices=_list_notices(checks),
         )
 
     def _check_rows(self, evidence: DataEvidence) -> Check:
@@ -116,14 +121,14 @@ class DataGate:
         )
 
     def _check_leakage(self, feature: str, found: FeaturePower | None) -> Check:
-        name, limit = f"leakage of {feature}", self.limits.leakage.limit
+        name, limit = f"{LEAKAGE}{feature}", self.limits.leakage.limit
         if found is None or found.power is None:
             note = "not measured: too few labelled rows of each class"
             rows = found.n if found else 0
             return Check(name, Outcome.INSUFFICIENT, limit=limit, relation="<=", n=rows, note=note)
         leaks = found.power > limit
         note = (
-            f"{feature} alone tells the answer: power {found.power:.3f} on {found.part}"
+            f"{feature} alone predicts the target: power {found.power:.3f} on {found.part}"
             if leaks
             else ""
         )
@@ -137,15 +142,17 @@ class DataGate:
             return ""
         suite = f"gx/expectations/{evidence.suite}.json"
         first = _find_headline(checks, outcome).name
-        if first.startswith("leakage of "):
-            return _advise_leakage(first.removeprefix("leakage of "), outcome)
+        if first.startswith(LEAKAGE):
+            return _advise_leakage(first.removeprefix(LEAKAGE), outcome)
         if first == "rows":
             return f"bring {self.limits.minimum_rows - evidence.known_rows:,} more rows"
         if first == f"{self.limits.id} new":
-            return "leave out the rows that the table has; a changed row needs an id of its own"
+            return "remove the rows that the table already has; give a changed row a new id"
         if outcome is Outcome.INSUFFICIENT:
             return f"repair {suite}: a rule that cannot be evaluated protects nothing"
-        return f"correct the data at its source, or change the rule in {suite} if the world changed"
+        return (
+            f"correct the data at its source, or change the rule in {suite} if the change is real"
+        )
 
 
 def _check_rule(rule: RuleResult, id_column: str) -> Check:
@@ -163,13 +170,13 @@ def _check_rule(rule: RuleResult, id_column: str) -> Check:
     )
 
 
-def _miss_rules(evidence: DataEvidence) -> Check:
+def _report_empty_suite(evidence: DataEvidence) -> Check:
     note = f"gx/expectations/{evidence.suite}.json has no expectation"
     return Check("suite", Outcome.INSUFFICIENT, measured=0, limit=1, relation=">=", note=note)
 
 
 def _find_headline(checks: tuple[Check, ...], outcome: Outcome) -> Check:
-    """Give the check to name first: the one that most rows broke, else the first of the suite."""
+    """Return the check to name first: the one that most rows broke, else the suite's first."""
     decisive = [check for check in checks if check.outcome is outcome]
     return max(decisive, key=lambda check: (check.measured or 0.0) if check.unit == "rows" else 0.0)
 
@@ -187,7 +194,7 @@ def _advise_leakage(feature: str, outcome: Outcome) -> str:
     )
 
 
-def _give_reason(
+def _write_reason(
     checks: tuple[Check, ...], outcome: Outcome, evidence: DataEvidence, id_column: str
 ) -> str:
     if outcome is Outcome.PASS:
@@ -202,8 +209,8 @@ def _give_reason(
     return f"{first.name}: {fact}" + (f"; also {_list_names(others)}" if others else "")
 
 
-def _gather_notices(checks: tuple[Check, ...]) -> tuple[str, ...]:
-    """Give one notice for each reason why checks decide nothing, with the first names."""
+def _list_notices(checks: tuple[Check, ...]) -> tuple[str, ...]:
+    """Return one notice for each reason why checks were not judged, with the first names."""
     names: dict[str, list[str]] = {}
     for check in checks:
         if check.outcome is Outcome.LISTED:

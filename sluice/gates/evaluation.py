@@ -10,90 +10,33 @@ from sluice.stats.holdout import Holdout
 from sluice.stats.slicing import SliceFigure
 from sluice.verdict import Check, Outcome, Verdict
 
-_ADVICE = "recalibrate (model.calibration: sigmoid or isotonic) and train again"
-_MORE = "hold out more rows: add data, or raise split.holdout"
-
-
-def judge_calibration(
-    limits: Calibration | None, gap: Estimate | None, slope: Estimate | None
-) -> list[Finding]:
-    """Judge calibration in the large and the calibration slope; without limits both are listed."""
-    if limits is None:
-        named = (("calibration gap", gap), ("calibration slope", slope))
-        return [_list_figure(name, figure) for name, figure in named if figure]
-    return [
-        _judge_range("calibration gap", gap, (-limits.gap, limits.gap)),
-        _judge_range("calibration slope", slope, limits.slope),
-    ]
-
-
-def place_within(estimate: Estimate, bounds: tuple[float, float]) -> Outcome:
-    """Place an interval inside a range (pass), outside (fail) or across an end (insufficient)."""
-    if estimate.low is None or estimate.high is None:
-        return Outcome.INSUFFICIENT
-    if estimate.high < bounds[0] or estimate.low > bounds[1]:
-        return Outcome.FAIL
-    inside = bounds[0] <= estimate.low and estimate.high <= bounds[1]
-    return Outcome.PASS if inside else Outcome.INSUFFICIENT
-
-
-def _judge_range(name: str, figure: Estimate | None, bounds: tuple[float, float]) -> Finding:
-    if figure is None or figure.value is None or figure.interval is None:
-        return report_missing(name, f"{name} cannot be measured", _MORE)
-    outcome = place_within(figure, bounds)
-    allowed = f"[{format_figure(bounds[0])}, {format_figure(bounds[1])}]"
-    below = figure.value < (bounds[0] + bounds[1]) / 2
-    check = Check(
-        name,
-        outcome,
-        measured=figure.value,
-        interval=figure.interval,
-        limit=bounds[0] if below else bounds[1],
-        relation=">=" if below else "<=",
-        n=figure.n,
-        note=f"allowed {allowed}",
-    )
-    sentence = (
-        f"{name} {format_figure(figure.value)} {format_interval(figure)}, "
-        f"allowed {allowed}, n {figure.n:,}"
-    )
-    return Finding(check, sentence, _MORE if outcome is Outcome.INSUFFICIENT else _ADVICE)
-
-
-def _list_figure(name: str, figure: Estimate) -> Finding:
-    note = "shown, no limit"
-    check = Check(
-        name,
-        Outcome.LISTED,
-        measured=figure.value,
-        interval=figure.interval,
-        n=figure.n,
-        note=note,
-    )
-    return Finding(check, note)
-
-
 __all__ = ["EvaluationEvidence", "EvaluationGate", "Holdout", "measure_evaluation"]
 
 MINIMUM_ROWS = 100
-"""Fewest held-out rows whose bootstrap bounds are believed at all."""
+"""Fewest held-out rows whose bootstrap bounds are reliable."""
 MINIMUM_GROUPS = 30
-"""The same for groups that are drawn whole."""
+"""Fewest groups whose bootstrap bounds are reliable, where groups are drawn whole."""
 _LISTED_SLICES = 20
 _GATE = "evaluation"
-_REPAIR = "see that the held-out rows and both models' answers are complete, then release again"
-_KEEP = "keep the champion; look at the slices and plots for what was lost, then train again"
+_ADVICE_RECALIBRATE = "recalibrate (model.calibration: sigmoid or isotonic) and train again"
+_ADVICE_MORE_ROWS = "hold out more rows: add data, or raise split.holdout"
+_ADVICE_REPAIR = (
+    "check that the held-out rows and both models' predictions are complete, then release again"
+)
+_ADVICE_KEEP = (
+    "keep the champion; look in the slices and plots for what got worse, then train again"
+)
 
 
 @dataclass(frozen=True)
 class EvaluationGate:
-    """Holds a candidate against its floors, the champion, its slices and its calibration."""
+    """Compares a candidate with its floors, the champion, the slices and calibration limits."""
 
     limits: EvaluationConfig
 
     def judge(self, evidence: EvaluationEvidence) -> Verdict:
-        """Judge the evidence; what could not be measured never passes."""
-        missing = [report_missing("evidence", text, _REPAIR) for text in evidence.missing]
+        """Return the verdict; a figure that could not be measured never passes."""
+        missing = [report_missing("evidence", text, _ADVICE_REPAIR) for text in evidence.missing]
         if missing:
             return conclude(_GATE, missing, "")
         findings = [
@@ -104,7 +47,9 @@ class EvaluationGate:
             *self._judge_slices(evidence),
             *self._list_others(evidence),
         ]
-        return conclude(_GATE, findings, _say_primary(evidence, self.limits), _notice(evidence))
+        return conclude(
+            _GATE, findings, _describe_primary(evidence, self.limits), _list_notices(evidence)
+        )
 
     def _judge_size(self, evidence: EvaluationEvidence) -> list[Finding]:
         grouped = bool(self.limits.group)
@@ -120,7 +65,7 @@ class EvaluationGate:
             limit=least,
             relation=">=",
             n=evidence.n,
-            note="bootstrap bounds of fewer are not believed",
+            note="bootstrap bounds of fewer are not reliable",
         )
         return [Finding(check, sentence, f"hold out at least {least:,} {noun}: add data")]
 
@@ -134,8 +79,8 @@ class EvaluationGate:
         if figure.difference is None or figure.difference.interval is None:
             return [_report_unmeasured(name, self.limits.primary, evidence.n)]
         difference = figure.difference
-        outcome = _place(difference, -self.limits.margin)
-        needed = self._say_needed(difference) if outcome is Outcome.INSUFFICIENT else ""
+        outcome = _classify_above(difference, -self.limits.margin)
+        needed = self._describe_needed_rows(difference) if outcome is Outcome.INSUFFICIENT else ""
         check = Check(
             name,
             outcome,
@@ -144,12 +89,12 @@ class EvaluationGate:
             limit=-self.limits.margin,
             relation=">",
             n=difference.n,
-            note=needed or _say_values(figure),
+            note=needed or _describe_values(figure),
         )
-        sentence = _say_primary(evidence, self.limits)
-        return [Finding(check, sentence, needed or _KEEP)]
+        sentence = _describe_primary(evidence, self.limits)
+        return [Finding(check, sentence, needed or _ADVICE_KEEP)]
 
-    def _say_needed(self, difference: Estimate) -> str:
+    def _describe_needed_rows(self, difference: Estimate) -> str:
         spread = difference.spread or 0.0
         needed = count_needed_rows(spread, self.limits.margin)
         if needed > difference.n:
@@ -157,7 +102,9 @@ class EvaluationGate:
                 f"hold out about {needed:,} rows (now {difference.n:,}): "
                 "add data, or raise split.holdout"
             )
-        return _say_near(spread, (difference.value or 0.0) + self.limits.margin, difference.n)
+        return _describe_rows_near_limit(
+            spread, (difference.value or 0.0) + self.limits.margin, difference.n
+        )
 
     def _judge_floors(self, evidence: EvaluationEvidence) -> list[Finding]:
         findings = []
@@ -175,7 +122,9 @@ class EvaluationGate:
         unseen = [column for column in self.limits.slices.columns if column not in seen]
         unseen = unseen if evidence.has_champion else []
         missing = [
-            report_missing(f"slices of {column}", f"slices of {column} were not measured", _REPAIR)
+            report_missing(
+                f"slices of {column}", f"slices of {column} were not measured", _ADVICE_REPAIR
+            )
             for column in unseen
         ]
         judged = [
@@ -196,8 +145,8 @@ class EvaluationGate:
         return [_list_metric(figure) for figure in evidence.metrics if figure.name not in decided]
 
 
-def _place(estimate: Estimate, limit: float) -> Outcome:
-    """Place an interval above (pass), below (fail) or across (insufficient) a lower limit."""
+def _classify_above(estimate: Estimate, limit: float) -> Outcome:
+    """Return pass for an interval above a lower limit, fail below, insufficient across it."""
     if estimate.low is None or estimate.high is None:
         return Outcome.INSUFFICIENT
     if estimate.low > limit:
@@ -206,29 +155,31 @@ def _place(estimate: Estimate, limit: float) -> Outcome:
 
 
 def _judge_floor(figure: MetricFigure, limit: float) -> Finding:
-    ours = figure.candidate
+    candidate = figure.candidate
     sign = 1.0 if figure.greater_is_better else -1.0
-    ends = sorted(sign * (end or 0.0) for end in (ours.low, ours.high))
+    ends = sorted(sign * (end or 0.0) for end in (candidate.low, candidate.high))
     kind, relation = ("floor", ">=") if sign > 0 else ("ceiling", "<=")
     if ends[0] >= sign * limit:
         outcome = Outcome.PASS
     else:
         outcome = Outcome.FAIL if ends[1] < sign * limit else Outcome.INSUFFICIENT
     sentence = (
-        f"{figure.name} {format_figure(ours.value)} {format_interval(ours)}, "
-        f"{kind} {format_figure(limit)}, n {ours.n:,}"
+        f"{figure.name} {format_figure(candidate.value)} {format_interval(candidate)}, "
+        f"{kind} {format_figure(limit)}, n {candidate.n:,}"
     )
     advice = f"train a model whose {figure.name} reaches {format_figure(limit)}"
     if outcome is Outcome.INSUFFICIENT:
-        advice = _say_near(ours.spread or 0.0, (ours.value or 0.0) - limit, ours.n)
+        advice = _describe_rows_near_limit(
+            candidate.spread or 0.0, (candidate.value or 0.0) - limit, candidate.n
+        )
     check = Check(
         f"{figure.name} {kind}",
         outcome,
-        measured=ours.value,
-        interval=ours.interval,
+        measured=candidate.value,
+        interval=candidate.interval,
         limit=limit,
         relation=relation,
-        n=ours.n,
+        n=candidate.n,
         note=advice if outcome is Outcome.INSUFFICIENT else "",
     )
     return Finding(check, sentence, advice)
@@ -252,7 +203,71 @@ def _judge_slice(figure: SliceFigure, primary: str, limit: float) -> Finding:
         f"{primary} in {figure.name} {values}, difference {format_interval(difference)}, "
         f"limit {format_figure(limit)}, n {figure.n:,}"
     )
-    return Finding(check, sentence, f"keep the champion; find what {figure.name} lost in training")
+    advice = f"keep the champion; find out why {figure.name} got worse in training"
+    return Finding(check, sentence, advice)
+
+
+def judge_calibration(
+    limits: Calibration | None, gap: Estimate | None, slope: Estimate | None
+) -> list[Finding]:
+    """Judge the calibration gap and the calibration slope; without limits both are listed."""
+    if limits is None:
+        named = (("calibration gap", gap), ("calibration slope", slope))
+        return [_list_figure(name, figure) for name, figure in named if figure]
+    return [
+        _judge_range("calibration gap", gap, (-limits.gap, limits.gap)),
+        _judge_range("calibration slope", slope, limits.slope),
+    ]
+
+
+def classify_within(estimate: Estimate, bounds: tuple[float, float]) -> Outcome:
+    """Return pass for an interval inside a range, fail outside, insufficient across an end."""
+    if estimate.low is None or estimate.high is None:
+        return Outcome.INSUFFICIENT
+    if estimate.high < bounds[0] or estimate.low > bounds[1]:
+        return Outcome.FAIL
+    inside = bounds[0] <= estimate.low and estimate.high <= bounds[1]
+    return Outcome.PASS if inside else Outcome.INSUFFICIENT
+
+
+def _judge_range(name: str, figure: Estimate | None, bounds: tuple[float, float]) -> Finding:
+    if figure is None or figure.value is None or figure.interval is None:
+        return report_missing(name, f"{name} cannot be measured", _ADVICE_MORE_ROWS)
+    outcome = classify_within(figure, bounds)
+    allowed = f"[{format_figure(bounds[0])}, {format_figure(bounds[1])}]"
+    below = figure.value < (bounds[0] + bounds[1]) / 2
+    check = Check(
+        name,
+        outcome,
+        measured=figure.value,
+        interval=figure.interval,
+        limit=bounds[0] if below else bounds[1],
+        relation=">=" if below else "<=",
+        n=figure.n,
+        note=f"allowed {allowed}",
+    )
+    sentence = (
+        f"{name} {format_figure(figure.value)} {format_interval(figure)}, "
+        f"allowed {allowed}, n {figure.n:,}"
+    )
+    return Finding(
+        check,
+        sentence,
+        _ADVICE_MORE_ROWS if outcome is Outcome.INSUFFICIENT else _ADVICE_RECALIBRATE,
+    )
+
+
+def _list_figure(name: str, figure: Estimate) -> Finding:
+    note = "shown, no limit"
+    check = Check(
+        name,
+        Outcome.LISTED,
+        measured=figure.value,
+        interval=figure.interval,
+        n=figure.n,
+        note=note,
+    )
+    return Finding(check, note)
 
 
 def _list_slice(figure: SliceFigure, minimum: int) -> Finding:
@@ -262,15 +277,15 @@ def _list_slice(figure: SliceFigure, minimum: int) -> Finding:
 
 
 def _list_metric(figure: MetricFigure, note: str = "shown, no limit") -> Finding:
-    ours = figure.candidate
+    candidate = figure.candidate
     if figure.champion:
         note += f"; champion {format_figure(figure.champion.value)}"
     check = Check(
         figure.name,
         Outcome.LISTED,
-        measured=ours.value,
-        interval=ours.interval,
-        n=ours.n,
+        measured=candidate.value,
+        interval=candidate.interval,
+        n=candidate.n,
         note=note,
     )
     return Finding(check, note)
@@ -282,13 +297,13 @@ def _report_unmeasured(name: str, metric: str, n: int) -> Finding:
     )
 
 
-def _say_values(figure: MetricFigure) -> str:
-    theirs = figure.champion.value if figure.champion else None
-    return f"{format_figure(figure.candidate.value)} against champion {format_figure(theirs)}"
+def _describe_values(figure: MetricFigure) -> str:
+    champion = figure.champion.value if figure.champion else None
+    return f"{format_figure(figure.candidate.value)} against champion {format_figure(champion)}"
 
 
-def _say_near(spread: float, distance: float, n: int) -> str:
-    """Say how many rows decide a figure that lies near its limit, should it stay where it is."""
+def _describe_rows_near_limit(spread: float, distance: float, n: int) -> str:
+    """Return how many rows would decide a figure near its limit, if it stays where it is."""
     if abs(distance) < 1e-9 or (needed := count_needed_rows(spread, distance)) > 10_000_000:
         return (
             f"the figure lies on its limit: more rows (now {n:,}) hardly help; train a better model"
@@ -296,20 +311,21 @@ def _say_near(spread: float, distance: float, n: int) -> str:
     return f"hold out about {needed:,} rows (now {n:,}), or train a better model"
 
 
-def _say_primary(evidence: EvaluationEvidence, limits: EvaluationConfig) -> str:
+def _describe_primary(evidence: EvaluationEvidence, limits: EvaluationConfig) -> str:
     figure = evidence.find_metric(limits.primary)
     if figure is None:
         return f"{limits.primary} was not measured"
-    said = f"{limits.primary} {format_figure(figure.candidate.value)}"
     if figure.difference is None:
-        return f"{said} {format_interval(figure.candidate)}, no champion yet, n {evidence.n:,}"
+        value = f"{format_figure(figure.candidate.value)} {format_interval(figure.candidate)}"
+        return f"{limits.primary} {value}, no champion yet, n {evidence.n:,}"
     return (
-        f"{limits.primary} {_say_values(figure)}, difference {format_interval(figure.difference)}, "
+        f"{limits.primary} {_describe_values(figure)}, "
+        f"difference {format_interval(figure.difference)}, "
         f"limit {format_figure(-limits.margin)}, n {evidence.n:,}"
     )
 
 
-def _notice(evidence: EvaluationEvidence) -> list[str]:
+def _list_notices(evidence: EvaluationEvidence) -> list[str]:
     if evidence.has_champion:
         return []
     return ["no champion yet: nothing to compare with; only the floors and calibration were judged"]

@@ -1,4 +1,4 @@
-"""A check with the sentence that tells it, and how findings make a verdict."""
+"""A check with its sentence and advice, and the verdict that a list of them makes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from sluice.verdict import Check, Outcome, Verdict, decide_outcome
 
 @dataclass(frozen=True)
 class Finding:
-    """One check, in a sentence with its numbers, and what to do should it stop the release."""
+    """One check, the sentence with its numbers, and the advice if it stops the release."""
 
     check: Check
     sentence: str
@@ -17,12 +17,12 @@ class Finding:
 
     @property
     def outcome(self) -> Outcome:
-        """How the check ended."""
+        """The check's outcome."""
         return self.check.outcome
 
 
 def format_figure(value: float | None) -> str:
-    """Write a number as a person reads it: `.812`, `-.010`, `1.250`, `12,345`; None: `unknown`."""
+    """Return a number as text: `.812`, `-.010`, `1.250`, `12,345`; `unknown` for None."""
     if value is None:
         return "unknown"
     size = abs(value)
@@ -38,23 +38,23 @@ def format_figure(value: float | None) -> str:
 
 
 def format_interval(estimate: Estimate) -> str:
-    """Write bounds as `[-.031, -.014]`; `unknown` where they could not be measured."""
+    """Return bounds as text: `[-.031, -.014]`; `unknown` where they could not be measured."""
     if estimate.interval is None:
         return "unknown"
     return f"[{format_figure(estimate.low)}, {format_figure(estimate.high)}]"
 
 
 def report_missing(name: str, sentence: str, advice: str) -> Finding:
-    """Make the finding of something that could not be had: insufficient, whatever else holds."""
+    """Return the finding of missing evidence: its outcome is insufficient."""
     return Finding(Check(name, Outcome.INSUFFICIENT, note=sentence), sentence, advice)
 
 
 def conclude(
     gate: str, findings: Sequence[Finding], passing: str, notices: Sequence[str] = ()
 ) -> Verdict:
-    """Make the verdict: the first finding of the deciding outcome speaks, the others are counted.
+    """Return the verdict: its reason is the first deciding finding, and the others are counted.
 
-    Findings come in order of weight. `passing` is the reason of a verdict that passes.
+    Findings come in order of importance. `passing` is the reason of a verdict that passes.
     """
     checks = tuple(finding.check for finding in findings)
     outcome = decide_outcome(checks)
@@ -68,5 +68,5 @@ def conclude(
 def _count_others(others: int, outcome: Outcome) -> str:
     if not others:
         return ""
-    said = "failed" if outcome is Outcome.FAIL else "could not be told"
-    return f"; {others} more {'check' if others == 1 else 'checks'} {said}"
+    result = "failed" if outcome is Outcome.FAIL else "could not be decided"
+    return f"; {others} more {'check' if others == 1 else 'checks'} {result}"

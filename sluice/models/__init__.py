@@ -1,1 +1,1 @@
-"""The estimators that a service can train."""
+"""Estimators: what a service can train, how it is fitted, and how it is exported."""

@@ -10,7 +10,7 @@ from sluice.models.features import ModelParts, build_tree_features, list_feature
 def build_boosting(problem: Problem, model: HistGradientBoosting, data: DataConfig) -> ModelParts:
     """Build the features and the estimator of gradient boosting, unfitted.
 
-    Text columns are split on as categories. It never stops early: `iterations` means what it says.
+    Text columns are split on as categories. There is no early stopping: every iteration is done.
     """
     categories = list(range(len(list_features(data, "text"))))
     estimator = _build_estimator(problem, model, categories)

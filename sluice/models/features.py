@@ -1,34 +1,33 @@
-"""From a service's raw columns to the numbers that an estimator learns from."""
+"""Feature transformers: from a service's raw columns to the numbers of an estimator."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from sluice.config.data import ColumnKind, DataConfig
 
+RARE = 10
+"""Fewest rows of a text value that has a code of its own; rarer values share one."""
+LEVELS = 250
+"""Most codes of a text column; gradient boosting takes at most 255."""
+UNKNOWN = -1
+"""The code of a text value that was not in training; gradient boosting reads it as missing."""
+
 
 @dataclass(frozen=True, eq=False)
 class ModelParts:
-    """A kind's two unfitted scikit-learn parts.
+    """An estimator kind's two unfitted scikit-learn parts.
 
-    `stages` names the estimator's parameter that counts its iterations, for kinds that can go on
-    from where they stopped; empty for the others.
+    `iterations_parameter` is the name of the estimator's parameter that counts its iterations, for
+    kinds that can continue a fit; empty for the others.
     """
 
     features: Any
     estimator: Any
-    stages: str = ""
-
-
-RARE = 10
-"""Fewest rows of a text value that keeps a code of its own; rarer ones share one."""
-LEVELS = 250
-"""Most codes of a text column; gradient boosting knows at most 255."""
-UNKNOWN = -1
-"""The code of a text value that training never saw; gradient boosting reads it as missing."""
+    iterations_parameter: str = ""
 
 
 def list_features(data: DataConfig, *kinds: ColumnKind) -> list[str]:
-    """Name the features of the given kinds, in the configuration's order."""
+    """Return the names of the features of these kinds, in the configuration's order."""
     return [name for name in data.features if data.columns[name] in kinds]
 
 
@@ -36,7 +35,7 @@ def build_tree_features(data: DataConfig) -> Any:
     """Build the column transformer of tree models: codes for text, numbers as they are.
 
     Text columns come first, in the configuration's order, then numbers, booleans and timestamps;
-    nulls stay NaN, which trees split on. Fitting it makes an array of shape (n, features).
+    nulls stay NaN, which trees split on. It returns an array of shape (n, features).
     """
     from sklearn.compose import ColumnTransformer
 
@@ -54,8 +53,8 @@ def build_tree_features(data: DataConfig) -> Any:
 def build_linear_features(data: DataConfig) -> Any:
     """Build the column transformer of linear models: one-hot text, imputed and scaled numbers.
 
-    Fitting it makes an array of shape (n, levels of the text features and the other features),
-    sparse where most of it is zero.
+    It returns an array of shape (n, levels of the text features and the other features), sparse
+    where most of it is zero.
     """
     from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import make_pipeline

@@ -10,8 +10,8 @@ from sluice.models.features import ModelParts, build_tree_features
 def build_forest(problem: Problem, model: RandomForest, data: DataConfig) -> ModelParts:
     """Build the features and the estimator of a random forest, unfitted.
 
-    One thread only: several add the trees' votes up in whatever order they finish, and the last
-    digits of the probabilities would change from run to run.
+    It uses one thread: several threads add up the trees' votes in the order in which they finish,
+    so that the last digits of the probabilities would differ from run to run.
     """
     return ModelParts(build_tree_features(data), _build_estimator(problem, model), "n_estimators")
 

@@ -1,4 +1,4 @@
-"""How much a model hangs on each feature."""
+"""Permutation importance: how much a model depends on each feature."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ REPEATS = 5
 
 @dataclass(frozen=True)
 class Importance:
-    """What shuffling one feature costs: the mean and standard deviation over repeats.
+    """The loss from shuffling one feature: the mean and standard deviation over repeats.
 
-    `figure` names what falls, in its own unit: area under the ROC curve (binary), accuracy
-    (multiclass) or R2 (regression); `n` is the rows it was measured on.
+    `figure` names the figure that falls, in its own unit: area under the ROC curve (binary),
+    accuracy (multiclass) or R2 (regression); `n` is the number of rows it was measured on.
     """
 
     feature: str
@@ -38,8 +38,8 @@ def measure_importance(
 ) -> tuple[Importance, ...]:
     """Measure each feature's permutation importance on held-out rows, largest first.
 
-    At most `rows` rows are drawn, seeded. Empty where the figure is undefined: fewer than two rows,
-    or one class only.
+    At most `rows` rows are drawn, with a seed. Empty where the figure is undefined: fewer than two
+    rows, or one class only.
 
     Raises:
         DataInvalid: a feature column is absent.
@@ -66,7 +66,7 @@ def measure_importance(
 
 
 def find_problem(pipeline: Any) -> Problem:
-    """Tell which problem a fitted pipeline answers."""
+    """Return the kind of problem that a fitted pipeline solves."""
     if not hasattr(pipeline[-1], "classes_"):
         return "regression"
     return "binary" if hasattr(pipeline[-1], "threshold") else "multiclass"
@@ -75,10 +75,10 @@ def find_problem(pipeline: Any) -> Problem:
 def _prepare_columns(
     pipeline: Any, sample: "pd.DataFrame", data: DataConfig
 ) -> tuple[Any, Any, tuple[str, ...]]:
-    """Give what to ask, the columns to shuffle and their features' names.
+    """Return the model to score, the columns to shuffle and the names of their features.
 
-    Where each feature becomes one column, shuffling that is shuffling the feature, and the features
-    are prepared once instead of for every shuffle.
+    Where each feature becomes one prepared column, that column is shuffled, and the features are
+    prepared once instead of for every shuffle.
     """
     X = select_features(sample, data)
     names = tuple(pipeline[0].get_feature_names_out())

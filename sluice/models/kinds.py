@@ -1,4 +1,15 @@
-"""The kinds of model that a configuration may name, and a pipeline made of one."""
+"""The kinds of estimator that a service's file may name, and a pipeline of one.
+
+A new kind takes three steps, and a fourth where it is to serve as ONNX:
+
+1. a class in `sluice/config/model.py` with its `kind` and options, added to `ModelConfig`;
+2. a file in `sluice/models/` with a function that builds its features and its estimator, a
+   scikit-learn one whose `fit` takes `sample_weight` (classifiers have `predict_proba`);
+3. its entry in `KINDS`; and where skops does not know a type that the fitted model holds, the
+   reviewed type in `TRUSTED_TYPES` of `sluice/adapters/registry/model_files.py`;
+4. its graph in `sluice/models/export/graph.py`, and the link from raw scores to probabilities in
+   `sluice/models/export/postprocessing.py`. Without them the native model serves (`serving: auto`).
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,26 +27,26 @@ KINDS: dict[str, Callable[[Problem, Any, DataConfig], ModelParts]] = {
     "random_forest": build_forest,
     "hist_gradient_boosting": build_boosting,
 }
-"""Builders by the configuration's `kind`; a new kind is one file and one entry."""
+"""Builders by the configuration's `kind`."""
 
 
 def build_parts(problem: Problem, model: ModelConfig, data: DataConfig) -> ModelParts:
     """Build a kind's unfitted features and estimator.
 
     Raises:
-        ConfigInvalid: an option is set that the problem has no use for.
+        ConfigInvalid: an option is set that does not apply to the problem.
     """
     check_model(problem, model)
     return KINDS[model.kind](problem, model, data)
 
 
 def build_pipeline(problem: Problem, model: ModelConfig, data: DataConfig) -> Any:
-    """Build an unfitted pipeline from raw feature columns to answers.
+    """Build an unfitted pipeline from raw feature columns to predictions.
 
-    It has neither calibration nor decision threshold: `fit_model` adds what must be learned.
+    It has neither calibration nor decision threshold: `fit_model` adds them.
 
     Raises:
-        ConfigInvalid: an option is set that the problem has no use for.
+        ConfigInvalid: an option is set that does not apply to the problem.
     """
     from sklearn.pipeline import Pipeline
 
@@ -44,11 +55,11 @@ def build_pipeline(problem: Problem, model: ModelConfig, data: DataConfig) -> An
 
 
 def check_model(problem: Problem, model: ModelConfig) -> None:
-    """Refuse options that would be ignored in silence.
+    """Check that every option that is set applies to the problem.
 
     Raises:
-        ConfigInvalid: class weights or calibration for a regression, or a threshold for anything
-            but a binary problem.
+        ConfigInvalid: class weights or calibration for a regression, or a threshold for a problem
+            that is not binary.
     """
     if problem != "binary" and model.threshold != 0.5:
         raise ConfigInvalid(

@@ -1,4 +1,4 @@
-"""Asking a fitted pipeline."""
+"""Predictions of a fitted pipeline on raw rows."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +22,13 @@ def predict(
     problem: Problem,
     positive: Any = None,
 ) -> Predictions:
-    """Give a pipeline's answers for raw rows; only the feature columns are looked at.
+    """Return a pipeline's predictions for raw rows; only the feature columns are read.
 
     Scores of a binary problem are the probabilities of `positive`, by default the configuration's.
 
     Raises:
-        DataInvalid: a feature column is absent or infinite, or the model knows no such class.
+        DataInvalid: a feature column is absent or infinite, or the model was not trained on the
+            positive class.
     """
     X = select_features(frame, data)
     if problem == "regression":

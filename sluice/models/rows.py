@@ -1,4 +1,4 @@
-"""Rows as models take them: the feature columns, and targets that can teach."""
+"""Rows in the form that models take: checked feature columns and targets."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 FILLED = 10
-"""Fewest training rows that a feature must be filled in, so that no fold is without it."""
+"""Fewest training rows in which a feature must have a value, so that every fold has some."""
 
 
 def select_features(frame: "pd.DataFrame", data: DataConfig) -> "pd.DataFrame":
-    """Give the feature columns in the configuration's order.
+    """Return the feature columns in the configuration's order.
 
     Raises:
         DataInvalid: a feature column is absent, or holds infinite numbers.
@@ -43,7 +43,7 @@ def select_features(frame: "pd.DataFrame", data: DataConfig) -> "pd.DataFrame":
 def check_training_rows(
     problem: Problem, data: DataConfig, frame: "pd.DataFrame", y: "pd.Series[Any]", least: int
 ) -> NDArray[Any]:
-    """Give the target as an array of shape (n,) that a model can learn from.
+    """Check the training rows and return the target as an array of shape (n,).
 
     Text becomes an object array, numbers stay. `least` is the fewest rows that each class needs.
 
@@ -51,7 +51,7 @@ def check_training_rows(
         DataInvalid: a feature column is absent.
         TrainingImpossible: no rows, a target that is null or not finite, one class or value,
             classes that do not fit the problem, too few rows of a class, features that are
-            infinite or all but empty.
+            infinite or almost empty.
     """
     if len(frame) == 0:
         raise TrainingImpossible("there are no training rows; ingest data or lower split.holdout")
@@ -73,7 +73,7 @@ def check_training_rows(
 
 
 def find_positive(classes: NDArray[Any], positive: Any) -> Any:
-    """Give the class that equals the configured positive one, as the data spells it; else None."""
+    """Return the configured positive class as the data spells it; None if it is not there."""
     return next((value for value in classes.tolist() if value == positive), None)
 
 
@@ -99,7 +99,7 @@ def _check_filled(data: DataConfig, frame: "pd.DataFrame") -> None:
         if known < least:
             raise TrainingImpossible(
                 f"feature '{name}' is filled in {known:,} of {len(frame):,} training rows, "
-                f"{least} needed: mend its source, or take it out of data.features"
+                f"{least} needed: repair its source, or remove it from data.features"
             )
 
 

@@ -1,4 +1,4 @@
-"""Timestamps as numbers."""
+"""Timestamps as numbers: the module's and the class's names are part of saved models."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from sklearn.utils.validation import validate_data
 
 
 class TimestampEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Turns each timestamp into seconds since 1970 (UTC); a null becomes NaN."""
+    """Converts each timestamp to seconds since 1970 (UTC); a null becomes NaN."""
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> "TimestampEncoder":
-        """Learn the columns' names; there is nothing else to learn."""
+        """Learn the names of the columns; nothing else is learned."""
         validate_data(self, X, skip_check_array=True)
         return self
 
     def transform(self, X: pd.DataFrame) -> NDArray[np.float64]:
-        """Give an array of shape (n, columns), in seconds."""
+        """Return an array of shape (n, columns), in seconds."""
         validate_data(self, X, skip_check_array=True, reset=False)
         columns = [_count_seconds(X[name]) for name in X.columns]
         return np.column_stack(columns)

@@ -1,4 +1,4 @@
-"""Fit a service's model: features, weights, estimator, calibration, decision threshold."""
+"""Fitting of a service's model: features, weights, estimator, calibration, threshold."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -16,20 +16,19 @@ from sluice.models.rows import check_training_rows, find_positive, select_featur
 if TYPE_CHECKING:
     import pandas as pd
 
-
 BOUND = 10.0
-"""Heaviest a row may weigh; without a bound, one person could outweigh a hundred others."""
+"""Largest weight of a row; without a bound, one row could outweigh a hundred others."""
 
 
 def reweigh(
     sensitive: "pd.DataFrame", y: "pd.Series[Any]", bound: float = BOUND
 ) -> NDArray[np.float64]:
-    """Weigh rows by P(group) P(label) / P(group, label), shape (n,), mean about 1.
+    """Return row weights P(group) P(label) / P(group, label), shape (n,), mean about 1.
 
     Kamiran, Calders 2012, "Data preprocessing techniques for classification without
-    discrimination". A group is a combination of the sensitive columns' values, nulls being a value
-    of their own. Weights are bounded to `1/bound` to `bound`; where no cell meets the bound and
-    each group has each label, weighted group and label are exactly independent.
+    discrimination". A group is a combination of the sensitive columns' values; null counts as a
+    value. Weights are limited to `1/bound` to `bound`. Where no weight meets the limit and each
+    group has each label, weighted group and label are exactly independent.
 
     Raises:
         TrainingImpossible: there is no sensitive column, or the rows are not aligned.
@@ -38,7 +37,7 @@ def reweigh(
 
     if sensitive.shape[1] == 0:
         raise TrainingImpossible(
-            "bias.mitigation is `reweigh`, but bias.sensitive names no column to weigh by"
+            "bias.mitigation is `reweigh`, but bias.sensitive names no column for the weights"
         )
     if len(sensitive) != len(y):
         raise TrainingImpossible(f"{len(sensitive):,} rows of groups have {len(y):,} labels")
@@ -52,8 +51,8 @@ def reweigh(
     return np.clip(weights, 1.0 / bound, bound)
 
 
-def stay_silent(line: str) -> None:
-    """Tell nobody."""
+def ignore_progress(line: str) -> None:
+    """Ignore a line of progress; the default of `fit_model`."""
 
 
 def fit_model(  # noqa: PLR0913 - what one fit is made of; every caller has all of it
@@ -64,19 +63,19 @@ def fit_model(  # noqa: PLR0913 - what one fit is made of; every caller has all 
     y: "pd.Series[Any]",
     sample_weight: NDArray[np.float64] | None = None,
     *,
-    progress: Callable[[str], None] = stay_silent,
+    progress: Callable[[str], None] = ignore_progress,
 ) -> Any:
-    """Fit the configured model on raw columns and give it as one scikit-learn pipeline.
+    """Fit the configured model on raw columns and return it as one scikit-learn pipeline.
 
-    The pipeline's `predict` applies the decision threshold by itself. `sample_weight` has shape
-    (n,). Calibration and the choice of a threshold see folds of these rows only. The same rows in
-    the same order and the same seed give the same answers.
+    The pipeline's `predict` applies the decision threshold. `sample_weight` has shape (n,).
+    Calibration and the choice of a threshold use folds of these rows only. The same rows in the
+    same order with the same seed result in the same predictions.
 
     Raises:
-        ConfigInvalid: an option is set that the problem has no use for.
+        ConfigInvalid: an option is set that does not apply to the problem.
         DataInvalid: a feature column is absent.
         TrainingImpossible: no rows, one class, too few rows of a class, numbers that are not
-            finite, or features that tell nothing.
+            finite, or features that do not predict the target.
     """
     from sklearn.pipeline import Pipeline
 
@@ -84,16 +83,18 @@ def fit_model(  # noqa: PLR0913 - what one fit is made of; every caller has all 
     target = check_training_rows(problem, data, frame, y, count_needed(problem, model))
     progress(f"preparing {len(data.features)} features of {len(frame):,} rows")
     X = parts.features.fit_transform(select_features(frame, data))
-    fit = Fit(model, parts.estimator, parts.stages, X, target, sample_weight, progress)
+    fit = Fit(
+        model, parts.estimator, parts.iterations_parameter, X, target, sample_weight, progress
+    )
     positive = find_positive(np.unique(target), data.positive)
     fitted = _fit_binary(fit, positive) if problem == "binary" else fit_estimator(fit)
     return Pipeline([("features", parts.features), ("model", fitted)])
 
 
 def count_needed(problem: Problem, model: ModelConfig) -> int:
-    """Count the rows that each class needs: two, and one a fold wherever folds are made.
+    """Return how many rows each class needs: two, and one per fold where folds are made.
 
-    A threshold chosen for calibrated probabilities takes folds of folds.
+    A threshold chosen for calibrated probabilities needs folds of folds.
     """
     chosen = problem == "binary" and isinstance(model.threshold, str)
     calibrated = model.calibration != "none"
@@ -101,16 +102,13 @@ def count_needed(problem: Problem, model: ModelConfig) -> int:
 
 
 def find_threshold(pipeline: Any) -> float | None:
-    """Give the least probability of the positive class that a fitted pipeline answers with it.
-
-    None for problems without a threshold.
-    """
+    """Return the decision threshold of a fitted pipeline; None for problems without one."""
     threshold = getattr(pipeline[-1], "threshold", None)
     return None if threshold is None else float(threshold)
 
 
 def _fit_binary(fit: Fit, positive: Any) -> Any:
-    """Fit a classifier whose answers hang on an explicit threshold."""
+    """Fit a classifier with an explicit decision threshold."""
     from sklearn.frozen import FrozenEstimator
     from sklearn.model_selection import FixedThresholdClassifier
 

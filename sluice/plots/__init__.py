@@ -1,1 +1,1 @@
-"""Figures that a person wants to see before trusting a model."""
+"""Plots of evaluations, groups of people, releases and rollouts."""

@@ -1,4 +1,4 @@
-"""Figures with intervals, one a line, beside their limit: groups of people, slices."""
+"""Forest plots: one line per group or slice, with its interval and the limit."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,24 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+MAX_GROUPS, MAX_SLICES = 40, 40
+FAR = (-1e9, 1e9)
+"""A range that cuts no interval."""
+RATIO, DIFFERENCE = (0.0, 2.0), (-1.0, 1.0)
+PANELS: Mapping[FairnessKind, tuple[str, str, tuple[float, float], float]] = {
+    "selection_ratio": ("Selection ratio", "group to rest", RATIO, 1.0),
+    "true_positive_difference": ("True-positive difference", "group minus rest", DIFFERENCE, 0.0),
+    "false_positive_difference": ("False-positive difference", "group minus rest", DIFFERENCE, 0.0),
+    "loss_ratio": ("Error ratio", "mean absolute error, group to rest", (0.0, 5.0), 1.0),
+}
+"""Each panel's title, unit, widest range, and the value that means equal treatment."""
+
 
 @dataclass(frozen=True)
 class ForestRow:
-    """One line: a figure and its bounds, None where it was not judged, and the rows behind it.
+    """One line: a figure with its bounds, None if not judged, and its number of rows.
 
-    `beside` is a second figure without bounds, shown hollow.
+    `beside` is a second figure without bounds, drawn hollow.
     """
 
     label: str
@@ -33,13 +45,13 @@ class ForestRow:
 
 @dataclass(frozen=True)
 class Range:
-    """What is allowed: None is no limit at that end."""
+    """The allowed range; None is no limit at that end."""
 
     low: float | None = None
     high: float | None = None
 
     def choose_colour(self, row: ForestRow) -> str:
-        """Give a line's colour: wholly outside, not proved to be inside, or inside."""
+        """Return a line's colour: wholly outside, not proved to be inside, or inside."""
         if row.low is None or row.high is None:
             return QUIET
         below, above = self.low, self.high
@@ -52,7 +64,7 @@ class Range:
 def draw_forest(
     axes: "Axes", rows: Sequence[ForestRow], allowed: Range, reach: tuple[float, float]
 ) -> None:
-    """Draw lines from top to bottom, intervals cut at `reach`, what is not allowed shaded."""
+    """Draw lines from top to bottom, cut at `reach`; beyond the limit is shaded."""
     shown = _find_reach(rows, allowed, reach)
     dress_axes(axes, axes.get_title(loc="left"), axes.get_xlabel())
     axes.set(xlim=shown, ylim=(len(rows) - 0.5, -0.5))
@@ -65,26 +77,6 @@ def draw_forest(
     for place, row in enumerate(rows):
         _draw_row(axes, place, row, allowed.choose_colour(row), shown)
     axes.grid(False, axis="y")
-
-
-def label_rows(axes: "Axes", rows: Sequence[ForestRow]) -> None:
-    """Name the lines at the left of the axes, each with its rows."""
-    named = [f"{row.label}  (n {row.n:,})" for row in rows]
-    axes.set_yticks(range(len(rows)), named, fontsize=8, color=INK)
-
-
-def explain_colours(figure: "Figure") -> None:
-    """Say below the axes what the colours of the lines mean."""
-    from matplotlib.lines import Line2D
-
-    meanings = {GOOD: "within the limit", OPEN: "not proved either way", BAD: "beyond the limit"}
-    lines = [
-        Line2D([], [], color=colour, linewidth=2, marker="o", markersize=5, label=meaning)
-        for colour, meaning in meanings.items()
-    ]
-    figure.legend(
-        handles=lines, loc="outside lower right", ncols=3, fontsize=8, frameon=False, labelcolor=INK
-    )
 
 
 def _draw_row(
@@ -105,7 +97,7 @@ def _draw_row(
 def _find_reach(
     rows: Sequence[ForestRow], allowed: Range, reach: tuple[float, float]
 ) -> tuple[float, float]:
-    """Give the span that shows every bound and limit, within `reach`, with a little room."""
+    """Return the range that shows every bound and limit, within `reach`, with a margin."""
     numbers = [allowed.low, allowed.high]
     for row in rows:
         numbers += [row.low, row.high, row.value, row.beside]
@@ -116,28 +108,37 @@ def _find_reach(
     return low - room, high + room
 
 
-MAX_GROUPS = 40
-RATIO, DIFFERENCE = (0.0, 2.0), (-1.0, 1.0)
-PANELS: Mapping[FairnessKind, tuple[str, str, tuple[float, float], float]] = {
-    "selection_ratio": ("Selection ratio", "group to rest", RATIO, 1.0),
-    "true_positive_difference": ("True-positive difference", "group less rest", DIFFERENCE, 0.0),
-    "false_positive_difference": ("False-positive difference", "group less rest", DIFFERENCE, 0.0),
-    "loss_ratio": ("Error ratio", "mean absolute error, group to rest", (0.0, 5.0), 1.0),
-}
-"""Each figure's title, unit, furthest span and the point of equal treatment."""
+def label_rows(axes: "Axes", rows: Sequence[ForestRow]) -> None:
+    """Label the lines at the left of the axes, each with its number of rows."""
+    labels = [f"{row.label}  (n {row.n:,})" for row in rows]
+    axes.set_yticks(range(len(rows)), labels, fontsize=8, color=INK)
+
+
+def explain_colours(figure: "Figure") -> None:
+    """Add a legend of the colours below the axes."""
+    from matplotlib.lines import Line2D
+
+    meanings = {GOOD: "within the limit", OPEN: "not proved either way", BAD: "beyond the limit"}
+    lines = [
+        Line2D([], [], color=colour, linewidth=2, marker="o", markersize=5, label=meaning)
+        for colour, meaning in meanings.items()
+    ]
+    figure.legend(
+        handles=lines, loc="outside lower right", ncols=3, fontsize=8, frameon=False, labelcolor=INK
+    )
 
 
 def draw_fairness(config: BiasConfig, evidence: BiasEvidence) -> "dict[str, Figure]":
-    """Draw each group's figures with intervals and limits: one panel a kind, one line a group.
+    """Draw each group's figures with intervals and limits, one panel per kind.
 
-    Named `fairness`; empty where nothing was measured. Hollow diamonds are the ratios of the labels
-    themselves. Of more than 40 groups the largest are shown.
+    The plot's name is `fairness`; the result is empty where nothing was measured. Hollow diamonds
+    are the ratios of the labels themselves. Of more than 40 groups the first 40 are shown.
     """
     groups = _rank_groups(evidence.figures)[:MAX_GROUPS]
     kinds = [kind for kind in PANELS if any(one.kind == kind for one in evidence.figures)]
     if not groups or not kinds:
         return {}
-    title = f"Each group beside the rest, {evidence.n:,} held-out rows"
+    title = f"Each group compared with the rest, {evidence.n:,} held-out rows"
     figure = make_figure(3.2 + 2.5 * len(kinds), 1.75 + 0.25 * len(groups), title)
     panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
     sizes = {one.group: one.estimate.n for one in evidence.figures if one.kind == kinds[0]}
@@ -151,13 +152,13 @@ def draw_fairness(config: BiasConfig, evidence: BiasEvidence) -> "dict[str, Figu
     label_rows(panels[0], [ForestRow(group, None, None, None, sizes[group]) for group in groups])
     explain_colours(figure)
     if "selection_ratio" in kinds:
-        note = "◇ the labels' own ratio"
+        note = "◇ ratio of the labels"
         figure.text(0.99, 0.99, note, ha="right", va="top", fontsize=8, color=INK)
     return {"fairness": figure}
 
 
 def _rank_groups(figures: Sequence[FairnessFigure]) -> list[str]:
-    """Name the groups, single columns before pairs, each in the order measured."""
+    """Return the groups, single columns before pairs, each in the order measured."""
     ranked = sorted(figures, key=lambda one: one.pair)
     return list(dict.fromkeys(one.group for one in ranked))
 
@@ -183,32 +184,29 @@ def _find_range(config: BiasConfig, kind: FairnessKind) -> Range:
     return ranges[kind]
 
 
-MAX_SLICES = 40
-FAR = (-1e9, 1e9)
-
-
 def draw_slices(slices: Sequence[SliceFigure], primary: MetricFigure, margin: float) -> "Figure":
-    """Draw the paired difference in each judged slice below that over all rows.
+    """Draw the paired difference over all rows, then in each judged slice.
 
-    Positive is better for the candidate; what lies below `-margin` is shaded. Of more than 40
-    slices the worst are shown.
+    Positive is better for the candidate; the range below `-margin` is shaded. Of more than 40
+    slices the 40 worst are shown.
     """
     judged = [figure for figure in slices if figure.difference is not None]
     kept = sorted(judged, key=_find_lower)[:MAX_SLICES] if len(judged) > MAX_SLICES else judged
     rows = [_describe_all(primary), *(_describe_slice(figure) for figure in kept)]
     rows = [row for row in rows if row.value is not None]
     height = 1.55 + 0.26 * len(rows)
-    figure = make_figure(7.6, height, f"Candidate less champion: {primary.name} by slice")
+    figure = make_figure(7.6, height, f"Candidate minus champion: {primary.name} by slice")
     axes = figure.subplots()
     axes.set_xlabel(f"difference of {primary.name}, positive is better")
     draw_forest(axes, rows, Range(low=-margin), FAR)
     label_rows(axes, rows)
     explain_colours(figure)
     axes.axvline(0.0, color=QUIET, linewidth=1, linestyle=":")
-    notes = {"too small to judge": len(slices) - len(judged), "better": len(judged) - len(kept)}
-    note = ", ".join(f"{count:,} more {why}" for why, count in notes.items() if count)
+    hidden = {"too small to judge": len(slices) - len(judged), "better": len(judged) - len(kept)}
+    note = ", ".join(f"{count:,} {reason}" for reason, count in hidden.items() if count)
     if note:
-        figure.text(0.99, 0.99, note, ha="right", va="top", fontsize=8, color=QUIET)
+        text = f"not shown: {note}"
+        figure.text(0.99, 0.99, text, ha="right", va="top", fontsize=8, color=QUIET)
     return figure
 
 
@@ -221,7 +219,7 @@ def _describe_all(primary: MetricFigure) -> ForestRow:
 
 def _describe_slice(figure: SliceFigure) -> ForestRow:
     found = figure.difference
-    label = figure.name.replace("=", ": ", 1)
+    label = figure.name
     if found is None:
         return ForestRow(label, None, None, None, figure.n)
     return ForestRow(label, found.value, found.low, found.high, figure.n)

@@ -1,4 +1,4 @@
-"""The primary metric over a service's releases: what was registered, what was stopped."""
+"""Plot of the primary metric over a service's releases, registered and stopped."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH, HEIGHT = 8.6, 2.7
-MOST_LABELS = 20
+MAX_LABELS = 20
+"""Most labels of the axis; of more releases every k-th is labelled."""
 
 
 @dataclass(frozen=True)
 class HistoryPoint:
-    """One release: the metric, its bounds, its limit if it has one, and whether it went on."""
+    """One release: the metric with bounds and limit, and whether it was registered."""
 
     label: str
     value: float
@@ -27,14 +28,14 @@ class HistoryPoint:
 
 
 def draw_history(service: str, metric: str, points: Sequence[HistoryPoint]) -> "Figure":
-    """Draw the metric of each release from left to right, oldest first, its limit as a line.
+    """Draw the metric of each release, oldest first, with its limit as a line.
 
-    Registered releases are filled circles, others hollow squares: told apart without colour.
+    Registered releases are filled circles, others hollow squares, so that colour is not needed.
     """
     figure = make_figure(WIDTH, HEIGHT, f"{service}: {metric} over releases")
     axes = dress_axes(figure.subplots(), x="data version of the release", y=metric)
     _draw_limit(axes, points)
-    for registered, colour, marker, word in (
+    for registered, colour, marker, label in (
         (True, GOOD, "o", "registered"),
         (False, BAD, "s", "stopped"),
     ):
@@ -54,9 +55,9 @@ def draw_history(service: str, metric: str, points: Sequence[HistoryPoint]) -> "
                 markerfacecolor=colour if registered else "white",
                 markersize=6,
                 linewidth=1.6,
-                label=word,
+                label=label,
             )
-    step = max(1, len(points) // MOST_LABELS)
+    step = max(1, len(points) // MAX_LABELS)
     ticks = range(0, len(points), step)
     axes.set_xticks(ticks, [points[place].label for place in ticks])
     axes.set_xlim(-0.6, max(len(points), 4) - 0.4)

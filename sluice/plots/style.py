@@ -1,4 +1,4 @@
-"""How every picture looks: sizes, colours, axes, and its way to PNG."""
+"""The common style of all plots: colours, axes, legends, and rendering to PNG."""
 
 import io
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,7 +19,7 @@ DPI = 110
 
 
 def make_figure(width: float, height: float, title: str) -> "Figure":
-    """Make an empty figure of the given size in inches, titled at the top left."""
+    """Make an empty figure of the given size in inches, with its title at the top left."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
@@ -28,7 +28,7 @@ def make_figure(width: float, height: float, title: str) -> "Figure":
 
 
 def dress_axes(axes: "Axes", title: str = "", x: str = "", y: str = "") -> "Axes":
-    """Give axes their title, labels with units, a light grid and no frame."""
+    """Add the title, labels with units and a light grid to axes, and remove their frame."""
     axes.set_title(title, fontsize=10, loc="left", color=INK)
     axes.set_xlabel(x, fontsize=9, color=INK)
     axes.set_ylabel(y, fontsize=9, color=INK)
@@ -49,11 +49,11 @@ def add_legend(
 
 
 def render_png(figure: "Figure") -> bytes:
-    """Render a figure as PNG, without a date, so that the same figure gives the same bytes."""
+    """Render a figure as PNG; without a date, so that equal figures have equal bytes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas: Any = FigureCanvasAgg(figure)
     buffer = io.BytesIO()
-    # `savefig` would draw everything twice, the first time for the layout alone.
+    # `savefig` would draw everything twice, the first time only for the layout.
     canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()

@@ -1,1 +1,1 @@
-"""What a new file of rows seems to be, and the service that would fit it."""
+"""The profile of a new file of rows, and the draft of a service for it."""

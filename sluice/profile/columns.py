@@ -1,4 +1,4 @@
-"""The facts of each column of a file that no service knows yet."""
+"""The facts of each column of a file that belongs to no service yet."""
 
 import re
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ ISO_DATE = r"^\d{4}-\d{2}-\d{2}($|[T ])"
 
 @dataclass(frozen=True)
 class ColumnFacts:
-    """What one column holds; `reason` says why it is of its kind.
+    """The content of one column; `reason` is the reason for its kind.
 
-    `levels` are its values where there are at most 30, with `counts` beside them. `low` and `high`
-    bound integers, numbers and timestamps. `dated`: text that begins with an ISO date throughout.
+    `levels` are its values where there are at most 30, and `counts` are their rows. `low` and
+    `high` bound integers, numbers and timestamps. `dated`: every text begins with an ISO date.
     """
 
     name: str
@@ -55,7 +55,7 @@ class ColumnFacts:
 
 
 def guess_kind(cells: pa.ChunkedArray) -> tuple[ColumnKind, str]:
-    """Give the kind that every text cell fits, as a CSV is parsed later, and why."""
+    """Return the kind that every text cell fits, as a CSV is parsed later, and the reason."""
     present = pc.drop_null(pc.utf8_trim_whitespace(cells))
     if len(present) == 0:
         return "text", "every cell is empty"
@@ -64,27 +64,27 @@ def guess_kind(cells: pa.ChunkedArray) -> tuple[ColumnKind, str]:
     tries: tuple[tuple[ColumnKind, str], ...] = (
         ("integer", "whole numbers throughout"),
         ("number", "numbers throughout"),
-        ("timestamp", "moments with a time zone throughout"),
+        ("timestamp", "times with a time zone throughout"),
     )
     for kind, reason in tries:
-        if _casts(present, ARROW_TYPES[kind]):
+        if _can_cast(present, ARROW_TYPES[kind]):
             return kind, reason
     lower = pc.utf8_lower(present)
     if pc.all(pc.is_in(lower, pa.array(["true", "false"]))).as_py():
         return "boolean", "`true` and `false` throughout"
     words = pc.is_in(lower, pa.array(NULL_WORDS))
     rest, gaps = present.filter(pc.invert(words)), pc.sum(words).as_py()
-    if gaps and len(rest) and _casts(rest, pa.float64()):
+    if gaps and len(rest) and _can_cast(rest, pa.float64()):
         word = present.filter(words)[0].as_py()
-        return "text", f"numbers, but for {gaps:,} cells such as '{word}': empty those cells"
+        return "text", f"numbers, except for {gaps:,} cells such as '{word}': empty those cells"
     return "text", "words"
 
 
 def kind_of_type(column: pa.ChunkedArray, name: str, source: str) -> tuple[ColumnKind, str]:
-    """Give the kind that a stored column's type means, and why.
+    """Return the kind that a stored column's type stands for, and the reason.
 
     Raises:
-        DataInvalid: the type is none that a service can have.
+        DataInvalid: the type is not one that a service can have.
     """
     types, found = pa.types, column.type
     if types.is_dictionary(found):
@@ -114,7 +114,7 @@ def kind_of_type(column: pa.ChunkedArray, name: str, source: str) -> tuple[Colum
 def describe_column(
     name: str, column: pa.ChunkedArray, kind: ColumnKind, reason: str, source: str
 ) -> tuple[pa.ChunkedArray, ColumnFacts]:
-    """Give a column in its kind's type, and its facts, counted over every row.
+    """Return a column in its kind's type, and its facts over every row.
 
     Raises:
         DataInvalid: a value does not fit the kind, or is infinite.
@@ -125,9 +125,9 @@ def describe_column(
         column = pc.utf8_lower(pc.utf8_trim_whitespace(column)).cast(pa.bool_())
     column = cast_column(column, name, kind, source)
     present = pc.drop_null(column)
-    tally = pc.value_counts(present)
-    listed = len(tally) <= LEVELS
-    pairs = sorted(zip(*_unzip(tally), strict=True)) if listed else []
+    counts = pc.value_counts(present)
+    listed = len(counts) <= LEVELS
+    pairs = sorted(zip(*_unzip(counts), strict=True)) if listed else []
     bounds = pc.min_max(present).as_py() if kind not in ("text", "boolean") else {}
     facts = ColumnFacts(
         name=name,
@@ -135,7 +135,7 @@ def describe_column(
         reason=reason,
         rows=len(column),
         nulls=column.null_count,
-        distinct=len(tally),
+        distinct=len(counts),
         levels=tuple(value for value, _ in pairs),
         counts=tuple(count for _, count in pairs),
         low=bounds.get("min"),
@@ -145,8 +145,8 @@ def describe_column(
     return column, facts
 
 
-def _unzip(tally: Any) -> tuple[list[Any], list[int]]:
-    return tally.field("values").to_pylist(), tally.field("counts").to_pylist()
+def _unzip(counts: Any) -> tuple[list[Any], list[int]]:
+    return counts.field("values").to_pylist(), counts.field("counts").to_pylist()
 
 
 def _is_dated(present: pa.ChunkedArray) -> bool:
@@ -154,11 +154,11 @@ def _is_dated(present: pa.ChunkedArray) -> bool:
 
 
 def _has_points(present: pa.ChunkedArray) -> bool:
-    """Whether any cell is a decimal such as 0.5, or a date, so that a zero may lead."""
+    """Return whether a cell is a decimal such as 0.5, or a date, so that a zero may lead."""
     return bool(pc.any(pc.match_substring_regex(present, r"[.eE:T-]")).as_py())
 
 
-def _casts(present: pa.ChunkedArray, target: pa.DataType) -> bool:
+def _can_cast(present: pa.ChunkedArray, target: pa.DataType) -> bool:
     try:
         present.cast(target)
     except pa.ArrowInvalid:
@@ -167,6 +167,6 @@ def _casts(present: pa.ChunkedArray, target: pa.DataType) -> bool:
 
 
 def split_words(name: str) -> list[str]:
-    """Give the lower-case words of a column's name: `HomeOwner_ID` has home, owner, id."""
+    """Return the lower-case words of a column's name: `HomeOwner_ID` has home, owner, id."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
     return [word for word in re.split(r"[^a-z0-9]+", spaced.lower()) if word]

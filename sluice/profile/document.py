@@ -1,4 +1,4 @@
-"""A new service's YAML: every value that was guessed has its reason beside it."""
+"""A new service's YAML: every guessed value has its reason in a comment."""
 
 import json
 from typing import Any
@@ -25,10 +25,10 @@ SLICES = 3
 
 
 def write_document(draft: Draft) -> str:
-    """Give the service's configuration as commented YAML, read back and found valid.
+    """Return the service's configuration as YAML with comments, after it was validated.
 
     Raises:
-        ConfigInvalid: its limits are not those of the problem.
+        ConfigInvalid: its limits do not fit the problem.
     """
     margin = choose_margin(draft.trial, draft.held_out)
     sections = [
@@ -47,8 +47,8 @@ def write_document(draft: Draft) -> str:
 
 def _line(depth: int, key: str, value: Any, reason: str = "") -> str:
     start = f"{'  ' * depth}{_scalar(key)}:" + (f" {_scalar(value)}" if value is not None else "")
-    told = " ".join(reason.split())  # a line break would end the comment
-    return f"{start:<{REASON_COLUMN - 1}} # {told}" if told else start
+    comment = " ".join(reason.split())  # a line break would end the comment
+    return f"{start:<{REASON_COLUMN - 1}} # {comment}" if comment else start
 
 
 def _item(depth: int, value: str) -> str:
@@ -69,7 +69,7 @@ def _write_head(draft: Draft) -> list[str]:
     return [
         f"# Written by `sluice init` from {json.dumps(source, ensure_ascii=False)}: "
         f"{draft.rows:,} rows.",
-        "# What it guessed has its reason beside it; change what you know better.",
+        "# Each guess has its reason beside it; change what you know better.",
         _line(0, "service", draft.service),
         _line(0, "description", f"{kind} {target} is, from {source}."),
         _line(0, "problem", draft.problem, draft.roles.problem.reason),
@@ -89,36 +89,28 @@ def _write_data(draft: Draft) -> list[str]:
         _line(1, "minimum_rows", data.minimum_rows, "half of the first file, never below 200"),
         "  columns:",
     ]
-    lines += [_line(2, item.name, item.kind, _tell(item)) for item in draft.columns]
+    lines += [_line(2, item.name, item.kind, _describe_column(item)) for item in draft.columns]
     lines.append("  features:")
     lines += [_item(2, name) for name in data.features]
     lines += [
-        f"    # not {json.dumps(name, ensure_ascii=False)}: {why}"
-        for name, why in draft.left_out.items()
+        f"    # not {json.dumps(name, ensure_ascii=False)}: {reason}"
+        for name, reason in draft.left_out.items()
     ]
-    honest = max(draft.powers, key=lambda item: item.power or 0.0)
-    lines += [
-        "  leakage:",
-        _line(
-            2,
-            "limit",
-            LEAKAGE_LIMIT,
-            f"the strongest feature kept is {honest.feature}: {honest.power or 0.5:.2f} alone",
-        ),
-    ]
-    return lines
+    best = max(draft.powers, key=lambda item: item.power or 0.0)
+    reason = f"the strongest feature kept is {best.feature}: power {best.power or 0.5:.2f} alone"
+    return [*lines, "  leakage:", _line(2, "limit", LEAKAGE_LIMIT, reason)]
 
 
-def _tell(column: ColumnFacts) -> str:
+def _describe_column(column: ColumnFacts) -> str:
     gaps = f", {column.nulls:,} empty" if column.nulls else ""
-    return f"{column.reason}{gaps}, {column.distinct:,} different"
+    return f"{column.reason}{gaps}, {column.distinct:,} different values"
 
 
 def _write_split(draft: Draft) -> list[str]:
     if draft.split.by == "time":
-        reason = f"{draft.data.time} has many dates: judged on rows later than it learnt from"
+        reason = f"{draft.data.time} has many dates: held-out rows are later than training rows"
     else:
-        reason = "by the id, so that a row never changes sides"
+        reason = "by the id, so that a row never changes its side"
     return [
         "split:",
         _line(1, "by", draft.split.by, reason),
@@ -145,18 +137,18 @@ def _write_model(draft: Draft) -> list[str]:
 def _write_evaluation(draft: Draft, margin: Margin) -> list[str]:
     primary = draft.trial.primary
     unit = "" if METRICS[primary.metric].greater_is_better else f" of {draft.data.target}"
-    told = f"equal models pass down to {margin.detectable:.2g}{unit} on {margin.held_out:,} rows"
+    reason = f"equal models pass down to {margin.detectable:.2g}{unit} on {margin.held_out:,} rows"
     if not margin.fine_enough:
-        told += f"; this one takes {margin.needed:,}"
-    why = {
-        "auc": "ranks rows; does not hang on the threshold",
-        "accuracy": "the share of right classes",
+        reason += f"; this one takes {margin.needed:,}"
+    reasons = {
+        "auc": "ranks rows; does not depend on the threshold",
+        "accuracy": "the share of correct classes",
         "rmse": f"what the model minimises, in the unit of {draft.data.target}",
     }
     lines = [
         "evaluation:",
-        _line(1, "primary", primary.metric, why.get(primary.metric, "")),
-        _line(1, "margin", margin.value, told),
+        _line(1, "primary", primary.metric, reasons.get(primary.metric, "")),
+        _line(1, "margin", margin.value, reason),
         *_write_floors(draft),
     ]
     if columns := _choose_slices(draft):
@@ -166,45 +158,45 @@ def _write_evaluation(draft: Draft, margin: Margin) -> list[str]:
         lines += [
             "  slices:",
             _line(2, "columns", columns, f"at least {SLICED} held-out rows in a value"),
-            _line(2, "minimum", SLICED, "smaller slices are listed"),
-            _line(2, "margin", loss, "a loss that whoever is in the slice would notice"),
+            _line(2, "minimum", SLICED, "smaller slices are listed, not judged"),
+            _line(2, "margin", loss, "a loss that the slice's users would notice"),
         ]
     if limits := choose_calibration(draft.trial, draft.held_out):
         lines += [
             "  calibration:",
-            _line(2, "gap", limits.gap, "kept in the trial, interval included"),
+            _line(2, "gap", limits.gap, "kept by the trial's model with its interval"),
             _line(2, "slope", list(limits.slope), "the same"),
         ]
     elif draft.problem == "binary":
         lines.append(
-            "  # no limits on calibration: the trial's model, or so many rows, could not keep them"
+            "  # no limits on calibration: the trial's model could not prove them on so few rows"
         )
     return lines
 
 
 def _write_floors(draft: Draft) -> list[str]:
     lines = []
-    for reading in draft.trial.readings:
-        floor = choose_floor(reading, draft.held_out)
-        figure = f"{reading.model.value or 0.0:.3g}"
-        reach = half_width(reading, draft.held_out)
+    for measured in draft.trial.figures:
+        floor = choose_floor(measured, draft.held_out)
+        figure = f"{measured.model.value or 0.0:.3g}"
+        reach = half_width(measured, draft.held_out)
         if floor is None:
             lines.append(
-                f"    # {reading.metric}: no floor: {figure} is known to {reach:.2g}, "
-                f"and no features at all give {reading.trivial:.3g}"
+                f"    # {measured.metric}: no floor: {figure} +- {reach:.2g} "
+                f"is too near to {measured.trivial:.3g} without features"
             )
         else:
-            told = (
-                f"halfway from {reading.trivial:.3g} (no features) to the trial's {figure}, "
-                f"known to {reach:.2g}"
+            reason = (
+                f"halfway from {measured.trivial:.3g} (no features) to the trial's {figure} "
+                f"+- {reach:.2g}"
             )
-            lines.append(_line(2, reading.metric, floor, told))
-    given = any(not line.lstrip().startswith("#") for line in lines)
-    return ["  floors:" if given else "  floors: {}", *lines]
+            lines.append(_line(2, measured.metric, floor, reason))
+    has_floors = any(not line.lstrip().startswith("#") for line in lines)
+    return ["  floors:" if has_floors else "  floors: {}", *lines]
 
 
 def _choose_slices(draft: Draft) -> list[str]:
-    """Name the sensitive columns and a few others of which a value has rows enough to judge."""
+    """Return the sensitive columns and a few others that have a value with enough rows."""
     share = draft.held_out / draft.rows
     several = [
         column
@@ -222,22 +214,22 @@ def _write_bias(draft: Draft) -> list[str]:
     if not draft.sensitive:
         return [
             "bias:",
-            _line(1, "sensitive", "none", "as asked"),
+            _line(1, "sensitive", "none", "as given"),
             _line(1, "reason", draft.roles.reason),
         ]
-    lines = ["bias:", _line(1, "sensitive", list(draft.sensitive), "as asked")]
+    lines = ["bias:", _line(1, "sensitive", list(draft.sensitive), "as given")]
     if draft.problem == "multiclass" and draft.roles.positive:
-        lines.append(_line(1, "favourable", draft.roles.positive.value, "as asked"))
+        lines.append(_line(1, "favourable", draft.roles.positive.value, "as given"))
     if draft.problem == "regression":
         lines.append(_line(1, "loss_ratio", 1.25, "errors a quarter larger than elsewhere"))
     else:
         lines += [
             _line(1, "selection_ratio", 0.80, "the four-fifths rule of US employment law"),
-            _line(1, "true_positive_difference", -0.10, "one in ten overlooked more"),
+            _line(1, "true_positive_difference", -0.10, "one in ten more overlooked"),
             _line(1, "false_positive_difference", 0.15, "wider: few negatives in small groups"),
         ]
     return [
         *lines,
         _line(1, "minimum_group", 100, "smaller groups are pooled: one row makes any rate 0 or 1"),
-        _line(1, "on_unproved", "list", "`halt` once there are rows enough to prove it"),
+        _line(1, "on_unproved", "list", "`halt` once there are enough rows to prove it"),
     ]

@@ -18,43 +18,24 @@ from sluice.profile.trial import ModelTrial, run_trial
 if TYPE_CHECKING:
     import pandas as pd
 
-
 PATTERN = r"[a-z][a-z0-9-]{1,40}"
-
-
-def name_service(path: Path, asked: str = "") -> str:
-    """Give the asked name, or the one that the file's name suggests.
-
-    Raises:
-        ChoiceNeeded: it is no service's name.
-    """
-    plain = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-0123456789")[:41]
-    name = asked or plain
-    if not re.fullmatch(PATTERN, name) or name in OVERLAYS:
-        origin = "--service" if asked else f"{path}: the file's name suggests"
-        raise ChoiceNeeded(
-            f"{origin} '{name}'; allowed: 2 to 41 lower-case letters, digits and hyphens, a letter "
-            f"first, and not {' or '.join(OVERLAYS)}; say it with --service NAME"
-        )
-    return name
-
-
-LEAST = LEAST_ROWS
+"""Pattern of a service's name."""
+MINIMUM_ROWS = LEAST_ROWS
 """Fewest rows that any gate can judge."""
-LEAST_CLASS = LEAST_ROWS // 10
+MINIMUM_CLASS_ROWS = LEAST_ROWS // 10
 SAMPLED = 50_000
-"""Rows that leakage and the trial look at; counts and ranges come from every row."""
+"""Rows that leakage and the trial are measured on; counts and ranges use every row."""
 LEAKAGE_LIMIT = 0.9
-MANY = 0.5
-"""Share of different values among the rows from which text names rows rather than kinds."""
+MANY_VALUES = 0.5
+"""Share of different values in a text column above which it is no feature."""
 HOLDOUT = 0.3
-MOMENTS = 20
-"""Fewest different dates by which rows are split in time."""
+MINIMUM_DATES = 20
+"""Fewest different dates with which rows are split by time."""
 
 
 @dataclass(frozen=True)
 class InitOptions:
-    """What a person said about the new service; an empty text leaves it to be guessed."""
+    """The options of `sluice init`; an option that is empty is guessed."""
 
     target: str
     id: str = ""
@@ -68,10 +49,10 @@ class InitOptions:
 
 @dataclass(frozen=True)
 class Roles:
-    """What the columns are for.
+    """The role of each column.
 
-    `positive` is the class that is looked for, or favourable. `sensitive` columns name groups of
-    people; where there are none, `reason` says why.
+    `positive` is the class to detect, or the favourable one. `sensitive` columns name groups of
+    people; `reason` is the reason why there are none.
     """
 
     id: Guess
@@ -92,8 +73,9 @@ class Roles:
 class Draft:
     """Everything that a new service's files are written from.
 
-    `left_out` says of each column that is no feature why not; `leaks` and `powers` hold what the
-    dishonest and the honest features tell alone. `sampled` rows were measured out of `rows`.
+    `left_out` has the reason for each column that is no feature. `leaks` and `powers` hold the
+    power of the features that leak the target and of the others. `sampled` rows of `rows` were
+    measured.
     """
 
     service: str
@@ -113,7 +95,7 @@ class Draft:
 
     @property
     def problem(self) -> Problem:
-        """The kind of problem."""
+        """The kind of problem of the target."""
         found: Problem = self.roles.problem.value
         return found
 
@@ -123,75 +105,92 @@ class Draft:
         return self.roles.sensitive
 
 
-def assign_roles(columns: tuple[ColumnFacts, ...], wishes: InitOptions, source: str) -> Roles:
-    """Decide what each column is for, by what was asked and what it holds.
+def name_service(path: Path, choice: str = "") -> str:
+    """Return the chosen name, or the one that the file's name suggests.
 
     Raises:
-        ChoiceNeeded: a named column is absent or cannot be what it is named for.
+        ChoiceNeeded: it is not a valid name of a service.
+    """
+    plain = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-0123456789")[:41]
+    name = choice or plain
+    if not re.fullmatch(PATTERN, name) or name in OVERLAYS:
+        origin = "--service" if choice else f"{path}: the file's name suggests"
+        raise ChoiceNeeded(
+            f"{origin} '{name}'; allowed: 2 to 41 lower-case letters, digits and hyphens, a letter "
+            f"first, and not {' or '.join(OVERLAYS)}; give it with --service NAME"
+        )
+    return name
+
+
+def assign_roles(columns: tuple[ColumnFacts, ...], options: InitOptions, source: str) -> Roles:
+    """Return the role of each column, by the options and by its content.
+
+    Raises:
+        ChoiceNeeded: a named column is absent or cannot have the role.
         DataInvalid: there are too few rows, or too few of a class, for any gate to judge.
     """
-    target = find_column(columns, wishes.target, "--target")
-    problem = find_problem(target, wishes.kind)
+    target = find_column(columns, options.target, "--target")
+    problem = find_problem(target, options.kind)
     _check_rows(target, problem.value, source)
-    named = find_id(columns, target.name, wishes.id)
-    time = find_time(columns, {named.value, target.name}, wishes.time)
+    named = find_id(columns, target.name, options.id)
+    time = find_time(columns, {named.value, target.name}, options.time)
     positive = None
-    if problem.value == "binary" or (problem.value == "multiclass" and wishes.positive):
-        positive = find_class(target, wishes.positive)
+    if problem.value == "binary" or (problem.value == "multiclass" and options.positive):
+        positive = find_class(target, options.positive)
     return Roles(named, time, target, problem, positive)
 
 
 def _check_rows(target: ColumnFacts, problem: Problem, source: str) -> None:
-    if target.rows < LEAST:
+    if target.rows < MINIMUM_ROWS:
         held = target.rows * HOLDOUT
-        figure, spread = "an accuracy by", 0.8 / held**0.5  # 1.645 standard errors at a half
+        figure, spread = "an accuracy by", 0.8 / held**0.5  # 1.645 standard errors of a share .5
         if problem == "regression":
             figure, spread = "a mean error, in shares of its own spread, by", 1.645 / held**0.5
         raise DataInvalid(
             f"{source}: {target.rows:,} rows are too few for any gate: a release holds "
             f"{HOLDOUT:.0%} out, and on {held:.0f} rows chance alone moves {figure} "
-            f"{spread:.2f}; bring at least {LEAST}, better 2,000"
+            f"{spread:.2f}; bring at least {MINIMUM_ROWS}, better 2,000"
         )
     if problem == "regression":
         return
     rarest = min(target.counts)
-    if rarest < LEAST_CLASS:
+    if rarest < MINIMUM_CLASS_ROWS:
         name = target.levels[target.counts.index(rarest)]
         raise DataInvalid(
             f"{source}: class {name!r} of '{target.name}' has {rarest:,} rows, at least "
-            f"{LEAST_CLASS} needed: bring more, or join it with another class"
+            f"{MINIMUM_CLASS_ROWS} needed: bring more, or merge it with another class"
         )
 
 
 def choose_features(
     columns: tuple[ColumnFacts, ...], roles: Roles
 ) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Give the columns that may teach, and why each of the others may not.
+    """Return the feature columns, and the reason why each of the others is none.
 
     Raises:
-        ChoiceNeeded: none is left.
+        ChoiceNeeded: no column is left.
     """
     reasons = {column.name: _refuse_feature(column, roles) for column in columns}
     left_out = {name: reason for name, reason in reasons.items() if reason}
     features = tuple(name for name in reasons if name not in left_out)
     if not features:
-        told = "; ".join(f"{name}: {why}" for name, why in left_out.items())
-        raise ChoiceNeeded(f"no column is left to learn from ({told}); bring columns that vary")
+        listed = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
+        raise ChoiceNeeded(f"no column is left as a feature ({listed}); bring columns that vary")
     return features, left_out
 
 
 def _refuse_feature(column: ColumnFacts, roles: Roles) -> str:
-    """Say why a column cannot teach; empty where it can."""
+    """Return the reason why a column cannot be a feature; empty where it can."""
     known = column.rows - column.nulls
-    wordy = column.kind == "text" and (column.dated or column.distinct > MANY * known)
+    wordy = column.kind == "text" and (column.dated or column.distinct > MANY_VALUES * known)
     reasons = (
         (column.name == roles.id.value, "the id"),
         (column.name == roles.target.name, "the target"),
-        (column.name == roles.time.value, "the time: later rows have values never seen"),
-        (column.constant, "one value in every row teaches nothing"),
-        (column.name in roles.sensitive, "sensitive: nobody's answer should hang on it"),
+        (column.name == roles.time.value, "the time: later rows have values not in training"),
+        (column.constant, "one value in every row: it predicts nothing"),
+        (column.name in roles.sensitive, "sensitive: no prediction should depend on it"),
         (
-            known < max(LEAST, column.rows // 50),
+            known < max(MINIMUM_ROWS, column.rows // 50),
             f"empty in {column.nulls:,} of {column.rows:,} rows",
         ),
         (wordy, f"text with {column.distinct:,} different values"),
@@ -206,13 +205,13 @@ def draft_service(
     columns: tuple[ColumnFacts, ...],
     roles: Roles,
 ) -> Draft:
-    """Measure leaks and a trial, and gather everything that the service's files need.
+    """Measure target leakage, run a trial, and return the draft of a service's files.
 
     `frame` may be a sample of the file; the facts of `columns` are those of all its rows.
 
     Raises:
         ChoiceNeeded: no feature is left, or a multiclass service names no favourable class.
-        TrainingImpossible: the rows cannot teach a model.
+        TrainingImpossible: no model can be trained on the rows.
     """
     if roles.problem.value == "multiclass" and roles.sensitive and roles.positive is None:
         known = ", ".join(map(str, roles.target.levels))
@@ -221,7 +220,7 @@ def draft_service(
         )
     features, left_out = choose_features(columns, roles)
     powers, leaks = _find_leaks(frame, features, roles)
-    left_out |= {item.feature: f"tells the answer alone: power {item.power:.3f}" for item in leaks}
+    left_out |= {item.feature: f"target leakage: power {item.power:.3f} alone" for item in leaks}
     kept = tuple(item.feature for item in powers)
     data = _describe_data(service, columns, roles, kept)
     split = SplitConfig(by=_choose_split(columns, roles), holdout=HOLDOUT)
@@ -247,15 +246,15 @@ def draft_service(
 def _find_leaks(
     frame: "pd.DataFrame", features: tuple[str, ...], roles: Roles
 ) -> tuple[tuple[FeaturePower, ...], tuple[FeaturePower, ...]]:
-    """Give what each honest feature tells alone, and what each leaking one does."""
+    """Return the power of each feature that is kept, and of each that leaks the target."""
     target = roles.target.name
     nothing_new = frame[target].isna()
     powers = measure_leakage(frame, nothing_new, features, target, roles.problem.value)
     leaks = tuple(item for item in powers if (item.power or 0.0) > LEAKAGE_LIMIT)
     if len(leaks) == len(powers):
         raise ChoiceNeeded(
-            f"every feature tells the answer alone ({', '.join(features)}): bring columns that are "
-            "known before the outcome"
+            f"every feature leaks the target ({', '.join(features)}): bring columns that are known "
+            "before the outcome"
         )
     return tuple(item for item in powers if item not in leaks), leaks
 
@@ -272,20 +271,20 @@ def _describe_data(
         columns={column.name: column.kind for column in columns},
         features=features,
         suite=service,
-        minimum_rows=max(LEAST, rows // 2),
+        minimum_rows=max(MINIMUM_ROWS, rows // 2),
     )
 
 
 def _choose_split(columns: tuple[ColumnFacts, ...], roles: Roles) -> Literal["hash", "time"]:
     time = next((item for item in columns if item.name == roles.time.value), None)
-    many = time is not None and time.distinct >= MOMENTS
+    many = time is not None and time.distinct >= MINIMUM_DATES
     return "time" if many and time is not None and time.kind != "integer" else "hash"
 
 
 def _count_groups(
     columns: tuple[ColumnFacts, ...], sensitive: tuple[str, ...], share: float
 ) -> dict[str, dict[str, int]]:
-    """Give how many held-out rows each group of each sensitive column will have, about."""
+    """Return about how many held-out rows each group of each sensitive column will have."""
     return {
         column.name: {
             str(level): round(count * share)

@@ -1,4 +1,4 @@
-"""What the gates can tell at a sample size, and limits that such a size can hold."""
+"""Limits that a service's number of held-out rows can prove, and what its gates can tell."""
 
 import math
 from dataclasses import dataclass
@@ -10,20 +10,24 @@ from sluice.profile.draft import Draft
 from sluice.profile.trial import ModelTrial, TrialFigure
 from sluice.stats.bootstrap import count_needed_rows
 
-STEPS = (0.01, 0.02, 0.03, 0.05)
-"""Margins that are offered where the metric runs from 0 to 1."""
-SHARES = (0.02, 0.05, 0.10)
-"""Margins that are offered for an error in the target's unit, as shares of the error."""
+OFFERED_MARGINS = (0.01, 0.02, 0.03, 0.05)
+"""Margins to choose from where the metric is between 0 and 1."""
+OFFERED_SHARES = (0.02, 0.05, 0.10)
+"""Margins to choose from for an error in the target's unit, as shares of the error."""
+MINIMUM_GROUP = 100
+"""Fewest held-out rows of a group that is not pooled."""
+MINIMUM_POSITIVES = 50
+"""Fewest positives of a group whose true-positive rate is judged."""
 Z95 = NormalDist().inv_cdf(0.95)
 Z80 = NormalDist().inv_cdf(0.80)
 
 
 @dataclass(frozen=True)
 class Margin:
-    """A margin against the champion, and whether `held_out` rows can hold two models to it.
+    """A margin against the champion, and what `held_out` rows can prove.
 
-    `detectable` is the least margin at which equal models pass with probability .8; `needed` the
-    held-out rows that the margin itself would take.
+    `detectable` is the least margin at which equal models pass with probability .8; `needed` is
+    the number of held-out rows that the margin itself needs.
     """
 
     value: float
@@ -33,49 +37,49 @@ class Margin:
 
     @property
     def fine_enough(self) -> bool:
-        """Whether equal models pass it four times in five at this size."""
+        """Whether equal models pass the margin four times in five at this size."""
         return self.detectable <= self.value
 
 
 def detectable_margin(spread: float, held_out: int) -> float:
-    """Give the least margin that equal models pass with power .8, one-sided 5 %.
+    """Return the least margin that equal models pass with power .8, one-sided 5 %.
 
-    margin = (z_.95 + z_.8) s / sqrt(n), s being the standard deviation of the paired difference.
+    margin = (z_.95 + z_.8) s / sqrt(n); s is the standard deviation of the paired difference.
     """
     return (Z95 + Z80) * spread / math.sqrt(max(held_out, 1))
 
 
-def half_width(reading: TrialFigure, held_out: int) -> float:
-    """Give the distance from a figure to its one-sided 95 % bound at so many held-out rows."""
-    spread = reading.model.spread
+def half_width(measured: TrialFigure, held_out: int) -> float:
+    """Return the distance from a figure to its one-sided 95 % bound on `held_out` rows."""
+    spread = measured.model.spread
     return Z95 * spread / math.sqrt(max(held_out, 1)) if spread is not None else math.inf
 
 
 def choose_margin(trial: ModelTrial, held_out: int) -> Margin:
-    """Give the finest margin on offer that so many held-out rows can tell, else the widest."""
+    """Return the smallest offered margin that the held-out rows can prove, else the largest."""
     found = detectable_margin(trial.spread, held_out)
     if METRICS[trial.primary.metric].greater_is_better:
-        offered: tuple[float, ...] = STEPS
+        offered: tuple[float, ...] = OFFERED_MARGINS
     else:
         size = abs(trial.primary.model.value or 0.0) or 1.0
-        offered = tuple(round_figure(share * size) for share in SHARES)
+        offered = tuple(round_figure(share * size) for share in OFFERED_SHARES)
     value = next((step for step in offered if step >= found), offered[-1])
     return Margin(value, found, held_out, count_needed_rows(trial.spread, value))
 
 
-def choose_floor(reading: TrialFigure, held_out: int) -> float | None:
-    """Give a floor halfway between the trivial answer and the trial's model.
+def choose_floor(measured: TrialFigure, held_out: int) -> float | None:
+    """Return a floor halfway between the trivial prediction and the trial's model.
 
-    None where the halfway mark lies within what chance moves a figure by, so that a sound model
-    could not prove that it reaches it.
+    None where that is within the figure's interval, so that a good model could not prove that it
+    reaches the floor.
     """
-    if reading.model.value is None or not reading.gain / 2 > half_width(reading, held_out):
+    if measured.model.value is None or not measured.gain / 2 > half_width(measured, held_out):
         return None
-    return round_figure((reading.model.value + reading.trivial) / 2)
+    return round_figure((measured.model.value + measured.trivial) / 2)
 
 
 def choose_calibration(trial: ModelTrial, held_out: int) -> Calibration | None:
-    """Give limits on calibration where the trial's model would keep them at this size."""
+    """Return limits on calibration if the trial's model would keep them at this size."""
     limits = Calibration()
     if trial.gap is None or trial.slope is None:
         return None
@@ -85,7 +89,7 @@ def choose_calibration(trial: ModelTrial, held_out: int) -> Calibration | None:
     ):
         if figure.value is None or figure.spread is None:
             return None
-        # What the trial may have missed by, and what the held-out rows will be known to.
+        # The error of the trial, and that of the held-out rows.
         reach = Z95 * figure.spread * (figure.n**-0.5 + max(held_out, 1) ** -0.5)
         if not low < figure.value - reach < figure.value + reach < high:
             return None
@@ -97,21 +101,16 @@ def round_figure(value: float) -> float:
     return float(f"{value:.2g}")
 
 
-SMALL = 100
-"""Fewest held-out rows of a group that is judged alone."""
-POSITIVES = 50
-
-
 def describe_prospects(draft: Draft) -> list[dict[str, str]]:
-    """Give one row a question that a gate answers: what it can tell on these held-out rows."""
+    """Return one row per question of a gate: what it can tell on these held-out rows."""
     rows = [_describe_margin(draft)]
-    rows += [_describe_floor(reading, draft.held_out) for reading in draft.trial.readings]
+    rows += [_describe_floor(measured, draft.held_out) for measured in draft.trial.figures]
     if draft.problem == "binary":
         judged = choose_calibration(draft.trial, draft.held_out)
         rows.append(
             {
                 "gate": "evaluation",
-                "question": "are probabilities honest",
+                "question": "are probabilities calibrated",
                 "at this size": "judged" if judged else "shown, not judged: see the YAML",
             }
         )
@@ -121,7 +120,7 @@ def describe_prospects(draft: Draft) -> list[dict[str, str]]:
             {
                 "gate": "bias",
                 "question": "is a group treated worse",
-                "at this size": f"not asked: {draft.roles.reason}",
+                "at this size": f"not judged: {draft.roles.reason}",
             }
         )
     return rows
@@ -148,30 +147,30 @@ def _describe_margin(draft: Draft) -> dict[str, str]:
     }
 
 
-def _describe_floor(reading: TrialFigure, held_out: int) -> dict[str, str]:
-    reach, floor = half_width(reading, held_out), choose_floor(reading, held_out)
-    better = METRICS[reading.metric].greater_is_better
-    found = f"{reading.model.value or 0.0:.3g} in the trial, known to {reach:.2g} either way"
+def _describe_floor(measured: TrialFigure, held_out: int) -> dict[str, str]:
+    reach, floor = half_width(measured, held_out), choose_floor(measured, held_out)
+    better = METRICS[measured.metric].greater_is_better
+    found = f"{measured.model.value or 0.0:.3g} in the trial, known to {reach:.2g} either way"
     if floor is None:
-        found += f"; no floor: too near to {reading.trivial:.3g}, which needs no features"
+        found += f"; no floor: too near to {measured.trivial:.3g} without features"
     else:
         found += f"; {'floor' if better else 'ceiling'} {floor:g}"
     return {
         "gate": "evaluation",
-        "question": f"is {reading.metric} good enough",
+        "question": f"is {measured.metric} good enough",
         "at this size": found,
     }
 
 
 def _describe_groups(name: str, groups: dict[str, int], draft: Draft) -> dict[str, str]:
-    alone = [f"{group} ({rows:,})" for group, rows in groups.items() if rows >= SMALL]
-    pooled = [f"{group} ({rows:,})" for group, rows in groups.items() if rows < SMALL]
-    found = f"held-out rows: {', '.join(alone)}" if alone else "no group has rows enough"
+    alone = [f"{group} ({rows:,})" for group, rows in groups.items() if rows >= MINIMUM_GROUP]
+    pooled = [f"{group} ({rows:,})" for group, rows in groups.items() if rows < MINIMUM_GROUP]
+    found = f"held-out rows: {', '.join(alone)}" if alone else "no group has enough rows"
     if pooled:
-        found += f"; fewer than {SMALL}, so pooled: {', '.join(pooled)}"
+        found += f"; fewer than {MINIMUM_GROUP}, so pooled: {', '.join(pooled)}"
     rate = _positive_rate(draft)
     if rate:
-        found += f"; true-positive rates from {POSITIVES / rate:,.0f} rows of a group on"
+        found += f"; true-positive rates need {MINIMUM_POSITIVES / rate:,.0f} rows of a group"
     return {
         "gate": "bias",
         "question": f"is a group by {name} treated worse",

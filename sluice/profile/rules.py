@@ -1,4 +1,4 @@
-"""Data rules of a service: those that it begins with, and changes by number."""
+"""Data rules of a service: the ones that `init` proposes, and changes by number."""
 
 import difflib
 import math
@@ -28,16 +28,39 @@ ALARM: dict[str, Any] = {
     "minimum_rows": 500,
     "tests": {"$PARAMETER": "distribution_tests"},
 }
-"""Arguments of every distribution rule; the number of tests is known only when it runs."""
+"""Arguments of each distribution rule; the number of tests is known only when it runs."""
 RARE = 5
-"""Fewest rows a value, on average, for a column's values to be taken for a closed set."""
-WIDENED = 0.5
-"""How far beyond what was seen a range goes on either side, as a share of its width."""
+"""Fewest rows per value, on average, for a column's values to become a closed set."""
+WIDENING = 0.5
+"""How far a range extends beyond the seen values on each side, as a share of their width."""
+RULES = {
+    "range": RANGE,
+    "set": SET,
+    "not-null": NOT_NULL,
+    "unique": UNIQUE,
+    "distribution": DISTRIBUTION,
+}
+"""Names of the rules that a person can add, and the type of expectation of each."""
+USAGE = {
+    RANGE: "range LOW HIGH (- for an open side)",
+    SET: "set VALUE VALUE ...",
+    NOT_NULL: "not-null [SHARE of the rows, such as 0.98]",
+    UNIQUE: "unique",
+    DISTRIBUTION: "distribution",
+}
+KINDS: dict[str, tuple[str, ...]] = {
+    RANGE: ("integer", "number"),
+    SET: ("integer", "text", "boolean"),
+    NOT_NULL: ("integer", "number", "text", "boolean", "timestamp"),
+    UNIQUE: ("integer", "number", "text", "timestamp"),
+    DISTRIBUTION: ("integer", "number", "text", "boolean"),
+}
+"""The kinds of column that each rule can be evaluated on."""
 
 
 @dataclass(frozen=True)
 class DataRule:
-    """One expectation of a suite: its type, arguments, and a note for whoever reads it."""
+    """One expectation of a suite: its type, its arguments, and a note for readers."""
 
     type: str
     kwargs: dict[str, Any] = field(default_factory=dict)
@@ -45,7 +68,7 @@ class DataRule:
 
 
 def propose_rules(draft: Draft) -> tuple[DataRule, ...]:
-    """Give the suite that the file suggests; each number can be changed with `sluice expect`."""
+    """Return the rules that the file suggests; `sluice expect` can change each of them."""
     names = [column.name for column in draft.columns]
     data, target = draft.data, draft.roles.target
     values = [column for column in draft.columns if column.name not in (data.id, data.time)]
@@ -78,7 +101,7 @@ def propose_rules(draft: Draft) -> tuple[DataRule, ...]:
 
 def _widen_range(column: ColumnFacts) -> DataRule:
     low, high = float(column.low), float(column.high)
-    reach = WIDENED * (high - low)
+    reach = WIDENING * (high - low)
     bounds = [low - reach, high + reach]
     if low >= 0.0 > bounds[0]:
         bounds[0] = 0.0
@@ -105,14 +128,14 @@ def _expect_arrival(draft: Draft) -> list[DataRule]:
         DataRule(
             ROWS,
             {"min_value": least, "max_value": 100 * draft.rows},
-            "A hundredth of the first file is a delivery that broke off; a hundred times as many "
-            "rows are a join that multiplied them.",
+            "Fewer rows than a hundredth of the first file are an incomplete delivery; more than a "
+            "hundred times as many come from a join that multiplied them.",
         ),
         DataRule(
             SHARE,
             {"minimum_share": 0.01},
-            "Fewer new rows than a hundredth of those before are a delivery that broke off; "
-            "raise it if yours come in large parts.",
+            "Fewer new rows than a hundredth of the previous ones are an incomplete delivery; "
+            "raise the share if your deliveries are large.",
         ),
     ]
     if draft.data.time:
@@ -120,46 +143,21 @@ def _expect_arrival(draft: Draft) -> list[DataRule]:
     return rules
 
 
-WORDS = {
-    "range": RANGE,
-    "set": SET,
-    "not-null": NOT_NULL,
-    "unique": UNIQUE,
-    "distribution": DISTRIBUTION,
-}
-"""The rules that a person adds, and the expectations that they are."""
-USAGE = {
-    RANGE: "range LOW HIGH (- for an open side)",
-    SET: "set VALUE VALUE ...",
-    NOT_NULL: "not-null [SHARE of the rows, such as 0.98]",
-    UNIQUE: "unique",
-    DISTRIBUTION: "distribution",
-}
-KINDS: dict[str, tuple[str, ...]] = {
-    RANGE: ("integer", "number"),
-    SET: ("integer", "text", "boolean"),
-    NOT_NULL: ("integer", "number", "text", "boolean", "timestamp"),
-    UNIQUE: ("integer", "number", "text", "timestamp"),
-    DISTRIBUTION: ("integer", "number", "text", "boolean"),
-}
-"""The kinds of column that each rule can be evaluated on."""
-
-
 def make_rule(data: DataConfig, column: str, word: str, values: list[str]) -> DataRule:
-    """Give the rule that `COLUMN RULE VALUES` stands for.
+    """Return the rule of the words `COLUMN RULE VALUES`.
 
     Raises:
         RuleInvalid: the column or the rule is unknown, or the values do not fit them.
     """
-    if word not in WORDS:
-        close = difflib.get_close_matches(word, WORDS, 1)
+    if word not in RULES:
+        close = difflib.get_close_matches(word, RULES, 1)
         hint = f" (did you mean `{close[0]}`?)" if close else ""
         raise RuleInvalid(f"no rule '{word}'{hint}; allowed: {'; '.join(USAGE.values())}")
     if column not in data.columns:
         close = difflib.get_close_matches(column, data.columns, 1)
         hint = f" (did you mean '{close[0]}'?)" if close else ""
         raise RuleInvalid(f"no column '{column}'{hint}; allowed: {', '.join(data.columns)}")
-    kind, expectation = data.columns[column], WORDS[word]
+    kind, expectation = data.columns[column], RULES[word]
     if kind not in KINDS[expectation]:
         raise RuleInvalid(
             f"`{word}` cannot be evaluated on '{column}', which is {kind}; "
@@ -171,37 +169,38 @@ def make_rule(data: DataConfig, column: str, word: str, values: list[str]) -> Da
 
 
 def check_new(rules: list[dict[str, Any]], rule: DataRule) -> None:
-    """Refuse a rule that the suite has already.
+    """Check that the suite does not have the rule yet.
 
     Raises:
-        RuleInvalid: with the number of the one that is there.
+        RuleInvalid: it has; the message names the rule's number.
     """
     for number, there in enumerate(rules, 1):
         same = there["kwargs"].get("column") == rule.kwargs["column"]
         if same and there["type"] == rule.type:
+            column = rule.kwargs["column"]
             raise RuleInvalid(
-                f"rule {number} says the same of '{rule.kwargs['column']}'; edit {number} instead"
+                f"rule {number} is the same rule on '{column}'; edit {number} instead"
             )
 
 
 def find_rule(rules: list[dict[str, Any]], number: str) -> int:
-    """Give the place of the rule that a number names, counted from 0.
+    """Return the index, from 0, of the rule with a number of the list.
 
     Raises:
-        RuleInvalid: there is none of that number.
+        RuleInvalid: there is no rule of that number.
     """
     if not number.isdigit() or not 1 <= int(number) <= len(rules):
-        raise RuleInvalid(f"no rule {number!r}; allowed: 1 to {len(rules)}, as the list says")
+        raise RuleInvalid(f"no rule {number!r}; allowed: 1 to {len(rules)}, as in the list")
     return int(number) - 1
 
 
 def edit_rule(rule: dict[str, Any], data: DataConfig, values: list[str]) -> dict[str, Any]:
-    """Give the rule with other values: its id, notes and severity stay.
+    """Return the rule with other values: its id, notes and severity stay.
 
     Raises:
-        RuleInvalid: it is of a kind that has no values, or they do not fit.
+        RuleInvalid: its kind has no values, or the values do not fit.
     """
-    word = next((word for word, kind in WORDS.items() if kind == rule["type"]), None)
+    word = next((word for word, kind in RULES.items() if kind == rule["type"]), None)
     if word in (None, "unique", "distribution"):
         raise RuleInvalid(
             f"{rule['type']} has no values that can be typed; allowed: range, set and not-null; "
@@ -212,20 +211,20 @@ def edit_rule(rule: dict[str, Any], data: DataConfig, values: list[str]) -> dict
 
 
 def check_removable(rule: dict[str, Any], data: DataConfig) -> None:
-    """Refuse to drop what every version must have.
+    """Check that a rule may be removed.
 
     Raises:
         RuleInvalid: it is the rule that the id is unique, or never null.
     """
     if rule["kwargs"].get("column") == data.id and rule["type"] in (UNIQUE, NOT_NULL):
         raise RuleInvalid(
-            f"'{data.id}' is the id, and the split hangs on it: this rule stays; "
+            f"'{data.id}' is the id, and the split depends on it: this rule stays; "
             "name another id in the configuration first"
         )
 
 
 def describe_rule(rule: dict[str, Any]) -> str:
-    """Give a rule's values as a person would type them."""
+    """Return a rule's values as a person types them."""
     kwargs = rule["kwargs"]
     if rule["type"] == RANGE:
         low, high = (kwargs.get(key) for key in ("min_value", "max_value"))

@@ -1,1 +1,1 @@
-"""What is written about a release for people to read."""
+"""Pages, tables and messages about releases and rollouts, for people."""

@@ -1,4 +1,4 @@
-"""The model card: what a model is, how it was judged, and what nobody proved."""
+"""The model card: a model, its data, its verdicts, and what was not proved."""
 
 from collections.abc import Sequence
 
@@ -18,11 +18,11 @@ def write_card(
     compared_rows: int,
     threshold: float | None = None,
 ) -> str:
-    """Write the model card as Markdown, from facts alone.
+    """Write the model card as Markdown.
 
     Sections follow Mitchell et al. 2019, "Model cards for model reporting": details, intended use,
-    metrics with intervals and limits, data, what was not proved, identity. `threshold` is where
-    the model decides, should the configuration have left that to the training rows.
+    metrics with intervals and limits, data, what was not proved, identity. `threshold` is the
+    decision threshold, where it was chosen on the training rows instead of configured.
     """
     parts = [
         f"# {config.service}",
@@ -39,7 +39,7 @@ def write_card(
 
 
 def write_table(heads: Sequence[str], rows: Table) -> str:
-    """Write a Markdown table; pipes and line breaks in cells are made harmless."""
+    """Write a Markdown table; pipes and line breaks in cells are escaped."""
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(map(_escape, line))} |" for line in lines)
 
@@ -58,19 +58,21 @@ def _write_verdicts(verdicts: Sequence[Verdict]) -> list[str]:
 
 def _write_use(config: ServiceConfig) -> list[str]:
     data = config.data
-    answers = f"`{data.target}`"
+    target = f"`{data.target}`"
     if config.problem == "binary":
-        answers = f"whether `{data.target}` is `{data.positive}`"
-    unseen = [name for name in config.bias.columns if name not in data.features]
+        target = f"whether `{data.target}` is `{data.positive}`"
+    unused = [name for name in config.bias.columns if name not in data.features]
     sentences = [
-        f"It answers {answers} ({config.problem}), from {len(data.features)} columns: "
+        f"The model predicts {target} ({config.problem}) from {len(data.features)} columns: "
         f"{', '.join(f'`{name}`' for name in data.features)}.",
-        "It knows rows like those it was trained and judged on; for other places, times or people "
-        "nothing was measured.",
+        "It was trained and evaluated on rows of the data below; nothing was measured for other "
+        "places, times or people.",
     ]
-    if unseen:
-        named = ", ".join(f"`{name}`" for name in unseen)
-        sentences.append(f"It never sees {named}; they are used to judge it.")
+    if unused:
+        named = ", ".join(f"`{name}`" for name in unused)
+        sentences.append(
+            f"It does not use {named}; the bias gate compares its predictions by them."
+        )
     return ["## Intended use", *sentences]
 
 
@@ -95,15 +97,18 @@ def _write_data(
         ("content", f"`{data.content_hash}`"),
         ("schema", f"`{data.schema_hash}`"),
         ("split", f"{decided}, seed {split.seed}{together}"),
-        ("held out", f"{split.holdout:.0%} asked"),
+        ("held-out share", f"{split.holdout:.0%} configured"),
         ("training rows", format_number(training)),
-        ("rows that judge", f"{format_number(compared)}, unseen by the candidate and the champion"),
+        (
+            "held-out rows",
+            f"{format_number(compared)}, in the training rows of neither candidate nor champion",
+        ),
     ]
     return ["## Data", write_table(("fact", "value"), rows)]
 
 
 def _write_figures(verdicts: Sequence[Verdict]) -> list[str]:
-    """Give each gate's measured checks with intervals and limits."""
+    """Write each gate's measured checks with intervals and limits."""
     parts = ["## Figures"]
     heads = ("check", "outcome", "measured", "interval", "limit", "n")
     for verdict in verdicts:
@@ -115,34 +120,34 @@ def _write_figures(verdicts: Sequence[Verdict]) -> list[str]:
 
 
 def _write_unproved(verdicts: Sequence[Verdict]) -> list[str]:
-    """List what the gates saw and could not prove, and every notice."""
+    """List every notice, and every check that proved nothing."""
     notices = [f"{verdict.gate}: {notice}" for verdict in verdicts for notice in verdict.notices]
-    said = " ".join(notices)
+    noticed = " ".join(notices)
     notices += [
         f"{verdict.gate}: {check.name}: {check.note}"
         for verdict in verdicts
         for check in verdict.checks
-        if _is_open(check) and check.name not in said
+        if _is_open(check) and check.name not in noticed
     ]
     lines = [f"- {_escape(notice)}" for notice in notices] or ["Every check was proved."]
-    return ["## Noticed and not proved", "\n".join(lines)]
+    return ["## Notices and unproved checks", "\n".join(lines)]
 
 
 def _is_open(check: Check) -> bool:
-    """Tell whether a check held a limit, or no figure at all, and decided nothing."""
-    open_ended = check.outcome in (Outcome.LISTED, Outcome.INSUFFICIENT)
-    return open_ended and (check.limit is not None or check.measured is None)
+    """Whether a check decided nothing although it has a limit, or has no figure at all."""
+    undecided = check.outcome in (Outcome.LISTED, Outcome.INSUFFICIENT)
+    return undecided and (check.limit is not None or check.measured is None)
 
 
 def _write_identity(identity: ReleaseIdentity) -> list[str]:
-    code, place = identity.code, identity.environment
+    code, environment = identity.code, identity.environment
     dirty = " with uncommitted changes" if code.dirty else ""
     rows = [
         ("release", f"`{identity.id}`"),
         ("code", f"`{code.commit}`{dirty}"),
         ("configuration", f"`{identity.config_hash}`"),
-        ("lock", f"`{place.lock_hash}`"),
-        ("Python", f"{place.python}, {place.platform}"),
-        ("image", place.image or "none"),
+        ("lock", f"`{environment.lock_hash}`"),
+        ("Python", f"{environment.python}, {environment.platform}"),
+        ("image", environment.image or "none"),
     ]
     return ["## Identity", write_table(("fact", "value"), rows)]

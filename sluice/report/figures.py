@@ -1,4 +1,4 @@
-"""A gate's evidence as named numbers, the way a registry keeps and plots them."""
+"""A gate's evidence as named numbers, which the registry stores and plots as metrics."""
 
 import re
 
@@ -11,7 +11,7 @@ _FORBIDDEN = re.compile(r"[^A-Za-z0-9_\-. /]+")
 
 
 def name_evaluation_figures(evidence: EvaluationEvidence) -> dict[str, float]:
-    """Give candidate, champion and difference of each metric, and the calibration, by name."""
+    """Return each metric of candidate and champion, their difference, and the calibration."""
     named: dict[str, Estimate | None] = {"calibration/gap": evidence.gap}
     named["calibration/slope"] = evidence.slope
     for figure in evidence.metrics:
@@ -26,17 +26,17 @@ def name_evaluation_figures(evidence: EvaluationEvidence) -> dict[str, float]:
 def name_primary_figures(
     config: EvaluationConfig, evidence: EvaluationEvidence
 ) -> dict[str, float]:
-    """Give the primary metric with its bounds and its floor or ceiling, by name."""
+    """Return the primary metric with its bounds and its floor or ceiling, by name."""
     figure = evidence.find_metric(config.primary)
     if figure is None:
         return {}
-    ours = figure.candidate
-    named = {"primary/value": ours.value, "primary/low": ours.low, "primary/high": ours.high}
+    value, low, high = figure.candidate.value, figure.candidate.low, figure.candidate.high
+    named = {"primary/value": value, "primary/low": low, "primary/high": high}
     return _keep_known({**named, "primary/limit": config.floors.get(config.primary)})
 
 
 def name_bias_figures(evidence: BiasEvidence) -> dict[str, float]:
-    """Give each judged comparison of groups, and fairlearn's summaries, by name."""
+    """Return each judged comparison of groups, and fairlearn's summaries, by name."""
     figures = {
         f"fairness/{item.kind}/{item.group}": item.estimate.value
         for item in evidence.figures

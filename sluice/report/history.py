@@ -1,4 +1,4 @@
-"""A service's releases over time: what each gate said, and what came of it."""
+"""A service's releases over time: the verdict of each gate, and the outcome."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,18 +12,18 @@ VERDICT, REASON = "sluice.verdict.", "sluice.reason."
 OUTCOME, STOPPED, VERSION = "sluice.outcome", "sluice.stopped", "sluice.version"
 REGISTERED, HALTED, FAILED = "registered", "halted", "failed"
 PRIMARY = "sluice.primary"
-FIGURES = ("value", "low", "high", "limit")
-LONGEST = 400
-"""Most letters of a reason that a row shows."""
-HEADS = ("when", "version", "look at", "data version", "cause", "code", *GATES, "what decided")
+PRIMARY_FIGURES = ("value", "low", "high", "limit")
+MAX_REASON = 400
+"""Most characters of a reason that a row shows."""
+HEADS = ("when", "version", "links", "data version", "cause", "code", *GATES, "reason")
 
 
 @dataclass(frozen=True)
 class PastRelease:
-    """One release as the registry's run tells it.
+    """One release, as its run in the registry records it.
 
-    `tags` and `figures` are the run's own; `aliases` those that its version carries now; `links`
-    are addresses by their words.
+    `tags` and `figures` are the run's; `aliases` are its version's aliases now; `links` are
+    addresses by their label.
     """
 
     started: datetime
@@ -35,14 +35,14 @@ class PastRelease:
 
     @property
     def outcome(self) -> str:
-        """How it ended: registered, halted, failed, running, or `cut off` by a kill."""
+        """Its outcome: registered, halted, failed, running, or `interrupted` by a kill."""
         known = self.tags.get(OUTCOME)
-        return known or ("running" if self.status == "RUNNING" else "cut off")
+        return known or ("running" if self.status == "RUNNING" else "interrupted")
 
     @property
     def primary(self) -> tuple[float, float, float] | None:
-        """The primary metric with its bounds; None where the release did not come so far."""
-        found = [self.figures.get(f"primary/{name}") for name in FIGURES[:3]]
+        """The primary metric with its bounds; None for a release that ended before it."""
+        found = [self.figures.get(f"primary/{name}") for name in PRIMARY_FIGURES[:3]]
         value, low, high = found
         return None if value is None or low is None or high is None else (value, low, high)
 
@@ -53,12 +53,12 @@ class PastRelease:
 
     @property
     def label(self) -> str:
-        """Its data version, as a picture names it."""
+        """Its data version, as a plot labels it."""
         return f"v{self.tags.get('sluice.data.version', '?')}"
 
 
 def list_rows(releases: Sequence[PastRelease]) -> list[dict[str, str]]:
-    """Give one row a release, in the order given; every value is text without Markdown."""
+    """Return one row per release, in the order given; every value is text without Markdown."""
     return [_describe(item) for item in releases]
 
 
@@ -67,21 +67,23 @@ def write_history(service: str, releases: Sequence[PastRelease], picture: str = 
     counts = {name: 0 for name in (REGISTERED, HALTED, FAILED)}
     for item in releases:
         counts[item.outcome] = counts.get(item.outcome, 0) + 1
-    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    rows = [_mark(item, row) for item, row in zip(releases, list_rows(releases), strict=True)]
-    parts = [f"# Releases of {service}", f"The newest {len(releases)}: {told}."]
+    outcomes = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    rows = [
+        _format_cells(item, row) for item, row in zip(releases, list_rows(releases), strict=True)
+    ]
+    parts = [f"# Releases of {service}", f"The newest {len(releases)}: {outcomes}."]
     if picture:
         parts.append(f"![primary metric over releases](data:image/png;base64,{picture})")
     parts.append(write_table(HEADS, rows))
     return "\n\n".join(parts) + "\n"
 
 
-def _mark(item: PastRelease, row: Mapping[str, str]) -> list[str]:
-    """Give a row's cells as Markdown: links, and bold what stopped the release."""
-    links = " ".join(f"[{word}]({url})" for word, url in item.links.items() if url)
+def _format_cells(item: PastRelease, row: Mapping[str, str]) -> list[str]:
+    """Return a row's cells as Markdown, with links; what stopped the release is bold."""
+    links = " ".join(f"[{label}]({url})" for label, url in item.links.items() if url)
     bold = {gate for gate in GATES if row[gate] not in ("pass", "")}
-    bold |= {"what decided"} if item.outcome in (HALTED, FAILED) else set()
-    cells = {**row, "look at": links}
+    bold |= {"reason"} if item.outcome in (HALTED, FAILED) else set()
+    cells = {**row, "links": links}
     return [f"**{cells[head]}**" if head in bold else cells[head] for head in HEADS]
 
 
@@ -94,26 +96,26 @@ def _describe(item: PastRelease) -> dict[str, str]:
         "cause": tags.get("sluice.cause", ""),
         "code": tags.get("sluice.code.commit", "")[:7] + dirty,
         **{gate: tags.get(VERDICT + gate, "") for gate in GATES},
-        "what decided": _say_decided(item),
-        "version": _say_version(item),
+        "reason": _describe_reason(item),
+        "version": _describe_version(item),
     }
 
 
-def _say_decided(item: PastRelease) -> str:
-    """Give what stopped it, else the evaluation's own reason."""
-    told = item.tags.get(STOPPED) or item.tags.get(f"{REASON}evaluation", "")
-    told = told or ("" if item.outcome == "running" else item.outcome)
-    return told if len(told) <= LONGEST else f"{told[:LONGEST]} ..."
+def _describe_reason(item: PastRelease) -> str:
+    """Return what stopped the release, else the evaluation gate's reason, else the outcome."""
+    reason = item.tags.get(STOPPED) or item.tags.get(f"{REASON}evaluation", "")
+    reason = reason or ("" if item.outcome == "running" else item.outcome)
+    return reason if len(reason) <= MAX_REASON else f"{reason[:MAX_REASON]} ..."
 
 
-def _say_version(item: PastRelease) -> str:
+def _describe_version(item: PastRelease) -> str:
     if VERSION not in item.tags:
         return item.outcome
-    words = [f"v{item.tags[VERSION]}", *item.aliases]
+    parts = [f"v{item.tags[VERSION]}", *item.aliases]
     answer = item.tags.get(ANSWER, "")
-    words += [f"({_say_answer(answer)})"] if answer else []
-    return " ".join(words)
+    parts += [f"({_describe_answer(answer)})"] if answer else []
+    return " ".join(parts)
 
 
-def _say_answer(answer: str) -> str:
+def _describe_answer(answer: str) -> str:
     return "waits for approval" if answer == ApprovalAnswer.PENDING else answer

@@ -1,4 +1,4 @@
-"""A notification's words, as templates that the orchestration server fills in for each event."""
+"""The templates of notifications, which the Prefect server fills in for each event."""
 
 from collections.abc import Iterable
 
@@ -21,55 +21,55 @@ DOCUMENT = """{
   "run": {{ run | tojson }},
   "details": {{ event.payload | tojson }}
 }"""
-ORCHESTRATOR = {
+PREFECT_EVENTS = {
     "run.failed": "prefect.flow-run.Failed",
     "run.crashed": "prefect.flow-run.Crashed",
     "trigger.failed": "prefect.automation.action.failed",
 }
-"""What the orchestration server calls the events that are its own."""
+"""The Prefect server's names of its own events."""
 
 
 def name_on_server(event: str) -> str:
-    """Give the name by which the orchestration server knows an event."""
-    return ORCHESTRATOR.get(event, event)
+    """Return an event's name on the Prefect server."""
+    return PREFECT_EVENTS.get(event, event)
 
 
 def write_title(events: Iterable[str], title: str) -> str:
-    """Give the template of a message's first line."""
-    return _write_names(events) + _set("title", title or TITLE) + "{{ title }}"
+    """Write the template of a message's first line."""
+    return _define_names(events) + _set("title", title or TITLE) + "{{ title }}"
 
 
 def write_text(events: Iterable[str], title: str, text: str, has_title: bool = False) -> str:
-    """Give the template of a message's other lines, or of all of them with `has_title`."""
-    names = _write_names(events) + _set("title", title or TITLE) + _set("text", text or TEXT)
+    """Write the template of a message's text; with `has_title` the title is its first line."""
+    names = _define_names(events) + _set("title", title or TITLE) + _set("text", text or TEXT)
     return names + ("{{ title }}\n{{ text }}" if has_title else "{{ text }}")
 
 
-def _write_names(events: Iterable[str]) -> str:
-    """Name what the templates may use: name, service, version, what, reason, next, run."""
+def _define_names(events: Iterable[str]) -> str:
+    """Define the template variables: name, service, version, what, reason, next, run."""
     chosen = sorted(events)
     nexts = {event: EVENTS[event].next_step for event in chosen if EVENTS[event].next_step}
     return "".join(
         [
-            _set("name", _name_event(chosen)),
-            _set("service", _name_service(chosen)),
+            _set("name", _write_name(chosen)),
+            _set("service", _write_service(chosen)),
             "{% set version = event.payload.version %}",
-            _set("what", _choose({event: EVENTS[event].words for event in chosen})),
-            _set("reason", _name_reason(chosen)),
-            _set("next", _name_next(nexts)),
-            _set("run", _name_run(chosen)),
+            _set("what", _choose({event: EVENTS[event].message for event in chosen})),
+            _set("reason", _write_reason(chosen)),
+            _set("next", _write_next(nexts)),
+            _set("run", _write_run(chosen)),
         ]
     )
 
 
 def _set(name: str, template: str) -> str:
-    """Give a name to a template's result; spaces around it are dropped."""
+    """Set a variable to a template's result, without the spaces around it."""
     inner = f"{{% set {name} %}}{template}{{% endset %}}"
     return inner + f"{{% set {name} = {name} | trim %}}"
 
 
 def _choose(texts: dict[str, str]) -> str:
-    """Give a text by the event's name; nothing where it has none."""
+    """Choose a text by the event's name; empty for an event without one."""
     if not texts:
         return ""
     tests = [
@@ -78,38 +78,38 @@ def _choose(texts: dict[str, str]) -> str:
     return "{% " + "{% el".join(tests) + "{% endif %}"
 
 
-def _name_event(events: list[str]) -> str:
+def _write_name(events: list[str]) -> str:
     if events[0] in SERVICE_EVENTS:
         return "{{ event.event }}"
     return _choose({event: event for event in events})
 
 
-def _name_service(events: list[str]) -> str:
+def _write_service(events: list[str]) -> str:
     if events[0] in RUN_EVENTS:
         return "{{ flow_run.parameters.service or flow.name }}"
     return "{{ event.resource['prefect.resource.name'] }}"
 
 
-def _name_reason(events: list[str]) -> str:
+def _write_reason(events: list[str]) -> str:
     if events[0] in RUN_EVENTS:
         return "{{ event.resource['prefect.state-message'] }}"
-    return "{{ event.payload.reason or event.payload.why }}"
+    return "{{ event.payload.reason }}"
 
 
-def _name_next(nexts: dict[str, str]) -> str:
-    """Take the event's own next step; where it has none, the one for every event of its name."""
+def _write_next(nexts: dict[str, str]) -> str:
+    """Use the event's own next step, or else the one for all events of its name."""
     own = "{% if event.payload.next %}{{ event.payload.next }}"
     return own + "{% else %}" + _choose(nexts) + "{% endif %}"
 
 
-def _name_run(events: list[str]) -> str:
+def _write_run(events: list[str]) -> str:
     if events[0] in TRIGGER_EVENTS:
         return ""
     return "{% if flow_run %}{{ flow_run | ui_url }}{% endif %}"
 
 
 def group_events(events: Iterable[str]) -> list[list[str]]:
-    """Group events by what they are about: services, flow runs, triggers."""
+    """Group events by their subject: services, flow runs, triggers."""
     chosen = set(events)
     kinds = (SERVICE_EVENTS, RUN_EVENTS, TRIGGER_EVENTS)
     return [group for kind in kinds if (group := [name for name in kind if name in chosen])]

@@ -1,4 +1,4 @@
-"""A rollout as a page that a person reads: where it is, both arms, evidence, what was decided."""
+"""A rollout's page for people: its stage, both arms, the evidence and the decisions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from sluice.rollout.record import RolloutRecord
 Z = 1.959964
 """Normal quantile of a two-sided 95 % interval."""
 NONE_SEEN = "none seen"
-MOST = 30
-"""Decisions that a page shows, the last ones."""
+MAX_DECISIONS = 30
+"""Most decisions that a page shows, the last ones."""
 
 
 @dataclass(frozen=True)
-class LogLine:
-    """One decision as a page shows it: when, what and why."""
+class DecisionLine:
+    """One decision as a page shows it: its time, what it was, and its reason."""
 
     at: str
     verb: str
@@ -26,68 +26,70 @@ class LogLine:
 
 
 def write_page(
-    course: RolloutRecord,
-    decisions: Sequence[LogLine],
+    record: RolloutRecord,
+    decisions: Sequence[DecisionLine],
     notes: Sequence[str] = (),
     picture: str = "",
 ) -> str:
-    """Give a rollout's page as markdown; `picture` is the evidence so far, a PNG in base64."""
-    state, policy = course.state, course.policy
+    """Write a rollout's page as Markdown; `picture` is a PNG of the evidence as base64."""
+    state, policy = record.state, record.policy
     stage = policy.stages[state.stage]
+    least, most = policy.count_blocks(stage.min), policy.count_blocks(stage.max)
+    blocks = f"{state.observation.blocks} of {least} to {most}"
+    shown = decisions[-MAX_DECISIONS:]
     lines = [
-        f"# {course.service}: v{course.candidate} beside v{course.champion}",
+        f"# {record.service}: v{record.candidate} beside v{record.champion}",
         "",
         "| phase | stage | weight | blocks | policy | rollout |",
         "|---|---|---|---|---|---|",
-        f"| **{state.phase}** | {stage.name} | {state.weight(policy):.0%} | {state.seen.blocks} of "
-        f"{policy.count_blocks(stage.min)} to {policy.count_blocks(stage.max)} | {policy.policy} | "
-        f"{course.number} |",
+        f"| **{state.phase}** | {stage.name} | {state.weight(policy):.0%} | {blocks} | "
+        f"{policy.policy} | {record.number} |",
         "",
-        *([f"Why: {_escape(state.reason)}", ""] if state.reason else []),
+        *([f"Reason: {_escape(state.reason)}", ""] if state.reason else []),
         *(f"- {_escape(note)}" for note in notes),
         *([""] if notes else []),
         "## Evidence in this stage",
         "",
-        *_write_tests(course),
+        *_write_tests(record),
         "",
-        "Evidence is a natural logarithm; at its threshold a rule stops the candidate. A rule that "
-        "has to be passed is passed at its own.",
+        "Evidence is a natural logarithm. At `threshold` a rule acts against the candidate; `pass` "
+        "is the evidence for the candidate, where a rule has to be passed.",
         "",
         *([f"![evidence by tick](data:image/png;base64,{picture})", ""] if picture else []),
         "## Decisions",
         "",
-        "| UTC | decision | why |",
+        "| UTC | decision | reason |",
         "|---|---|---|",
-        *(f"| {one.at} | {one.verb} | {_escape(one.reason)} |" for one in decisions[-MOST:]),
+        *(f"| {one.at} | {one.verb} | {_escape(one.reason)} |" for one in shown),
     ]
     return "\n".join(lines)
 
 
-def _write_tests(course: RolloutRecord) -> list[str]:
+def _write_tests(record: RolloutRecord) -> list[str]:
     rows = [
-        "| rule | candidate | champion | limit | evidence | stops at | passes |",
+        "| rule | candidate | champion | limit | evidence | threshold | pass |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name, told in describe_tests(course.state, course.policy).items():
-        item = course.state.seen.evidence[name].rollback
-        candidate = write_rate(float(item.failures), float(item.requests))
-        champion = _write_champion(course.state.seen, name)
-        limit = "none yet" if champion == NONE_SEEN else f"{told['limit']:.2%}"
-        passed = "" if told["pass"] is None else f"{told['pass']:.2f}"
+    for name, test in describe_tests(record.state, record.policy).items():
+        rollback = record.state.observation.evidence[name].rollback
+        candidate = write_rate(float(rollback.failures), float(rollback.requests))
+        champion = _write_champion(record.state.observation, name)
+        limit = "none yet" if champion == NONE_SEEN else f"{test['limit']:.2%}"
+        passed = "" if test["pass"] is None else f"{test['pass']:.2f}"
         rows.append(
-            f"| {name} | {candidate} | {champion} | {limit} | {told['wealth']:.2f} | "
-            f"{told['threshold']:.2f} | {passed} |"
+            f"| {name} | {candidate} | {champion} | {limit} | {test['wealth']:.2f} | "
+            f"{test['threshold']:.2f} | {passed} |"
         )
     return rows
 
 
-def _write_champion(seen: Observation, name: str) -> str:
-    history = seen.evidence[name].history
+def _write_champion(observation: Observation, name: str) -> str:
+    history = observation.evidence[name].history
     return write_rate(float(history.k.sum()), float(history.n.sum()))
 
 
 def write_rate(hits: float, trials: float) -> str:
-    """Give a rate with its 95 % interval (Wilson 1927) and what it was counted on."""
+    """Write a rate with its 95 % interval (Wilson 1927) and its number of trials."""
     if trials <= 0:
         return NONE_SEEN
     rate, low, high = bound_rate(hits, trials)
@@ -95,7 +97,7 @@ def write_rate(hits: float, trials: float) -> str:
 
 
 def bound_rate(hits: float, trials: float) -> tuple[float, float, float]:
-    """Give a rate and the ends of its 95 % interval (Wilson 1927); `trials` are more than 0."""
+    """Return a rate and its 95 % interval (Wilson 1927); `trials` must be more than 0."""
     rate = hits / trials
     middle = (rate + Z**2 / (2 * trials)) / (1 + Z**2 / trials)
     spread = Z * sqrt(rate * (1 - rate) / trials + Z**2 / (4 * trials**2)) / (1 + Z**2 / trials)
@@ -103,7 +105,7 @@ def bound_rate(hits: float, trials: float) -> tuple[float, float, float]:
 
 
 def write_overview(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Give what is live everywhere as markdown, one row a service."""
+    """Write the overview of all services as Markdown, one row per service."""
     names = ("service", "serves", "on trial", "phase", "stage", "weight", "controller", "note")
     cells = [[_escape(str(row.get(name, ""))) for name in names] for row in rows]
     table = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]

@@ -1,4 +1,4 @@
-"""Verdicts as tables that a person reads: on a run's page and in the terminal."""
+"""Verdicts as tables, for a run's page and the terminal."""
 
 import math
 from collections.abc import Sequence
@@ -7,20 +7,20 @@ from sluice.verdict import Check, Outcome, Verdict
 
 ORDER = (Outcome.FAIL, Outcome.INSUFFICIENT, Outcome.LISTED, Outcome.PASS)
 SMALLEST = 0.0005
-"""Below it three decimals would say nothing."""
+"""A smaller number would be zero with three decimals."""
 DECIMALS = ((1000.0, 0), (100.0, 1), (10.0, 2))
-"""Least size, and the decimals that a number of this size has; smaller ones have three."""
+"""Smallest size, and the decimals of a number of this size; smaller numbers have three."""
 RELATIONS = {">=": "≥", "<=": "≤", ">": "above"}
 
 
 def verdict_rows(verdict: Verdict) -> list[dict[str, str]]:
-    """Give one row a check, what stopped the gate first; every value is text."""
+    """Return one row per check, the ones that stopped the gate first; every value is text."""
     ranked = sorted(verdict.checks, key=lambda check: ORDER.index(check.outcome))
     return [_describe_check(check) for check in ranked]
 
 
 def summary_rows(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
-    """Give one row a gate, in the order given: its outcome, its checks counted, its reason."""
+    """Return one row per gate, in the order given: outcome, number of checks, reason."""
     return [
         {
             "gate": verdict.gate,
@@ -42,10 +42,10 @@ def count_outcomes(verdict: Verdict) -> str:
 
 
 def format_number(value: float | None, whole: bool = True, tiny: bool = True) -> str:
-    """Write a number as a person reads it: 12,345; 0.812; 104.3; 1.2e-05. None: empty.
+    """Write a number for people: 12,345; 0.812; 104.3; 1.2e-05. None: empty.
 
     `whole`: a number without a fraction is a count and has no decimals. `tiny`: a number that three
-    decimals would round to nothing is written with an exponent.
+    decimals would round to zero is written with an exponent.
     """
     if value is None:
         return ""
@@ -72,14 +72,14 @@ def format_interval(interval: tuple[float, float] | None) -> str:
 def format_limit(check: Check) -> str:
     """Write a check's limit with its relation, such as `≥ -0.010`. None: empty.
 
-    A cell that begins with `>` would be a quotation where tables are rendered as Markdown.
+    A cell that begins with `>` would be rendered as a quotation in Markdown.
     """
     relation = RELATIONS.get(check.relation, check.relation)
     return f"{relation} {format_number(check.limit, _is_count(check))}".strip()
 
 
 def format_measured(check: Check) -> str:
-    """Write what a check measured, with its unit where that is what was measured. None: empty."""
+    """Write a check's measured value, with its unit unless it has an interval. None: empty."""
     text = format_number(check.measured, _is_count(check))
     if not text or check.interval is not None:
         return text
@@ -88,7 +88,7 @@ def format_measured(check: Check) -> str:
 
 
 def format_size(check: Check) -> str:
-    """Write the rows behind a check; beside an interval the unit says which rows. None: empty."""
+    """Write a check's rows; with an interval, the unit says which rows. None: empty."""
     text = format_number(check.n)
     return f"{text} {check.unit}".strip() if text and check.interval is not None else text
 
@@ -106,7 +106,7 @@ def _describe_check(check: Check) -> dict[str, str]:
 
 
 def _is_count(check: Check) -> bool:
-    """Tell whether a check counts: no interval, and no fraction in what it holds."""
+    """Whether a check is a count: it has no interval, and no number of it has a fraction."""
     numbers = [number for number in (check.measured, check.limit) if number is not None]
     finite = all(math.isfinite(number) for number in numbers)
     return check.interval is None and finite and all(number == int(number) for number in numbers)

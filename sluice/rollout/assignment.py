@@ -1,19 +1,19 @@
 """Which arm a unit belongs to: sticky, equal everywhere, and monotone in the candidate's weight.
 
-Nothing but the rollout's salt and the unit decides, so that every worker of every replica agrees
-without asking another, and a unit that the candidate had at 5 % stays with it at 25 %. A salt of
-its own makes each rollout's split independent of every other's.
+Only the rollout's salt and the unit decide. So all workers of all replicas agree without asking
+each other, and a unit that the candidate had at 5 % stays with it at 25 %. Each rollout has its
+own salt, which makes its split independent of every other rollout's.
 """
 
 from hashlib import sha256
 
 DIGITS = 13
-"""Hexadecimal digits of 52 bits: whole numbers that a double holds exactly."""
+"""Hexadecimal digits of 52 bits; a double holds such whole numbers exactly."""
 PLACES = 16.0**DIGITS
 
 
 def place_of(salt: str, unit: str) -> float:
-    """Give a unit's place in [0, 1): the first 52 bits of sha256(salt:unit), divided by 2^52.
+    """Return a unit's place in [0, 1): the first 52 bits of sha256(salt:unit), divided by 2^52.
 
     `place_of("s", "user-1")` is .0697..., on any machine.
     """

@@ -1,39 +1,34 @@
-"""Whether the arms are balanced: equal in shadow, and with the shares that were meant."""
+"""Whether the arms are balanced: the shadow balance of a salt, and the sample ratio of a stage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from math import log
 
 import numpy as np
 from numpy.typing import NDArray
 
 SALTS = 8
-BITS = 52
+"""How many salts are tried."""
+
 ERRORS = 3.0
+"""Standard errors by which the arms may differ."""
 
 
 @dataclass(frozen=True)
 class Balance:
-    """How far apart the arms-to-be fail under the champion, at one weight under one salt."""
+    """How far the future arms' failure rates differ under the champion, for one salt and weight."""
 
     salt: str
     weight: float
     difference: float
     error: float
-    """Standard error of the difference, were requests independent."""
+    """Standard error of the difference if requests were independent."""
     limit: float
 
     @property
     def is_fair(self) -> bool:
-        """Whether the difference is one that the tests can bear."""
+        """Whether the difference is small enough for the tests."""
         return abs(self.difference) <= self.limit
-
-
-def assign(salt: str, unit: str) -> float:
-    """Give a unit's place in [0, 1); it is the candidate's while that is below the weight."""
-    digest = sha256(f"{salt}:{unit}".encode()).digest()
-    return float((int.from_bytes(digest[:8], "big") >> (64 - BITS)) / 2**BITS)
 
 
 def measure_balance(
@@ -43,10 +38,11 @@ def measure_balance(
     split: tuple[str, float],
     margin: float,
 ) -> Balance:
-    """Compare the arms-to-be on the champion's answers: one row a unit, `split` salt and weight.
+    """Compare the future arms on the champion's answers; `split` is a salt and a weight.
 
-    The limit is half the margin, or three standard errors of independent requests where that is
-    more: users who always fail and ask often push the difference far beyond those.
+    Arrays have one entry per unit. The limit is half the margin, or three standard errors of
+    independent requests if that is more: users who always fail and send many requests push the
+    difference far beyond those.
     """
     salt, weight = split
     inside = places < weight
@@ -60,21 +56,21 @@ def measure_balance(
 
 
 def choose_salt(found: Sequence[Balance]) -> str:
-    """Give the first salt that is fair at each weight it was measured at; empty where none is."""
+    """Return the first salt that is fair at every measured weight; empty if none is."""
     unfair = {item.salt for item in found if not item.is_fair}
     return next((item.salt for item in found if item.salt not in unfair), "")
 
 
 CONCENTRATION = 100.0
-"""Weight of the prior around the wanted share, in units."""
+"""Weight of the prior around the intended share, in units."""
 THRESHOLD = log(1000)
 
 
 def compare_ratio(candidate: int, champion: int, weight: float) -> float:
-    """Give the logarithm of the evidence that units were not assigned with the wanted weight.
+    """Return the log evidence of a sample ratio mismatch: units not assigned by the weight.
 
-    `candidate` and `champion` count the stage's distinct units, `weight` is in (0, 1). The Bayes
-    factor of a beta-binomial against the binomial, valid at any time (Lindon and Malek 2022).
+    `candidate` and `champion` count the stage's distinct units, `weight` is in (0, 1). It is the
+    Bayes factor of a beta-binomial against the binomial, valid at any time (Lindon and Malek 2022).
 
     Raises:
         ValueError: the weight is not between 0 and 1, or a count is negative.
@@ -87,5 +83,5 @@ def compare_ratio(candidate: int, champion: int, weight: float) -> float:
     from scipy.special import betaln
 
     a, b = CONCENTRATION * weight, CONCENTRATION * (1 - weight)
-    seen = betaln(a + candidate, b + champion) - betaln(a, b)
-    return float(seen - candidate * log(weight) - champion * log(1 - weight))
+    marginal = betaln(a + candidate, b + champion) - betaln(a, b)
+    return float(marginal - candidate * log(weight) - champion * log(1 - weight))

@@ -10,28 +10,28 @@ from sluice.rollout.facts import Arm, Facts
 
 @dataclass(frozen=True)
 class CounterReading:
-    """One worker's counters as scraped: since when it counts, and the sums by arm."""
+    """One worker's counters as scraped: the worker's start, and the sums by arm."""
 
     started: str
-    """Start stamp; another one means that the worker began anew at 0."""
+    """Start stamp; another one means that the worker restarted and counts from 0 again."""
     candidate: Arm = field(default_factory=Arm)
     champion: Arm = field(default_factory=Arm)
 
 
 class CountersBroken(ValueError):  # noqa: N818
-    """A worker's counters went backwards without a restart; the block cannot be used."""
+    """A worker's counters decreased without a restart; the block cannot be used."""
 
 
 def take_block(
     before: Mapping[str, CounterReading], now: Mapping[str, CounterReading]
 ) -> tuple[Arm, Arm]:
-    """Give what candidate and champion did between two scrapes, summed over workers by name.
+    """Return the counts of candidate and champion between two scrapes, summed over all workers.
 
-    A worker with a new start stamp, or a new one, began at 0. One that is gone adds nothing: what
-    it did after the scrape before is lost, for both arms alike.
+    A worker with a new start stamp, or a new worker, counts from 0. A worker that is gone adds
+    nothing: its counts after the previous scrape are lost, equally for both arms.
 
     Raises:
-        CountersBroken: a counter of a worker that did not restart became smaller.
+        CountersBroken: a counter of a worker that did not restart decreased.
     """
     candidate, champion = Arm(), Arm()
     for name, reading in now.items():
@@ -44,15 +44,15 @@ def take_block(
 
 
 def add_arms(one: Arm, other: Arm) -> Arm:
-    """Give the sum of two arms' counts."""
+    """Return the sum of two arms' counts."""
     return Arm(**{item.name: _combine(one, other, item.name, 1) for item in fields(Arm)})
 
 
 def subtract_arm(now: Arm, before: Arm, worker: str) -> Arm:
-    """Give what a worker counted in between.
+    """Return what a worker counted between two readings.
 
     Raises:
-        CountersBroken: a counter became smaller.
+        CountersBroken: a counter decreased.
     """
     values = {item.name: _combine(now, before, item.name, -1) for item in fields(Arm)}
     for name, value in values.items():
@@ -70,7 +70,7 @@ def _combine(one: Arm, other: Arm, name: str, sign: int) -> Any:
 
 
 PARTS = 1_000_000
-"""Costs and lacks are exported in millionths, so that sums are exact."""
+"""The sums in `SUMS` are exported in millionths, so that they are exact."""
 SUMS = ("cost", "lack")
 PLAIN = (
     "requests",
@@ -86,22 +86,21 @@ PLAIN = (
 
 
 def build_readings(
-    lives: Iterable[Mapping[str, Any]], service: str, epoch: int
+    runs: Iterable[Mapping[str, Any]], service: str, epoch: int
 ) -> dict[str, CounterReading]:
-    """Give each life's counts of a service under one epoch, by the life's name.
+    """Return each worker run's counts of a service under one epoch, by the run's name.
 
-    Under another epoch the same life reads as nothing: counts begin at 0 with each route.
+    Counts start at 0 with each epoch of the route.
     """
     readings = {}
-    for life in lives:
+    for run in runs:
         arms = {"candidate": Arm(), "champion": Arm()}
-        for entry in life["counters"]:
-            wanted = (entry["service"], entry["epoch"], entry["stage"]) == (service, epoch, None)
-            if wanted and entry["arm"] in arms:
+        for entry in run["counters"]:
+            matches = (entry["service"], entry["epoch"], entry["stage"]) == (service, epoch, None)
+            if matches and entry["arm"] in arms:
                 arms[entry["arm"]] = add_arms(arms[entry["arm"]], read_entry(entry))
-        readings[life["life"]] = CounterReading(
-            life["started"], arms["candidate"], arms["champion"]
-        )
+        name = run["run"]
+        readings[name] = CounterReading(run["started"], arms["candidate"], arms["champion"])
     return readings
 
 
@@ -113,12 +112,12 @@ def read_entry(entry: Mapping[str, Any]) -> Arm:
 
 
 Reply = Mapping[str, Any] | str
-"""What a replica answered, as plain values; or in words why it did not."""
+"""A replica's decoded reply; or, as text, why there is none."""
 
 
 @dataclass(frozen=True)
-class Sighting:
-    """One look at all replicas: the facts, and every worker's counters to count the next from."""
+class CollectedFacts:
+    """The facts collected from all replicas, and the readings that the next block starts from."""
 
     facts: Facts
     readings: Mapping[str, CounterReading] = field(default_factory=dict)
@@ -126,9 +125,9 @@ class Sighting:
 
 @dataclass(frozen=True)
 class ExpectedState:
-    """What is looked for: a service's two versions under one epoch of its route.
+    """What the replicas should serve: a service's two versions under one epoch of its route.
 
-    At full traffic the candidate is the champion of the route (`alone`), and counted as such.
+    At full traffic (`alone`) the candidate is the route's champion, and counted as champion there.
     """
 
     service: str
@@ -140,7 +139,7 @@ class ExpectedState:
 
 @dataclass(frozen=True)
 class ReplicaReport:
-    """What one replica told about the service; readings are those of the epoch it serves under."""
+    """One replica's report about the service; readings are those of the epoch that it serves."""
 
     epoch: int
     readings: Mapping[str, CounterReading]
@@ -149,49 +148,55 @@ class ReplicaReport:
 
 
 def collect_facts(
-    replies: Mapping[str, Reply], wanted: ExpectedState, before: Mapping[str, CounterReading]
-) -> Sighting:
-    """Make facts of the replicas' replies, by replica; `before` are the readings of the last look.
+    replies: Mapping[str, Reply], expected: ExpectedState, before: Mapping[str, CounterReading]
+) -> CollectedFacts:
+    """Build facts from the replies of all replicas; `before` are the previous readings.
 
-    More than half of the replicas must have answered. What one did that was away comes with its
-    next answer. Readings that cannot be right are not counted from.
+    More than half of the replicas must have answered. The counts of a replica that did not answer
+    come with its next answer. Impossible readings are not used as a start for the next block.
     """
-    told: dict[str, ReplicaReport] = {}
-    away: dict[str, str] = {}
+    reports: dict[str, ReplicaReport] = {}
+    missing: dict[str, str] = {}
     for name, reply in replies.items():
-        found = _read_reply(reply, wanted)
+        found = _read_reply(reply, expected)
         if isinstance(found, ReplicaReport):
-            told[name] = found
+            reports[name] = found
         else:
-            away[name] = found
-    epoch = min((item.epoch for item in told.values()), default=0)
-    seen = Facts(
+            missing[name] = found
+    epoch = min((item.epoch for item in reports.values()), default=0)
+    facts = Facts(
         epoch=epoch,
-        missing="; ".join(f"{name}: {why}" for name, why in away.items()),
-        tripped=any(item.tripped for item in told.values()),
-        champion_alarm=max((item.alarm for item in told.values()), default=-inf),
+        missing="; ".join(f"{name}: {reason}" for name, reason in missing.items()),
+        tripped=any(item.tripped for item in reports.values()),
+        champion_alarm=max((item.alarm for item in reports.values()), default=-inf),
     )
-    if 2 * len(told) <= len(replies):
-        few = f"{len(told)} of {len(replies)} replicas answer: {seen.missing or 'none is named'}"
-        return Sighting(replace(seen, epoch=0, missing=few), before)
-    if epoch != wanted.epoch:  # some still serve by an older route: no count is of this one alone
-        lag = f"not every replica has followed: epoch {epoch}, the rollout is at {wanted.epoch}"
-        return Sighting(replace(seen, missing=lag), before)
-    now = {f"{name}/{life}": it for name, one in told.items() for life, it in one.readings.items()}
-    return _count(seen, now, before)
+    if 2 * len(reports) <= len(replies):
+        reason = facts.missing or "no replica is configured"
+        few = f"{len(reports)} of {len(replies)} replicas answer: {reason}"
+        return CollectedFacts(replace(facts, epoch=0, missing=few), before)
+    if epoch != expected.epoch:  # some still serve an older route: the counts would mix two
+        lag = f"epoch {epoch}, the rollout is at epoch {expected.epoch}"
+        lag = f"not every replica has the new route yet: {lag}"
+        return CollectedFacts(replace(facts, missing=lag), before)
+    now = {
+        f"{name}/{run}": reading
+        for name, report in reports.items()
+        for run, reading in report.readings.items()
+    }
+    return _count(facts, now, before)
 
 
 def judge_smoke(replies: Mapping[str, Reply], version: int) -> tuple[bool | None, str]:
-    """Say whether the candidate passed its smoke test, and in words what any replica tells else.
+    """Return whether the candidate passed its smoke test, and what the replicas report otherwise.
 
-    False where it failed in one; None where not more than half of the replicas could ask it.
+    False if it failed in one replica; None unless more than half of the replicas could run it.
     """
     found = {name: _read_smoke(reply, version) for name, reply in replies.items()}
-    words = "; ".join(f"{name}: {why}" for name, (_, why) in found.items() if why)
-    passed = [good for good, _ in found.values()]
-    if False in passed:
-        return False, words
-    return (True if 2 * passed.count(True) > len(passed) else None), words
+    problems = "; ".join(f"{name}: {problem}" for name, (_, problem) in found.items() if problem)
+    results = [passed for passed, _ in found.values()]
+    if False in results:
+        return False, problems
+    return (True if 2 * results.count(True) > len(results) else None), problems
 
 
 def _read_smoke(reply: Reply, version: int) -> tuple[bool | None, str]:
@@ -200,60 +205,60 @@ def _read_smoke(reply: Reply, version: int) -> tuple[bool | None, str]:
     if reply.get("version") != version:
         return None, f"its candidate is v{reply.get('version')}, not v{version}"
     passed = reply.get("passed") is True
-    return passed, "" if passed else str(reply.get("why") or "failed")
+    return passed, "" if passed else str(reply.get("reason") or "failed")
 
 
 def _count(
-    seen: Facts, now: Mapping[str, CounterReading], before: Mapping[str, CounterReading]
-) -> Sighting:
+    facts: Facts, now: Mapping[str, CounterReading], before: Mapping[str, CounterReading]
+) -> CollectedFacts:
     try:
         candidate, champion = take_block(before, now)
     except CountersBroken as error:
-        return Sighting(replace(seen, missing=str(error)), now)
-    facts = replace(seen, candidate=candidate, champion=champion)
-    if candidate.fault or champion.fault:
-        return Sighting(facts, before)
-    return Sighting(facts, {**before, **now})
+        return CollectedFacts(replace(facts, missing=str(error)), now)
+    facts = replace(facts, candidate=candidate, champion=champion)
+    if candidate.problem or champion.problem:
+        return CollectedFacts(facts, before)
+    return CollectedFacts(facts, {**before, **now})
 
 
-def _read_reply(reply: Reply, wanted: ExpectedState) -> ReplicaReport | str:
-    """Read what a replica told; in words why nothing can be made of it."""
+def _read_reply(reply: Reply, expected: ExpectedState) -> ReplicaReport | str:
+    """Read a replica's reply; return the problem as text if it cannot be used."""
     if isinstance(reply, str):
         return reply
     try:
-        route = reply["services"].get(wanted.service)
+        route = reply["services"].get(expected.service)
         if route is None:
-            return f"has no route of {wanted.service} yet"
+            return f"has no route of {expected.service} yet"
         epoch = int(route["epoch"])
-        readings = build_readings(reply["lives"], wanted.service, epoch)
-        if wanted.alone:
-            readings = {name: _turn(item) for name, item in readings.items()}
-        tripped, alarm = _has_tripped(reply, wanted), _find_alarm(reply, wanted)
+        readings = build_readings(reply["worker_runs"], expected.service, epoch)
+        if expected.alone:
+            readings = {name: _count_as_candidate(item) for name, item in readings.items()}
+        tripped, alarm = _has_tripped(reply, expected), _find_alarm(reply, expected)
         return ReplicaReport(epoch, readings, tripped, alarm)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         return f"its counters cannot be read: {type(error).__name__}: {error}"
 
 
-def _turn(reading: CounterReading) -> CounterReading:
-    """Give the counts of who serves alone as the candidate's."""
+def _count_as_candidate(reading: CounterReading) -> CounterReading:
+    """Return the champion's counts as the candidate's, where the candidate serves alone."""
     return CounterReading(reading.started, reading.champion, Arm())
 
 
-def _find_circuits(
+def _find_breakers(
     reply: Mapping[str, Any], service: str, version: int, arm: str
 ) -> list[Mapping[str, Any]]:
     key = (service, version, arm)
-    told = reply["breakers"]
-    return [item for item in told if (item["service"], item["version"], item["arm"]) == key]
+    breakers = reply["breakers"]
+    return [item for item in breakers if (item["service"], item["version"], item["arm"]) == key]
 
 
-def _has_tripped(reply: Mapping[str, Any], wanted: ExpectedState) -> bool:
-    found = _find_circuits(reply, wanted.service, wanted.candidate, "candidate")
-    return any(bool(circuit["open"]) for circuit in found)
+def _has_tripped(reply: Mapping[str, Any], expected: ExpectedState) -> bool:
+    found = _find_breakers(reply, expected.service, expected.candidate, "candidate")
+    return any(bool(breaker["open"]) for breaker in found)
 
 
-def _find_alarm(reply: Mapping[str, Any], wanted: ExpectedState) -> float:
-    """Give the champion's breaker evidence; one that is no number alarms."""
-    found = _find_circuits(reply, wanted.service, wanted.champion, "champion")
-    values = [float(circuit["log_evidence"]) for circuit in found]
+def _find_alarm(reply: Mapping[str, Any], expected: ExpectedState) -> float:
+    """Return the evidence of the champion's circuit breakers; NaN counts as an alarm."""
+    found = _find_breakers(reply, expected.service, expected.champion, "champion")
+    values = [float(breaker["log_evidence"]) for breaker in found]
     return max((inf if isnan(value) else value for value in values), default=-inf)

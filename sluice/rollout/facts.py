@@ -1,4 +1,4 @@
-"""What a controller saw in one tick: counts by arm, and what else hangs on it."""
+"""The facts of one tick: each arm's counts, and everything else that a decision needs."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -12,13 +12,13 @@ from sluice.rollout.latency import Histogram
 class Arm:
     """One assigned arm's counts in one block; every figure is a count or a sum of values in [0, 1].
 
-    In shadow the candidate's requests are those that it answered beside the champion.
+    In shadow the candidate's requests are the copies that it answered.
     """
 
     requests: float = 0.0
     failures: float = 0.0
     latencies: Histogram = field(default_factory=dict)
-    """Answered requests by bucket, the arm's own time without fallback."""
+    """Answered requests by latency bucket; the arm's own time, without fallback."""
     guardrails: float = 0.0
     """Requests with a guardrail hit."""
     feedbacks: float = 0.0
@@ -37,11 +37,11 @@ class Arm:
     units: float = 0.0
     """Units whose first request of the stage came in the block (`count: units`)."""
     unit_failures: float = 0.0
-    """Those of them whose first request failed."""
+    """Units among them whose first request failed."""
 
     @property
-    def fault(self) -> str:
-        """What is impossible about the counts; empty where nothing is."""
+    def problem(self) -> str:
+        """Why the counts are impossible; empty if they are not."""
         for item in fields(self):
             value = getattr(self, item.name)
             numbers = list(value.values()) if isinstance(value, Mapping) else [value]
@@ -75,44 +75,44 @@ class Units:
 
 @dataclass(frozen=True)
 class Facts:
-    """What was seen in one tick. `None` is what could not be seen; it never counts as good."""
+    """What was collected in one tick; `None` means missing, and never counts as good."""
 
     candidate: Arm | None = None
     champion: Arm | None = None
     epoch: int = 0
-    """The route's epoch that every replica serves under; a block under another one is not used."""
+    """The epoch of the route that all replicas serve; a block of another epoch is not used."""
     units: Units | None = None
     tripped: bool = False
-    """Whether the candidate's breaker is open in any replica."""
+    """Whether the candidate's circuit breaker is open in any replica."""
     champion_alarm: float = float("-inf")
-    """Logarithm of the champion's breaker evidence, the highest of all replicas."""
+    """Log evidence of the champion's circuit breaker, the highest of all replicas."""
     smoke: bool | None = None
     """Whether the smoke test of fixed requests passed for the next weight; None: not yet run."""
     fair_salt: bool | None = None
     """Whether shadow balance found a salt; None: not yet measured."""
     missing: str = ""
-    """Why something could not be seen, in words."""
+    """Why something is missing, as text."""
 
     @property
-    def fault(self) -> str:
-        """Why the block cannot be used; empty where it can."""
+    def problem(self) -> str:
+        """Why the block cannot be used; empty if it can."""
         if self.candidate is None or self.champion is None:
             return self.missing or "counters could not be read"
         for name, arm in (("candidate", self.candidate), ("champion", self.champion)):
-            if arm.fault:
-                return f"{name}: {arm.fault}"
+            if arm.problem:
+                return f"{name}: {arm.problem}"
         return ""
 
 
 def write_arm(arm: Arm) -> dict[str, Any]:
-    """Give an arm's counts as plain values for a log; what is no number is written as a word."""
+    """Return an arm's counts as values for a log; nan and infinities become text."""
     latencies = {str(bucket): _write_number(n) for bucket, n in arm.latencies.items()}
     plain = {item.name: getattr(arm, item.name) for item in fields(Arm) if item.name != "latencies"}
     return {**{name: _write_number(n) for name, n in plain.items()}, "latencies": latencies}
 
 
 def read_arm(values: Mapping[str, Any]) -> Arm:
-    """Build an arm's counts from a log's plain values."""
+    """Build an arm's counts from a log's values."""
     latencies = {int(bucket): float(n) for bucket, n in values["latencies"].items()}
     plain = {name: float(n) for name, n in values.items() if name != "latencies"}
     return Arm(latencies=latencies, **plain)
@@ -123,7 +123,7 @@ def _write_number(number: float) -> float | str:
 
 
 def write_facts(facts: Facts) -> dict[str, Any]:
-    """Give the facts as plain values for a log."""
+    """Return the facts as values for a log."""
     alarm = facts.champion_alarm
     return {
         **asdict(facts),
@@ -134,7 +134,7 @@ def write_facts(facts: Facts) -> dict[str, Any]:
 
 
 def read_facts(values: Mapping[str, Any]) -> Facts:
-    """Build facts from a log's plain values."""
+    """Build facts from a log's values."""
     found = dict(values)
     for name in ("candidate", "champion"):
         found[name] = read_arm(found[name]) if found[name] else None

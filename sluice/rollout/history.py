@@ -1,4 +1,4 @@
-"""What the champion did before a block: its blocks, its rate, and how much its failures cluster."""
+"""The champion's history before a block: past blocks, failure rate, and clustering of failures."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ from sluice.rollout.evidence import Numbers
 KNOWN = 500
 """Champion requests that must be known before any test is updated."""
 FAILURES = 5.0
-"""Expected failures that a group of blocks must hold to be compared with the next."""
+"""Expected failures that a group of blocks needs to be compared with the next group."""
 GROUPS = 20
-"""Fewest groups that tell how failures cluster."""
+"""Fewest groups on which clustering is measured."""
 MEDIAN_CHI_SQUARE = 0.4549
 """Median of the chi-square distribution with one degree of freedom."""
 
@@ -21,8 +21,8 @@ MEDIAN_CHI_SQUARE = 0.4549
 class History:
     """The champion's past blocks of one rule: requests `n` and failures `k`.
 
-    Shapes (blocks,), or (blocks, runs) where many rollouts are simulated at once. Blocks from
-    before the rollout come first.
+    Shapes (blocks,), or (blocks, runs) if many rollouts are simulated at once. Blocks from before
+    the rollout come first.
     """
 
     n: NDArray[np.float64]
@@ -30,12 +30,12 @@ class History:
 
     @property
     def requests(self) -> NDArray[np.float64]:
-        """Requests in all."""
+        """Total number of requests."""
         return np.asarray(self.n.sum(axis=0))
 
     @property
     def rate(self) -> NDArray[np.float64]:
-        """The champion's rate as the next block's tests see it, strictly between 0 and 1."""
+        """The champion's rate for the tests of the next block, strictly between 0 and 1."""
         return np.asarray((self.k.sum(axis=0) + 0.5) / (self.n.sum(axis=0) + 1))
 
     @property
@@ -44,30 +44,30 @@ class History:
         return np.asarray(self.requests >= KNOWN)
 
     def append(self, n: Numbers, k: Numbers) -> "History":
-        """Give the history one block on."""
+        """Return the history with one more block."""
         return History(np.append(self.n, [n], axis=0), np.append(self.k, [k], axis=0))
 
 
 @dataclass(frozen=True)
 class Clustering:
-    """How failures cluster: the intraclass correlation, and the groups that it was measured on."""
+    """How failures cluster: the intraclass correlation, and the number of groups it is from."""
 
     rho: NDArray[np.float64]
     groups: NDArray[np.int64]
 
     @property
     def is_measured(self) -> NDArray[np.bool_]:
-        """Whether there were groups enough; elsewhere rho is 0, and a report says so."""
+        """Whether there were enough groups; if not, rho is 0, and reports say so."""
         return np.asarray(self.groups >= GROUPS)
 
 
 def measure_clustering(history: History) -> Clustering:
-    """Measure how much more a champion's rate moves from block to block than chance would have it.
+    """Measure how much more a champion's rate varies from block to block than chance explains.
 
-    Consecutive blocks are merged until five failures are expected; a last group without them is
+    Consecutive blocks are merged until five failures are expected; an incomplete last group is
     dropped. The squared standardised difference of neighbouring groups has a chi-square
-    distribution where requests are independent; its median is robust to a few incidents, and what
-    is above it is the intraclass correlation rho (Kish 1965), 0 at least.
+    distribution if requests are independent. Its median is robust to a few incidents; the excess
+    over that distribution's median gives the intraclass correlation rho (Kish 1965), at least 0.
     """
     if history.n.ndim == 1:
         return _measure_one(history)
@@ -94,7 +94,7 @@ def measure_clustering(history: History) -> Clustering:
 
 
 def _measure_one(history: History) -> Clustering:
-    """Measure one history: the same groups, gathered in plain numbers, a hundred times as fast."""
+    """Measure one history: the same groups, in plain numbers, a hundred times as fast."""
     total = float(history.n.sum())
     rate = float(history.k.sum()) / max(total, 1)
     table = _merge_blocks(history, rate)
@@ -107,10 +107,10 @@ def _measure_one(history: History) -> Clustering:
 
 
 def _merge_blocks(history: History, rate: float) -> NDArray[np.float64]:
-    """Give the groups' requests and failures, one row a group."""
-    seen = history.n > 0
-    if seen.any() and history.n[seen].min() * rate >= FAILURES:  # each block is a group of its own
-        return np.column_stack([history.n[seen], history.k[seen]])
+    """Return the groups' requests and failures, one row per group."""
+    used = history.n > 0
+    if used.any() and history.n[used].min() * rate >= FAILURES:  # each block is a group
+        return np.column_stack([history.n[used], history.k[used]])
     merged, n, k = [], 0.0, 0.0
     for block_n, block_k in zip(history.n.tolist(), history.k.tolist(), strict=True):
         n, k = n + block_n, k + block_k
@@ -126,7 +126,7 @@ def compare_groups(
     last_n: NDArray[np.float64],
     last_k: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Give the squared standardised difference of two groups' rates."""
+    """Return the squared standardised difference of two groups' rates."""
     with np.errstate(divide="ignore", invalid="ignore"):
         pooled = (k + last_k + 0.5) / (n + last_n + 1)
         spread = pooled * (1 - pooled) * (1 / n + 1 / last_n)

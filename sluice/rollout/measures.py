@@ -1,4 +1,4 @@
-"""What single answers add to an arm's figures: costs, business values, answers that agree."""
+"""How single answers add to an arm's counts: cost, business value, agreement, first requests."""
 
 from collections.abc import Collection, Iterable, Sequence
 from math import isfinite
@@ -9,9 +9,9 @@ Answer = float | int | str | bool | None
 
 
 def set_cost_cap(rule: CostRule, mean: float) -> float:
-    """Give the cost that a request counts as at most, in the money of the champion's mean.
+    """Return the highest cost that one request counts as, in the currency of the champion's mean.
 
-    It is set once, before the rollout: a cap that moved would make the arms' sums unlike.
+    It is set once, before the rollout: with a moving cap the arms' sums could not be compared.
 
     Raises:
         ValueError: the mean is not a number above 0.
@@ -22,19 +22,19 @@ def set_cost_cap(rule: CostRule, mean: float) -> float:
 
 
 def sum_costs(costs: Iterable[float], cap: float) -> float:
-    """Give the sum of min(cost, cap) / cap over the requests whose cost is known.
+    """Return the sum of min(cost, cap) / cap over the requests whose cost is known.
 
     Raises:
-        ValueError: a cost is no number or below 0.
+        ValueError: a cost is not a number, or below 0.
     """
     return sum(_share(value, cap) for value in costs)
 
 
 def sum_lack(values: Iterable[float], rule: Business) -> float:
-    """Give the sum of 1 - min(value, cap) / cap over the values that arrived.
+    """Return the sum of 1 - min(value, cap) / cap over the values that arrived.
 
     Raises:
-        ValueError: a value is no number or below 0.
+        ValueError: a value is not a number, or below 0.
     """
     return sum(1 - _share(value, rule.cap) for value in values)
 
@@ -42,12 +42,12 @@ def sum_lack(values: Iterable[float], rule: Business) -> float:
 def count_differing(
     candidate: Sequence[Answer], champion: Sequence[Answer], rule: Disagreement
 ) -> int:
-    """Count the answers that differ: classes that are not equal, numbers beyond the tolerance.
+    """Count the answers that differ: unequal classes, or numbers beyond the tolerance.
 
-    A number that is none (NaN) agrees with nothing.
+    NaN agrees with nothing.
 
     Raises:
-        ValueError: the two are not equally many.
+        ValueError: the two sequences differ in length.
     """
     return sum(
         not agree(one, other, rule.tolerance)
@@ -58,10 +58,10 @@ def count_differing(
 def count_first(
     requests: Iterable[tuple[str, bool]], seen: Collection[str]
 ) -> tuple[int, int, set[str]]:
-    """Count the units that ask for the first time in the stage, and those that failed then.
+    """Count the units with their first request of the stage, and those whose first one failed.
 
-    `requests` are a block's (unit, failed) of one arm in the order of time, `seen` the arm's units
-    of the stage's blocks before. The third figure is what `seen` becomes.
+    `requests` are a block's (unit, failed) pairs of one arm in the order of time, `seen` the arm's
+    units in the stage's earlier blocks. The third value returned is the new `seen`.
     """
     known, first, failures = set(seen), 0, 0
     for unit, failed in requests:
@@ -74,13 +74,13 @@ def count_first(
 
 def _share(value: float, cap: float) -> float:
     if not isfinite(value) or value < 0:
-        raise ValueError(f"found {value:g}; allowed: a number from 0 on")
+        raise ValueError(f"found {value:g}; allowed: a number of at least 0")
     return min(value, cap) / cap
 
 
 def agree(one: Answer, other: Answer, tolerance: float) -> bool:
     """Whether two answers are the same: equal classes, or numbers within the tolerance."""
-    words = (str, bool, type(None))
-    if isinstance(one, words) or isinstance(other, words):
+    classes = (str, bool, type(None))
+    if isinstance(one, classes) or isinstance(other, classes):
         return one == other
     return abs(one - other) <= tolerance

@@ -1,4 +1,4 @@
-"""What a stage has observed: each rule's evidence, the latency baseline, agreement in shadow."""
+"""The observation of a stage: each rule's evidence, the latency baseline, agreement in shadow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -22,43 +22,43 @@ from sluice.rollout.rules import Rule, count_block, list_rules
 
 @dataclass(frozen=True)
 class StageEvidence:
-    """The champion's history, the roll-back test, and the pass test from `starts_at` on.
+    """One rule's champion history and roll-back test, and its pass test from `starts_at` on.
 
-    Everything that goes into a block's evidence comes from blocks before it.
+    Rates, clustering and alternatives for a block come from the blocks before it.
     """
 
     history: History
     rollback: RollbackTest
     passing: PassTest
     starts_at: int
-    """The first block, counted from 1, that the pass test sees: floor(min / 2) + 1."""
+    """The first block, counted from 1, of the pass test: floor(min / 2) + 1."""
     robust: bool = True
-    """Whether correlated failures weigh less (the design effect)."""
+    """Whether clustered failures are down-weighted (the design effect)."""
 
     @classmethod
     def begin(
         cls, history: History, boundary: Boundary, blocks: int, starts_at: int, robust: bool = True
     ) -> "StageEvidence":
-        """Open a stage of at most `blocks` blocks on the champion's history."""
+        """Start a stage of at most `blocks` blocks with the champion's history."""
         tests = RollbackTest(boundary, blocks), PassTest(boundary)
         return cls(history, *tests, starts_at, robust)
 
     @property
     def clustering(self) -> Clustering:
-        """How the champion's failures cluster in all its past blocks."""
+        """How the champion's failures cluster in all past blocks."""
         return measure_clustering(self.history)
 
     @property
     def has_begun(self) -> bool:
-        """Whether the pass test has seen a block."""
+        """Whether the pass test has started."""
         return self.rollback.t >= self.starts_at
 
     def update(self, block: Block, counting: bool = True) -> "StageEvidence":
-        """Give the evidence one block on.
+        """Return the evidence after one more block.
 
-        Before 500 champion requests are known the block only adds to the history. One that does
-        not count (the rollout is paused) can only speak against the candidate: the wealth is
-        played on, no tick passes, and the pass test does not see it.
+        Until 500 champion requests are known, a block only adds to the history. A block that does
+        not count (the rollout is paused) can only count against the candidate: it updates the
+        roll-back test without a tick, and not the pass test.
         """
         history = self.history.append(block.n_b, block.k_b)
         if not np.all(self.history.is_known):
@@ -83,7 +83,7 @@ class Baseline:
     """Blocks since the limits were read."""
 
     def observe(self, histogram: Histogram, policy: Policy) -> "Baseline":
-        """Give the baseline one block on; the limits change each fifth block."""
+        """Return the baseline after one more block; the limits change every fifth block."""
         window = (*self.window, histogram)[-WINDOW:]
         if self.limits is not None and self.age + 1 < REFRESH:
             return replace(self, window=window, age=self.age + 1)
@@ -98,7 +98,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Observation:
-    """Everything that the tests of the stage under way are made of."""
+    """The state of all tests in the current stage."""
 
     evidence: Mapping[str, StageEvidence]
     baseline: Baseline
@@ -106,13 +106,13 @@ class Observation:
     blocks: int = 0
     """Blocks of the stage that counted."""
     waived: frozenset[str] = field(default_factory=frozenset)
-    """Rules that a person overrode for the rest of the stage."""
+    """Rules that a person waived for the rest of the stage."""
 
 
 def open_stage(
     policy: Policy, stage: int, histories: Mapping[str, History], baseline: Baseline
 ) -> Observation:
-    """Begin a stage on what is known of the champion."""
+    """Start a stage with the champion's histories and latency baseline."""
     chosen = policy.stages[stage]
     blocks = policy.count_blocks(chosen.max)
     starts_at = policy.count_blocks(chosen.min) // 2 + 1
@@ -127,46 +127,51 @@ def open_stage(
 
 
 def observe(
-    seen: Observation, candidate: Arm, champion: Arm, policy: Policy, counting: bool = True
+    before: Observation, candidate: Arm, champion: Arm, policy: Policy, counting: bool = True
 ) -> Observation:
-    """Give the observation one block on; while paused (`counting` false) it only can stop."""
-    limits = seen.baseline.limits
-    evidence = dict(seen.evidence)
+    """Return the observation after one more block; `counting` is false while paused."""
+    limits = before.baseline.limits
+    evidence = dict(before.evidence)
     for rule in list_rules(policy):
         block = count_block(rule, candidate, champion, limits)
         if block is not None:
             evidence[rule.name] = evidence[rule.name].update(block, counting)
-    blocks = seen.blocks + counting
-    agrees = seen.disagreement
-    if counting and blocks >= _first(seen):
-        agrees = agrees.update(candidate.compared, candidate.differing)
-    baseline = seen.baseline.observe(champion.latencies, policy)
-    return replace(seen, evidence=evidence, baseline=baseline, disagreement=agrees, blocks=blocks)
+    blocks = before.blocks + counting
+    agreement = before.disagreement
+    if counting and blocks >= _find_start(before):
+        agreement = agreement.update(candidate.compared, candidate.differing)
+    return replace(
+        before,
+        evidence=evidence,
+        baseline=before.baseline.observe(champion.latencies, policy),
+        disagreement=agreement,
+        blocks=blocks,
+    )
 
 
-def _first(seen: Observation) -> int:
-    return next(iter(seen.evidence.values())).starts_at
+def _find_start(observation: Observation) -> int:
+    return next(iter(observation.evidence.values())).starts_at
 
 
-def find_rejections(seen: Observation, policy: Policy) -> list[Rule]:
-    """Name the rules whose roll-back test has enough evidence, in the order of asking."""
+def find_rejections(observation: Observation, policy: Policy) -> list[Rule]:
+    """List the rules whose roll-back test has enough evidence, in the order of testing."""
     return [
         rule
         for rule in list_rules(policy)
-        if rule.name not in seen.waived
-        and float(seen.evidence[rule.name].rollback.log_wealth) >= rule.threshold
+        if rule.name not in observation.waived
+        and float(observation.evidence[rule.name].rollback.log_wealth) >= rule.threshold
     ]
 
 
-def gather_histories(seen: Observation) -> dict[str, History]:
-    """Give each rule's champion history, for the next stage to begin on."""
-    return {name: item.history for name, item in seen.evidence.items()}
+def gather_histories(observation: Observation) -> dict[str, History]:
+    """Return each rule's champion history, with which the next stage starts."""
+    return {name: item.history for name, item in observation.evidence.items()}
 
 
 def open_histories(policy: Policy, blocks: list[Arm]) -> tuple[dict[str, History], Baseline]:
-    """Read the champion's traffic before the rollout: one arm a block, oldest first.
+    """Read the champion's traffic before the rollout: one arm per block, oldest first.
 
-    What is older than the policy's `history` is left out.
+    Blocks older than the policy's `history` are ignored.
     """
     baseline = Baseline()
     counts: dict[str, list[tuple[float, float]]] = {rule.name: [] for rule in list_rules(policy)}

@@ -1,4 +1,4 @@
-"""One rollout as the control store keeps it, and the route that follows from its state."""
+"""One rollout as it is stored in the control store, and the route that its state requires."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -10,28 +10,28 @@ from sluice.config.rollout import RouteConfig
 from sluice.control.route import Mode, Route
 from sluice.rollout.collection import CounterReading
 from sluice.rollout.facts import read_arm, write_arm
-from sluice.rollout.state import Phase, Rollout
+from sluice.rollout.state import Phase, RolloutState
 
 
 @dataclass(frozen=True)
 class RolloutRecord:
-    """A rollout of one service, from its opening to its end; `number` counts a service's."""
+    """One rollout of a service, from its opening to its end; `number` counts them per service."""
 
     service: str
     number: int
     champion: int
-    """The version that served when it was opened."""
+    """The version that served when the rollout was opened."""
     candidate: int
     policy: Policy
     terms: RouteConfig
     salt: str
-    state: Rollout
+    state: RolloutState
     tick: int = 1
     """Number of the next record of its log."""
     readings: Mapping[str, CounterReading] = field(default_factory=dict)
-    """Every worker's counters as they were last seen; a block is what came since."""
+    """Every worker's counters when last read; the next block is the difference to these."""
     settled: bool = False
-    """Whether the registry's aliases are known to follow its end."""
+    """Whether the registry's aliases are known to match its end."""
 
     @property
     def is_serving(self) -> bool:
@@ -40,13 +40,13 @@ class RolloutRecord:
 
     @property
     def is_beaten(self) -> bool:
-        """Whether the candidate was taken off because of what it did."""
+        """Whether the candidate was, or is being, rolled back."""
         return self.state.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
 
     def direct(self, seen: Route) -> Route:
-        """Give the route that gateways are to obey in this state, in the place of the one seen.
+        """Return the route for gateways in this state, which replaces the one that was seen.
 
-        While frozen the candidate stays loaded and gets nothing.
+        While frozen, the candidate stays loaded and gets no traffic.
         """
         phase = self.state.phase
         if not phase.is_staged:
@@ -74,7 +74,7 @@ class RolloutRecord:
 
 @dataclass(frozen=True)
 class RolloutSummary:
-    """What a list of rollouts says of one, without its state."""
+    """One line of a list of rollouts, without the state."""
 
     service: str
     number: int
@@ -86,11 +86,11 @@ class RolloutSummary:
     opened: datetime
     ended: datetime | None
     written: datetime
-    """When the last record was written, by its writer's clock."""
+    """When the last record was written, by the writer's clock."""
 
 
 def write_readings(readings: Mapping[str, CounterReading]) -> dict[str, Any]:
-    """Give readings as plain values that JSON can hold."""
+    """Return readings as values that JSON can hold."""
     return {
         name: [item.started, write_arm(item.candidate), write_arm(item.champion)]
         for name, item in readings.items()

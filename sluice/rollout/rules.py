@@ -1,4 +1,4 @@
-"""The rules of a policy as tests: their limits, their thresholds, and what each counts."""
+"""The rules of a policy as tests: each one's limit, its threshold, and the counts it compares."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,22 +12,22 @@ from sluice.rollout.latency import LatencyLimits, count_overruns
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: `threshold` is the logarithm of the wealth at which it rejects."""
+    """One rule; it rejects when the logarithm of its wealth reaches `threshold`."""
 
     name: str
     boundary: Boundary
     threshold: float
     action: str
-    """What follows: `roll_back` or `pause`."""
+    """What a rejection does: `roll_back` or `pause`."""
     counts: tuple[str, str]
-    """An arm's figures that the rule compares: all of them, and those that speak against it."""
+    """Names of an arm's counts: all cases, and the cases that count as failures."""
     robust: bool = True
-    """Whether clustered failures weigh less."""
+    """Whether clustered failures are down-weighted (the design effect)."""
 
 
 @lru_cache(maxsize=32)
 def list_rules(policy: Policy) -> tuple[Rule, ...]:
-    """Give a policy's rules in the order in which they are asked; made once a policy."""
+    """Return a policy's rules in the order of testing; computed once per policy."""
     rules = policy.rules
     found = [
         ("error_rate", rules.error_rate, Boundary(1, rules.error_rate.margin)),
@@ -51,7 +51,7 @@ def list_rules(policy: Policy) -> tuple[Rule, ...]:
 def count_block(
     rule: Rule, candidate: Arm, champion: Arm, limits: LatencyLimits | None
 ) -> Block | None:
-    """Give a rule's counts in a block; None where latency has no baseline yet."""
+    """Return a rule's counts in a block; None if latency has no baseline yet."""
     whole, part = rule.counts
     if part == "latencies":
         if limits is None:
@@ -79,4 +79,4 @@ COUNTS = {
     "business": ("valued", "lack"),
 }
 BY_UNIT = {"error_rate": ("units", "unit_failures"), "error_margin": ("units", "unit_failures")}
-"""What the rules on errors compare under `count: units`; every other rule counts requests."""
+"""The counts of the rules on errors under `count: units`; every other rule counts requests."""

@@ -1,6 +1,6 @@
-"""A rollout's state: phases, decisions, commands, the soak; and its form as JSON.
+"""A rollout's state: phases, decisions, commands, the soak, and how all of it is stored as JSON.
 
-What follows from the policy (boundaries, lengths) is not written: it is made anew.
+What follows from the policy (boundaries, lengths) is not stored; it is computed again on reading.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ from sluice.rollout.observation import (
 
 
 class Phase(StrEnum):
-    """Where a rollout is."""
+    """The phase of a rollout."""
 
     PENDING = "pending"
     SHADOW = "shadow"
@@ -49,7 +49,7 @@ class Phase(StrEnum):
 
     @property
     def is_staged(self) -> bool:
-        """Whether a stage is under way, moving or not."""
+        """Whether a stage is under way, also one that holds, is frozen or paused."""
         return self in STAGED
 
 
@@ -61,7 +61,7 @@ class Verb(StrEnum):
     """What a step decided."""
 
     BEGIN = "begin"
-    GO_ON = "go on"
+    ADVANCE = "advance"
     HOLD = "hold"
     PAUSE = "pause"
     FREEZE = "freeze"
@@ -73,7 +73,7 @@ class Verb(StrEnum):
 
 
 class Action(StrEnum):
-    """What a person may command."""
+    """A command that a person may give."""
 
     PAUSE = "pause"
     RESUME = "resume"
@@ -86,16 +86,16 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Command:
-    """A person's command, with who gave it and why."""
+    """A person's command, with who gave it and the reason."""
 
     action: Action
     by: str
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a step decided and why; `rule` is the test that decided, if one did."""
+    """A step's decision and its reason; `rule` names the test that decided, if one did."""
 
     verb: Verb
     reason: str
@@ -111,7 +111,7 @@ ALLOWED: dict[Action, frozenset[Phase]] = {
     Action.ROLL_BACK: STAGED | {Phase.SOAK},
     Action.APPROVE: STAGED,
 }
-"""In which phases each command makes sense; elsewhere it is refused with this list."""
+"""The phases in which each command is allowed; in another it is refused, and these are named."""
 
 
 FACTORS = tuple(rate / LIMIT for rate in ALTERNATIVES)
@@ -119,14 +119,14 @@ FACTORS = tuple(rate / LIMIT for rate in ALTERNATIVES)
 
 @dataclass(frozen=True)
 class Alarm:
-    """The breaker's e-CUSUM of p <= `limit`, fed by blocks: k of n at a time."""
+    """The circuit breaker's e-CUSUM of p <= `limit`, updated by blocks: k failures of n."""
 
     limit: float
     sums: NDArray[np.float64]
 
     @classmethod
     def begin(cls, limit: float) -> "Alarm":
-        """Give a quiet alarm against a limit in (0, .98)."""
+        """Return an alarm without evidence, against a limit in (0, .98)."""
         return cls(limit, np.zeros(len(FACTORS)))
 
     @property
@@ -140,19 +140,19 @@ class Alarm:
         return np.asarray(self.log_evidence >= THRESHOLD)
 
     def update(self, n: Numbers, k: Numbers) -> "Alarm":
-        """Give the alarm one block on."""
+        """Return the alarm after one more block."""
         rates = [min(factor * self.limit, (self.limit + 1) / 2, HIGHEST) for factor in FACTORS]
         steps = np.stack([measure_trials(n, k, rate, self.limit) for rate in rates])
         return replace(self, sums=np.maximum(align(self.sums, steps), 0) + steps)
 
 
-UNSEEN = 3
-"""Ticks that may be missing before the lease is left to lapse."""
+MAX_MISSED_TICKS = 3
+"""Unusable ticks in a row after which the route's lease is no longer renewed."""
 
 
 @dataclass(frozen=True)
 class Soak:
-    """The watch at full traffic: alarms by rule, the latency limit that is frozen, its ticks."""
+    """The soak at full traffic: alarms by rule, the frozen latency limit, and blocks so far."""
 
     alarms: Mapping[str, Alarm]
     limit: int | None
@@ -160,29 +160,29 @@ class Soak:
 
 
 @dataclass(frozen=True)
-class Rollout:
-    """Where a rollout is and what it has seen; nothing else decides its next step."""
+class RolloutState:
+    """A rollout's phase and everything observed so far; nothing else decides its next step."""
 
     phase: Phase
     stage: int
     epoch: int
-    """Goes up with each change of the candidate's weight."""
-    seen: Observation
+    """Increases with each change of the candidate's weight."""
+    observation: Observation
     soak: Soak | None = None
     approved: bool = False
-    unseen: int = 0
+    missed_ticks: int = 0
     """Ticks in a row that could not be used."""
     reason: str = ""
     thaws_to: Phase = Phase.HOLDING
-    """The phase that a frozen rollout returns to: holding, or paused where it was."""
+    """The phase after a freeze: holding, or paused if the rollout was paused before."""
 
     @property
     def renews(self) -> bool:
-        """Whether the lease is renewed; left to lapse, the champion serves alone."""
-        return not self.phase.is_final and self.unseen < UNSEEN
+        """Whether the route's lease is renewed; once it lapses, the champion serves alone."""
+        return not self.phase.is_final and self.missed_ticks < MAX_MISSED_TICKS
 
     def weight(self, policy: Policy) -> float:
-        """Give the candidate's share of traffic in this state."""
+        """Return the candidate's share of traffic in this state, 0 to 1."""
         if self.phase in (Phase.SOAK, Phase.DONE):
             return 1.0
         if self.phase.is_staged and self.phase is not Phase.FROZEN:
@@ -190,56 +190,62 @@ class Rollout:
         return 0.0
 
 
-def start(policy: Policy, before: list[Arm], epoch: int = 0) -> Rollout:
-    """Give a rollout that has not begun; `before` is the champion's traffic, an arm a block.
+def start(policy: Policy, before: list[Arm], epoch: int = 0) -> RolloutState:
+    """Return a rollout that has not begun; `before` is the champion's traffic, one arm per block.
 
-    Of it the policy's `history` counts.
+    Only the last part of it counts, as long as the policy's `history`.
     """
     histories, baseline = open_histories(policy, before)
-    return Rollout(Phase.PENDING, 0, epoch, open_stage(policy, 0, histories, baseline))
+    return RolloutState(Phase.PENDING, 0, epoch, open_stage(policy, 0, histories, baseline))
 
 
 Values = dict[str, Any]
+RENAMED_KEYS = {"seen": "observation", "unseen": "missed_ticks"}
+"""Keys of stored states that earlier versions wrote, and today's."""
 
 
-def write_state(state: Rollout) -> Values:
-    """Give everything of a state that its policy does not say."""
+def write_state(state: RolloutState) -> Values:
+    """Return a state as values that JSON can hold, without what its policy determines."""
     return {
         "phase": state.phase.value,
         "stage": state.stage,
         "epoch": state.epoch,
-        "seen": _write_observation(state.seen),
+        "observation": _write_observation(state.observation),
         "soak": _write_soak(state.soak) if state.soak else None,
         "approved": state.approved,
-        "unseen": state.unseen,
+        "missed_ticks": state.missed_ticks,
         "reason": state.reason,
         "thaws_to": state.thaws_to.value,
     }
 
 
-def read_state(values: Mapping[str, Any], policy: Policy) -> Rollout:
-    """Build the state that `write_state` wrote, under the same policy."""
+def read_state(values: Mapping[str, Any], policy: Policy) -> RolloutState:
+    """Build the state that `write_state` wrote, under the same policy.
+
+    States that earlier versions stored use other keys (`RENAMED_KEYS`).
+    """
+    values = {RENAMED_KEYS.get(key, key): value for key, value in values.items()}
     soak = values["soak"]
-    return Rollout(
+    return RolloutState(
         phase=Phase(values["phase"]),
         stage=values["stage"],
         epoch=values["epoch"],
-        seen=_read_observation(values["seen"], values["stage"], policy),
+        observation=_read_observation(values["observation"], values["stage"], policy),
         soak=_read_soak(soak) if soak else None,
         approved=values["approved"],
-        unseen=values["unseen"],
+        missed_ticks=values["missed_ticks"],
         reason=values["reason"],
         thaws_to=Phase(values["thaws_to"]),
     )
 
 
-def _write_observation(seen: Observation) -> Values:
+def _write_observation(observation: Observation) -> Values:
     return {
-        "evidence": {name: _write_evidence(item) for name, item in seen.evidence.items()},
-        "baseline": _write_baseline(seen.baseline),
-        "disagreement": _write_numbers(seen.disagreement.log_products),
-        "blocks": seen.blocks,
-        "waived": sorted(seen.waived),
+        "evidence": {name: _write_evidence(item) for name, item in observation.evidence.items()},
+        "baseline": _write_baseline(observation.baseline),
+        "disagreement": _write_numbers(observation.disagreement.log_products),
+        "blocks": observation.blocks,
+        "waived": sorted(observation.waived),
     }
 
 
@@ -320,7 +326,7 @@ def _read_soak(values: Mapping[str, Any]) -> Soak:
 
 
 def _write_numbers(numbers: Any) -> list[float | str]:
-    """Give an array of one axis; what JSON has no number for is written as a word."""
+    """Return a one-dimensional array as a list; nan and infinities become text."""
     return [item if isfinite(item) else str(item) for item in np.asarray(numbers, float).tolist()]
 
 

@@ -1,1 +1,1 @@
-"""What the numbers can tell: intervals, tests, resampling."""
+"""Statistics behind the gates: intervals, tests and resampling."""

@@ -1,4 +1,4 @@
-"""What the held-out rows say of how groups of people are treated."""
+"""Evidence of the bias gate: how each group of people is treated on the held-out rows."""
 
 import warnings
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from sluice.stats.holdout import Holdout, Predictions, find_gaps, mark_class, na
 
 @dataclass(frozen=True)
 class GroupSize:
-    """A group's rows; `members` are the small groups that a pool holds, with their rows."""
+    """A group and its number of rows; `members` are the small groups that a pool joins."""
 
     name: str
     n: int
@@ -31,7 +31,7 @@ class GroupSize:
 
 @dataclass(frozen=True)
 class FairnessSummary:
-    """One of fairlearn's own figures over all values of a column, however small; not judged."""
+    """One fairlearn figure over all values of a column, small ones too; it is not judged."""
 
     column: str
     name: str
@@ -40,10 +40,10 @@ class FairnessSummary:
 
 @dataclass(frozen=True)
 class BiasEvidence:
-    """Everything the bias gate judges by, with the rows behind each figure.
+    """Everything that the bias gate judges, with the number of rows behind each figure.
 
-    `missing` names, in sentences, what could not be had, above all sensitive columns. `reason` is
-    the configuration's, where it says that there is no sensitive column.
+    `missing` lists, in sentences, the evidence that is missing, such as a sensitive column.
+    `reason` is the configured reason why there is no sensitive column.
     """
 
     problem: Problem
@@ -56,7 +56,7 @@ class BiasEvidence:
     summaries: tuple[FairnessSummary, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the evidence as JSON-ready values."""
+        """Return the evidence as JSON-ready values."""
         return asdict(self)
 
 
@@ -67,10 +67,10 @@ def measure_bias(
     holdout: Holdout,
     predictions: Predictions,
 ) -> BiasEvidence:
-    """Compare each group with the rest, and record fairlearn's summaries.
+    """Compare each group with the rest of the rows, and add fairlearn's summaries.
 
-    `favourable` is the class that is good for a person: the positive one for binary problems,
-    `config.favourable` for multiclass; regression needs none.
+    `favourable` is the class that is good for a person: the positive class of a binary problem,
+    `config.favourable` of a multiclass problem. Regression needs none.
     """
     n = len(holdout.y)
     if not config.columns:
@@ -105,7 +105,7 @@ def measure_bias(
 
 def _find_class_gaps(favourable: Any, holdout: Holdout) -> list[str]:
     if favourable is None:
-        return ["bias.favourable names no class: which answer is good for a person is unknown"]
+        return ["bias.favourable names no class: it is unknown which class is good for a person"]
     share = float(mark_class(holdout.y, favourable).mean())
     if 0.0 < share < 1.0:
         return []
@@ -144,9 +144,10 @@ def _measure_labels(
 def _summarize(
     column: str, values: NDArray[Any], actual: NDArray[np.int64], selected: NDArray[np.int64]
 ) -> list[FairnessSummary]:
-    """Record fairlearn's summaries: the largest gaps between any two values of the column.
+    """Return fairlearn's summaries: the largest gaps between any two values of the column.
 
-    Rows alike in value, label and answer are one weighted row: it takes rows one at a time.
+    Rows with the same value, label and prediction become one weighted row, because fairlearn
+    processes rows one at a time.
     """
     from fairlearn import metrics
 

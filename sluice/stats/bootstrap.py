@@ -1,4 +1,4 @@
-"""Resampling of rows or groups, and what its draws say about a figure."""
+"""Bootstrap resampling of rows or groups, and the bounds of a figure over its draws."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,12 +13,12 @@ from sluice.models.learner import limit_threads
 from sluice.stats.ranking import Floats, Statistic, Totals
 
 _CELLS = 1_000_000  # weights held at a time: bounds memory, and keeps a chunk in the cache
-_DEFINED = 0.99
+_DEFINED = 0.99  # least share of draws on which a figure must be defined
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its bounds and the rows behind it; None: not measurable.
+    """A figure with its bounds and the number of rows behind it; None: not measurable.
 
     `error` is the standard error, in the figure's unit (on the log scale for a ratio).
     """
@@ -36,15 +36,15 @@ class Estimate:
 
     @property
     def spread(self) -> float | None:
-        """The standard deviation that one row contributes: the error times the root of n."""
+        """The standard deviation of one row's contribution: the error times the root of n."""
         return None if self.error is None else self.error * math.sqrt(self.n)
 
 
 @dataclass(frozen=True)
 class Resampling:
-    """Seeded draws with replacement: the same fields give the same draws for ever.
+    """Seeded draws with replacement: the same fields always produce the same draws.
 
-    `groups`, shape (rows,), numbers the group of each row from 0; groups are then drawn whole.
+    `groups`, shape (rows,), numbers the group of each row from 0; whole groups are then drawn.
     """
 
     rows: int
@@ -54,18 +54,18 @@ class Resampling:
 
     @property
     def units(self) -> int:
-        """How many things are drawn: groups, or rows."""
+        """The number of units that are drawn: groups, or rows."""
         return self.rows if self.groups is None else int(self.groups.max()) + 1
 
     def draw_weights(self) -> Iterator[Floats]:
-        """Give how often each draw holds each row, in chunks of shape (some draws, rows)."""
+        """Yield how often each draw contains each row, in chunks of shape (some draws, rows)."""
         units = self.units
         generator = np.random.default_rng(self.seed)
         chunk = max(1, _CELLS // max(self.rows, 1))
         for start in range(0, self.draws, chunk):
             size = min(chunk, self.draws - start)
             drawn = generator.integers(0, units, size=(size, units))
-            # One draw a column: sorting rows then copies whole lines of memory.
+            # One draw per column: sorting rows then copies whole lines of memory.
             places = drawn * size + np.arange(size)[:, None]
             counts = np.bincount(places.ravel(), minlength=units * size).reshape(units, size)
             weights = counts.astype(np.float64)
@@ -91,13 +91,13 @@ class Resampling:
 
 
 def number_groups(values: Iterable[Any]) -> NDArray[np.int64]:
-    """Number equal values alike, from 0, in the order in which they first come."""
+    """Return a number for each value, equal ones alike, from 0 in order of first appearance."""
     numbers: dict[Any, int] = {}
     return np.array([numbers.setdefault(value, len(numbers)) for value in values], dtype=np.int64)
 
 
 def bound_draws(value: float, draws: Floats, n: int, alpha: float = 0.05) -> Estimate:
-    """Give percentile bounds, each one-sided at level 1 - `alpha` (Efron 1979).
+    """Return percentile bounds, each one-sided at level 1 - `alpha` (Efron 1979).
 
     Not measurable when the value, or more than one draw in a hundred, is undefined.
     """
@@ -111,10 +111,10 @@ def bound_draws(value: float, draws: Floats, n: int, alpha: float = 0.05) -> Est
 
 
 def count_needed_rows(spread: float, margin: float) -> int:
-    """Give the rows that show two equal models to be equal: one-sided 5 %, power .8.
+    """Return how many rows prove two equal models equal: one-sided 5 %, power .8.
 
-    n = (z_.95 + z_.8)^2 s^2 / margin^2, with `spread` the standard deviation s of the paired
-    difference a row.
+    n = (z_.95 + z_.8)^2 s^2 / margin^2, where `spread` is s, the standard deviation of the paired
+    difference of one row.
     """
     normal = NormalDist()
     return math.ceil(((normal.inv_cdf(0.95) + normal.inv_cdf(0.8)) * spread / margin) ** 2)
@@ -122,7 +122,7 @@ def count_needed_rows(spread: float, margin: float) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Stepdown:
-    """Holm's step-down test: which hypotheses fall, and the level each was held against."""
+    """Result of Holm's step-down test: rejected hypotheses, and the level used for each."""
 
     rejected: NDArray[np.bool_]
     levels: Floats
@@ -131,7 +131,7 @@ class Stepdown:
 def step_down(p_values: Sequence[float], alpha: float = 0.05) -> Stepdown:
     """Test many hypotheses at family-wise level `alpha` (Holm 1979).
 
-    The first that stands keeps all the weaker ones standing, at its own level.
+    The first hypothesis that is not rejected ends the test: the weaker ones keep its level.
     """
     p = np.asarray(p_values, dtype=np.float64)
     if len(p) == 0:

@@ -1,4 +1,4 @@
-"""Whether probabilities are frequencies: in the large, by slope, and bin by bin."""
+"""Calibration of probabilities: in the large, by slope, and bin by bin."""
 
 from dataclasses import dataclass
 
@@ -26,10 +26,10 @@ class ReliabilityBin:
 
 
 def measure_gap(y: NDArray[np.int64], scores: Floats, groups: NDArray[np.int64] | None) -> Estimate:
-    """Measure calibration in the large: mean prediction less observed share of positives.
+    """Measure calibration in the large: mean prediction minus observed share of positives.
 
-    Above 0 the model promises too much. Bounds are normal, from the standard deviation of
-    prediction less outcome; rows of one group count as one draw.
+    Above 0 the predicted probabilities are too high. Bounds are normal, from the standard deviation
+    of prediction minus outcome; the rows of one group count as one draw.
     """
     n = len(y)
     surplus = scores - y
@@ -47,9 +47,9 @@ def measure_slope(
 ) -> Estimate:
     """Measure the calibration slope b of logit P(y = 1) = a + b logit(score).
 
-    1 is right, below 1 the model is overconfident, above 1 timid (Cox 1958). Wald bounds; with
-    groups the variance is the cluster sandwich (Liang, Zeger 1986). Not measurable when outcomes
-    are separated by the scores, or the scores are all alike.
+    1 is calibrated, below 1 the model is overconfident, above 1 underconfident (Cox 1958). Wald
+    bounds; with groups the variance is the cluster sandwich (Liang, Zeger 1986). Not measurable
+    when the scores separate the outcomes, or when all scores are equal.
     """
     clipped = np.clip(scores, _CLIP, 1.0 - _CLIP)
     design = np.column_stack([np.ones(len(y)), np.log(clipped / (1.0 - clipped))])
@@ -68,7 +68,7 @@ def measure_slope(
 def bin_reliability(
     y: NDArray[np.int64], scores: Floats, bins: int = 10
 ) -> tuple[ReliabilityBin, ...]:
-    """Cut the rows into bins of about equal size by score, with two-sided 95 % Wilson bounds."""
+    """Divide the rows into bins of about equal size by score, with two-sided 95 % Wilson bounds."""
     edges = np.unique(np.quantile(scores, np.linspace(0.0, 1.0, bins + 1)[1:-1]))
     places = np.searchsorted(edges, scores, side="right")
     return tuple(
@@ -88,7 +88,7 @@ def _logistic(x: Floats) -> Floats:
 
 
 def _fit_logistic(design: Floats, y: NDArray[np.int64]) -> tuple[Floats, Floats] | None:
-    """Fit by Newton's method from (0, 1); give coefficients and covariance, None if it diverges."""
+    """Return coefficients and covariance of a fit by Newton's method; None if it diverges."""
     coefficients = np.array([0.0, 1.0])
     for _ in range(_STEPS):
         fitted = _logistic(design @ coefficients)

@@ -1,4 +1,4 @@
-"""What the held-out rows say of a candidate, alone and beside the champion."""
+"""Evidence of the evaluation gate: a candidate on held-out rows, alone and with the champion."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -28,7 +28,8 @@ from sluice.stats.slicing import Slice, SliceFigure, compare_slices, find_slices
 class MetricFigure:
     """One metric over all held-out rows.
 
-    `difference` is candidate less champion on the same draws, turned so that positive is better.
+    `difference` is candidate minus champion on the same draws; its sign is set so that a positive
+    difference is better.
     """
 
     name: str
@@ -40,10 +41,11 @@ class MetricFigure:
 
 @dataclass(frozen=True)
 class EvaluationEvidence:
-    """Everything the evaluation gate judges by, with the rows behind each figure.
+    """Everything that the evaluation gate judges, with the number of rows behind each figure.
 
-    `missing` names, in sentences, what could not be had; then there are no figures. `units` is the
-    number of groups that were drawn whole, or of rows. `threshold` is where labels were decided.
+    `missing` lists, in sentences, the evidence that is missing; then there are no figures. `units`
+    is the number of groups that were drawn whole, or of rows. `threshold` is the decision
+    threshold.
     """
 
     problem: Problem
@@ -60,17 +62,17 @@ class EvaluationEvidence:
     threshold: float | None = None
 
     def find_metric(self, name: str) -> MetricFigure | None:
-        """Give the metric's figures; None where it was not measured."""
+        """Return the metric's figures; None where it was not measured."""
         return next((figure for figure in self.metrics if figure.name == name), None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the evidence as JSON-ready values."""
+        """Return the evidence as JSON-ready values."""
         return asdict(self)
 
 
 @dataclass(frozen=True, eq=False)
-class _Contest:
-    """The rows and the answers in the form that metrics take."""
+class _MetricInputs:
+    """Targets and predictions in the form that metrics take: 1 and 0 for a binary problem."""
 
     problem: Problem
     y: NDArray[Any]
@@ -92,7 +94,7 @@ def measure_evaluation(  # noqa: PLR0913
     *,
     threshold: float | None = None,
 ) -> EvaluationEvidence:
-    """Measure every metric of the problem, its differences, slices and calibration.
+    """Measure every metric of the problem, the differences, the slices and calibration.
 
     All intervals come from the same seeded draws over rows, or over the groups of `config.group`.
     `positive` is the target's value that counts as 1 (binary problems).
@@ -105,12 +107,12 @@ def measure_evaluation(  # noqa: PLR0913
         return EvaluationEvidence(
             problem, config.primary, n, n, champion is not None, tuple(missing), threshold=threshold
         )
-    contest = _prepare_contest(problem, positive, holdout, candidate, champion)
+    inputs = _prepare_inputs(problem, positive, holdout, candidate, champion)
     groups = number_groups(name_values(holdout.frame, config.group)) if config.group else None
     resampling = Resampling(n, config.draws, config.seed, groups)
     slices = find_slices(config.slices, holdout.frame) if champion else ()
-    metrics, compared = _resample(config, contest, resampling, slices)
-    gap, slope, bins = _measure_calibration(contest, groups)
+    metrics, compared = _resample(config, inputs, resampling, slices)
+    gap, slope, bins = _measure_calibration(inputs, groups)
     return EvaluationEvidence(
         problem=problem,
         primary=config.primary,
@@ -135,9 +137,9 @@ def _find_missing(
 ) -> list[str]:
     models = [("candidate", candidate), *([("champion", champion)] if champion else [])]
     found = []
-    for who, answers in models:
-        gaps = find_gaps(holdout, answers, who)
-        found += gaps or find_score_gaps(problem, answers, who)
+    for model, predictions in models:
+        gaps = find_gaps(holdout, predictions, model)
+        found += gaps or find_score_gaps(problem, predictions, model)
     named = {
         "evaluation.group": [config.group] if config.group else [],
         "evaluation.slices.columns": config.slices.columns if champion else (),
@@ -164,16 +166,16 @@ def _find_one_class(holdout: Holdout, positive: Any) -> list[str]:
     ]
 
 
-def _prepare_contest(
+def _prepare_inputs(
     problem: Problem,
     positive: Any,
     holdout: Holdout,
     candidate: Predictions,
     champion: Predictions | None,
-) -> _Contest:
+) -> _MetricInputs:
     if problem != "binary":
-        return _Contest(problem, holdout.y, candidate, champion)
-    return _Contest(
+        return _MetricInputs(problem, holdout.y, candidate, champion)
+    return _MetricInputs(
         problem,
         mark_class(holdout.y, positive),
         mark_predictions(candidate, positive),
@@ -183,27 +185,27 @@ def _prepare_contest(
 
 def _resample(
     config: EvaluationConfig,
-    contest: _Contest,
+    inputs: _MetricInputs,
     resampling: Resampling,
     slices: Sequence[Slice],
 ) -> tuple[tuple[MetricFigure, ...], tuple[SliceFigure, ...]]:
-    """Draw once for everything: each metric and each slice, for each model."""
-    metrics = [METRICS[name] for name in list_metrics(contest.problem)]
+    """Measure each metric and each slice of each model on the same draws."""
+    metrics = [METRICS[name] for name in list_metrics(inputs.problem)]
     prepared = [
-        metric.prepare[contest.problem](contest.y, answers)
+        metric.prepare[inputs.problem](inputs.y, predictions)
         for metric in metrics
-        for answers in contest.models
+        for predictions in inputs.models
     ]
     judged = [part for part in slices if part.judged]
     primary = METRICS[config.primary]
     for part in judged:
         prepared += [
-            part.restrict(primary, contest.problem, contest.y, answers)
-            for answers in contest.models
+            part.restrict(primary, inputs.problem, inputs.y, predictions)
+            for predictions in inputs.models
         ]
     values = [float(statistic(np.ones((1, resampling.rows)))[0]) for statistic in prepared]
     draws = resampling.apply(prepared)
-    step = len(contest.models)
+    step = len(inputs.models)
     figures = tuple(
         _compare(metric, values[at : at + step], draws[at : at + step], resampling.rows)
         for metric, at in zip(metrics, range(0, len(prepared), step), strict=False)
@@ -218,27 +220,27 @@ def _resample(
 def _compare(
     metric: Metric, values: Sequence[float], draws: NDArray[np.float64], n: int
 ) -> MetricFigure:
-    ours = bound_draws(values[0], draws[0], n)
+    candidate = bound_draws(values[0], draws[0], n)
     if len(values) == 1:
-        return MetricFigure(metric.name, metric.greater_is_better, ours)
+        return MetricFigure(metric.name, metric.greater_is_better, candidate)
     better = metric.sign * (values[0] - values[1])
     return MetricFigure(
         metric.name,
         metric.greater_is_better,
-        ours,
+        candidate,
         bound_draws(values[1], draws[1], n),
         bound_draws(better, metric.sign * (draws[0] - draws[1]), n),
     )
 
 
 def _measure_calibration(
-    contest: _Contest, groups: NDArray[np.int64] | None
+    inputs: _MetricInputs, groups: NDArray[np.int64] | None
 ) -> tuple[Estimate | None, Estimate | None, tuple[ReliabilityBin, ...]]:
-    scores = contest.candidate.scores
-    if contest.problem != "binary" or scores is None:
+    scores = inputs.candidate.scores
+    if inputs.problem != "binary" or scores is None:
         return None, None, ()
     return (
-        measure_gap(contest.y, scores, groups),
-        measure_slope(contest.y, scores, groups),
-        bin_reliability(contest.y, scores),
+        measure_gap(inputs.y, scores, groups),
+        measure_slope(inputs.y, scores, groups),
+        bin_reliability(inputs.y, scores),
     )

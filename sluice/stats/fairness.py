@@ -1,4 +1,4 @@
-"""Groups of people, and how differently each is treated from everyone else."""
+"""Groups of people, and how the treatment of each differs from the rest of the rows."""
 
 import math
 from collections.abc import Sequence
@@ -18,14 +18,18 @@ from sluice.stats.ranking import Floats, divide
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-
+FairnessKind = Literal[
+    "true_positive_difference", "selection_ratio", "false_positive_difference", "loss_ratio"
+]
 POOL = "(pooled)"
-"""The value under which groups too small to judge alone stand together."""
+"""The value that stands for all groups too small to judge alone."""
+_ALPHA = 0.05
+_FEW_EVENTS = 5  # with fewer, a bootstrap cannot show how far the rate may be from 0 or 1
 
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Rows of one group: `inside` marks them, shape (n,); `members` are the groups in a pool."""
+    """One group: `inside` marks its rows, shape (n,); `members` are the groups in a pool."""
 
     name: str
     pair: bool
@@ -34,17 +38,17 @@ class Group:
 
     @property
     def n(self) -> int:
-        """Rows of the group."""
+        """The number of rows of the group."""
         return int(self.inside.sum())
 
 
 def form_groups(
     frame: "DataFrame", columns: Sequence[str], pairs: bool, minimum: int
 ) -> tuple[Group, ...]:
-    """Form the groups of each column and, with `pairs`, of each pair of columns.
+    """Return the groups of each column and, with `pairs`, of each pair of columns.
 
-    Within a column, or a pair, groups of fewer than `minimum` rows are pooled into one; the pool
-    may still be smaller than that. Nulls form the group `(missing)`.
+    Within a column or a pair, groups of fewer than `minimum` rows are pooled into one; the pool
+    itself may still be smaller. Nulls form the group `(missing)`.
     """
     named = {column: name_values(frame, column) for column in columns}
     found = []
@@ -75,21 +79,14 @@ def _pool(labels: NDArray[Any], pool: str, pair: bool, minimum: int) -> list[Gro
     return groups
 
 
-FairnessKind = Literal[
-    "true_positive_difference", "selection_ratio", "false_positive_difference", "loss_ratio"
-]
-_ALPHA = 0.05
-_FEW = 5  # events below which a bootstrap cannot see how far the rate may be from 0 or 1
-
-
 @dataclass(frozen=True)
 class FairnessFigure:
-    """One comparison of a group with the rest.
+    """One comparison of a group with the rest of the rows.
 
-    `group_rate` and `rest_rate` are what is compared (mean absolute errors for a loss ratio).
-    `estimate.n` counts the group's rows that the rate is of (its positives, for true positives).
-    `label_ratio` is the ratio of the labels themselves, beside a selection ratio. A figure that is
-    not `judged` says why in `note`.
+    `group_rate` and `rest_rate` are compared (mean absolute errors for a loss ratio). `estimate.n`
+    counts the group's rows in the rate's denominator (its positives, for true positives).
+    `label_ratio` is the same ratio of the labels themselves, given with a selection ratio. `note`
+    is the reason why a figure is not `judged`.
     """
 
     kind: FairnessKind
@@ -105,7 +102,7 @@ class FairnessFigure:
 
 @dataclass(frozen=True)
 class _Rate:
-    """Events `hits` among `n`, the same in each draw; shape (draws,) for the latter two."""
+    """`hits` events among `n` rows; `drawn_hits` and `drawn_n`, shape (draws,), are the draws'."""
 
     hits: float
     n: float
@@ -118,7 +115,7 @@ class _Rate:
 
     @property
     def extreme(self) -> bool:
-        return min(self.hits, self.n - self.hits) < _FEW
+        return min(self.hits, self.n - self.hits) < _FEW_EVENTS
 
     @property
     def smoothed(self) -> float:
@@ -130,8 +127,8 @@ class _Rate:
 
 
 @dataclass(frozen=True)
-class _Counts:
-    """One side's rows, positives and negatives, and the selected among each."""
+class _SideRates:
+    """Rates of one side: rows that are selected or labelled, and both error rates."""
 
     selected: _Rate
     labelled: _Rate
@@ -150,25 +147,28 @@ def measure_classification(
     `actual` and `selected`, shape (n,), mark rows whose label, or whose prediction, is favourable.
     """
     figures = []
-    for group, ours, rest in _count_sides(config, groups, actual, selected):
+    for group, own, rest in _count_sides(config, groups, actual, selected):
         figures += [
             _compare_rates(
-                "true_positive_difference", group, ours.true_positive, rest.true_positive,
+                "true_positive_difference", group, own.true_positive, rest.true_positive,
                 config.minimum_positives,
             ),
-            _compare_selection(group, ours, rest, config.minimum_group),
+            _compare_selection(group, own, rest, config.minimum_group),
             _compare_rates(
-                "false_positive_difference", group, ours.false_positive, rest.false_positive,
+                "false_positive_difference", group, own.false_positive, rest.false_positive,
                 config.minimum_negatives,
             ),
         ]  # fmt: skip
-    return _widen(figures)
+    return _add_intervals(figures)
 
 
 def measure_regression(
     config: BiasConfig, groups: Sequence[Group], errors: Floats
 ) -> tuple[FairnessFigure, ...]:
-    """Compare each group with the rest by the ratio of mean absolute errors, shape (n,)."""
+    """Compare each group with the rest by the ratio of mean absolute errors.
+
+    `errors`, shape (n,), are the absolute errors of the rows.
+    """
     inside = [np.flatnonzero(group.inside) for group in groups]
     parts = []
     for weights in Resampling(len(errors), config.draws, config.seed).draw_weights():
@@ -180,13 +180,13 @@ def measure_regression(
     drawn = np.concatenate(parts, axis=2) if parts else np.empty((1, 2, 0))
     figures = []
     for group, (lost, n) in zip(groups, drawn[:-1], strict=True):
-        ours = _Rate(float(errors[group.inside].sum()), group.n, lost, n)
+        own = _Rate(float(errors[group.inside].sum()), group.n, lost, n)
         rest = _Rate(
             float(errors[~group.inside].sum()), len(errors) - group.n,
             drawn[-1, 0] - lost, drawn[-1, 1] - n,
         )  # fmt: skip
-        figures.append(_compare_losses(group, ours, rest, config.minimum_group))
-    return _widen(figures)
+        figures.append(_compare_losses(group, own, rest, config.minimum_group))
+    return _add_intervals(figures)
 
 
 def _count_sides(
@@ -194,10 +194,11 @@ def _count_sides(
     groups: Sequence[Group],
     actual: NDArray[np.int64],
     selected: NDArray[np.int64],
-) -> list[tuple[Group, _Counts, _Counts]]:
-    """Count each group and its rest, in the rows and in every draw.
+) -> list[tuple[Group, _SideRates, _SideRates]]:
+    """Count each group and the rest, in the rows and in every draw.
 
-    Rows alike in groups, label and prediction are one cell; drawing cell counts is drawing rows.
+    Rows with the same groups, label and prediction are one cell; drawing the counts of cells is
+    the same as drawing rows.
     """
     n = len(actual)
     keys = np.column_stack([actual, selected, *(group.inside for group in groups)])
@@ -214,12 +215,12 @@ def _count_sides(
 
 def _count(
     table: Floats, member: NDArray[np.bool_], y: NDArray[np.bool_], chosen: NDArray[np.bool_]
-) -> _Counts:
+) -> _SideRates:
     def rate(of: NDArray[np.bool_], among: NDArray[np.bool_]) -> _Rate:
         hits, n = table[:, of & among].sum(axis=1), table[:, among].sum(axis=1)
         return _Rate(float(hits[0]), float(n[0]), hits[1:], n[1:])
 
-    return _Counts(
+    return _SideRates(
         selected=rate(chosen, member),
         labelled=rate(y, member),
         true_positive=rate(chosen, member & y),
@@ -228,72 +229,73 @@ def _count(
 
 
 def _compare_rates(
-    kind: FairnessKind, group: Group, ours: _Rate, rest: _Rate, minimum: int
+    kind: FairnessKind, group: Group, own: _Rate, rest: _Rate, minimum: int
 ) -> FairnessFigure:
     noun = "positives" if kind == "true_positive_difference" else "negatives"
-    figure = _open_figure(kind, group, ours, rest)
-    if min(ours.n, rest.n) < minimum:
-        return _leave(figure, ours, rest, minimum, noun)
-    value = ours.hits / ours.n - rest.hits / rest.n
-    error = float(np.nanstd(ours.drawn - rest.drawn, ddof=1))
-    if ours.extreme or rest.extreme:
-        error = max(error, _find_difference_error(ours, rest))
-    return replace(figure, estimate=Estimate(value, None, None, int(ours.n), error))
+    figure = _start_figure(kind, group, own, rest)
+    if min(own.n, rest.n) < minimum:
+        return _mark_too_small(figure, own, rest, minimum, noun)
+    value = own.hits / own.n - rest.hits / rest.n
+    error = float(np.nanstd(own.drawn - rest.drawn, ddof=1))
+    if own.extreme or rest.extreme:
+        error = max(error, _estimate_difference_error(own, rest))
+    return replace(figure, estimate=Estimate(value, None, None, int(own.n), error))
 
 
-def _compare_selection(group: Group, ours: _Counts, rest: _Counts, minimum: int) -> FairnessFigure:
-    figure = _open_figure("selection_ratio", group, ours.selected, rest.selected)
-    labels = _divide(ours.labelled.value, rest.labelled.value)
+def _compare_selection(
+    group: Group, own: _SideRates, rest: _SideRates, minimum: int
+) -> FairnessFigure:
+    figure = _start_figure("selection_ratio", group, own.selected, rest.selected)
+    labels = _divide(own.labelled.value, rest.labelled.value)
     figure = replace(figure, label_ratio=labels)
-    if min(ours.selected.n, rest.selected.n) < minimum:
-        return _leave(figure, ours.selected, rest.selected, minimum, "rows")
-    return replace(figure, estimate=_estimate_ratio(ours.selected, rest.selected))
+    if min(own.selected.n, rest.selected.n) < minimum:
+        return _mark_too_small(figure, own.selected, rest.selected, minimum, "rows")
+    return replace(figure, estimate=_estimate_ratio(own.selected, rest.selected))
 
 
-def _estimate_ratio(ours: _Rate, rest: _Rate) -> Estimate:
+def _estimate_ratio(own: _Rate, rest: _Rate) -> Estimate:
     """Estimate a ratio of rates; `error` is on the log scale.
 
-    With few events: rates with half an event added, and their delta-method error (Gart, Nam 1988).
+    With few events, half an event is added to each rate, and the error is the delta method's
+    (Gart, Nam 1988).
     """
-    ratio = _divide(ours.value, rest.value)
-    if min(ours.hits, rest.hits) >= _FEW:
+    ratio = _divide(own.value, rest.value)
+    if min(own.hits, rest.hits) >= _FEW_EVENTS:
         with np.errstate(divide="ignore", invalid="ignore"):
-            logs = np.log(ours.drawn) - np.log(rest.drawn)
+            logs = np.log(own.drawn) - np.log(rest.drawn)
         error = float(logs[np.isfinite(logs)].std(ddof=1))
-        return Estimate(ratio, None, None, int(ours.n), error)
-    variance = [1.0 / (side.hits + 0.5) - 1.0 / (side.n + 1.0) for side in (ours, rest)]
-    return Estimate(
-        ours.smoothed / rest.smoothed, None, None, int(ours.n), math.sqrt(sum(variance))
-    )
+        return Estimate(ratio, None, None, int(own.n), error)
+    variance = [1.0 / (side.hits + 0.5) - 1.0 / (side.n + 1.0) for side in (own, rest)]
+    return Estimate(own.smoothed / rest.smoothed, None, None, int(own.n), math.sqrt(sum(variance)))
 
 
-def _compare_losses(group: Group, ours: _Rate, rest: _Rate, minimum: int) -> FairnessFigure:
-    figure = _open_figure("loss_ratio", group, ours, rest)
-    if min(ours.n, rest.n) < minimum:
-        return _leave(figure, ours, rest, minimum, "rows")
-    ratio = _divide(ours.value, rest.value)
+def _compare_losses(group: Group, own: _Rate, rest: _Rate, minimum: int) -> FairnessFigure:
+    figure = _start_figure("loss_ratio", group, own, rest)
+    if min(own.n, rest.n) < minimum:
+        return _mark_too_small(figure, own, rest, minimum, "rows")
+    ratio = _divide(own.value, rest.value)
     if not ratio:
-        return replace(figure, estimate=Estimate(ratio, ratio, ratio, int(ours.n)))
-    logs = np.log(divide(ours.drawn, rest.drawn))
+        return replace(figure, estimate=Estimate(ratio, ratio, ratio, int(own.n)))
+    logs = np.log(divide(own.drawn, rest.drawn))
     error = float(logs[np.isfinite(logs)].std(ddof=1))
-    return replace(figure, estimate=Estimate(ratio, None, None, int(ours.n), error))
+    return replace(figure, estimate=Estimate(ratio, None, None, int(own.n), error))
 
 
-def _find_difference_error(ours: _Rate, rest: _Rate) -> float:
-    """Give the error of a difference of rates near 0 or 1 (Agresti, Caffo 2000)."""
-    shares = [((side.hits + 1.0) / (side.n + 2.0), side.n + 2.0) for side in (ours, rest)]
+def _estimate_difference_error(own: _Rate, rest: _Rate) -> float:
+    """Return the standard error of a difference of rates near 0 or 1 (Agresti, Caffo 2000)."""
+    shares = [((side.hits + 1.0) / (side.n + 2.0), side.n + 2.0) for side in (own, rest)]
     return math.sqrt(sum(share * (1.0 - share) / n for share, n in shares))
 
 
-def _open_figure(kind: FairnessKind, group: Group, ours: _Rate, rest: _Rate) -> FairnessFigure:
-    unknown = Estimate(None, None, None, int(ours.n))
-    return FairnessFigure(kind, group.name, group.pair, unknown, ours.value, rest.value)
+def _start_figure(kind: FairnessKind, group: Group, own: _Rate, rest: _Rate) -> FairnessFigure:
+    unknown = Estimate(None, None, None, int(own.n))
+    return FairnessFigure(kind, group.name, group.pair, unknown, own.value, rest.value)
 
 
-def _leave(
-    figure: FairnessFigure, ours: _Rate, rest: _Rate, minimum: int, noun: str
+def _mark_too_small(
+    figure: FairnessFigure, own: _Rate, rest: _Rate, minimum: int, noun: str
 ) -> FairnessFigure:
-    side, n = ("the group", ours.n) if ours.n < minimum else ("the rest", rest.n)
+    side, n = ("the group", own.n) if own.n < minimum else ("the rest", rest.n)
     return replace(figure, judged=False, note=f"{side} has {n:,.0f} {noun}, {minimum:,} needed")
 
 
@@ -301,8 +303,8 @@ def _divide(over: float | None, under: float | None) -> float | None:
     return over / under if over is not None and under else None
 
 
-def _widen(figures: Sequence[FairnessFigure]) -> tuple[FairnessFigure, ...]:
-    """Give each judged figure its interval: normal, two-sided, at .05 / the number of checks."""
+def _add_intervals(figures: Sequence[FairnessFigure]) -> tuple[FairnessFigure, ...]:
+    """Add an interval to each judged figure: normal, two-sided, at .05 / the number of checks."""
     checks = sum(figure.judged for figure in figures)
     z = NormalDist().inv_cdf(1.0 - _ALPHA / (2 * checks)) if checks else 0.0
     return tuple(_bound(figure, z) for figure in figures)

@@ -1,4 +1,4 @@
-"""How far two forms of one model differ on the same rows."""
+"""How far a model's ONNX export differs from its native model on the same rows."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,15 +8,16 @@ import numpy as np
 from sluice.stats.holdout import Predictions
 
 ABSOLUTE, RELATIVE = 1e-5, 1e-5
-"""Two answers agree within ABSOLUTE + RELATIVE * abs(trained answer)."""
+"""Two predictions agree within ABSOLUTE + RELATIVE * abs(native prediction)."""
 
 
 @dataclass(frozen=True)
 class ParityEvidence:
-    """The served form beside the trained form, on rows that neither learned from.
+    """The ONNX export compared with the native model on held-out rows.
 
-    `difference` is the largest absolute one, measured against `allowed` at that answer; `beyond`
-    and `flips` count rows. `missing` says why nothing could be compared.
+    `difference` is the absolute difference that exceeds its limit most; `allowed` is the limit of
+    that prediction. `beyond` counts rows beyond their limit, `flips` rows with another label.
+    `missing` is the reason why nothing could be compared.
     """
 
     n: int = 0
@@ -27,30 +28,30 @@ class ParityEvidence:
     missing: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the evidence as JSON-ready values."""
+        """Return the evidence as JSON-ready values."""
         return asdict(self)
 
 
-def measure_parity(trained: Predictions, served: Predictions) -> ParityEvidence:
-    """Compare answers row by row: probabilities and labels, or values for a regression.
+def measure_parity(native: Predictions, exported: Predictions) -> ParityEvidence:
+    """Compare predictions row by row: probabilities and labels, or values for a regression.
 
-    The row that is farthest beyond its own limit speaks. An answer that is no number where the
-    other is one differs without bound.
+    The reported row is the one farthest beyond its own limit. The difference is infinite where only
+    one of the two predictions is a number.
     """
-    n = len(trained.labels)
-    if trained.classes != served.classes or np.shape(served.labels) != np.shape(trained.labels):
-        return ParityEvidence(n, missing="the served form answers other classes or other rows")
+    n = len(native.labels)
+    if native.classes != exported.classes or np.shape(exported.labels) != np.shape(native.labels):
+        return ParityEvidence(n, missing="the ONNX export predicts other classes or other rows")
     if n == 0:
         return ParityEvidence(0, missing="there is no held-out row to compare on")
-    numbers = [item.labels if item.scores is None else item.scores for item in (trained, served)]
-    wanted, found = (np.asarray(item, dtype=np.float64).reshape(n, -1) for item in numbers)
+    numbers = [item.labels if item.scores is None else item.scores for item in (native, exported)]
+    expected, found = (np.asarray(item, dtype=np.float64).reshape(n, -1) for item in numbers)
     with np.errstate(invalid="ignore"):
-        differences = np.abs(found - wanted)
+        differences = np.abs(found - expected)
     differences[np.isnan(differences)] = np.inf
-    differences[np.isnan(wanted) & np.isnan(found)] = 0.0
-    limits = ABSOLUTE + RELATIVE * np.abs(np.nan_to_num(wanted))
+    differences[np.isnan(expected) & np.isnan(found)] = 0.0
+    limits = ABSOLUTE + RELATIVE * np.abs(np.nan_to_num(expected))
     worst = np.unravel_index(int((differences / limits).argmax()), differences.shape)
-    flips = 0 if trained.scores is None else int(np.sum(trained.labels != served.labels))
+    flips = 0 if native.scores is None else int(np.sum(native.labels != exported.labels))
     return ParityEvidence(
         n=n,
         difference=float(differences[worst]),

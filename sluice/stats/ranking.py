@@ -1,4 +1,4 @@
-"""How well scores put positives before negatives, for many weightings of the rows at once."""
+"""Ranking metrics of scores, computed for many weightings of the rows at once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]
-"""Takes row weights of shape (draws, n), gives one figure a draw; NaN where it is undefined."""
+"""Takes row weights of shape (draws, n); returns one figure per draw, NaN where undefined."""
 
 
 @dataclass(frozen=True, eq=False)
 class Totals:
-    """A statistic that hangs on weighted column totals only, so that many take one product.
+    """A statistic that depends on weighted column totals only: many share one matrix product.
 
     `columns` has shape (n, k); `formula` takes the totals, shape (draws, k).
     """
@@ -23,12 +23,12 @@ class Totals:
     formula: Statistic
 
     def __call__(self, weights: Floats) -> Floats:
-        """Give one figure a draw."""
+        """Return one figure per draw."""
         return self.formula(weights @ self.columns)
 
 
 def divide(over: Floats, under: Floats, otherwise: float = np.nan) -> Floats:
-    """Divide two aligned arrays; where the denominator is 0 the result is `otherwise`."""
+    """Return the quotient of two aligned arrays, `otherwise` where the denominator is 0."""
     result = np.full(np.broadcast_shapes(over.shape, under.shape), otherwise)
     np.divide(over, under, out=result, where=under != 0)
     return result
@@ -38,7 +38,7 @@ def prepare_auc(positive: NDArray[np.bool_], scores: NDArray[Any]) -> Statistic:
     """Prepare the area under the ROC curve: P(score of a positive > of a negative), ties half.
 
     Both arrays have shape (n,). The rows are sorted once; each weighting then costs one running
-    sum (Mann, Whitney 1947). Without a positive or a negative the area is NaN.
+    sum (Mann, Whitney 1947). The area is NaN without a positive or without a negative.
     """
     negatives = np.flatnonzero(~positive)[np.argsort(scores[~positive], kind="stable")]
     positives = np.flatnonzero(positive)[np.argsort(scores[positive], kind="stable")]
@@ -50,12 +50,12 @@ def prepare_auc(positive: NDArray[np.bool_], scores: NDArray[Any]) -> Statistic:
         rows = weights.T
         running = np.zeros((len(negatives) + 1, rows.shape[1]))
         np.cumsum(rows.take(negatives, axis=0), axis=0, out=running[1:])
-        ours = rows.take(positives, axis=0)
-        beaten = np.einsum("nd,nd->d", ours, running.take(below, axis=0))
+        hits = rows.take(positives, axis=0)
+        beaten = np.einsum("nd,nd->d", hits, running.take(below, axis=0))
         if len(tied):
             level = running.take(upto[tied], axis=0) - running.take(below[tied], axis=0)
-            beaten += np.einsum("nd,nd->d", ours.take(tied, axis=0), level) / 2
-        return divide(beaten, ours.sum(axis=0) * running[-1])
+            beaten += np.einsum("nd,nd->d", hits.take(tied, axis=0), level) / 2
+        return divide(beaten, hits.sum(axis=0) * running[-1])
 
     return area
 
@@ -63,12 +63,12 @@ def prepare_auc(positive: NDArray[np.bool_], scores: NDArray[Any]) -> Statistic:
 def prepare_average_precision(positive: NDArray[np.bool_], scores: NDArray[Any]) -> Statistic:
     """Prepare average precision: the sum over thresholds of precision times gained recall.
 
-    Rows of equal score share one threshold, as in scikit-learn; without a positive it is NaN.
+    Rows of equal score share one threshold, as in scikit-learn. It is NaN without a positive.
     """
     order = np.argsort(-scores, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
     hits = np.flatnonzero(positive[order])
-    # Only thresholds that a positive stands at gain recall; each is summed from its first one.
+    # Only thresholds with a positive gain recall; each is summed from its first positive.
     gaining, firsts = np.unique(np.searchsorted(ends, hits), return_index=True)
 
     def average(weights: Floats) -> Floats:

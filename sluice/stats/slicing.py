@@ -1,4 +1,4 @@
-"""Parts of the held-out rows, and how the candidate fares in each."""
+"""Slices of the held-out rows, and the candidate's figures in each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 _ALPHA = 0.05
-_TAIL = 5  # draws beyond a percentile below which it is too coarse; then the normal's is taken
+_TAIL = 5  # with fewer draws beyond a percentile it is too coarse: the normal's is used
 
 
 @dataclass(frozen=True, eq=False)
 class Slice:
-    """The rows in which a column has one value; `judged` when there are enough of them."""
+    """The rows in which a column has one value; `judged` where there are enough of them."""
 
     column: str
     value: str
@@ -32,11 +32,11 @@ class Slice:
     judged: bool
 
     def restrict(
-        self, metric: Metric, problem: Problem, y: NDArray[Any], answers: Predictions
+        self, metric: Metric, problem: Problem, y: NDArray[Any], predictions: Predictions
     ) -> Statistic:
-        """Prepare the metric on the slice's rows; it takes weights of all rows."""
-        scores = None if answers.scores is None else answers.scores[self.rows]
-        part = Predictions(answers.labels[self.rows], scores, answers.classes)
+        """Prepare the metric on the slice's rows; the statistic takes the weights of all rows."""
+        scores = None if predictions.scores is None else predictions.scores[self.rows]
+        part = Predictions(predictions.labels[self.rows], scores, predictions.classes)
         statistic = metric.prepare[problem](y[self.rows], part)
         return lambda weights: statistic(weights.T.take(self.rows, axis=0).T)
 
@@ -45,8 +45,8 @@ class Slice:
 class SliceFigure:
     """The primary metric in one slice.
 
-    `difference` is turned so that positive is better; its bounds are one-sided at 1 - `level`,
-    the level that Holm's procedure gives the slice. None: too small, or not measurable.
+    A positive `difference` is better; its bounds are one-sided at 1 - `level`, the slice's level in
+    Holm's procedure. None: the slice is too small, or the metric is not measurable.
     """
 
     column: str
@@ -64,7 +64,7 @@ class SliceFigure:
 
 
 def find_slices(config: Slices, frame: "DataFrame") -> tuple[Slice, ...]:
-    """Cut the rows by each value of each configured column, largest first within a column."""
+    """Return a slice for each value of each configured column, largest first within a column."""
     found: list[Slice] = []
     for column in config.columns:
         named = name_values(frame, column)
@@ -80,7 +80,7 @@ def find_slices(config: Slices, frame: "DataFrame") -> tuple[Slice, ...]:
 def compare_slices(
     slices: Sequence[Slice], metric: Metric, values: Floats, draws: Floats, margin: float
 ) -> tuple[SliceFigure, ...]:
-    """Bound the difference in each judged slice, at the levels of Holm's step-down test.
+    """Compare the models in each slice; bounds are at the levels of Holm's step-down test.
 
     `values`, shape (2 x judged,), and `draws`, shape (2 x judged, draws), alternate candidate and
     champion. The hypotheses are "no more than `margin` worse".
@@ -101,9 +101,9 @@ def compare_slices(
     for index, level in zip(usable, levels, strict=True):
         part = judged[index]
         bounds = _bound(points[index], drawn[index], len(part.rows), float(level), normal)
-        ours, theirs = float(values[2 * index]), float(values[2 * index + 1])
+        candidate, champion = float(values[2 * index]), float(values[2 * index + 1])
         figures[id(part)] = SliceFigure(
-            part.column, part.value, len(part.rows), ours, theirs, bounds, float(level)
+            part.column, part.value, len(part.rows), candidate, champion, bounds, float(level)
         )
     return tuple(figures.values())
 

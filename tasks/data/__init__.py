@@ -1,1 +1,1 @@
-"""Data on its way into a service's table: ingestion, sources, announcements."""
+"""Ingestion of data into a service's table, the watch on sources, and announcements."""

@@ -1,4 +1,4 @@
-"""Take what a source holds into a service's table or into quarantine, and announce it."""
+"""Ingestion of a source's deliveries into a service's table or quarantine, and announcements."""
 
 import shutil
 from collections.abc import Iterator
@@ -37,78 +37,32 @@ from tasks.run.events import publish_event
 from tasks.run.leases import prepare_control
 
 VERSION = "data version"
-"""What the watermark of a service's own table is called."""
-
-
-def announce_version(service: str, data: DataVersion) -> None:
-    """Tell that this run wrote a version, unless another run told of it already.
-
-    An event is a hint, so a control store that is away does not keep it back.
-    """
-    try:
-        marks = prepare_control().watermarks
-        seen = marks.find(service, VERSION)
-        if seen.mark == f"v{data.version}":
-            return
-        told = seen.tell(f"v{data.version}", datetime.now(UTC))
-        if not marks.move(seen, told):
-            return
-    except SluiceError as error:
-        get_run_logger().warning("told, but not remembered as told: %s", error)
-    publish_event(service, DATA_CHANGED, {"version": data.version, "rows": data.rows})
-
-
-def announce_unanswered(config: ServiceConfig) -> str:
-    """Tell of the newest version where no release answered it and no event told; say what was told.
-
-    Empty where there was nothing to tell. Of two runs at once one tells.
-
-    Raises:
-        Fault: the table or the control store cannot be reached.
-    """
-    service, table = config.service, find_home().table(config.service)
-    try:
-        version = latest_version(table, service)
-    except DataMissing:
-        return ""
-    control = prepare_control()
-    seen = control.watermarks.find(service, VERSION)
-    if seen == Watermark(service, VERSION, f"v{version}"):
-        return ""
-    key = name_data_cause(version, hash_service(config))
-    answered = control.causes.find(service, DATA_CHANGED, key) is not None
-    to = follow_change(seen, f"v{version}", answered, datetime.now(UTC))
-    rows = 0 if to.announced is None else count_rows(table, version)
-    if to == seen or not control.watermarks.move(seen, to) or to.announced is None:
-        return ""
-    publish_event(service, DATA_CHANGED, {"version": version, "rows": rows})
-    return f"data version {version}{' again' if seen.mark == to.mark else ''}"
-
-
+"""Subject of the watermark of a service's own table."""
 REFUSED = "refused "
-"""Stands before what a watermark is of where its mark was refused, and not taken."""
+"""Prefix of a watermark's subject where its mark was refused and not ingested."""
 SHOWN = 3
-"""How many ids a warning names."""
+"""Most ids that a warning names."""
 
 
 @dataclass(frozen=True)
 class ValidatedBatch:
-    """A batch that was read and judged, and the version that already holds it, if one does.
+    """A batch that was read and judged.
 
-    `rows` is the scratch file of the rows that are to be appended, judged against version
-    `against` (-1: there was none).
+    `rows` is the scratch file of the rows to append, which were judged against version
+    `baseline_version` (-1: there was none). `existing` is the version that already has the
+    batch's rows.
     """
 
     delivery: Delivery
     rows: Path
     verdict: Verdict | None = None
-    held_by: DataVersion | None = None
-    against: int = -1
+    existing: DataVersion | None = None
+    baseline_version: int = -1
 
 
 @contextmanager
 def open_scratch() -> Iterator[Path]:
-    """Give this run's scratch folder, which is gone when the block ends."""
+    """Yield this run's scratch folder, which is removed when the block ends."""
     folder = find_home().workspace(f"ingest-{flow_run.id}")
     try:
         yield folder
@@ -118,7 +72,7 @@ def open_scratch() -> Iterator[Path]:
 
 @effect
 def find_deliveries(config: ServiceConfig, source: str) -> list[Delivery]:
-    """Give what is to be taken in: the named file or table, else what the service's source has new.
+    """Return the deliveries to ingest: the named file or table, else the source's new ones.
 
     Raises:
         ConfigInvalid: nothing was named and the service has no source, or its URL is missing.
@@ -137,27 +91,27 @@ def find_deliveries(config: ServiceConfig, source: str) -> list[Delivery]:
 
 @effect
 def validate_batch(config: ServiceConfig, delivery: Delivery, folder: Path) -> ValidatedBatch:
-    """Read a delivery, check its schema, judge its new rows; one that fails goes to quarantine.
+    """Read a delivery, check its schema, judge its new rows; a failed batch is quarantined.
 
-    Rows that the table has just so are left out. Of a pull, rows that changed are left out as well;
-    of a file, they go on to the gate, which refuses them.
+    Rows that the table already has are left out. Changed rows are left out too where the delivery
+    is a pull; those of a file go to the gate, which refuses them.
 
     Raises:
         DataInvalid: it cannot be read as data, or its schema is not the service's.
         Fault: the source, the table or the control store cannot be reached.
     """
     log, home, data = get_run_logger(), find_home(), config.data
-    batch, uri = _read(config, delivery), home.table(config.service)
-    held = find_batch(uri, hash_content(batch))
-    if held:
-        log.info("%s is already in version %d: nothing to write", delivery.source, held.version)
-        return _take_as_held(config, delivery, held)
-    baseline, before = _read_latest(config)
+    batch, uri = _read_batch(config, delivery), home.table(config.service)
+    existing = find_batch(uri, hash_content(batch))
+    if existing:
+        log.info("%s is in version %d already: nothing to write", delivery.source, existing.version)
+        return _skip_existing(config, delivery, existing)
+    baseline, previous = _read_latest(config)
     log.info("read %s: %s rows, schema as configured", delivery.source, f"{batch.num_rows:,}")
     batch = _leave_out_known(config, delivery, batch, baseline)
-    if before and not batch.num_rows:
-        log.info("%s has no new row: nothing to write", delivery.source)
-        return _take_as_held(config, delivery, before)
+    if previous and not batch.num_rows:
+        log.info("%s has no new rows: nothing to write", delivery.source)
+        return _skip_existing(config, delivery, previous)
     evidence = measure_data(config, batch, baseline, f"ingest-{config.service}")
     verdict = DataGate(data).judge(evidence)
     rows = folder / "batch.arrow"
@@ -168,25 +122,26 @@ def validate_batch(config: ServiceConfig, delivery: Delivery, folder: Path) -> V
         log.error("quarantined: %s", where)
         log.error("once repaired: sluice ingest %s %s", config.service, where / "batch.parquet")
         remember_taken(config.service, delivery)
-    return ValidatedBatch(delivery, rows, verdict, None, before.version if before else -1)
+    baseline_version = previous.version if previous else -1
+    return ValidatedBatch(delivery, rows, verdict, None, baseline_version)
 
 
 @effect
 def append_rows(config: ServiceConfig, batch: ValidatedBatch) -> DataVersion:
-    """Append the very rows that were judged as the next version and tell that data changed.
+    """Append the judged rows as the next version, and emit the event that data changed.
 
     Raises:
-        DataInvalid: the table has some of the ids since.
-        StorageFull: no room; the table stays at its version.
+        DataInvalid: the table has got some of the ids meanwhile.
+        StorageFull: the disk is full; the table stays at its version.
         Fault: the table or the control store cannot be reached.
     """
     uri, name = find_home().table(config.service), Path(batch.delivery.source).name
     rows = read_kept(batch.rows)
-    baseline, before = _read_moved_on(config, batch.against)
-    if before:
+    baseline, previous = _read_changed(config, batch.baseline_version)
+    if previous:
         rows = _leave_out_known(config, batch.delivery, rows, baseline)
-    if before and not rows.num_rows:
-        data = before
+    if previous and not rows.num_rows:
+        data = previous
     else:
         data = append_batch(uri, rows, {"source": name}, config.data.id)
     get_run_logger().info(
@@ -202,43 +157,92 @@ def append_rows(config: ServiceConfig, batch: ValidatedBatch) -> DataVersion:
 
 
 def remember_taken(service: str, delivery: Delivery) -> None:
-    """Move the source's watermark on, so that the delivery is not taken again.
+    """Move the source's watermark, so that the delivery is not ingested again.
 
-    Where another run moved it meanwhile, it stays: the worst is a second reading.
+    It stays where another run moved it meanwhile; at worst a delivery is read twice.
 
     Raises:
         Fault: the control store cannot be reached.
     """
-    if delivery.what:
-        seen = Watermark(service, delivery.what, delivery.before)
-        prepare_control().watermarks.move(seen, seen.settle(delivery.mark))
+    if delivery.subject:
+        watermark = Watermark(service, delivery.subject, delivery.previous_mark)
+        prepare_control().watermarks.move(watermark, watermark.settle(delivery.mark))
 
 
 def remember_refused(service: str, delivery: Delivery) -> None:
-    """Keep the mark of what could not be read as data, so that it is not tried every time.
+    """Store the mark of a delivery that is not valid data, so that it is not read every time.
 
     Raises:
         Fault: the control store cannot be reached.
     """
-    if delivery.what:
+    if delivery.subject:
         marks = prepare_control().watermarks
-        seen = marks.find(service, REFUSED + delivery.what)
-        marks.move(seen, seen.settle(delivery.mark))
+        watermark = marks.find(service, REFUSED + delivery.subject)
+        marks.move(watermark, watermark.settle(delivery.mark))
+
+
+def announce_version(service: str, data: DataVersion) -> None:
+    """Emit the event of a version that this run wrote, unless another run emitted it.
+
+    The event is emitted even if the control store cannot be reached.
+    """
+    try:
+        marks = prepare_control().watermarks
+        watermark = marks.find(service, VERSION)
+        if watermark.mark == f"v{data.version}":
+            return
+        moved = watermark.announce(f"v{data.version}", datetime.now(UTC))
+        if not marks.move(watermark, moved):
+            return
+    except SluiceError as error:
+        get_run_logger().warning("announced, but the watermark was not stored: %s", error)
+    publish_event(service, DATA_CHANGED, {"version": data.version, "rows": data.rows})
+
+
+def announce_unhandled(config: ServiceConfig) -> str:
+    """Emit the event of the newest version that no release handled; return what was announced.
+
+    Empty where there is nothing to announce. Of two runs at the same time only one emits it.
+
+    Raises:
+        Fault: the table or the control store cannot be reached.
+    """
+    service, table = config.service, find_home().table(config.service)
+    try:
+        version = latest_version(table, service)
+    except DataMissing:
+        return ""
+    control = prepare_control()
+    watermark = control.watermarks.find(service, VERSION)
+    if watermark == Watermark(service, VERSION, f"v{version}"):
+        return ""
+    key = name_data_cause(version, hash_service(config))
+    handled = control.causes.find(service, DATA_CHANGED, key) is not None
+    target = follow_change(watermark, f"v{version}", handled, datetime.now(UTC))
+    rows = 0 if target.announced is None else count_rows(table, version)
+    if (
+        target == watermark
+        or not control.watermarks.move(watermark, target)
+        or target.announced is None
+    ):
+        return ""
+    publish_event(service, DATA_CHANGED, {"version": version, "rows": rows})
+    return f"data version {version}{' again' if watermark.mark == target.mark else ''}"
 
 
 def _find_named(config: ServiceConfig, source: str) -> Delivery:
-    """Give what a person named; where the service's own source has it too, it is remembered."""
+    """Return the named delivery; one of the service's own source, so that its mark is stored."""
     named = name_delivery(source)
     if config.source is not None and not isinstance(config.source, SqlSource):
-        with suppress(SluiceError):  # what was named goes on, whatever is wrong with the other
+        with suppress(SluiceError):  # an error of the source does not stop the named delivery
             marks = prepare_control().watermarks.list_marks(config.service)
             found = list_deliveries(config.source, marks)
             return next((item for item in found if item.source == named.source), named)
     return named
 
 
-def _read(config: ServiceConfig, delivery: Delivery) -> pa.Table:
-    """Read a delivery; one that cannot be read as data is remembered.
+def _read_batch(config: ServiceConfig, delivery: Delivery) -> pa.Table:
+    """Read a delivery; the mark of one that is not valid data is stored.
 
     Raises:
         DataInvalid: it cannot be read as data, or its schema is not the service's.
@@ -260,39 +264,41 @@ def _read_latest(config: ServiceConfig) -> tuple[pa.Table | None, DataVersion | 
         return None, None
 
 
-def _read_moved_on(
-    config: ServiceConfig, against: int
+def _read_changed(
+    config: ServiceConfig, baseline_version: int
 ) -> tuple[pa.Table | None, DataVersion | None]:
-    """Give the table where it moved on since a batch was judged; nothing where it did not."""
+    """Return the table if it changed since a batch was judged, else nothing."""
     with suppress(DataMissing):
-        if latest_version(find_home().table(config.service), config.service) != against:
+        if latest_version(find_home().table(config.service), config.service) != baseline_version:
             return _read_latest(config)
     return None, None
 
 
-def _take_as_held(config: ServiceConfig, delivery: Delivery, held: DataVersion) -> ValidatedBatch:
+def _skip_existing(
+    config: ServiceConfig, delivery: Delivery, existing: DataVersion
+) -> ValidatedBatch:
     remember_taken(config.service, delivery)
-    return ValidatedBatch(delivery, Path(), None, held)
+    return ValidatedBatch(delivery, Path(), None, existing)
 
 
 def _leave_out_known(
-    config: ServiceConfig, delivery: Delivery, batch: pa.Table, before: pa.Table | None
+    config: ServiceConfig, delivery: Delivery, batch: pa.Table, previous: pa.Table | None
 ) -> pa.Table:
-    """Give the rows to judge and append, and say what was left out."""
+    """Return the rows to judge and append, and log which rows were left out."""
     log, key = get_run_logger(), config.data.id
-    novelty = compare_batch(batch, before, key)
-    if novelty.known:
-        log.info("%s rows are in the table already: left out", f"{novelty.known:,}")
-    if not novelty.changed.num_rows:
-        return novelty.fresh
+    compared = compare_batch(batch, previous, key)
+    if compared.known:
+        log.info("%s rows are in the table already: left out", f"{compared.known:,}")
+    if not compared.changed.num_rows:
+        return compared.fresh
     if not delivery.is_pull:
-        return pa.concat_tables([novelty.fresh, novelty.changed])
-    first = ", ".join(str(value) for value in novelty.changed[key][:SHOWN].to_pylist())
+        return pa.concat_tables([compared.fresh, compared.changed])
+    first = ", ".join(str(value) for value in compared.changed[key][:SHOWN].to_pylist())
     log.warning(
-        "%s rows have a %s that the table has with other values: left out, since a row never "
-        "changes (first: %s); next: give a changed row an id of its own",
-        f"{novelty.changed.num_rows:,}",
+        "%s rows have a %s that the table has with other values: left out, because a row never "
+        "changes (first: %s); next: give a changed row a new id",
+        f"{compared.changed.num_rows:,}",
         key,
         first,
     )
-    return novelty.fresh
+    return compared.fresh

@@ -1,4 +1,4 @@
-"""Looking at what changed without an event: sources, and the services' own tables."""
+"""The watch on changes without an event: sources, and the services' own tables."""
 
 import time
 from collections.abc import Iterator
@@ -21,63 +21,63 @@ from tasks.run.leases import prepare_control
 from tasks.run.state import end_skipped, read_failure
 
 SETTLED_SECONDS = 10.0
-"""A file that was touched later may still be being written."""
+"""Age of a file, in seconds, from which it is read; a newer file may not be complete."""
 
 
 class SourceWatch:
-    """What one watch saw, service by service: news, and what went wrong without stopping it."""
+    """The result of one watch: changes by service, and problems that did not stop it."""
 
     def __init__(self) -> None:
-        self.news: list[str] = []
-        self.troubles: list[str] = []
+        self.changes: list[str] = []
+        self.problems: list[str] = []
 
     @contextmanager
-    def bear(self, service: str) -> Iterator[None]:
-        """Keep an error of one service from the others; it is told at the end."""
+    def isolate_errors(self, service: str) -> Iterator[None]:
+        """Keep an error of one service from the others; it is reported at the end."""
         try:
             yield
         except SluiceError as error:
-            self._note_trouble(service, f"{type(error).__name__}: {error}")
+            self._note_problem(service, f"{type(error).__name__}: {error}")
 
     def note_run(self, service: str, state: State[Any]) -> None:
-        """Note how taking in ended; a refusal of a gate is news, a source not read is trouble."""
+        """Note the result of an ingest: a gate's refusal is a change, any other error a problem."""
         if state.is_completed():
-            self.news.append(f"{service}: rows taken in")
+            self.changes.append(f"{service}: rows ingested")
             return
         name, _ = read_failure(state)
         found = getattr(errors, name, None)
         if isinstance(found, type) and issubclass(found, GateFailed):
-            self.news.append(f"{service}: {state.message}")
+            self.changes.append(f"{service}: {state.message}")
         else:
-            self._note_trouble(service, str(state.message))
+            self._note_problem(service, str(state.message))
 
-    def note_told(self, service: str, told: str) -> None:
-        """Note that the world was told of a change, if it was."""
-        if told:
-            self.news.append(f"{service}: told of {told}")
+    def note_announced(self, service: str, announced: str) -> None:
+        """Note which change an event announced; empty: none."""
+        if announced:
+            self.changes.append(f"{service}: announced {announced}")
 
     def end(self) -> State[Any]:
-        """Give the state to end in: Completed, or Skipped where there was nothing new.
+        """Return the run's final state: Completed, or Skipped where there was nothing new.
 
         Raises:
             DataUnavailable: a service could not be watched; all others were.
         """
-        if self.troubles:
-            raise DataUnavailable("; ".join(self.troubles))
-        if not self.news:
+        if self.problems:
+            raise DataUnavailable("; ".join(self.problems))
+        if not self.changes:
             return end_skipped("nothing new")
-        get_run_logger().info("; ".join(self.news))
-        return Completed(message="; ".join(self.news))
+        get_run_logger().info("; ".join(self.changes))
+        return Completed(message="; ".join(self.changes))
 
-    def _note_trouble(self, service: str, fact: str) -> None:
-        self.troubles.append(f"{service}: {fact}")
+    def _note_problem(self, service: str, problem: str) -> None:
+        self.problems.append(f"{service}: {problem}")
 
 
 def choose_services(service: str) -> list[str]:
-    """Give the services to watch: one, or all.
+    """Return the services to watch: one, or all.
 
     Raises:
-        ServiceUnknown: no configuration carries the name.
+        ServiceUnknown: no configuration has the name.
     """
     known = list_services()
     if service in ("", ALL):
@@ -87,10 +87,10 @@ def choose_services(service: str) -> list[str]:
     return [service]
 
 
-def find_news(config: ServiceConfig) -> list[Delivery]:
-    """Give what a service's source has new, but for what was refused as it stands.
+def find_new_deliveries(config: ServiceConfig) -> list[Delivery]:
+    """Return a source's new deliveries, without those that were refused and have not changed.
 
-    Not tried again where it fails: the next watch is a few minutes away.
+    An error is not retried, because the next watch runs a few minutes later.
 
     Raises:
         Refused: the source's URL or query is wrong.
@@ -100,4 +100,4 @@ def find_news(config: ServiceConfig) -> list[Delivery]:
         return []
     marks = prepare_control().watermarks.list_marks(config.service)
     found = list_deliveries(config.source, marks, time.time() - SETTLED_SECONDS)
-    return [item for item in found if marks.get(REFUSED + item.what) != item.mark]
+    return [item for item in found if marks.get(REFUSED + item.subject) != item.mark]

@@ -1,1 +1,1 @@
-"""Bring deployments.yaml to a Prefect server: deployments, triggers, notifications."""
+"""Apply deployments.yaml to a Prefect server: deployments, triggers, notifications."""

@@ -1,4 +1,4 @@
-"""A notification as Prefect objects: the block that sends it, the automations that trigger it."""
+"""A notification as Prefect objects: the block that sends it and its automations."""
 
 import os
 import re
@@ -34,39 +34,39 @@ from sluice.report.notification import (
 )
 
 PREFIX = "sluice-"
-"""How the names of our blocks begin."""
+"""Prefix of the names of our blocks."""
 SLACK = re.compile(r"https://hooks\.slack(-gov)?\.com/services/\w+/\w+/\w+/?")
 ANSWER_SECONDS = 30
-"""How long a webhook may take to answer before the call counts as failed."""
+"""Time in which a webhook must answer, else the call counts as failed."""
 
 
 def name_block(notification: str) -> str:
-    """Give the name of a notification's block."""
+    """Return the name of a notification's block."""
     return PREFIX + notification
 
 
 def make_block(entry: Notification) -> Block:
-    """Make the block of a notification; nothing is sent to a server but questions for secrets.
+    """Build the block of a notification; the server is only asked for secrets.
 
     Raises:
-        KeyInvalid: a secret is missing, or is not what the kind takes.
+        KeyInvalid: a secret is missing, or is not valid for the kind.
     """
     match entry:
         case SlackNotification():
-            return _make_slack(entry)
+            return _build_slack(entry)
         case PagerDutyNotification():
-            return _make_pagerduty(entry)
+            return _build_pagerduty(entry)
         case EmailNotification():
-            return _make_email(entry)
+            return _build_email(entry)
         case WebhookNotification():
-            return _make_webhook(entry)
+            return _build_webhook(entry)
 
 
 def read_secret(secret: Secret, key: str) -> str:
-    """Give a secret's value from the environment or from a Secret block.
+    """Return a secret's value from the environment or from a Secret block.
 
     Raises:
-        KeyInvalid: it is not there, or it is empty.
+        KeyInvalid: it is missing or empty.
     """
     if secret.env is not None:
         if value := os.environ.get(secret.env, "").strip():
@@ -81,23 +81,23 @@ def read_secret(secret: Secret, key: str) -> str:
     except ValueError as error:
         raise KeyInvalid(
             f"{key}.block",
-            f"the server has no Secret block '{secret.block}'; next: make it at Blocks in its UI",
+            f"the server has no Secret block '{secret.block}'; next: create it at Blocks in its UI",
         ) from error
     return str(found)
 
 
-def _make_slack(entry: SlackNotification) -> Block:
+def _build_slack(entry: SlackNotification) -> Block:
     url = read_secret(entry.url, "url")
     if not SLACK.fullmatch(url):
         raise KeyInvalid(
             "url",
-            "what is stored there is no address of an incoming webhook; allowed:"
+            "the secret is no address of an incoming webhook; allowed:"
             " https://hooks.slack.com/services/A/B/C; next: for another address use kind webhook",
         )
     return SlackWebhook(url=SecretStr(url), notify_type="info")
 
 
-def _make_pagerduty(entry: PagerDutyNotification) -> Block:
+def _build_pagerduty(entry: PagerDutyNotification) -> Block:
     key = read_secret(entry.integration_key, "integration_key")
     api_key = read_secret(entry.api_key, "api_key")
     try:
@@ -109,15 +109,15 @@ def _make_pagerduty(entry: PagerDutyNotification) -> Block:
             source="Sluice",
             component=entry.name,
         )
-    except TypeError as error:  # Apprise's word for a key of a wrong form
+    except TypeError as error:  # how Apprise reports a malformed key
         raise KeyInvalid(
             "integration_key",
-            "what is stored there, or as api_key, is no key of PagerDuty; allowed: letters, digits,"
+            "the secret, or that of api_key, is no key of PagerDuty; allowed: letters, digits,"
             " - and _",
         ) from error
 
 
-def _make_email(entry: EmailNotification) -> Block:
+def _build_email(entry: EmailNotification) -> Block:
     login = ""
     if entry.password is not None:
         password = quote(read_secret(entry.password, "password"), safe="")
@@ -129,15 +129,15 @@ def _make_email(entry: EmailNotification) -> Block:
         "mode": entry.security if secure else "insecure",
         "format": "text",
     }
-    return _make_any("mailtos" if secure else "mailto", f"{login}{entry.host}:{entry.port}", words)
+    return _build_apprise(
+        "mailtos" if secure else "mailto", f"{login}{entry.host}:{entry.port}", words
+    )
 
 
-def _make_webhook(entry: WebhookNotification) -> Block:
+def _build_webhook(entry: WebhookNotification) -> Block:
     url = urlsplit(read_secret(entry.url, "url"))
     if url.scheme not in ("http", "https") or not url.hostname:
-        raise KeyInvalid(
-            "url", "what is stored there is no address; allowed: http://... or https://..."
-        )
+        raise KeyInvalid("url", "the secret is no address; allowed: http://... or https://...")
     headers = {
         name: read_secret(value, f"headers.{name}") if isinstance(value, Secret) else value
         for name, value in entry.headers.items()
@@ -156,37 +156,39 @@ def _make_webhook(entry: WebhookNotification) -> Block:
         **{f"-{name}": quote(value) for name, value in parse_qsl(url.query, True)},
     }
     if url.path.endswith("/"):
-        words["_"] = "/"  # Apprise drops the path's last slash but where its own address ends so
-    return _make_any("jsons" if url.scheme == "https" else "json", f"{url.netloc}{url.path}", words)
+        words["_"] = "/"  # Apprise drops the path's last slash unless its own address has it
+    return _build_apprise(
+        "jsons" if url.scheme == "https" else "json", f"{url.netloc}{url.path}", words
+    )
 
 
-def _make_any(scheme: str, place: str, words: dict[str, str]) -> Block:
-    """Give the one block of Prefect's core that takes any Apprise address; it is named for Slack.
+def _build_apprise(scheme: str, place: str, words: dict[str, str]) -> Block:
+    """Return a block for any Apprise address: Prefect's core has one, which is named for Slack.
 
-    Its own webhook blocks are not used: one breaks off calls that overlap, the other sends up to
-    four times what was answered by an error.
+    Its webhook blocks are not used: one cancels calls that overlap, the other repeats a call that
+    was answered by an error up to four times.
     """
     url = f"{scheme}://{place}?{urlencode(words, safe='/')}"
     return SlackWebhook(url=SecretStr(url), notify_type="info")
 
 
 TAG = "notification"
-"""The tag of our automations beside the common one; another has the notification's name."""
+"""A tag of our automations; another has the notification's name."""
 TITLE = "notification "
-"""How the names of our automations begin, by which a failure of one is known."""
+"""Prefix of our automations' names, by which a failed one is recognised."""
 NOTICE = "notice"
-"""The flow that tells of failed automations: were its runs told of, it would run in a circle."""
+"""The flow that reports failed automations; notifying of its own runs would be a loop."""
 
 
 def write_automations(entry: Notification, block: UUID, flows: list[str]) -> list[AutomationCore]:
-    """Give the automations of a notification: one each for services, flow runs and triggers.
+    """Return the automations of a notification: one each for services, flow runs and triggers.
 
-    `flows` are those whose failed runs are told, where that is asked for.
+    `flows` are those whose failed runs it reports, if it has such events.
     """
     return [
         AutomationCore(
             name=TITLE + entry.name + ("" if group[0] in SERVICE_EVENTS else f", {group[0]}"),
-            description=f"Tells by {entry.kind}: {', '.join(group)}.",
+            description=f"Notifies by {entry.kind}: {', '.join(group)}.",
             enabled=entry.enabled,
             tags=[MARK, TAG, tag_name(entry.name)],
             trigger=_write_trigger(entry, group, flows),
@@ -197,12 +199,12 @@ def write_automations(entry: Notification, block: UUID, flows: list[str]) -> lis
 
 
 def tag_name(name: str) -> str:
-    """Give the tag by which the automations of one notification are found."""
+    """Return the tag of one notification's automations."""
     return f"{TAG}:{name}"
 
 
 def _write_trigger(entry: Notification, group: list[str], flows: list[str]) -> EventTrigger:
-    """Listen for the events; each fires by itself."""
+    """Return the trigger; each of the events fires it alone."""
     match, related = _match_services(entry), list[ResourceSpecification]()
     if group[0] in RUN_EVENTS:
         match = {"prefect.resource.id": "prefect.flow-run.*"}
@@ -236,7 +238,7 @@ def _specify(**labels: str | list[str]) -> ResourceSpecification:
 
 
 def write_message(entry: Notification, group: list[str]) -> tuple[str, str]:
-    """Give the templates of a notification's first line and of its other lines."""
+    """Return the templates of a notification's first line and of its other lines."""
     text, has_title = entry.text, False
     if isinstance(entry, WebhookNotification):
         text = DOCUMENT if entry.format == "json" else text

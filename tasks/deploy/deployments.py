@@ -1,4 +1,4 @@
-"""Check a deployments file against the flows, and bring it to the Prefect server."""
+"""Check a deployments file against the flows, and apply it to the Prefect server."""
 
 import os
 import subprocess
@@ -39,11 +39,11 @@ Finding = tuple[Location, str]
 
 
 def check_flows(file: Path, content: Deployments) -> list[str]:
-    """Name the deployments as `flow/deployment`, in the file's order, if all could run.
+    """Return the deployments as `flow/deployment`, in the file's order, if all are valid.
 
     Raises:
-        ConfigInvalid: an entrypoint does not import, a parameter is none of its flow's or not
-            allowed, a schedule or trigger cannot be read, or a name is there twice.
+        ConfigInvalid: an entrypoint does not import, the flow has no such parameter or does not
+            allow its value, a schedule or trigger cannot be read, or a name occurs twice.
     """
     names: list[str] = []
     findings: list[Finding] = []
@@ -69,14 +69,14 @@ def _describe(file: Path, location: Location, text: str) -> str:
 
 
 def _load_flow(entrypoint: str) -> "Flow[Any, Any] | str":
-    """Load a flow, or say why it cannot be."""
+    """Return the flow, or the reason why it cannot be loaded."""
     allowed = "allowed: the module path of a flow, such as flows.release.release"
     if "." not in entrypoint:
         return f"found '{entrypoint}'; {allowed}"
     try:
         return load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)
     except MissingFlowError:
-        return f"no flow stands at '{entrypoint}'; {allowed}"
+        return f"there is no flow at '{entrypoint}'; {allowed}"
     except Exception as error:  # a module may raise anything while it is imported
         return f"'{entrypoint}' does not import: {error}; {allowed}"
 
@@ -86,7 +86,7 @@ def _check_entry(entry: Deployment, flow: "Flow[Any, Any]") -> Iterator[Finding]
     yield from _check_parameters(("parameters",), entry.parameters, schema)
     for number, schedule in enumerate(entry.schedules):
         place: Location = ("schedules", number)
-        yield from _check_rhythm(place, schedule)
+        yield from _check_schedule(place, schedule)
         yield from _check_parameters((*place, "parameters"), schedule.parameters, schema)
         yield from _check_complete(place, {**entry.parameters, **schedule.parameters}, schema)
     for number, trigger in enumerate(entry.triggers):
@@ -99,7 +99,7 @@ def _check_entry(entry: Deployment, flow: "Flow[Any, Any]") -> Iterator[Finding]
 def _check_parameters(
     place: Location, values: Parameters, schema: dict[str, Any]
 ) -> Iterator[Finding]:
-    """Find parameters that the flow does not have, and values that it does not take."""
+    """Find parameters that the flow does not have, and values that it does not allow."""
     known = schema["properties"]
     for key in values:
         if key not in known:
@@ -112,13 +112,13 @@ def _check_parameters(
 def _check_complete(
     place: Location, values: Parameters, schema: dict[str, Any]
 ) -> Iterator[Finding]:
-    """Find what a run that nobody starts by hand would lack."""
+    """Find parameters that a scheduled or triggered run would lack."""
     missing = [key for key in schema.get("required", []) if key not in values]
     if missing:
-        yield (*place, "parameters"), f"the flow needs {', '.join(missing)}, which nothing gives"
+        yield (*place, "parameters"), f"the flow needs {', '.join(missing)}, which nothing sets"
 
 
-def _check_rhythm(place: Location, schedule: Schedule) -> Iterator[Finding]:
+def _check_schedule(place: Location, schedule: Schedule) -> Iterator[Finding]:
     zone = {"timezone": schedule.timezone} if schedule.timezone else {}
     try:
         if schedule.cron is not None:
@@ -152,7 +152,7 @@ def _check_trigger(place: Location, trigger: Trigger) -> Iterator[Finding]:
 
 
 def _is_filled(value: object) -> bool:
-    """Whether the server fills the value in, or part of it, when the event comes."""
+    """Whether the server fills in the value, or part of it, when the event arrives."""
     if isinstance(value, dict):
         return "__prefect_kind" in value or any(_is_filled(item) for item in value.values())
     if isinstance(value, list):
@@ -167,17 +167,17 @@ def _strip(message: str) -> str:
 POOL = "sluice"
 PAGE = 200
 LAST_LINES = 6
-"""How much of what Prefect printed is told when it fails."""
+"""How many lines of Prefect's output an error message has."""
 DEPLOY_SECONDS = 600.0
 Report = Callable[[str], None]
 
 
 def deploy_file(file: Path, report: Report, prune: bool = False) -> list[str]:
-    """Bring every deployment of a file to the server, each once; name them as `flow/deployment`.
+    """Apply a file's deployments and notifications to the server; return `flow/deployment` names.
 
-    Its notifications follow. The file is held against the flows first, and secrets are read, so
-    that a wrong one changes nothing. What carries our tag and left the file is named, or removed
-    with `prune`; so is what had been switched off by hand and is on again.
+    The file is checked against the flows and secrets are read first, so that a wrong file changes
+    nothing. Deployments with our tag that are no longer in the file are reported, or removed with
+    `prune`. What had been switched off by hand and is on again is reported.
 
     Raises:
         ConfigInvalid: the file is wrong, or a secret is missing; the message names line, key and
@@ -197,7 +197,7 @@ def deploy_file(file: Path, report: Report, prune: bool = False) -> list[str]:
         _close_forms(client, names)
         for name in names:
             report(f"deployed {name}")
-        _tell_switches(before, _find_off(client, names), report)
+        _report_switches(before, _find_off(client, names), report)
         _settle_leavers(client, content, names, report, prune)
         flows = {name.partition("/")[0] for name in names}
         apply_notifications(client, notifications, flows, report)
@@ -216,18 +216,18 @@ def _confirm_server() -> None:
 
 
 def _prepare_pool(client: SyncPrefectClient, name: str, report: Report) -> None:
-    """Make our pool of processes if it is missing; any other must be there."""
+    """Create our process pool if it is missing; any other pool must exist."""
     try:
         pool = client.read_work_pool(name)
     except ObjectNotFound as error:
         if name != POOL:
             raise DeploymentRefused(
                 f"the work pool '{name}' does not exist; next: `prefect work-pool create {name}"
-                f" --type ...`, or use '{POOL}', which is made"
+                f" --type ...`, or use '{POOL}', which is created"
             ) from error
-        made = WorkPoolCreate(name=name, type="process", base_job_template=_process_template())
-        client.create_work_pool(made)
-        report(f"made the work pool '{name}'")
+        created = WorkPoolCreate(name=name, type="process", base_job_template=_process_template())
+        client.create_work_pool(created)
+        report(f"created the work pool '{name}'")
         return
     if pool.type == "process" and _find_stream(pool.base_job_template).get("default", True):
         report(
@@ -237,7 +237,7 @@ def _prepare_pool(client: SyncPrefectClient, name: str, report: Report) -> None:
 
 
 def _process_template() -> dict[str, Any]:
-    """Give Prefect's own template, but for output: a run must outlive its worker."""
+    """Return Prefect's template with `stream_output` off: a run must outlive its worker."""
     from prefect.workers.process import ProcessWorker
 
     template: dict[str, Any] = ProcessWorker.get_default_base_job_template()
@@ -252,7 +252,7 @@ def _find_stream(template: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run_deploy(file: Path) -> None:
-    """Let Prefect's own command deploy the file; its output is told only if it fails."""
+    """Run Prefect's own command on the file; print its output only if it fails."""
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
     try:
         ended = subprocess.run(  # noqa: S603
@@ -275,12 +275,12 @@ def _run_deploy(file: Path) -> None:
         said = " / ".join(line.strip(" │╭╰─╮╯") for line in printed[-LAST_LINES:])
         raise DeploymentRefused(
             f"Prefect's deploy of {file.name} ended with code {ended.returncode}: {said}; next: "
-            "mend that and deploy again, deployments that were taken stay as they are"
+            "fix that and deploy again; deployments that were applied stay as they are"
         )
 
 
 def _close_forms(client: SyncPrefectClient, names: list[str]) -> None:
-    """Have a parameter that no form has refused; Prefect would take it and fail the run later."""
+    """Refuse parameters that the form does not have; Prefect would fail the run later."""
     for name, found in _read_marked(client).items():
         if name in names:
             schema = {**(found.parameter_openapi_schema or {}), "additionalProperties": False}
@@ -288,7 +288,7 @@ def _close_forms(client: SyncPrefectClient, names: list[str]) -> None:
 
 
 def _find_off(client: SyncPrefectClient, names: list[str]) -> set[str]:
-    """Name what is switched off at these deployments: schedules, triggers, or all of one."""
+    """Return what is switched off: schedules, triggers or whole deployments."""
     off = set()
     for name, found in _read_marked(client).items():
         if name not in names:
@@ -302,7 +302,7 @@ def _find_off(client: SyncPrefectClient, names: list[str]) -> set[str]:
     return off
 
 
-def _tell_switches(before: set[str], after: set[str], report: Report) -> None:
+def _report_switches(before: set[str], after: set[str], report: Report) -> None:
     for switch in sorted(before - after):
         report(
             f"{switch} was switched off and is on again; next: switch it off again, or write it"
@@ -315,7 +315,7 @@ def _tell_switches(before: set[str], after: set[str], report: Report) -> None:
 def _settle_leavers(
     client: SyncPrefectClient, content: Deployments, names: list[str], report: Report, prune: bool
 ) -> None:
-    """Name, or remove, what carries our tag, runs in the file's pools and is not in the file."""
+    """Report or remove deployments with our tag in the file's pools that are not in the file."""
     pools = {entry.work_pool.name for entry in content.deployments}
     for name, found in sorted(_read_marked(client).items()):
         if name in names or found.work_pool_name not in pools:
@@ -329,7 +329,7 @@ def _settle_leavers(
 
 
 def _read_marked(client: SyncPrefectClient) -> dict[str, DeploymentResponse]:
-    """Give the server's deployments that carry our tag, by `flow/deployment`."""
+    """Return the server's deployments with our tag, by `flow/deployment`."""
     marked = DeploymentFilter(tags=DeploymentFilterTags(all_=[MARK]))
     found: list[DeploymentResponse] = []
     while len(page := _read_page(client, marked, len(found))) == PAGE:
@@ -340,9 +340,9 @@ def _read_marked(client: SyncPrefectClient) -> dict[str, DeploymentResponse]:
 
 
 def _read_page(
-    client: SyncPrefectClient, wanted: DeploymentFilter, offset: int
+    client: SyncPrefectClient, selected: DeploymentFilter, offset: int
 ) -> list[DeploymentResponse]:
-    return client.read_deployments(deployment_filter=wanted, limit=PAGE, offset=offset)
+    return client.read_deployments(deployment_filter=selected, limit=PAGE, offset=offset)
 
 
 def _resource(deployment: DeploymentResponse) -> str:

@@ -1,4 +1,4 @@
-"""A trigger that could not act, told where people look: an artifact, and a run that fails."""
+"""Report of a failed trigger where people see it: an artifact, and a run that fails."""
 
 from prefect.artifacts import create_markdown_artifact
 from prefect.settings import PREFECT_UI_URL
@@ -7,17 +7,17 @@ from sluice.errors import TriggerFailed
 from tasks.run.decorators import effect
 
 KEY = "failed-triggers"
-"""The artifact's key; its page is the history of all of them."""
-ADVICE = "the event started nothing: mend the event's sender or the trigger, then start it by hand"
+"""The artifact's key; its page is the history of all failures."""
+ADVICE = "the event started nothing: fix the event's sender or the trigger, then start it by hand"
 
 
 @effect
 def publish_failure(automation: str, reason: str, detail: str, event: str) -> None:
-    """Publish which trigger failed and why."""
+    """Publish which trigger failed, and the reason."""
     lines = [
         f"# Trigger failed: {automation}",
-        f"- **why**: {detail or reason}",
-        *([f"- **Prefect's words**: {reason}"] if detail else []),
+        f"- **reason**: {detail or reason}",
+        *([f"- **Prefect's message**: {reason}"] if detail else []),
         f"- **event of the failure**: `{event or 'unknown'}`, in the [feed]({_address('events')})",
         f"- **all triggers**: [automations]({_address('automations')})",
         "",
@@ -29,7 +29,7 @@ def publish_failure(automation: str, reason: str, detail: str, event: str) -> No
 
 
 def raise_failure(automation: str, reason: str, detail: str) -> None:
-    """End the run as failed, the trigger's name and the reason first.
+    """Raise the error that ends the run as failed: the trigger's name and the reason.
 
     Raises:
         TriggerFailed: always.

@@ -1,4 +1,4 @@
-"""Check a file's notifications, and bring them to the Prefect server: each once."""
+"""Check a file's notifications, and apply them to the Prefect server: each once."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -36,31 +36,31 @@ Finding = tuple[Location, str]
 
 @dataclass(frozen=True)
 class PlannedNotification:
-    """A notification of the file with its block, secrets read."""
+    """A notification of the file with its block, which has the secrets."""
 
     entry: Notification
     block: Block
 
 
 def check_notifications(file: Path, content: Deployments) -> list[PlannedNotification]:
-    """Give the file's notifications, if each could be made; read their secrets.
+    """Return the file's notifications with their secrets, if all are valid.
 
     Raises:
         ConfigInvalid: a service is not configured, a template cannot be filled in, or a secret is
             missing or unusable; the message names line, key and variable.
     """
-    wanted: list[PlannedNotification] = []
+    planned: list[PlannedNotification] = []
     findings: list[Finding] = []
     for index, entry in enumerate(content.notifications):
         place: Location = ("notifications", index)
         findings += [((*place, *inner), text) for inner, text in _check_entry(entry)]
         try:
-            wanted.append(PlannedNotification(entry, make_block(entry)))
+            planned.append(PlannedNotification(entry, make_block(entry)))
         except KeyInvalid as error:
             findings.append(((*place, *error.key.split(".")), str(error)))
     if findings:
         raise ConfigInvalid("\n".join(name_key(file, *finding) for finding in findings))
-    return wanted
+    return planned
 
 
 def _check_entry(entry: Notification) -> Iterator[Finding]:
@@ -70,23 +70,23 @@ def _check_entry(entry: Notification) -> Iterator[Finding]:
             allowed = ", ".join(services)
             yield ("services", index), f"no service '{service}'; allowed: {allowed}"
     for key in ("title", "text"):
-        if getattr(entry, key) and (fault := _find_fault(entry, key)):
-            yield (key,), fault
+        if getattr(entry, key) and (problem := _find_problem(entry, key)):
+            yield (key,), problem
             return  # the text may use the title
 
 
-def _find_fault(entry: Notification, key: str) -> str:
-    """Say why a template could not be filled in for one of the events; empty where it could."""
+def _find_problem(entry: Notification, key: str) -> str:
+    """Return why a template cannot be rendered for one of the events; empty if it can."""
     for group in group_events(entry.names):
         title, text = write_message(entry, group)
         for event in group:
-            if fault := _try(title if key == "title" else text, event):
-                return fault
+            if problem := _try_template(title if key == "title" else text, event):
+                return problem
     return ""
 
 
-def _try(template: str, event: str) -> str:
-    """Fill in a template with a made-up event; say what went wrong."""
+def _try_template(template: str, event: str) -> str:
+    """Render a template with an example event; return the problem, empty if none."""
     from prefect.server.events.jinja_filters import all_filters
     from prefect.server.utilities.user_templates import (
         TemplateRenderError,
@@ -99,7 +99,7 @@ def _try(template: str, event: str) -> str:
     register_user_template_filters(all_filters)
     try:
         validate_user_template(template)
-        render_user_template_sync(template, _imagine(event))
+        render_user_template_sync(template, _example_context(event))
     except TemplateRenderError as error:
         return f"not readable as a template: {error.error}"
     except (TemplateSecurityError, ValueError) as error:
@@ -109,9 +109,9 @@ def _try(template: str, event: str) -> str:
     return ""
 
 
-def _imagine(event: str) -> dict[str, Any]:
-    """Give what a template is filled in with, of an event that never was."""
-    texts = ("reason", "why", "by", "gate", "outcome", "next", "alias", "deadline", "stage", "rule")
+def _example_context(event: str) -> dict[str, Any]:
+    """Return a template's variables for an example event."""
+    texts = ("reason", "by", "gate", "outcome", "next", "alias", "deadline", "stage", "rule")
     resource = {"prefect.resource.name": "service", "prefect.state-message": 'a "quoted" reason'}
     return {
         "event": SimpleNamespace(
@@ -132,35 +132,35 @@ Owned = dict[str, list[Automation]]
 
 def apply_notifications(
     client: SyncPrefectClient,
-    wanted: list[PlannedNotification],
+    planned: list[PlannedNotification],
     flows: Iterable[str],
     report: Report,
 ) -> None:
-    """Make or change notifications until the server has them as the file does, each once.
+    """Create or change notifications until the server has those of the file, each once.
 
-    `flows` are those whose failed runs are told, where that is asked for.
+    `flows` are those whose failed runs are reported, where that is configured.
     """
-    told, owned = sorted(flows), _read_owned(client)
-    for item in wanted:
+    flow_names, owned = sorted(flows), _read_owned(client)
+    for item in planned:
         name = item.entry.name
-        there = owned.get(name, [])
-        block, changed = _keep_block(client, item)
-        automations = write_automations(item.entry, block, told)
+        present = owned.get(name, [])
+        block, changed = _apply_block(client, item)
+        automations = write_automations(item.entry, block, flow_names)
         for automation in automations:
-            changed |= _keep_automation(client, automation, there, report)
-        gone = {item.name for item in there} - {item.name for item in automations}
-        for left in [item for item in there if item.name in gone]:
+            changed |= _apply_automation(client, automation, present, report)
+        stale = {item.name for item in present} - {item.name for item in automations}
+        for left in [item for item in present if item.name in stale]:
             client.delete_automation(left.id)
-        _remove_blocks(client, there, keep=block)
-        words = "changed" if changed or gone else "unchanged"
-        report(f"notification '{name}' ({item.entry.kind}) {words if there else 'made'}")
+        _remove_blocks(client, present, keep=block)
+        change = "changed" if changed or stale else "unchanged"
+        report(f"notification '{name}' ({item.entry.kind}) {change if present else 'created'}")
 
 
 def settle_left(
-    client: SyncPrefectClient, wanted: list[PlannedNotification], report: Report, prune: bool
+    client: SyncPrefectClient, planned: list[PlannedNotification], report: Report, prune: bool
 ) -> None:
-    """Name, or remove with `prune`, the notifications that left the file."""
-    names = {item.entry.name for item in wanted}
+    """Report notifications that are no longer in the file; remove them with `prune`."""
+    names = {item.entry.name for item in planned}
     for name, found in sorted(_read_owned(client).items()):
         if name in names:
             continue
@@ -177,7 +177,7 @@ def settle_left(
 
 
 def _read_owned(client: SyncPrefectClient) -> Owned:
-    """Give the server's automations that carry our tags, by their notification's name."""
+    """Return the server's automations with our tags, by their notification's name."""
     pages = [client.read_automations(limit=PAGE)]
     while len(pages[-1]) == PAGE:
         pages.append(client.read_automations(limit=PAGE, offset=PAGE * len(pages)))
@@ -189,14 +189,14 @@ def _read_owned(client: SyncPrefectClient) -> Owned:
     return found
 
 
-def _keep_block(client: SyncPrefectClient, item: PlannedNotification) -> tuple[UUID, bool]:
-    """Have the server hold a notification's block; give its identity and whether it changed."""
+def _apply_block(client: SyncPrefectClient, item: PlannedNotification) -> tuple[UUID, bool]:
+    """Save a notification's block on the server; return its id and whether it changed."""
     name, kind = name_block(item.entry.name), type(item.block)
     document = _find_block(client, name, kind.get_block_type_slug())
     if document is not None:
-        there = kind._from_block_document(document)
+        saved = kind._from_block_document(document)
         fields = set(kind.model_fields)
-        if there.model_dump(include=fields) == item.block.model_dump(include=fields):
+        if saved.model_dump(include=fields) == item.block.model_dump(include=fields):
             return document.id, False
     return cast(UUID, item.block.save(name, overwrite=True)), True
 
@@ -208,15 +208,17 @@ def _find_block(client: SyncPrefectClient, name: str, kind: str) -> BlockDocumen
         return None
 
 
-def _keep_automation(
-    client: SyncPrefectClient, wanted: AutomationCore, there: list[Automation], report: Report
+def _apply_automation(
+    client: SyncPrefectClient, wanted: AutomationCore, present: list[Automation], report: Report
 ) -> bool:
-    """Have the server hold an automation once; say whether anything changed."""
-    same = [item for item in there if item.name == wanted.name]
+    """Save an automation on the server, once; return whether anything changed."""
+    same = [item for item in present if item.name == wanted.name]
     for double in same[1:]:
         client.delete_automation(double.id)
     ignored = {"id", "owner_resource"}
-    complete = AutomationCore(**wanted.model_dump(exclude=ignored))  # all set: all of it is sent
+    complete = AutomationCore(
+        **wanted.model_dump(exclude=ignored)
+    )  # every field is set, so that every field is sent
     if not same:
         client.create_automation(complete)
         return True
@@ -234,7 +236,7 @@ def _keep_automation(
 def _remove_blocks(
     client: SyncPrefectClient, automations: list[Automation], keep: UUID | None = None
 ) -> None:
-    """Remove the blocks that these automations send by, ours alone, but for one."""
+    """Remove our blocks by which these automations send, except `keep`."""
     actions = [action for item in automations for action in item.actions]
     sent_by: set[UUID] = {
         action.block_document_id for action in actions if hasattr(action, "block_document_id")

@@ -1,1 +1,1 @@
-"""A release from its data version to a registered model."""
+"""Steps of a release, from its data version to a registered model."""

@@ -1,4 +1,4 @@
-"""A person's approval of a version, and the hand-over of a version to its rollout."""
+"""A person's approval of a version, and the request for a version's rollout."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from prefect.runtime import flow_run
 
 from sluice.adapters.control.approvals import Approvals
 from sluice.adapters.registry.aliases import CANDIDATE
-from sluice.adapters.registry.answers import find_version, follow_answer, list_waiting
+from sluice.adapters.registry.answers import apply_answer, find_version, list_waiting
 from sluice.adapters.registry.client import Registry, open_registry
 from sluice.adapters.registry.history import find_experiment
 from sluice.adapters.registry.versions import ModelVersionRef
@@ -38,13 +38,15 @@ from tasks.run.leases import prepare_control, route_to_champion
 from tasks.run.links import link_file, link_form, link_version
 
 WAITING = -1
-"""The version that waits, or the one that was asked about last."""
+"""Stands for the version that waits, or for the version of the last request."""
 FORM = "approve/approve"
+REQUESTED = "rollout.requested"
+"""The event that starts the deployment of `rollout`; the keeper starts what was missed."""
 
 
 @dataclass(frozen=True)
 class ApprovalResult:
-    """How a request for approval ended, and the alias that its version carries now."""
+    """The answer to a request for approval, and its version's alias after that."""
 
     service: str
     version: int
@@ -54,9 +56,9 @@ class ApprovalResult:
 
 @effect
 def request_approval(config: ServiceConfig, registered: Registered) -> Registered:
-    """Ask for a person's decision on a version that needs one; close requests for older versions.
+    """Request a person's decision on a version that needs one; close older requests.
 
-    Nothing waits: the release ends, and `approve` goes on from there.
+    The release does not wait: it ends, and the flow `approve` continues.
 
     Raises:
         Fault: the control store or the registry cannot be reached.
@@ -65,39 +67,41 @@ def request_approval(config: ServiceConfig, registered: Registered) -> Registere
     registry = open_registry(find_home())
     settle_approvals(service, datetime.now(UTC))
     version = find_version(registry, service, registered.version)
-    asked = read_request(service, registered.version, version.tags) if version else None
-    if version is None or asked is None:
+    request = read_request(service, registered.version, version.tags) if version else None
+    if version is None or request is None:
         return registered
     store = prepare_control().approvals
-    approval = store.request(service, version.version, asked.verdict_digest, asked.deadline)
+    approval = store.request(service, version.version, request.verdict_digest, request.deadline)
     form = link_form(FORM, {"service": service, "version": version.version})
     page = write_request(approval, read_verdicts(version.run_id), list_links(version), form)
     publish_page(service, page, f"{service} v{version.version} waits for a person's approval")
     deadline = write_moment(approval.deadline)
     publish_event(service, "approval.requested", {"version": version.version, "deadline": deadline})
     log.warning(
-        "%s v%d waits for a person's approval until %s; next: "
-        "`sluice approve %s --by NAME --why WORDS`, or `sluice refuse`, or the form of `approve`",
+        "%s v%d waits for a person's approval until %s; next: `sluice approve %s --by NAME "
+        "--reason WORDS`, or `sluice refuse`, or the form of `approve`",
         *(service, version.version, deadline, service),
     )
     return registered
 
 
 @effect
-def decide_approval(service: str, version: int, answer: str, by: str, why: str) -> ApprovalResult:
-    """Record a person's decision, exactly once, and let the version go on or leave.
+def decide_approval(
+    service: str, version: int, answer: str, by: str, reason: str
+) -> ApprovalResult:
+    """Record a person's decision, exactly once, and apply it to the version.
 
-    `answer` is `approved` or `refused`. The same words again finish what a kill cut off.
+    `answer` is `approved` or `refused`. The same decision again completes an interrupted one.
 
     Raises:
-        DecisionRefused: late, a second one, by nobody, for no reason, for another version, or for
-            verdicts other than those that were shown.
+        DecisionRefused: it is late, a second one, without a name or reason, about a version without
+            a request, or about other verdicts than were shown.
         Fault: the control store or the registry cannot be reached.
     """
-    now, by, why = datetime.now(UTC), by.strip(), why.strip()
+    now, by, reason = datetime.now(UTC), by.strip(), reason.strip()
     registry, store = open_registry(find_home()), prepare_control().approvals
     settle_approvals(service, now)
-    found = find_asked(registry, store, service, version)
+    found = find_requested(registry, store, service, version)
     digest = digest_verdicts(read_verdicts(found.run_id))
     approval = store.find(service, found.version, digest)
     if approval is None:
@@ -105,14 +109,14 @@ def decide_approval(service: str, version: int, answer: str, by: str, why: str) 
             f"the verdicts of {service} v{found.version} are not those that were shown for "
             "approval; next: release again"
         )
-    decided = store.decide(approval, ApprovalAnswer(answer), by, why, now)
-    ended = close_request(registry, store, found, decided)
-    return ApprovalResult(service, found.version, decided.answer.value, name_alias(ended))
+    decided = store.decide(approval, ApprovalAnswer(answer), by, reason, now)
+    updated = close_request(registry, store, found, decided)
+    return ApprovalResult(service, found.version, decided.answer.value, name_alias(updated))
 
 
 @effect
 def expire_approvals(service: str, now: datetime) -> list[ApprovalResult]:
-    """Close the service's requests that nobody answered in time, and finish what was cut off.
+    """Close the service's requests without a decision in time, and complete interrupted ones.
 
     Raises:
         Fault: the control store or the registry cannot be reached.
@@ -121,22 +125,22 @@ def expire_approvals(service: str, now: datetime) -> list[ApprovalResult]:
 
 
 def expire_late(service: str) -> None:
-    """Close the service's requests whose time is over; the registry is asked only where one is.
+    """Close the service's late requests; the registry is read only where there is one.
 
     Raises:
         Fault: the control store or the registry cannot be reached.
     """
     now = datetime.now(UTC)
-    asked = prepare_control().approvals.list_requests(service)
-    if any(item.answer_at(now) is not item.answer for item in asked):
+    requests = prepare_control().approvals.list_requests(service)
+    if any(item.answer_at(now) is not item.answer for item in requests):
         expire_approvals(service, now)
 
 
 @effect
 def confirm_approval(service: str) -> None:
-    """Make sure that no person's approval is missing on the version that would be promoted.
+    """Check that the version to promote does not lack a person's approval.
 
-    The control store decides, whatever the registry's tags say.
+    The control store decides, not the registry's tags.
 
     Raises:
         PromotionRefused: it waits, was refused, timed out or was superseded.
@@ -144,24 +148,27 @@ def confirm_approval(service: str) -> None:
     """
     settle_approvals(service, datetime.now(UTC))
     candidate = open_registry(find_home()).find_alias(service, "candidate")
-    asked = prepare_control().approvals.list_requests(service)
+    requests = prepare_control().approvals.list_requests(service)
     if candidate is None:
-        if asked and asked[-1].answer not in (ApprovalAnswer.APPROVED, ApprovalAnswer.SUPERSEDED):
-            told = say_not_approved(service, asked[-1].version, asked[-1].answer)
-            raise PromotionRefused(f"{service} has no candidate: {told}")
+        if requests and requests[-1].answer not in (
+            ApprovalAnswer.APPROVED,
+            ApprovalAnswer.SUPERSEDED,
+        ):
+            reason = say_not_approved(service, requests[-1].version, requests[-1].answer)
+            raise PromotionRefused(f"{service} has no candidate: {reason}")
         return
-    mine = [item for item in asked if item.version == candidate.version]
-    if not mine and ANSWER not in candidate.tags:
+    own = [item for item in requests if item.version == candidate.version]
+    if not own and ANSWER not in candidate.tags:
         return
-    answer = mine[-1].answer if mine else ApprovalAnswer.PENDING
+    answer = own[-1].answer if own else ApprovalAnswer.PENDING
     if answer is not ApprovalAnswer.APPROVED:
         raise PromotionRefused(say_not_approved(service, candidate.version, answer))
 
 
 def settle_approvals(service: str, now: datetime) -> list[ApprovalResult]:
-    """Close what is late or superseded, and let the registry follow what the store says.
+    """Close late and superseded requests, and apply the store's answers to the registry.
 
-    Gives the requests whose versions were brought to their end just now.
+    Returns the results of the requests that were closed by this call.
 
     Raises:
         Fault: the control store or the registry cannot be reached.
@@ -171,41 +178,43 @@ def settle_approvals(service: str, now: datetime) -> list[ApprovalResult]:
     if not waiting:
         return []
     known = {item.version for item in store.list_requests(service)}
-    for version in waiting:  # a release that was killed had registered, and not asked yet
-        asked = read_request(service, version.version, version.tags)
-        if asked and version.version not in known:
-            store.request(service, version.version, asked.verdict_digest, asked.deadline)
+    for version in waiting:  # a killed release had registered, but not requested approval yet
+        request = read_request(service, version.version, version.tags)
+        if request and version.version not in known:
+            store.request(service, version.version, request.verdict_digest, request.deadline)
     found = [registry.find_alias(service, name) for name in ("champion", "candidate")]
     store.supersede(service, max((item.version for item in found if item), default=0), now)
     store.expire(service, now)
-    ended = []
+    updated = []
     for version in waiting:
-        mine = [item for item in store.list_requests(service) if item.version == version.version]
-        if mine and mine[-1].answer is not ApprovalAnswer.PENDING:
-            closed = close_request(registry, store, version, mine[-1])
-            answer = mine[-1].answer.value
-            ended.append(ApprovalResult(service, version.version, answer, name_alias(closed)))
-    return ended
+        own = [item for item in store.list_requests(service) if item.version == version.version]
+        if own and own[-1].answer is not ApprovalAnswer.PENDING:
+            closed = close_request(registry, store, version, own[-1])
+            answer = own[-1].answer.value
+            updated.append(ApprovalResult(service, version.version, answer, name_alias(closed)))
+    return updated
 
 
-def find_asked(registry: Registry, store: Approvals, service: str, version: int) -> ModelVersionRef:
-    """Give the version that a decision is about.
+def find_requested(
+    registry: Registry, store: Approvals, service: str, version: int
+) -> ModelVersionRef:
+    """Return the version that a decision is about.
 
     Raises:
-        DecisionRefused: nobody asked for a decision on it.
+        DecisionRefused: no decision was requested on it.
         Fault: the control store or the registry cannot be reached.
     """
-    asked = store.list_requests(service)
-    open_ones = [item.version for item in asked if item.answer is ApprovalAnswer.PENDING]
-    numbers = [item.version for item in asked]
+    requests = store.list_requests(service)
+    open_ones = [item.version for item in requests if item.answer is ApprovalAnswer.PENDING]
+    numbers = [item.version for item in requests]
     if version == WAITING and not numbers:
         raise DecisionRefused(f"no version of {service} waits for approval")
-    wanted = (open_ones or numbers)[-1] if version == WAITING else version
-    found = find_version(registry, service, wanted) if wanted in numbers else None
+    number = (open_ones or numbers)[-1] if version == WAITING else version
+    found = find_version(registry, service, number) if number in numbers else None
     if found is None:
-        waits = ", ".join(f"v{number}" for number in open_ones) or "none"
+        waits = ", ".join(f"v{item}" for item in open_ones) or "none"
         raise DecisionRefused(
-            f"nobody asked for a decision on {service} v{wanted}; waiting for one: {waits}"
+            f"no decision was requested on {service} v{number}; waiting for one: {waits}"
         )
     return found
 
@@ -213,7 +222,7 @@ def find_asked(registry: Registry, store: Approvals, service: str, version: int)
 def close_request(
     registry: Registry, store: Approvals, version: ModelVersionRef, approval: Approval
 ) -> ModelVersionRef:
-    """Bring the registry to an answer that the store holds: aliases, tags, page, event, log.
+    """Apply an answer of the store: aliases and tags in the registry, page, event and log.
 
     Raises:
         Fault: the control store or the registry cannot be reached.
@@ -223,42 +232,39 @@ def close_request(
     tags = tag_decision(decision)
     registry.log_json(version.run_id, "approval/decision.json", decision.to_dict())
     registry.log_facts(version.run_id, tags=tags)
-    ended = follow_answer(registry, version, answer, tags)
-    route_to_champion(ended)
-    follows = describe_answer(answer, service, number, name_alias(ended))
+    updated = apply_answer(registry, version, answer, tags)
+    route_to_champion(updated)
+    consequence = describe_answer(answer, service, number, name_alias(updated))
     verdicts = read_verdicts(version.run_id)
-    page = write_decision(decision, verdicts, list_links(version), follows)
-    publish_page(service, page, f"{service} v{number} is {answer.value}: {decision.why}")
-    payload = {"version": number, "by": decision.by, "why": decision.why}
-    publish_event(service, f"approval.{answer.value}", {**payload, "alias": name_alias(ended)})
-    words = (service, number, answer.value, decision.by, decision.why, follows)
+    page = write_decision(decision, verdicts, list_links(version), consequence)
+    publish_page(service, page, f"{service} v{number} is {answer.value}: {decision.reason}")
+    payload = {"version": number, "by": decision.by, "reason": decision.reason}
+    publish_event(service, f"approval.{answer.value}", {**payload, "alias": name_alias(updated)})
+    words = (service, number, answer.value, decision.by, decision.reason, consequence)
     get_run_logger().warning("%s v%d is %s by %s: %s; %s", *words)
-    return ended
+    return updated
 
 
 def find_decision(log: Sequence[ApprovalDecision], approval: Approval) -> ApprovalDecision:
-    """Give the line of the log that answered a request.
-
-    The store writes both in one transaction, so there is one.
-    """
+    """Return the log's decision on a request; the store writes both in one transaction."""
     key = (approval.version, approval.verdict_digest, approval.answer)
     lines = [line for line in log if (line.version, line.verdict_digest, line.answer) == key]
     return lines[-1]
 
 
 def publish_page(service: str, page: str, title: str) -> None:
-    """Publish the page of approvals, whose key keeps its history."""
+    """Publish the page of approvals, an artifact that keeps its versions."""
     create_markdown_artifact(key=f"{service}-approval", markdown=page, description=title)
 
 
 def list_links(version: ModelVersionRef) -> dict[str, str]:
-    """Give the addresses of what stands behind a version, by their words.
+    """Return the addresses of the pages about a version, by their labels.
 
     Raises:
         Fault: the registry cannot be reached.
     """
     run, release = version.run_id, version.tags.get("prefect.flow_run_url", "")
-    mine = str(flow_run.ui_url or "")
+    own = str(flow_run.ui_url or "")
     experiment = find_experiment(open_registry(find_home()), run)
     return {
         "MLflow run": link_run(run),
@@ -266,35 +272,31 @@ def list_links(version: ModelVersionRef) -> dict[str, str]:
         "model card": link_file(experiment, run, "model_card.md"),
         "data docs": link_file(experiment, run, "data_docs/validation.html"),
         "release": release,
-        "decision": "" if mine == release else mine,
+        "decision": "" if own == release else own,
     }
 
 
 def name_alias(version: ModelVersionRef) -> str:
-    """Give the alias that a version carries, empty where it has none."""
+    """Return the alias of a version; empty where it has none."""
     return next((name for name in ("champion", "candidate") if name in version.aliases), "")
 
 
-WANTED = "rollout.wanted"
-"""The event that a deployment of `rollout` listens for; the keeper finds what it did not start."""
-
-
 def request_rollout(config: ServiceConfig, registered: Registered) -> Registered:
-    """Ask for the rollout of a new candidate, where the service's file says `start: auto`.
+    """Request the rollout of a new candidate, where the service's file has `start: auto`.
 
-    A version that waits for a person is asked for once it is approved.
+    The rollout of a version that waits for approval is requested once it is approved.
     """
-    if not registered.awaits:
-        _ask(config, registered.version, registered.alias)
+    if not registered.approval_deadline:
+        _publish_request(config, registered.version, registered.alias)
     return registered
 
 
 def request_approved_rollout(config: ServiceConfig, decided: ApprovalResult) -> None:
-    """Ask for the rollout of a candidate that a person approved."""
+    """Request the rollout of a candidate that a person approved."""
     if decided.answer == "approved":
-        _ask(config, decided.version, decided.alias)
+        _publish_request(config, decided.version, decided.alias)
 
 
-def _ask(config: ServiceConfig, version: int, alias: str) -> None:
+def _publish_request(config: ServiceConfig, version: int, alias: str) -> None:
     if config.rollout.start == "auto" and alias == CANDIDATE:
-        publish_event(config.service, WANTED, {"version": version})
+        publish_event(config.service, REQUESTED, {"version": version})

@@ -1,4 +1,4 @@
-"""The cause of a release: a data version under a configuration is answered by one release."""
+"""The cause of a release: one release handles a data version under a configuration."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,22 +17,22 @@ from sluice.control.cause import DATA_CHANGED, Claim, name_data_cause
 from sluice.control.lease import Lease
 from sluice.errors import GateFailed, SluiceError
 from sluice.home import find_home
-from tasks.release.registration import adopt_version
+from tasks.release.registration import complete_registration
 from tasks.run.decorators import effect
 from tasks.run.forms import LATEST
 from tasks.run.leases import prepare_control
 
 
 @contextmanager
-def answer_cause(
+def handle_cause(
     config: ServiceConfig, lease: Lease, data_version: int, cause: str
 ) -> Iterator[str]:
-    """Give who answered the cause before; empty where this run is the one to do so.
+    """Yield which run handled the cause before; empty where this run has to handle it.
 
-    Whatever its cause, a release that registered or that a gate halted has answered for its data
-    version and configuration; after anything else (a fault, a refusal, a kill) it stays open. Only
-    a release with the cause `data.changed`, or one that has registered already, finds nothing to
-    do.
+    A release that registered, or that a gate halted, has handled its data version and
+    configuration, whatever its cause. After an infrastructure error, a refusal or a kill the claim
+    stays open. Only a release with the cause `data.changed`, or one that has registered already,
+    has nothing to do.
 
     Raises:
         DataMissing: the service has no data.
@@ -41,7 +41,7 @@ def answer_cause(
     """
     claim = claim_data(config, lease, data_version, cause)
     if claim.is_settled and (cause == DATA_CHANGED or claim.belongs_to(str(flow_run.id))):
-        yield f"{claim.key}: answered by flow run {claim.flow_run}: {claim.outcome}"
+        yield f"{claim.key}: handled by flow run {claim.flow_run}: {claim.outcome}"
         return
     try:
         yield ""
@@ -53,45 +53,45 @@ def answer_cause(
 
 @effect
 def claim_data(config: ServiceConfig, lease: Lease, data_version: int, cause: str) -> Claim:
-    """Claim a data version under a configuration for this run; give who answers it.
+    """Claim a data version under a configuration for this run; return the claim that counts.
 
-    A run that died between registering and settling has answered: its registration is finished
-    and its claim settled. So has this very run, where it is executed a second time.
+    A run that died after registering, or this run if it is executed a second time, has handled
+    the cause: its registration is completed and its claim is settled.
 
     Raises:
         DataMissing: the service has no data.
         LeaseLost: another run has the lease.
         Fault: the table, the registry or the control store cannot be reached.
     """
-    service, me = config.service, str(flow_run.id)
+    service, this_run = config.service, str(flow_run.id)
     table, causes = find_home().table(service), prepare_control().causes
     version = latest_version(table, service) if data_version == LATEST else data_version
     key = name_data_cause(version, hash_service(config))
     found = causes.find(service, DATA_CHANGED, key)
-    if found and cause == DATA_CHANGED and found.is_settled and not found.belongs_to(me):
+    if found and cause == DATA_CHANGED and found.is_settled and not found.belongs_to(this_run):
         return found
-    own = open_registry(find_home()).find_registered(service, me)
+    own = open_registry(find_home()).find_registered(service, this_run)
     if own:
         return _settle_own(causes, lease, own)
     left = _settle_left(causes, lease, found) if found and not found.is_settled else None
     if left and cause == DATA_CHANGED:
         return left
-    return causes.claim(lease, DATA_CHANGED, key, me)
+    return causes.claim(lease, DATA_CHANGED, key, this_run)
 
 
 def _settle_own(causes: Causes, lease: Lease, version: ModelVersionRef) -> Claim:
-    """Finish what this very run registered when it was executed before, and settle its claim."""
-    me = str(flow_run.id)
+    """Complete what this run registered when it was executed before, and settle its claim."""
+    this_run = str(flow_run.id)
     key = name_data_cause(version.data_version, version.tags["sluice.config.hash"])
-    outcome = f"registered v{adopt_version(version).version}"
-    claim = causes.claim(lease, DATA_CHANGED, key, me)
-    if claim.belongs_to(me):
+    outcome = f"registered v{complete_registration(version).version}"
+    claim = causes.claim(lease, DATA_CHANGED, key, this_run)
+    if claim.belongs_to(this_run):
         return causes.finish(lease, claim, outcome)
-    return replace(claim, flow_run=me, outcome=outcome)
+    return replace(claim, flow_run=this_run, outcome=outcome)
 
 
 def _settle_left(causes: Causes, lease: Lease, claim: Claim) -> Claim | None:
-    """Finish what the run of an open claim registered before it died, and settle its claim.
+    """Complete what the run of an open claim registered before it died, and settle its claim.
 
     None where it registered nothing.
     """
@@ -101,11 +101,11 @@ def _settle_left(causes: Causes, lease: Lease, claim: Claim) -> Claim | None:
     get_run_logger().warning(
         "flow run %s had registered v%d before it died", claim.flow_run, left.version
     )
-    return causes.finish(lease, claim, f"registered v{adopt_version(left).version}")
+    return causes.finish(lease, claim, f"registered v{complete_registration(left).version}")
 
 
 def _settle(lease: Lease, claim: Claim, outcome: str) -> None:
-    """Settle this run's claim; where that fails the release has still ended as it did."""
+    """Settle this run's claim; an error does not change the release's result."""
     if not claim.belongs_to(str(flow_run.id)):
         return
     try:

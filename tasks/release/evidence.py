@@ -1,4 +1,4 @@
-"""The evidence of the data, evaluation and bias gates, measured on the release's rows."""
+"""Evidence and verdicts of the data, evaluation and bias gates, on the release's rows."""
 
 from functools import partial
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ from tasks.release.recording import record_bad_rows, record_figures, record_page
 from tasks.release.release import Release, link_run
 from tasks.release.rows import RowSplit, read_part
 from tasks.release.training import TrainedModel
-from tasks.run.artifacts import show_pictures
+from tasks.run.artifacts import publish_plots
 from tasks.run.decorators import effect
 
 if TYPE_CHECKING:
@@ -64,16 +64,16 @@ def validate_data(config: ServiceConfig, release: Release) -> Verdict:
 
 @effect
 def evaluate_candidate(
-    config: ServiceConfig, release: Release, parts: RowSplit, model: TrainedModel
+    config: ServiceConfig, release: Release, split: RowSplit, model: TrainedModel
 ) -> Verdict:
-    """Judge the candidate against floors, champion and slices; record verdict, figures, plots.
+    """Evaluate the candidate: floors, champion, slices; record verdict, figures and plots.
 
     Raises:
-        ModelUntrusted: the champion's file holds a type that nobody reviewed.
+        ModelUntrusted: the champion's file contains a type that was not reviewed.
         Fault: the table or the registry cannot be reached.
     """
     log = get_run_logger()
-    frame = read_part(config, release, parts, "compared")
+    frame = read_part(config, release, split, "compared")
     holdout = Holdout(y=frame[config.data.target].to_numpy(), frame=frame)
     log.info("scoring %s held-out rows", f"{len(frame):,}")
     pipeline = model.open()
@@ -96,22 +96,22 @@ def evaluate_candidate(
     metrics = {**name_evaluation_figures(evidence), **name_primary_figures(limits, evidence)}
     registry.log_facts(release.run_id, metrics=metrics, tags={PRIMARY: limits.primary})
     registry.log_json(release.run_id, "evidence/evaluation.json", evidence.to_dict())
-    log.info("drawing what the evaluation saw")
+    log.info("drawing the plots of the evaluation")
     importance = measure_importance(pipeline, frame, config.data, seed=config.evaluation.seed)
     figures = draw_evaluation(config, holdout, candidate, champion, evidence, importance)
     pictures = record_figures(release, figures)
     title = f"{config.service} data v{release.data.version}: evaluation"
-    show_pictures(f"{config.service}-evaluation", title, pictures, link_run(release.run_id))
+    publish_plots(f"{config.service}-evaluation", title, pictures, link_run(release.run_id))
     return verdict
 
 
 def score_champion(
     config: ServiceConfig, release: Release, frame: "pd.DataFrame"
 ) -> "Predictions | None":
-    """Score the champion on the same rows; None where there is no champion.
+    """Return the champion's predictions on the same rows; None where there is no champion.
 
     Raises:
-        ModelUntrusted: its file holds a type that nobody reviewed.
+        ModelUntrusted: its file contains a type that was not reviewed.
         Fault: the registry cannot be reached.
     """
     if release.champion is None:
@@ -122,14 +122,14 @@ def score_champion(
 
 @effect
 def audit_bias(
-    config: ServiceConfig, release: Release, parts: RowSplit, model: TrainedModel
+    config: ServiceConfig, release: Release, split: RowSplit, model: TrainedModel
 ) -> Verdict:
-    """Judge how differently groups are treated; record verdict, figures and the picture.
+    """Audit how differently groups are treated; record verdict, figures and plots.
 
     Raises:
         Fault: the table or the registry cannot be reached.
     """
-    frame = read_part(config, release, parts, "compared")
+    frame = read_part(config, release, split, "compared")
     holdout = Holdout(y=frame[config.data.target].to_numpy(), frame=frame)
     columns = " and ".join(config.bias.columns) or "none"
     get_run_logger().info("auditing groups by %s on %s rows", columns, f"{len(frame):,}")
@@ -144,5 +144,5 @@ def audit_bias(
     if config.bias.columns:
         pictures = record_figures(release, draw_fairness(config.bias, evidence))
         title = f"{config.service} data v{release.data.version}: fairness by group"
-        show_pictures(f"{config.service}-fairness", title, pictures, link_run(release.run_id))
+        publish_plots(f"{config.service}-fairness", title, pictures, link_run(release.run_id))
     return verdict

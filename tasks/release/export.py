@@ -1,4 +1,4 @@
-"""The served form of a candidate, and the parity gate's evidence."""
+"""The ONNX export of a candidate, and the parity gate's evidence."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from prefect import get_run_logger
 
 from sluice.adapters.registry.client import open_registry
-from sluice.adapters.registry.model_files import load_serving, save_serving
+from sluice.adapters.registry.model_files import load_export, save_export
 from sluice.config.service import ServiceConfig
 from sluice.errors import ServingImpossible
 from sluice.gates.parity import ParityEvidence, ParityGate, measure_parity
@@ -23,10 +23,10 @@ from tasks.run.decorators import effect
 
 @dataclass(frozen=True)
 class ExportedFiles:
-    """The folder of a served form's files, or why there are none."""
+    """The folder of an ONNX export's files, or the reason why there are none."""
 
     path: str = ""
-    problem: str = ""
+    reason: str = ""
 
     @property
     def folder(self) -> Path:
@@ -35,22 +35,22 @@ class ExportedFiles:
 
 
 @effect
-def build_export(config: ServiceConfig, release: Release, model: TrainedModel) -> ExportedFiles:
-    """Build the served form and keep it in the release's scratch folder; say so if it cannot be.
+def export_model(config: ServiceConfig, release: Release, model: TrainedModel) -> ExportedFiles:
+    """Build the ONNX export in the release's scratch folder; without one, return the reason.
 
     Raises:
         Fault: the folder cannot be written to.
     """
     if config.serving == "sklearn":
-        return ExportedFiles(problem="the configuration asks for the trained form")
+        return ExportedFiles(reason="the configuration has the native model serve")
     try:
-        form = build_onnx_export(model.open(), config.data)
+        export = build_onnx_export(model.open(), config.data)
     except ServingImpossible as error:
-        return ExportedFiles(problem=str(error))
+        return ExportedFiles(reason=str(error))
     folder = release.folder / "serving"
-    save_serving(form, folder)
-    size = len(form.graph) / 1e6
-    get_run_logger().info("built the served form: %s, ONNX, %.1f MB", config.model.kind, size)
+    save_export(export, folder)
+    size = len(export.graph) / 1e6
+    get_run_logger().info("built the ONNX export of %s: %.1f MB", config.model.kind, size)
     return ExportedFiles(path=str(folder))
 
 
@@ -58,18 +58,18 @@ def build_export(config: ServiceConfig, release: Release, model: TrainedModel) -
 def compare_export(
     config: ServiceConfig,
     release: Release,
-    parts: RowSplit,
+    split: RowSplit,
     model: TrainedModel,
-    served: ExportedFiles,
+    export: ExportedFiles,
 ) -> Verdict:
-    """Judge whether the served form answers as the trained one; record verdict and evidence.
+    """Judge whether export and native model predict the same; record verdict and evidence.
 
     Raises:
         Fault: the table or the registry cannot be reached.
     """
-    evidence = ParityEvidence(missing=served.problem)
-    if served.path:
-        evidence = compare_forms(config, release, parts, model, served)
+    evidence = ParityEvidence(missing=export.reason)
+    if export.path:
+        evidence = compare_predictions(config, release, split, model, export)
     verdict = ParityGate(config.serving).judge(evidence)
     record_verdict(release, verdict)
     registry = open_registry(find_home())
@@ -77,22 +77,22 @@ def compare_export(
     return verdict
 
 
-def compare_forms(
+def compare_predictions(
     config: ServiceConfig,
     release: Release,
-    parts: RowSplit,
+    split: RowSplit,
     model: TrainedModel,
-    served: ExportedFiles,
+    export: ExportedFiles,
 ) -> ParityEvidence:
-    """Ask both forms, each read from its files, about the same held-out rows.
+    """Compare the predictions of export and native model, read from files, on held-out rows.
 
     Raises:
         Fault: the table cannot be reached.
     """
-    frame = read_part(config, release, parts, "compared")
-    trained = predict(model.open(), frame, config.data, config.problem)
+    frame = read_part(config, release, split, "compared")
+    native = predict(model.open(), frame, config.data, config.problem)
     try:
-        answers = load_serving(served.folder).predict(take_columns(frame, config.data))
+        exported = load_export(export.folder).predict(take_columns(frame, config.data))
     except ServingImpossible as error:
         return ParityEvidence(missing=str(error))
-    return measure_parity(trained, answers)
+    return measure_parity(native, exported)

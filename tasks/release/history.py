@@ -1,4 +1,4 @@
-"""The page of all releases of a service, renewed whenever one ends."""
+"""The page of all releases of a service, which is updated when a release ends."""
 
 import base64
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ MOST_LETTERS = 4000
 
 @contextmanager
 def keep_history(release: Release) -> Iterator[None]:
-    """Note how the release ended, and renew the service's page, whether it passed or not."""
+    """Record the release's result and update the service's page, passed or not."""
     try:
         yield
     except Exception as error:
@@ -47,18 +47,18 @@ def _end(release: Release, outcome: str, stopped: str = "") -> None:
 
 
 def note_end(release: Release, outcome: str, stopped: str) -> None:
-    """Keep with the registry run how the release ended; a registry that is away is only logged."""
+    """Log the release's result to the registry run; if that fails, only warn."""
     tags = {OUTCOME: outcome, **({STOPPED: stopped} if stopped else {})}
     try:
         open_registry(find_home()).log_facts(release.run_id, tags=tags)
-    except Exception as error:  # the release has ended as it did
-        get_run_logger().warning("the registry run does not say how it ended: %s", error)
+    except Exception as error:  # the result of the release stays the same
+        get_run_logger().warning("the registry run has no tag for its result: %s", error)
 
 
 def publish_history(service: str) -> None:
-    """Publish the service's releases as a page whose key keeps its own history.
+    """Publish the service's releases as a page, an artifact that keeps its versions.
 
-    The page is no part of a release: what goes wrong with it is logged, and nothing else.
+    The page is not part of a release: an error is logged and ignored.
     """
     try:
         releases = read_history(service)
@@ -69,11 +69,11 @@ def publish_history(service: str) -> None:
             description=f"{service}: every release, newest first",
         )
     except Exception as error:
-        get_run_logger().warning("the page of all releases was not renewed: %s", error)
+        get_run_logger().warning("the page of all releases was not updated: %s", error)
 
 
 def read_history(service: str) -> list[PastRelease]:
-    """Give the newest releases of a service, newest first.
+    """Return the newest releases of a service, newest first.
 
     Raises:
         Fault: the registry cannot be reached.
@@ -82,9 +82,9 @@ def read_history(service: str) -> list[PastRelease]:
 
 
 def draw_releases(service: str, releases: Sequence[PastRelease]) -> str:
-    """Draw the primary metric over releases, as base64 of a PNG; empty where none has one.
+    """Return a plot of the primary metric over releases, as base64 of a PNG; empty without data.
 
-    Releases that had another primary metric than the newest are left out.
+    Releases with another primary metric than the newest are left out.
     """
     metric = next((item.tags[PRIMARY] for item in releases if PRIMARY in item.tags), "")
     points = [

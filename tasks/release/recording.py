@@ -1,4 +1,4 @@
-"""What the registry keeps of a release: verdicts as JSON, figures as pictures and numbers."""
+"""The record of a release in the registry: verdicts as JSON, figures as plots and numbers."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sluice.adapters.registry.client import open_registry
 from sluice.adapters.registry.versions import FLOW_RUN
 from sluice.home import find_home
-from sluice.report.history import LONGEST, REASON, VERDICT
+from sluice.report.history import MAX_REASON, REASON, VERDICT
 from sluice.verdict import Verdict
 from tasks.release.release import Release, link_run
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def record_verdict(release: Release, verdict: Verdict) -> None:
-    """Keep a verdict with the release's registry run: JSON, its outcome and reason as tags.
+    """Log a verdict to the release's registry run: JSON, and outcome and reason as tags.
 
     Raises:
         Fault: the registry cannot be reached.
@@ -27,13 +27,13 @@ def record_verdict(release: Release, verdict: Verdict) -> None:
     registry.log_json(release.run_id, f"verdicts/{verdict.gate}.json", verdict.to_dict())
     tags = {
         f"{VERDICT}{verdict.gate}": verdict.outcome.value,
-        f"{REASON}{verdict.gate}": verdict.reason[:LONGEST],
+        f"{REASON}{verdict.gate}": verdict.reason[:MAX_REASON],
     }
     registry.log_facts(release.run_id, tags=tags)
 
 
 def record_figures(release: Release, figures: Mapping[str, "Figure"]) -> dict[str, bytes]:
-    """Keep figures as PNG with the registry run, and give their bytes by name.
+    """Log figures as PNG to the registry run, and return their bytes by name.
 
     Raises:
         Fault: the registry cannot be reached.
@@ -48,7 +48,7 @@ def record_figures(release: Release, figures: Mapping[str, "Figure"]) -> dict[st
 
 
 def record_page(release: Release, page: Path | None) -> None:
-    """Keep the validation's page with the registry run, where the registry's UI shows it.
+    """Log the data-docs page to the registry run, where the registry's UI shows it.
 
     Raises:
         Fault: the registry cannot be reached.
@@ -59,7 +59,7 @@ def record_page(release: Release, page: Path | None) -> None:
 
 
 def record_bad_rows(release: Release, rows: "pa.Table") -> None:
-    """Keep the rows that broke a rule with the registry run, as CSV; nothing where there are none.
+    """Log the rows that broke a rule to the registry run, as CSV, if there are any.
 
     Raises:
         Fault: the registry cannot be reached.
@@ -70,7 +70,7 @@ def record_bad_rows(release: Release, rows: "pa.Table") -> None:
 
 
 def find_verdicts(service: str, flow_run_id: str) -> tuple[list[Verdict], str]:
-    """Give the verdicts that a flow run recorded so far, and the address of its registry page.
+    """Return the verdicts that a flow run has recorded, and the address of its registry page.
 
     Raises:
         Fault: the registry cannot be reached.
@@ -80,7 +80,7 @@ def find_verdicts(service: str, flow_run_id: str) -> tuple[list[Verdict], str]:
 
 
 def read_verdicts(run_id: str) -> list[Verdict]:
-    """Give the verdicts that a registry run holds, in the order of the gates.
+    """Return the verdicts of a registry run, in the order of the gates.
 
     Raises:
         Fault: the registry cannot be reached.

@@ -1,4 +1,4 @@
-"""Putting a model that passed every gate on record, and moving the alias that serves."""
+"""Registration of a model that passed every gate, and the move of its alias."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from sluice.adapters.registry.versions import FLOW_RUN, REGISTERED, ModelVersion
 from sluice.config.service import ServiceConfig
 from sluice.control.approval import ANSWER, DEADLINE, tag_request
 from sluice.control.lease import Lease
-from sluice.gates.parity import choose_form
+from sluice.gates.parity import choose_backend
 from sluice.home import find_home
 from sluice.models.export.form import SAMPLE_FILE, choose_rows, make_sample
 from sluice.models.prediction import predict
@@ -36,15 +36,15 @@ EXAMPLE_ROWS = 5
 
 @dataclass(frozen=True)
 class Registered:
-    """A registered model version and the alias that it carries."""
+    """A registered model version and its alias."""
 
     service: str
     version: int
     alias: str
     release: str
     run_id: str
-    awaits: str = ""
-    """Until when a person may decide on it; empty where nobody is asked."""
+    approval_deadline: str = ""
+    """The time until which a person can decide; empty where no approval is needed."""
 
 
 @effect
@@ -52,53 +52,53 @@ def register_candidate(  # noqa: PLR0913, PLR0917
     config: ServiceConfig,
     lease: Lease,
     release: Release,
-    parts: RowSplit,
+    split: RowSplit,
     model: TrainedModel,
-    served: ExportedFiles,
+    export: ExportedFiles,
     verdicts: tuple[Verdict, ...],
 ) -> Registered:
     """Register the model with its identity, card and verdicts as `candidate`.
 
-    It becomes `champion` where the service has none and no person is to be asked. The lease is
-    confirmed before anything is kept, and again before the alias moves.
+    It becomes `champion` where the service has none and no approval is needed. The lease is
+    renewed before anything is stored, and again before the alias is set.
 
     Raises:
-        LeaseLost: another run took the lease meanwhile; no alias was moved.
-        Fault: the table or the registry cannot be reached; trying again never registers twice.
+        LeaseLost: another run took the lease; no alias was set.
+        Fault: the table or the registry cannot be reached; a retry never registers twice.
     """
     registry, leases = open_registry(find_home()), prepare_control().leases
-    frame = read_part(config, release, parts, "training")
+    frame = read_part(config, release, split, "training")
     example = frame[list(config.data.features)].head(EXAMPLE_ROWS)
     pipeline = model.open()
     card = write_card(
         config,
         release.identity,
         verdicts,
-        parts.training,
-        parts.compared,
+        split.training,
+        split.compared,
         threshold=find_threshold(pipeline),
     )
     leases.renew(lease)
     registry.log_text(release.run_id, "model_card.md", card)
-    form = choose_form(verdicts[-1])
-    tags = tag_version(config, release, verdicts, form)
-    answers = predict(pipeline, example, config.data, config.problem)
+    backend = choose_backend(verdicts[-1])
+    tags = tag_version(config, release, verdicts, backend)
+    predictions = predict(pipeline, example, config.data, config.problem)
     version = registry.register_model(
         release.run_id,
         config.service,
         pipeline,
         example,
-        answers.labels,
+        predictions.labels,
         tags,
         card,
-        serving=served.folder if form == "onnx" else None,
-        texts={SAMPLE_FILE: ask_sample(config, release, parts, pipeline)},
+        serving=export.folder if backend == "onnx" else None,
+        texts={SAMPLE_FILE: build_parity_sample(config, release, split, pipeline)},
         confirm=lambda: leases.renew(lease),
     )
     route_to_champion(version)
     alias = version.tags[REGISTERED]
-    asked = {key: value for key, value in version.tags.items() if key.startswith(ANSWER)}
-    registry.log_facts(release.run_id, tags={VERSION: str(version.version), **asked})
+    approval_tags = {key: value for key, value in version.tags.items() if key.startswith(ANSWER)}
+    registry.log_facts(release.run_id, tags={VERSION: str(version.version), **approval_tags})
     publish(
         create_link_artifact,
         key=f"{config.service}-mlflow-run",
@@ -106,7 +106,7 @@ def register_candidate(  # noqa: PLR0913, PLR0917
         link_text=f"{config.service} v{version.version} in MLflow",
         description="Model, model card, verdicts, plots and configuration of this release",
     )
-    _tell_registered(version)
+    _publish_registered(version)
     get_run_logger().info("registered %s v%d as %s", config.service, version.version, alias)
     return Registered(
         config.service,
@@ -114,40 +114,42 @@ def register_candidate(  # noqa: PLR0913, PLR0917
         alias,
         release.identity.id,
         release.run_id,
-        awaits=version.tags.get(DEADLINE, ""),
+        approval_deadline=version.tags.get(DEADLINE, ""),
     )
 
 
-def ask_sample(config: ServiceConfig, release: Release, parts: RowSplit, pipeline: Any) -> str:
-    """Give the parity sample: a few held-out rows, and what the trained form says to them.
+def build_parity_sample(
+    config: ServiceConfig, release: Release, split: RowSplit, pipeline: Any
+) -> str:
+    """Return the parity sample: a few held-out rows and the native model's predictions.
 
     Raises:
         Fault: the table cannot be reached.
     """
-    rows = choose_rows(read_part(config, release, parts, "compared"))
+    rows = choose_rows(read_part(config, release, split, "compared"))
     return make_sample(
         rows, predict(pipeline, rows, config.data, config.problem), config.data
     ).to_json()
 
 
 def tag_version(
-    config: ServiceConfig, release: Release, verdicts: tuple[Verdict, ...], form: str
+    config: ServiceConfig, release: Release, verdicts: tuple[Verdict, ...], backend: str
 ) -> dict[str, str]:
-    """Give the tags of a new version: identity, verdicts, and whether a person is to be asked."""
+    """Return the tags of a new version: identity, verdicts, and the request for approval."""
     deadline = datetime.now(UTC) + timedelta(hours=config.approval_hours)
     return {
         **release.identity.tags(),
         **{f"{VERDICT}{item.gate}": item.outcome.value for item in verdicts},
         "sluice.split": config.split.model_dump_json(),
-        "sluice.serving.form": form,
+        "sluice.serving.form": backend,
         FLOW_RUN: str(flow_run.id),
         "prefect.flow_run_url": str(flow_run.ui_url),
         **tag_request(config.approve, verdicts, deadline),
     }
 
 
-def adopt_version(version: ModelVersionRef) -> ModelVersionRef:
-    """Finish what a run left that died after it registered a version: alias, run, folder, event.
+def complete_registration(version: ModelVersionRef) -> ModelVersionRef:
+    """Complete the registration of a run that died after it: alias, run, folder and event.
 
     Raises:
         Fault: the registry cannot be reached.
@@ -159,12 +161,12 @@ def adopt_version(version: ModelVersionRef) -> ModelVersionRef:
     run_id = registry.find_run(version.service, {FLOW_RUN: version.tags[FLOW_RUN]}, "RUNNING")
     if run_id:
         registry.end_run(run_id)
-    _tell_registered(finished)
+    _publish_registered(finished)
     return finished
 
 
-def _tell_registered(version: ModelVersionRef) -> None:
-    """Tell the world of a version and of the alias that it was registered as."""
+def _publish_registered(version: ModelVersionRef) -> None:
+    """Emit the event of a registered version and its alias."""
     publish_event(
         version.service,
         "candidate.registered",
@@ -181,17 +183,17 @@ def promote_candidate(service: str) -> Registered:
     """Make the candidate the champion, and the champion the previous one.
 
     Raises:
-        PromotionRefused: there is no candidate, or it may not be promoted.
+        PromotionRefused: there is no candidate, or it must not be promoted.
         Fault: the registry cannot be reached.
     """
     registry, log = open_registry(find_home()), get_run_logger()
-    route_to_champion(registry.find_alias(service, CHAMPION))  # of a promotion that was killed
+    route_to_champion(registry.find_alias(service, CHAMPION))  # of an interrupted promotion
     old, new = registry.promote(service)
     route = route_to_champion(new)
     if route and route.champion != new.version:
-        log.warning("a rollout of %s is under way: its route stays as it is", service)
+        log.warning("a rollout of %s is in progress: its route does not change", service)
     log.warning(
-        "%s v%d is champion%s; no live traffic was asked",
+        "%s v%d is champion%s; it was not tested on live traffic",
         service,
         new.version,
         f", v{old.version} is previous" if old else "",

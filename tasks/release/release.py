@@ -1,4 +1,4 @@
-"""A release from its opening to its end: what it is about, and the registry run that records it."""
+"""A release from its start to its end: its inputs, and the registry run that records it."""
 
 import shutil
 from collections.abc import Iterator
@@ -27,7 +27,10 @@ from tasks.run.links import registry_page
 
 @dataclass(frozen=True)
 class Release:
-    """What one release is about: its data, its champion, and where it is recorded."""
+    """One release: its data, its champion, and the registry run that records it.
+
+    `baseline` is the data version that new rows are compared with; None: there is none.
+    """
 
     service: str
     run_id: str
@@ -39,13 +42,13 @@ class Release:
 
     @property
     def folder(self) -> Path:
-        """The scratch folder, which goes when the release ends."""
+        """The scratch folder, which is removed when the release ends."""
         return Path(self.workspace)
 
 
 @contextmanager
 def record_release(config: ServiceConfig, data_version: int, cause: str) -> Iterator[Release]:
-    """Open a release and close it again, whatever happens in between."""
+    """Open a release, and close it when the block ends."""
     release = open_release(config, data_version, cause)
     status = "FAILED"
     try:
@@ -57,9 +60,9 @@ def record_release(config: ServiceConfig, data_version: int, cause: str) -> Iter
 
 @effect
 def open_release(config: ServiceConfig, data_version: int, cause: str) -> Release:
-    """Pin what the release is about and open its registry run, under the service's lease.
+    """Determine the release's identity and open its registry run, under the service's lease.
 
-    What killed releases of the service left behind is cleared away first.
+    Remains of killed releases of the service are removed first.
 
     Raises:
         DataMissing: the service has no data, or not that version.
@@ -107,24 +110,24 @@ def open_release(config: ServiceConfig, data_version: int, cause: str) -> Releas
 def close_release(release: Release, status: str) -> None:
     """Remove the scratch folder and end the registry run.
 
-    In this order: a run that is killed in between is open still, so that its successor sees it.
+    In this order, because a run that is killed in between stays open, and the next run finds it.
     """
     remove_workspace(release.run_id)
     open_registry(find_home()).end_run(release.run_id, status)
 
 
 def remove_workspace(run_id: str) -> None:
-    """Remove the scratch folder of a release, if it is there."""
+    """Remove the scratch folder of a release, if it exists."""
     shutil.rmtree(find_home().workspace(run_id), ignore_errors=True)
 
 
 def link_run(run_id: str) -> str:
-    """Give the address of the release's page in the registry's own UI."""
+    """Return the address of a registry run's page in the registry's UI."""
     return f"{registry_page()}/#/runs/{run_id}"
 
 
 def _open_run(registry: Registry, identity: ReleaseIdentity, name: str, cause: str) -> str:
-    """Open this flow run's registry run; one that an earlier attempt left open is taken up."""
+    """Open this flow run's registry run, or continue the one of an earlier attempt."""
     mine = {FLOW_RUN: str(flow_run.id), "sluice.release": identity.id}
     found = registry.find_run(identity.service, mine, "RUNNING")
     tags = {**identity.tags(), **mine, "sluice.cause": cause}
@@ -135,14 +138,14 @@ def _open_run(registry: Registry, identity: ReleaseIdentity, name: str, cause: s
 def _clear_lost(registry: Registry, service: str, run_id: str) -> None:
     """End the registry runs that killed releases left open, and remove their scratch folders.
 
-    Who holds the service's lease has it to itself: nothing else that is open can be alive.
+    This run holds the service's lease, so no other open run is alive.
     """
     lost = registry.end_lost_runs(service, run_id)
     for each in lost:
         remove_workspace(each)
     if lost:
         get_run_logger().warning(
-            "cleared away what %d killed release%s left: %s",
+            "removed the remains of %d killed release%s: %s",
             len(lost),
             "s" if len(lost) > 1 else "",
             ", ".join(lost),
@@ -150,7 +153,7 @@ def _clear_lost(registry: Registry, service: str, run_id: str) -> None:
 
 
 def _find_baseline(version: int, champion: ModelVersionRef | None) -> int | None:
-    """Give the version that new rows are compared with: the champion's, else the one before."""
+    """Return the version that new rows are compared with: the champion's, else the previous."""
     if champion and champion.data_version < version:
         return champion.data_version
     return version - 1 if version > 0 else None

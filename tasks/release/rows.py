@@ -1,4 +1,4 @@
-"""The rows of a release, read by reference: which teach, which judge."""
+"""The rows of a release, read by reference: training rows and held-out rows."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ PARTS = "parts.parquet"
 
 @dataclass(frozen=True)
 class RowSplit:
-    """How a release's rows are divided: counts, and the file that names each row's part."""
+    """The split of a release's rows: counts, and the file with each row's part."""
 
     path: str
     training: int
@@ -42,10 +42,10 @@ class RowSplit:
 
 @effect
 def split_data(config: ServiceConfig, release: Release) -> RowSplit:
-    """Split the data version, and leave out of the comparison what the champion trained on.
+    """Split the data version; rows that the champion was trained on are not compared.
 
     Raises:
-        DataMissing: the champion's training rows cannot be established any more.
+        DataMissing: the champion's training rows are unknown.
         TrainingImpossible: the rows cannot be split as configured.
         Fault: the table cannot be reached.
     """
@@ -59,7 +59,7 @@ def split_data(config: ServiceConfig, release: Release) -> RowSplit:
     compared = comparison_mask(split, ids, trained)
     path = release.folder / PARTS
     pd.DataFrame({"id": ids, "held_out": split.holdout, "compared": compared}).to_parquet(path)
-    parts = RowSplit(
+    row_split = RowSplit(
         path=str(path),
         training=int((~split.holdout).sum()),
         held_out=int(split.holdout.sum()),
@@ -67,17 +67,17 @@ def split_data(config: ServiceConfig, release: Release) -> RowSplit:
         seed=config.split.seed,
     )
     get_run_logger().info(
-        "split by %s: %s rows teach, %s are held out, %s of them compare",
+        "split by %s: %s training rows, %s held-out rows, %s compared",
         config.split.by,
-        f"{parts.training:,}",
-        f"{parts.held_out:,}",
-        f"{parts.compared:,}",
+        f"{row_split.training:,}",
+        f"{row_split.held_out:,}",
+        f"{row_split.compared:,}",
     )
-    return parts
+    return row_split
 
 
 def read_rows(config: ServiceConfig, release: Release) -> "pd.DataFrame":
-    """Read the release's data version as a table of rows, sorted by id.
+    """Return the rows of the release's data version, sorted by id.
 
     Raises:
         Fault: neither the release's own copy nor the table can be reached.
@@ -92,12 +92,12 @@ def read_rows(config: ServiceConfig, release: Release) -> "pd.DataFrame":
 def read_champion_rows(
     config: ServiceConfig, champion: ModelVersionRef, folder: Path | None = None
 ) -> "NDArray[Any]":
-    """Give the ids that the champion trained on, from its own data version and split.
+    """Return the ids of the champion's training rows, from its own data version and split.
 
-    `folder` is where the release keeps the versions that it read.
+    `folder` has the release's copies of the versions that it read.
 
     Raises:
-        DataMissing: its data version no longer holds what it was trained on.
+        DataMissing: its data version no longer has the rows that it was trained on.
         Fault: the table cannot be reached.
     """
     uri = find_home().table(config.service)
@@ -109,21 +109,21 @@ def read_champion_rows(
     )
     if data.content_hash != champion.tags.get("sluice.data.content_hash"):
         raise DataMissing(
-            f"champion v{champion.version} of {config.service} trained on data version "
-            f"{champion.data_version}, which now holds something else: nobody can tell which rows "
-            "it has not seen; restore the table or register a new champion"
+            f"champion v{champion.version} of {config.service} was trained on data version "
+            f"{champion.data_version}, which now has other rows: it is unknown which rows it was "
+            "trained on; restore the table or register a new champion"
         )
     frame = table.to_pandas()
-    then = SplitConfig.model_validate_json(champion.tags["sluice.split"])
-    trained = split_rows(frame, config.data, then).training
+    split = SplitConfig.model_validate_json(champion.tags["sluice.split"])
+    trained = split_rows(frame, config.data, split).training
     ids: NDArray[Any] = frame.loc[trained, config.data.id].to_numpy()
     return ids
 
 
 def read_part(
-    config: ServiceConfig, release: Release, parts: RowSplit, part: str
+    config: ServiceConfig, release: Release, row_split: RowSplit, part: str
 ) -> "pd.DataFrame":
-    """Read one part of the release's rows: `training` or `compared`.
+    """Return one part of the release's rows: `training` or `compared`.
 
     Raises:
         Fault: the table cannot be reached.
@@ -131,6 +131,6 @@ def read_part(
     import pandas as pd
 
     frame = read_rows(config, release)
-    marks = pd.read_parquet(parts.file)
+    marks = pd.read_parquet(row_split.file)
     mask = ~marks["held_out"] if part == "training" else marks["compared"]
     return frame[mask.to_numpy()].reset_index(drop=True)

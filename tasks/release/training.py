@@ -1,4 +1,4 @@
-"""Fitting the candidate on the rows that teach."""
+"""Training of the candidate on the training rows."""
 
 import time
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from tasks.run.decorators import effect
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A fitted pipeline's file and what fitting it took."""
+    """A fitted pipeline's file, its number of training rows and the seconds of the fit."""
 
     path: str
     rows: int
@@ -32,30 +32,30 @@ class TrainedModel:
         return Path(self.path)
 
     def open(self) -> Any:
-        """Give the pipeline as its file holds it; one process reads and checks the file once.
+        """Return the pipeline of the file, which one process reads and checks once.
 
         Raises:
-            ModelUntrusted: the file holds a type that nobody reviewed.
+            ModelUntrusted: the file contains a type that was not reviewed.
         """
         return _read_model(self.path, self.file.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=1)
 def _read_model(path: str, written: int) -> Any:
-    """Read a model file; `written` (when it was) tells a file that was written anew."""
+    """Read a model file; `written`, its modification time, identifies a newer file."""
     return load_model(Path(path))
 
 
 @effect
-def train_candidate(config: ServiceConfig, release: Release, parts: RowSplit) -> TrainedModel:
-    """Fit the configured pipeline and keep it in the release's scratch folder.
+def train_model(config: ServiceConfig, release: Release, split: RowSplit) -> TrainedModel:
+    """Fit the configured pipeline and write it to the release's scratch folder.
 
     Raises:
-        TrainingImpossible: the rows cannot teach a model.
+        TrainingImpossible: no model can be trained on the rows.
         Fault: the table or the registry cannot be reached.
     """
     log = get_run_logger()
-    frame = read_part(config, release, parts, "training")
+    frame = read_part(config, release, split, "training")
     target = frame[config.data.target]
     weights = None
     if config.bias.mitigation == "reweigh":

@@ -1,1 +1,1 @@
-"""A rollout on live traffic: its opening, its controller, its commands, its keeper."""
+"""Rollouts on live traffic: opening, controller, commands, keeper."""

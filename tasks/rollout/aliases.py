@@ -1,4 +1,4 @@
-"""The registry's aliases, kept where a rollout's state says; done again it changes nothing."""
+"""The registry's aliases as a rollout's state requires them; every step can be repeated."""
 
 from prefect import get_run_logger
 
@@ -9,37 +9,37 @@ from sluice.home import find_home
 from sluice.rollout.record import RolloutRecord
 
 
-def follow_record(course: RolloutRecord) -> None:
-    """Move the aliases: a candidate with all traffic is champion, a beaten one has none.
+def follow_record(rollout: RolloutRecord) -> None:
+    """Move the aliases: a candidate with all traffic is champion, one rolled back has none.
 
     Raises:
         Fault: the registry cannot be reached.
     """
     registry = open_registry(find_home())
-    if course.is_serving:
-        registry.make_champion(course.service, course.candidate)
-    elif course.is_beaten:
-        registry.take_back(course.service, course.champion, course.candidate)
+    if rollout.is_serving:
+        registry.make_champion(rollout.service, rollout.candidate)
+    elif rollout.is_beaten:
+        registry.revert_promotion(rollout.service, rollout.champion, rollout.candidate)
 
 
-def try_follow(course: RolloutRecord) -> bool:
-    """Move the aliases if the registry answers; say whether they are where they belong."""
+def try_follow(rollout: RolloutRecord) -> bool:
+    """Move the aliases if the registry answers; return whether they are as required."""
     try:
-        follow_record(course)
+        follow_record(rollout)
     except Fault as error:
-        get_run_logger().warning("the aliases do not follow yet: %s", error)
+        get_run_logger().warning("the aliases could not be moved yet: %s", error)
         return False
     return True
 
 
 def settle_ended(control: Control, service: str = "") -> list[RolloutRecord]:
-    """Finish what runs that were killed left: aliases that do not follow a rollout's end.
+    """Move the aliases of ended rollouts whose run was killed before it could.
 
     Raises:
         Fault: the control store or the registry cannot be reached.
     """
     left = [item for item in control.rollouts.list_unsettled() if service in ("", item.service)]
-    for course in left:
-        follow_record(course)
-        control.rollouts.settle(course)
+    for rollout in left:
+        follow_record(rollout)
+        control.rollouts.settle(rollout)
     return left

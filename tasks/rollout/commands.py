@@ -1,4 +1,4 @@
-"""A person's word in a rollout, or beside one: put on record, carried out, answered."""
+"""Commands of people: to the rollout under way, or to serve an earlier version."""
 
 import time
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from prefect import get_run_logger
 
-from sluice.adapters.control.commands import OBEYED, REFUSED, require_words
+from sluice.adapters.control.commands import OBEYED, REFUSED, require_reason
 from sluice.adapters.registry.aliases import PREVIOUS
 from sluice.adapters.registry.answers import find_version
 from sluice.adapters.registry.client import open_registry
@@ -19,27 +19,29 @@ from tasks.run.events import publish_event
 from tasks.run.leases import prepare_control
 
 ANSWER_SECONDS = 60.0
-"""How long a controller is waited for; without one the keeper starts another."""
+"""How long to wait for the controller's answer; without a controller the keeper starts one."""
 POLL_SECONDS = 0.25
 RESTORE, ROLLBACK = "restore", "rollback"
+EVENTS = {RESTORE: "rollout.restored", ROLLBACK: "rollout.rollback"}
+"""The event after each action that serves an earlier version."""
 
 
 @dataclass(frozen=True)
 class CommandResult:
-    """What came of a command; `answer` is empty where no controller has taken it yet."""
+    """A command's answer; `answer` is empty if no controller has handled it yet."""
 
     service: str
     action: str
     answer: str
-    words: str
+    message: str
 
 
 @effect
 def command_rollout(service: str, action: str, reason: str, by: str) -> CommandResult:
-    """Put a command to the rollout under way, and wait for its controller's answer.
+    """Give a command to the rollout under way, and wait for its controller's answer.
 
     Raises:
-        CommandRefused: no rollout is under way, it makes no sense where that one is, or name or
+        CommandRefused: no rollout is under way, its phase does not allow the command, or name or
             reason are missing.
         Fault: the control store cannot be reached.
     """
@@ -47,15 +49,15 @@ def command_rollout(service: str, action: str, reason: str, by: str) -> CommandR
     if action not in known:
         raise CommandRefused(f"found '{action}'; allowed: {', '.join(known)}")
     commands, deadline = prepare_control().commands, time.monotonic() + ANSWER_SECONDS
-    given = commands.give(service, action, by.strip(), reason.strip(), datetime.now(UTC))
-    while given.is_open and time.monotonic() < deadline:
+    command = commands.give(service, action, by.strip(), reason.strip(), datetime.now(UTC))
+    while command.is_open and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-        given = commands.find(given.sequence) or given
-    if given.answer == REFUSED:
-        raise CommandRefused(given.words)
-    words = given.words or "it waits for a controller; the keeper starts one within minutes"
-    get_run_logger().warning("%s: %s: %s", service, action, words)
-    return CommandResult(service, action, given.answer, words)
+        command = commands.find(command.sequence) or command
+    if command.answer == REFUSED:
+        raise CommandRefused(command.message)
+    message = command.message or "it waits for a controller; the keeper starts one within minutes"
+    get_run_logger().warning("%s: %s: %s", service, action, message)
+    return CommandResult(service, action, command.answer, message)
 
 
 def is_rolling(service: str) -> bool:
@@ -68,26 +70,26 @@ def is_rolling(service: str) -> bool:
 
 
 def confirm_no_rollout(service: str) -> None:
-    """Refuse to move aliases beside a rollout.
+    """Refuse to move aliases during a rollout.
 
     Raises:
         RolloutRefused: one is under way.
         Fault: the control store cannot be reached.
     """
-    course = prepare_control().rollouts.find_open(service)
-    if course is not None:
+    rollout = prepare_control().rollouts.find_open(service)
+    if rollout is not None:
         raise RolloutRefused(
-            f"{service}: a rollout of v{course.candidate} is under way ({course.state.phase}); "
+            f"{service}: a rollout of v{rollout.candidate} is under way ({rollout.state.phase}); "
             f"next: `sluice rollout-control {service}` with promote now, roll back or abort"
         )
 
 
 @effect
 def find_previous(service: str) -> int:
-    """Give the version that served before, which a rollback goes back to.
+    """Return the version that served before, to which a rollback returns.
 
     Raises:
-        RolloutRefused: nothing is known to have served before.
+        RolloutRefused: no version is known to have served before.
         Fault: the registry cannot be reached.
     """
     found = open_registry(find_home()).find_alias(service, PREVIOUS)
@@ -100,19 +102,19 @@ def find_previous(service: str) -> int:
 
 @effect
 def serve_version(service: str, version: int, action: str, reason: str, by: str) -> CommandResult:
-    """Make an earlier version champion in registry and route, and put on record who and why.
+    """Make an earlier version champion in registry and route, and record by whom and why.
 
-    `action` is `restore`, after which the champion before is `previous`, or `rollback`, after which
-    none is. Asked again, it finishes what was half done.
+    `action` is `restore`, after which the former champion is `previous`, or `rollback`, after which
+    no version is. A repeated call completes an interrupted one.
 
     Raises:
         RolloutRefused: a rollout is under way, or there is no such version.
-        PromotionRefused: not every gate had said `pass`.
+        PromotionRefused: the version did not pass every gate.
         CommandRefused: name or reason are missing.
         Fault: the control store or the registry cannot be reached.
     """
     confirm_no_rollout(service)
-    require_words(action, by, reason)
+    require_reason(action, by, reason)
     registry, control = open_registry(find_home()), prepare_control()
     found = find_version(registry, service, version)
     if found is None:
@@ -122,8 +124,8 @@ def serve_version(service: str, version: int, action: str, reason: str, by: str)
     if before and action == ROLLBACK:
         registry.drop_previous(service, before.version)
     control.routes.follow_champion(service, version)
-    words = f"v{version} is champion"
-    control.commands.record(service, action, by.strip(), reason.strip(), words, datetime.now(UTC))
-    publish_event(service, f"rollout.{action}", {"version": version, "by": by, "reason": reason})
+    message, now = f"v{version} is champion", datetime.now(UTC)
+    control.commands.record(service, action, by.strip(), reason.strip(), message, now)
+    publish_event(service, EVENTS[action], {"version": version, "by": by, "reason": reason})
     get_run_logger().warning("%s v%d is champion by %s: %s", service, version, by, reason)
-    return CommandResult(service, action, OBEYED, words)
+    return CommandResult(service, action, OBEYED, message)

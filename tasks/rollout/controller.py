@@ -1,4 +1,4 @@
-"""The controller of a rollout: tick by tick, each one transaction, until it ends."""
+"""The controller of a rollout: one step per tick, each one transaction, until the rollout ends."""
 
 import time
 from dataclasses import dataclass, replace
@@ -21,9 +21,9 @@ from tasks.rollout.progress import RolloutArtifacts
 from tasks.run.leases import prepare_control
 
 POLL_SECONDS = 0.25
-"""How often a command is looked for between two ticks."""
+"""Seconds between two checks for a command."""
 AGAIN_SECONDS = 30.0
-"""Pause after a registry did not take the aliases."""
+"""Seconds before another try if the registry did not move the aliases."""
 
 
 @dataclass(frozen=True)
@@ -43,117 +43,117 @@ class Controller:
     def __init__(
         self,
         held: ControllerLease,
-        course: RolloutRecord,
-        lookout: MetricsCollector,
-        pages: RolloutArtifacts,
+        rollout: RolloutRecord,
+        collector: MetricsCollector,
+        artifacts: RolloutArtifacts,
     ) -> None:
-        self._held, self._lookout, self._pages = held, lookout, pages
-        self.course = course
+        self._held, self._collector, self._artifacts = held, collector, artifacts
+        self.rollout = rollout
         self._log = get_run_logger()
-        self._followed, self._tried = Phase.PENDING, 0.0
-        held.renewal.touch(course)
+        self._aliased, self._tried = Phase.PENDING, 0.0
+        held.renewal.touch(rollout)
 
     def run(self) -> RolloutRecord:
-        """Tick until the rollout is over; a store that is away costs ticks, never the rollout.
+        """Step until the rollout is over; a store outage costs ticks, but not the rollout.
 
         Raises:
             LeaseLost: another controller has taken over; nothing more is changed.
-            RouteMoved: somebody else changed the route.
+            RouteMoved: another process changed the route.
         """
         due = time.monotonic()
-        while not self.course.state.phase.is_final:
+        while not self.rollout.state.phase.is_final:
             try:
-                if self._obey():
+                if self._apply_command():
                     continue
                 if time.monotonic() >= due:
                     self._tick()
-                    due = max(due + self.course.policy.block, time.monotonic())
+                    due = max(due + self.rollout.policy.block, time.monotonic())
             except Fault as error:
                 self._log.warning("no tick: %s", error)
                 self._reload()
-            self._follow()
+            self._move_aliases()
             time.sleep(max(0.0, min(POLL_SECONDS, due - time.monotonic())))
-        return self.course
+        return self.rollout
 
-    def _obey(self) -> bool:
-        """Carry out the oldest command that waits; say whether there was one."""
-        course = self.course
-        given = self._held.control.commands.find_next(course.service, course.number)
-        if given is None:
+    def _apply_command(self) -> bool:
+        """Apply the oldest open command; return whether there was one."""
+        rollout = self.rollout
+        command = self._held.control.commands.find_next(rollout.service, rollout.number)
+        if command is None:
             return False
-        self._write(course, Facts(), given)
+        self._write(rollout, Facts(), command)
         return True
 
     def _tick(self) -> None:
-        if self.course.state.phase is Phase.PENDING:
-            self._write(self.course, Facts(epoch=self.course.state.epoch))
+        if self.rollout.state.phase is Phase.PENDING:
+            self._write(self.rollout, Facts(epoch=self.rollout.state.epoch))
             return
-        self._write(*self._lookout.look(self.course))
+        self._write(*self._collector.collect(self.rollout))
 
     def _write(
-        self, course: RolloutRecord, facts: Facts, given: RecordedCommand | None = None
+        self, rollout: RolloutRecord, facts: Facts, given: RecordedCommand | None = None
     ) -> None:
-        """Make a step and write it; only then does anything else see it."""
-        command = Command(Action(given.action), given.by, given.why) if given else None
-        state, decision = step(course.state, facts, command, course.policy)
+        """Compute a step and write it; only then is it reported."""
+        command = Command(Action(given.action), given.by, given.reason) if given else None
+        state, decision = step(rollout.state, facts, command, rollout.policy)
         derived = Derived(state, decision)
-        record = write_step(course.tick, facts, command, derived, course.policy)
-        moved = state.epoch != course.state.epoch
-        after = replace(course, state=state, readings={} if moved else course.readings)
+        record = write_step(rollout.tick, facts, command, derived, rollout.policy)
+        moved = state.epoch != rollout.state.epoch
+        after = replace(rollout, state=state, readings={} if moved else rollout.readings)
         tick = Tick(after, {**record, "salt": after.salt}, decision, given)
         control, lease = self._held.control, self._held.lease
-        self.course = control.rollouts.write(lease, self.course, tick, datetime.now(UTC))
-        self._held.renewal.touch(self.course)
-        self._pages.show(self.course, decision, record)
+        self.rollout = control.rollouts.write(lease, self.rollout, tick, datetime.now(UTC))
+        self._held.renewal.touch(self.rollout)
+        self._artifacts.show(self.rollout, decision, record)
 
     def _reload(self) -> None:
-        """Go on from what the store has: a tick may be written though its answer was lost."""
+        """Continue from the store's state: a tick may be written although its reply was lost."""
         time.sleep(POLL_SECONDS)
         try:
-            found = self._held.control.rollouts.find(self.course.service, self.course.number)
+            found = self._held.control.rollouts.find(self.rollout.service, self.rollout.number)
         except Fault:
             return
-        self.course = found or self.course
+        self.rollout = found or self.rollout
 
-    def _follow(self) -> None:
-        """Keep the registry's aliases where the phase says; a registry that is away waits."""
-        phase, now = self.course.state.phase, time.monotonic()
-        if phase is self._followed or now - self._tried < AGAIN_SECONDS:
+    def _move_aliases(self) -> None:
+        """Move the registry's aliases as the phase requires; if it is away, retry later."""
+        phase, now = self.rollout.state.phase, time.monotonic()
+        if phase is self._aliased or now - self._tried < AGAIN_SECONDS:
             return
-        if try_follow(self.course):
-            self._followed = phase
+        if try_follow(self.rollout):
+            self._aliased = phase
         else:
             self._tried = now
 
 
 def run_controller(
-    held: ControllerLease, course: RolloutRecord, notes: tuple[str, ...] = ()
+    held: ControllerLease, rollout: RolloutRecord, notes: tuple[str, ...] = ()
 ) -> RolloutResult:
-    """Control a rollout to its end, and leave the aliases where they belong.
+    """Control a rollout to its end, then move the registry's aliases.
 
     Raises:
         LeaseLost: another controller has taken over.
-        RouteMoved: somebody else changed the route.
+        RouteMoved: another process changed the route.
         ConfigInvalid: the gateway's settings are not right.
     """
-    pages = RolloutArtifacts(held.control, course, notes)
+    artifacts = RolloutArtifacts(held.control, rollout, notes)
     try:
-        course = Controller(held, course, MetricsCollector(course.service), pages).run()
-        if try_follow(course):
-            held.control.rollouts.settle(course)
+        rollout = Controller(held, rollout, MetricsCollector(rollout.service), artifacts).run()
+        if try_follow(rollout):
+            held.control.rollouts.settle(rollout)
     finally:
-        pages.end()
-    state = course.state
+        artifacts.end()
+    state = rollout.state
     return RolloutResult(
-        course.service, course.candidate, course.number, state.phase.value, state.reason
+        rollout.service, rollout.candidate, rollout.number, state.phase.value, state.reason
     )
 
 
 def conclude_run(ended: RolloutResult) -> RolloutResult:
-    """Give how a rollout ended where the candidate was not beaten.
+    """Return a rollout's result, unless the candidate was rolled back.
 
     Raises:
-        RolloutRolledBack: it was.
+        RolloutRolledBack: the candidate was rolled back.
     """
     if ended.phase == Phase.ROLLED_BACK:
         raise RolloutRolledBack(
@@ -164,11 +164,11 @@ def conclude_run(ended: RolloutResult) -> RolloutResult:
 
 
 RESUME_SECONDS = 60.0
-"""A run that only resumes does not wait for longer: the keeper comes again."""
+"""Longest wait of a run that only resumes; the keeper starts another later."""
 
 
 def find_no_need(service: str) -> str:
-    """Say why nothing is to be resumed; empty where something is.
+    """Return why no rollout needs to be resumed; empty if one does.
 
     Raises:
         Fault: the control store cannot be reached.
@@ -180,18 +180,18 @@ def find_no_need(service: str) -> str:
 
 
 def resume_controller(held: ControllerLease, service: str) -> RolloutResult | None:
-    """Bring the rollout that another controller left to its end; None where there is none.
+    """Continue a rollout without a controller to its end; return None if there is none.
 
     Raises:
         LeaseLost: another controller has taken over.
         Fault: the control store or the registry cannot be reached.
     """
     settle_ended(held.control, service)
-    course = held.control.rollouts.find_open(service)
-    if course is None:
+    rollout = held.control.rollouts.find_open(service)
+    if rollout is None:
         return None
     get_run_logger().warning(
-        "rollout %d of %s v%d, %s, is continued from tick %d",
-        *(course.number, service, course.candidate, course.state.phase, course.tick),
+        "rollout %d of %s v%d (%s) is continued from tick %d",
+        *(rollout.number, service, rollout.candidate, rollout.state.phase, rollout.tick),
     )
-    return run_controller(held, course)
+    return run_controller(held, rollout)

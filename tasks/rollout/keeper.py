@@ -1,4 +1,4 @@
-"""What a keeper puts right: rollouts without a controller, aliases moved by hand, lost events."""
+"""The keeper's repairs: rollouts without a controller, aliases moved by hand, lost events."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ from sluice.config.loading import load_service
 from sluice.control.approval import ANSWER, ApprovalAnswer
 from sluice.control.watermark import follow_change
 from sluice.errors import PromotionRefused, RegistryUnavailable, SluiceError
-from sluice.home import find_home
+from sluice.home import environment_name, find_home
 from sluice.report.rollout import write_overview
 from sluice.rollout.record import RolloutRecord
 from tasks.rollout.aliases import settle_ended
@@ -28,101 +28,100 @@ from tasks.run.artifacts import publish
 from tasks.run.events import publish_event
 from tasks.run.leases import prepare_control
 from tasks.run.state import end_skipped
-from tasks.run.tags import environment_name
 
 DEPLOYMENT = "rollout/rollout"
 KEY = "rollouts"
-"""The artifact that says what is live everywhere."""
+"""Key of the artifact that shows what is live everywhere."""
 CONFLICT = "conflict"
-"""What the watermark is called of the conflict that was told last."""
+"""Subject of the watermark of the conflict that was announced last."""
 MINUTES = 4
-"""How long one start of a controller has before another is tried."""
+"""Minutes that a started controller has before another start is tried."""
 
 
 class Keeper:
-    """What one keeper did, service by service, and what went wrong without stopping it."""
+    """One keeper's work, service by service; errors of one service do not stop it."""
 
     def __init__(self) -> None:
         self._control = prepare_control()
         self._registry = open_registry(find_home())
         self._rows: list[dict[str, str]] = []
         self._done: list[str] = []
-        self._troubles: list[str] = []
+        self._problems: list[str] = []
 
     @contextmanager
-    def bear(self, service: str) -> Iterator[None]:
-        """Keep an error of one service from the others; it is told at the end."""
+    def collect_errors(self, service: str) -> Iterator[None]:
+        """Collect an error of one service, to raise it after the last service."""
         try:
             yield
         except SluiceError as error:
-            self._troubles.append(f"{service}: {type(error).__name__}: {error}")
+            self._problems.append(f"{service}: {type(error).__name__}: {error}")
 
-    def look_after(self, service: str) -> None:
-        """Put right what can be, and note what is live.
+    def keep(self, service: str) -> None:
+        """Repair what can be repaired for a service, and note what is live.
 
         Raises:
             Fault: the control store or the registry cannot be reached.
         """
         for ended in settle_ended(self._control, service):
-            self._done.append(f"{service}: aliases follow rollout {ended.number}")
-        course = self._control.rollouts.find_open(service)
-        controlled = course is not None and is_controlled(self._control, service)
-        if course and not controlled:
-            self._start(service, course.candidate, f"{course.number}", resume=True)
-        note = self._compare_alias(service, course)
-        if course is None:
-            self._begin_wanted(service)
-        self._rows += describe_service(self._control, service, course, controlled, note)
+            self._done.append(f"{service}: aliases moved to match rollout {ended.number}")
+        rollout = self._control.rollouts.find_open(service)
+        controlled = rollout is not None and is_controlled(self._control, service)
+        if rollout and not controlled:
+            self._start(service, rollout.candidate, f"{rollout.number}", resume=True)
+        note = self._compare_alias(service, rollout)
+        if rollout is None:
+            self._start_missed(service)
+        self._rows += describe_service(self._control, service, rollout, controlled, note)
 
     def end(self) -> State[Any]:
-        """Publish what is live, and give the state to end in.
+        """Publish what is live, and return the flow run's final state.
 
         Raises:
-            RegistryUnavailable: a service could not be looked after; all others were.
+            RegistryUnavailable: a service could not be kept; all others were.
         """
         page = write_overview(self._rows)
         publish(create_markdown_artifact, KEY, markdown=page, description="What is live everywhere")
-        if self._troubles:
-            raise RegistryUnavailable("; ".join(self._troubles))
+        if self._problems:
+            raise RegistryUnavailable("; ".join(self._problems))
         if not self._done:
-            return end_skipped("everything is as it should be")
+            return end_skipped("nothing to repair")
         get_run_logger().info("; ".join(self._done))
         return Completed(message="; ".join(self._done))
 
-    def _compare_alias(self, service: str, course: RolloutRecord | None) -> str:
-        """Adopt a champion that was named by hand; beside a rollout only say that it was."""
+    def _compare_alias(self, service: str, rollout: RolloutRecord | None) -> str:
+        """Adopt a champion alias that was moved by hand; during a rollout only report it."""
         route = self._control.routes.find(service)
         alias = self._registry.find_alias(service, CHAMPION)
         if alias is None or route is None or alias.version == route.champion:
             return ""
-        if course is not None:
-            if alias.version in (course.champion, course.candidate):
-                return "the alias is about to follow"
-            words = f"the alias champion names v{alias.version}, the rollout decides"
-            self._tell_conflict(course, alias.version, words)
-            return f"conflict: {words}"
-        words = f"v{alias.version} is champion"
-        why = f"the alias was moved from v{route.champion} with no rollout under way"
+        if rollout is not None:
+            if alias.version in (rollout.champion, rollout.candidate):
+                return "the alias is about to move"
+            conflict = f"the alias champion names v{alias.version}, but a rollout is under way"
+            self._announce_conflict(rollout, alias.version, conflict)
+            return f"conflict: {conflict}"
+        message = f"v{alias.version} is champion"
+        reason = f"the alias was moved from v{route.champion} with no rollout under way"
         self._control.routes.follow_champion(service, alias.version)
         now = datetime.now(UTC)
-        self._control.commands.record(service, "adopt", "the registry", why, words, now)
-        publish_event(service, "rollout.adopted", {"version": alias.version, "reason": why})
-        self._done.append(f"{service}: {words}, {why}")
+        self._control.commands.record(service, "adopt", "the registry", reason, message, now)
+        publish_event(service, "rollout.adopted", {"version": alias.version, "reason": reason})
+        self._done.append(f"{service}: {message}, {reason}")
         return "adopted from the registry"
 
-    def _tell_conflict(self, course: RolloutRecord, version: int, words: str) -> None:
-        """Tell of a conflict once, and again each half hour in which it stands."""
+    def _announce_conflict(self, rollout: RolloutRecord, version: int, reason: str) -> None:
+        """Emit an event for a conflict, once and again every half hour that it lasts."""
         marks = self._control.watermarks
-        seen = marks.find(course.service, CONFLICT)
-        mark = f"rollout {course.number}: v{version}"
-        to = follow_change(seen, mark, answered=False, now=datetime.now(UTC))
+        seen = marks.find(rollout.service, CONFLICT)
+        mark = f"rollout {rollout.number}: v{version}"
+        to = follow_change(seen, mark, handled=False, now=datetime.now(UTC))
         if to == seen or not marks.move(seen, to):
             return
-        payload = {"version": version, "champion": course.champion, "reason": words}
-        publish_event(course.service, "rollout.conflict", payload)
+        payload = {"version": version, "champion": rollout.champion, "reason": reason}
+        publish_event(rollout.service, "rollout.conflict", payload)
 
-    def _begin_wanted(self, service: str) -> None:
-        """Begin the rollout of a candidate that no event began."""
+    def _start_missed(self, service: str) -> None:
+        """Start the rollout of a candidate whose event was lost."""
         if load_service(service, environment_name()).rollout.start != "auto":
             return
         found = find_untried(self._control, self._registry, service)
@@ -130,26 +129,26 @@ class Keeper:
             self._start(service, found, f"v{found}", resume=False)
 
     def _start(self, service: str, version: int, key: str, resume: bool) -> None:
-        """Start a controller, once in a while; where Prefect cannot, the next keeper tries."""
+        """Start a controller, at most one in `MINUTES`; if it fails, the next keeper retries."""
         now = datetime.now(UTC)
-        turn = f"{now:%Y%m%d%H}-{now.minute // MINUTES}"
-        given = {"service": service, "version": version, "resume": resume}
+        period = f"{now:%Y%m%d%H}-{now.minute // MINUTES}"
+        parameters = {"service": service, "version": version, "resume": resume}
         try:
             run_deployment(
                 DEPLOYMENT,
-                parameters=given,
+                parameters=parameters,
                 timeout=0,
                 as_subflow=False,
-                idempotency_key=f"{service}-{key}-{turn}",
+                idempotency_key=f"{service}-{key}-{period}",
             )
         except Exception as error:  # not deployed, or the server is away
-            self._troubles.append(f"{service}: no controller could be started: {error}")
+            self._problems.append(f"{service}: no controller could be started: {error}")
             return
         self._done.append(f"{service}: a controller for v{version} was started")
 
 
 def find_untried(control: Control, registry: Registry, service: str) -> int | None:
-    """Give the candidate that passed its gates and that no rollout ever had.
+    """Return the candidate that passed its gates and never had a rollout, if there is one.
 
     Raises:
         Fault: the control store or the registry cannot be reached.
@@ -168,9 +167,9 @@ def find_untried(control: Control, registry: Registry, service: str) -> int | No
 
 
 def describe_service(
-    control: Control, service: str, course: RolloutRecord | None, controlled: bool, note: str
+    control: Control, service: str, rollout: RolloutRecord | None, controlled: bool, note: str
 ) -> list[dict[str, str]]:
-    """Give the overview's row of a service; nothing where no champion was ever released.
+    """Return the overview's row of a service; empty if it never had a champion.
 
     Raises:
         Fault: the control store cannot be reached.
@@ -179,13 +178,13 @@ def describe_service(
     if route is None:
         return []
     row = {"service": service, "serves": f"v{route.champion}", "note": note}
-    if course is None:
+    if rollout is None:
         return [row]
-    state, policy = course.state, course.policy
+    state, policy = rollout.state, rollout.policy
     return [
         {
             **row,
-            "on trial": f"v{course.candidate}",
+            "on trial": f"v{rollout.candidate}",
             "phase": state.phase.value,
             "stage": policy.stages[state.stage].name,
             "weight": f"{state.weight(policy):.0%}",

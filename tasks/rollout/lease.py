@@ -1,4 +1,4 @@
-"""The right to control a service's rollout, and the route that lives only while it is used."""
+"""The lease of a rollout's controller, and the renewal of the route while ticks are written."""
 
 import threading
 import time
@@ -16,33 +16,33 @@ from sluice.config.rollout import RolloutConfig
 from sluice.control.lease import Lease, LeaseWatch
 from sluice.errors import SluiceError
 from sluice.rollout.record import RolloutRecord
-from sluice.rollout.state import UNSEEN
+from sluice.rollout.state import MAX_MISSED_TICKS
 from tasks.run.leases import POLL_SECONDS, SHARE, Log, Renewal, await_lease, prepare_control
 
 PATIENCE_SECONDS = 14 * 86400.0
-"""How long a second rollout of a service waits for the first one's end."""
+"""Seconds that a second rollout of a service waits for the end of the first."""
 LEAST_PATIENCE = 10.0
-"""Seconds without a tick that are always borne before the route is renewed no more."""
+"""Least seconds without a tick before the route is no longer renewed."""
 
 
 class RouteRenewal(Renewal):
-    """Renews the controller's lease and the route, the latter only while ticks are written.
+    """Renews the controller's lease, and the route only while ticks are written.
 
-    A controller that hangs in the middle of a tick tests nothing: then only its lease lives on,
-    the route lapses, and the champion serves alone.
+    A controller that hangs within a tick tests nothing: its lease is still renewed, but the route
+    lapses, and the champion serves alone.
     """
 
     def __init__(self, control: Control, lease: Lease, log: Log, ttl: float) -> None:
         super().__init__(control, lease, log)
         self._pause = min(lease.ttl, ttl) / SHARE
         self._guard = threading.Lock()
-        self._course: RolloutRecord | None = None
+        self._rollout: RolloutRecord | None = None
         self._written = 0.0
 
-    def touch(self, course: RolloutRecord) -> None:
-        """Take note of a tick that was written."""
+    def touch(self, rollout: RolloutRecord) -> None:
+        """Note that a tick was written."""
         with self._guard:
-            self._course, self._written = course, time.monotonic()
+            self._rollout, self._written = rollout, time.monotonic()
 
     def renew(self) -> None:
         """Renew once.
@@ -51,18 +51,18 @@ class RouteRenewal(Renewal):
             LeaseLost: another run has taken the lease.
         """
         with self._guard:
-            course, written = self._course, self._written
-        if course is None:
+            rollout, written = self._rollout, self._written
+        if rollout is None:
             super().renew()
             return
-        patience = max(LEAST_PATIENCE, (UNSEEN + 1) * course.policy.block)
+        patience = max(LEAST_PATIENCE, (MAX_MISSED_TICKS + 1) * rollout.policy.block)
         fresh = time.monotonic() - written < patience
-        self._control.rollouts.renew(self._lease, course, routed=fresh and course.state.renews)
+        self._control.rollouts.renew(self._lease, rollout, routed=fresh and rollout.state.renews)
 
 
 @dataclass(frozen=True)
 class ControllerLease:
-    """A service's rollout in the hands of this run."""
+    """This run's lease on a service's rollout."""
 
     control: Control
     lease: Lease
@@ -73,10 +73,10 @@ class ControllerLease:
 def hold_controller(
     service: str, config: RolloutConfig, patience: float = PATIENCE_SECONDS
 ) -> Iterator[ControllerLease]:
-    """Be the only controller of a service's rollout while the block runs; wait for another's end.
+    """Hold the controller's lease while the block runs; wait if another controller has it.
 
     Raises:
-        ServiceBusy: the other did not end in time.
+        ServiceBusy: the other controller did not end in time.
         LeaseLost: another run took the lease while the block ran.
         Fault: the control store cannot be reached.
     """
@@ -92,11 +92,11 @@ def hold_controller(
         try:
             control.leases.release(lease)
         except SluiceError as error:
-            log.warning("the lease lapses by itself in %.0f s: %s", lease.ttl, error)
+            log.warning("the lease could not be freed and lapses in %.0f s: %s", lease.ttl, error)
 
 
 def is_controlled(control: Control, service: str) -> bool:
-    """Whether somebody renews the lease of a service's rollout; watched for its ttl at most.
+    """Whether a controller renews the lease of a service's rollout; watches for its ttl at most.
 
     Raises:
         Fault: the control store cannot be reached.

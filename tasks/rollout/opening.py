@@ -1,4 +1,4 @@
-"""Open a rollout: the version, the policy, the traffic, and what can be proved with it."""
+"""The opening of a rollout: version, policy, observed traffic, and a forecast of its stages."""
 
 import secrets
 import time
@@ -39,12 +39,12 @@ AS_CANDIDATE = -1
 """The version that carries the alias `candidate`."""
 AS_CONFIGURED = "as configured"
 WATCH_SECONDS = 20.0
-"""How long traffic is watched at most before a rollout begins."""
+"""Longest observation of the traffic before a rollout begins."""
 
 
 @dataclass(frozen=True)
 class ObservedTraffic:
-    """The champion's traffic just before: an arm a block, all together, and how long it took."""
+    """The champion's traffic just before the rollout: one arm per block, the total, the seconds."""
 
     blocks: tuple[Arm, ...] = ()
     total: Arm = field(default_factory=Arm)
@@ -53,21 +53,21 @@ class ObservedTraffic:
 
     @property
     def rate(self) -> float:
-        """Requests a second."""
+        """Requests per second."""
         return self.total.requests / self.seconds if self.seconds else 0.0
 
     @property
     def errors(self) -> float:
-        """Share of requests that failed; 0 without any."""
+        """Share of requests that failed; 0 without requests."""
         return self.total.failures / self.total.requests if self.total.requests else 0.0
 
 
 def choose_policy(config: ServiceConfig, policy: str) -> Policy:
-    """Read the policy that is named, or the service's own.
+    """Read the named policy, or the service's own.
 
     Raises:
-        ConfigInvalid: there is no such policy, or it is not right.
-        RolloutRefused: it counts users, which no live rollout does yet.
+        ConfigInvalid: there is no such policy, or it is not valid.
+        RolloutRefused: it counts units, which live rollouts do not support yet.
     """
     found = find_policy(config) if policy == AS_CONFIGURED else load_policy(policy)
     if found.count == "units":
@@ -81,11 +81,11 @@ def choose_policy(config: ServiceConfig, policy: str) -> Policy:
 def open_rollout(
     held: ControllerLease, config: ServiceConfig, version: int, policy: Policy
 ) -> tuple[RolloutRecord, ObservedTraffic]:
-    """Open the rollout of a version that passed its gates, on the traffic of the last seconds.
+    """Open the rollout of a version that passed its gates, with the traffic just observed.
 
     Raises:
-        RolloutRefused: there is no candidate, or it serves already, or none serves beside it.
-        PromotionRefused: a gate did not say `pass`, or a person did not approve.
+        RolloutRefused: there is no candidate, it is champion already, or there is no champion.
+        PromotionRefused: it did not pass a gate, or a person did not approve it.
         Fault: the control store or the registry cannot be reached.
     """
     service, registry = config.service, open_registry(find_home())
@@ -107,17 +107,17 @@ def open_rollout(
         salt=secrets.token_hex(8),
         before=seen.blocks,
     )
-    course = held.control.rollouts.open(held.lease, opening, datetime.now(UTC))
-    told = (service, course.number, candidate.version, champion.version, policy.policy)
-    get_run_logger().info("%s: rollout %d of v%d beside v%d, policy %s", *told)
-    return course, seen
+    rollout = held.control.rollouts.open(held.lease, opening, datetime.now(UTC))
+    names = (service, rollout.number, candidate.version, champion.version, policy.policy)
+    get_run_logger().info("%s: rollout %d of v%d beside v%d, policy %s", *names)
+    return rollout, seen
 
 
 def find_candidate(registry: Registry, service: str, version: int) -> ModelVersionRef:
-    """Give the version that is to be rolled out.
+    """Return the version to roll out.
 
     Raises:
-        RolloutRefused: there is none.
+        RolloutRefused: there is no such version.
         Fault: the registry cannot be reached.
     """
     if version == AS_CANDIDATE:
@@ -132,66 +132,66 @@ def find_candidate(registry: Registry, service: str, version: int) -> ModelVersi
 
 
 def watch_traffic(service: str, route: Route, policy: Policy) -> ObservedTraffic:
-    """Look at the champion's traffic for the policy's `history`, 20 s at most, block by block."""
-    lookout, seconds = MetricsCollector(service), min(policy.history, WATCH_SECONDS)
-    wanted = ExpectedState(service, route.champion, 0, route.epoch)
+    """Observe the champion's traffic for the policy's `history`, 20 s at most, block by block."""
+    collector, seconds = MetricsCollector(service), min(policy.history, WATCH_SECONDS)
+    expected = ExpectedState(service, route.champion, 0, route.epoch)
     readings: dict[str, CounterReading] = {}
     blocks: list[Arm] = []
     began = due = time.monotonic()
     missing = ""
     while due - began <= seconds:
         time.sleep(max(0.0, due - time.monotonic()))
-        found = collect_facts(lookout.read(), wanted, readings)
+        found = collect_facts(collector.read(), expected, readings)
         missing = found.facts.missing
-        if found.facts.champion is not None and not found.facts.fault:
+        if found.facts.champion is not None and not found.facts.problem:
             blocks += [found.facts.champion] if readings else []
             readings = dict(found.readings)
         elif not readings:
-            return ObservedTraffic(missing=missing or found.facts.fault)
+            return ObservedTraffic(missing=missing or found.facts.problem)
         due += min(policy.block, seconds)
-    whole = tuple(blocks) if policy.block <= seconds else ()  # a part of one is no block
+    whole = tuple(blocks) if policy.block <= seconds else ()  # a part of a block does not count
     return ObservedTraffic(
         whole, reduce(add_arms, blocks, Arm()), time.monotonic() - began, missing
     )
 
 
 def make_room(config: ServiceConfig, version: int) -> None:
-    """Ask the rollout that is under way to end, where the service's file says `second: replace`.
+    """Abort the rollout that is under way, if the service's file says `second: replace`.
 
-    One that nears its end is waited for, and one of this very version is.
+    A rollout in its soak, or of the same version, is not aborted but waited for.
 
     Raises:
         Fault: the control store or the registry cannot be reached.
     """
     service, control = config.service, prepare_control()
-    course = control.rollouts.find_open(service)
-    if course is None or config.rollout.second == "wait":
+    rollout = control.rollouts.find_open(service)
+    if rollout is None or config.rollout.second == "wait":
         return
-    wanted = find_candidate(open_registry(find_home()), service, version).version
-    if course.candidate != wanted and course.state.phase in ALLOWED[Action.ABORT]:
-        why, now = f"v{wanted} is to be rolled out", datetime.now(UTC)
-        control.commands.give(service, Action.ABORT.value, "the next rollout", why, now)
+    candidate = find_candidate(open_registry(find_home()), service, version).version
+    if rollout.candidate != candidate and rollout.state.phase in ALLOWED[Action.ABORT]:
+        reason, now = f"v{candidate} is to be rolled out", datetime.now(UTC)
+        control.commands.give(service, Action.ABORT.value, "the next rollout", reason, now)
 
 
 SEED = 1
 LEAST_SPREAD = 0.05
 RUNS = 60
-"""Simulated rollouts: enough to tell a stage that can conclude from one that cannot."""
+"""Simulated rollouts: enough to distinguish stages that can conclude from those that cannot."""
 
 
 def forecast_stages(policy: Policy, seen: ObservedTraffic) -> tuple[str, ...]:
-    """Say which stages can conclude; a rollout that cannot goes on, and holds where it cannot."""
-    notes = _weigh(policy, seen)
+    """Report which stages can conclude with this traffic; the others will hold at their end."""
+    notes = _forecast(policy, seen)
     for note in notes:
         get_run_logger().info(note)
     return notes
 
 
-def _weigh(policy: Policy, seen: ObservedTraffic) -> tuple[str, ...]:
+def _forecast(policy: Policy, seen: ObservedTraffic) -> tuple[str, ...]:
     if seen.rate <= 0:
-        why = f" ({seen.missing})" if seen.missing else ""
-        return (f"No traffic was seen before the start{why}: a stage holds until there is some.",)
-    said = [f"Traffic before the start: {seen.rate:,.1f} requests/s, {seen.errors:.2%} errors."]
+        reason = f" ({seen.missing})" if seen.missing else ""
+        return (f"No traffic before the start{reason}: a stage holds until there is some.",)
+    notes = [f"Traffic before the start: {seen.rate:,.1f} requests/s, {seen.errors:.2%} errors."]
     latency, spread = describe_latency(seen.total.latencies)
     traffic = Traffic(
         rate=seen.rate, errors=seen.errors, latency=latency, latency_spread=spread, signals=None
@@ -200,20 +200,20 @@ def _weigh(policy: Policy, seen: ObservedTraffic) -> tuple[str, ...]:
     for stage, seconds in zip(policy.stages, passed, strict=True):
         share = float(np.mean(~np.isnan(seconds)))
         if share < POWER:
-            said.append(
+            notes.append(
                 f"{stage.name}: a candidate that equals the champion passes by max in {share:.0%} "
                 f"(wanted {POWER:.0%}); next: `sluice feasible SERVICE --rps {seen.rate:.0f}` "
                 "says what would be enough"
             )
-    if len(said) == 1:
-        said.append("Every stage can conclude at this traffic.")
-    return tuple(said)
+    if len(notes) == 1:
+        notes.append("Every stage can conclude at this traffic.")
+    return tuple(notes)
 
 
 def describe_latency(latencies: Histogram) -> tuple[float, float]:
-    """Give median (ms) and sigma of the lognormal times whose median and P95 were seen.
+    """Return median (ms) and sigma of the lognormal latencies with the observed median and P95.
 
-    Where no request was seen they are the simulator's own.
+    Without requests they are the simulator's defaults.
     """
     middle, high = (find_quantile([latencies], share) for share in (0.5, QUANTILE))
     if middle is None or high is None:

@@ -1,4 +1,4 @@
-"""A rollout told to people: its page, events and log lines, none of which ever holds up a tick."""
+"""How a rollout is reported: its page, events and log lines; none of them delays a tick."""
 
 import base64
 import contextvars
@@ -14,20 +14,22 @@ from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 
 from sluice.adapters.control.store import Control
-from sluice.report.rollout import LogLine, write_page
-from sluice.rollout.log import Record
+from sluice.report.rollout import DecisionLine, write_page
+from sluice.rollout.log import LogRecord
 from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import Decision, Phase, Verb
 from tasks.run.events import publish_event
 from tasks.run.links import link_rollout
 
 QUIET_SECONDS = 60.0
+"""Seconds before a hold with the same kind of reason is logged again."""
 DRAIN_SECONDS = 30.0
+"""Longest wait for the queue at the end."""
 PAGE_SECONDS, PAGE_BLOCKS = 5.0, 5
-"""How soon a page may follow another only because a hold has a new phase, or a new reason."""
+"""Shortest time between two pages if only a hold's phase, or its reason, has changed."""
 EVENTS = {
     Verb.BEGIN: "rollout.started",
-    Verb.GO_ON: "rollout.advanced",
+    Verb.ADVANCE: "rollout.advanced",
     Verb.PAUSE: "rollout.paused",
     Verb.FREEZE: "rollout.frozen",
     Verb.THAW: "rollout.thawed",
@@ -44,156 +46,157 @@ HELD = "rollout.held"
 
 
 class ProgressLog(threading.Thread):
-    """Does what may wait for the orchestration server, in its order, beside the ticks."""
+    """Runs jobs that may wait for the orchestration server, in order, in a thread of its own."""
 
     def __init__(self) -> None:
-        super().__init__(name="narrator", daemon=True)
+        super().__init__(name="progress log", daemon=True)
         self._context = contextvars.copy_context()
         self._jobs: queue.Queue[Callable[[], object] | None] = queue.Queue()
         self._log = get_run_logger()
 
     def run(self) -> None:
-        """Do one thing after another; what fails is said and left out."""
+        """Run one job after another; a job that fails is logged and skipped."""
         while (job := self._jobs.get()) is not None:
             try:
                 self._context.run(job)
-            except Exception as error:  # the server is away: the control store has it all
-                self._log.warning("not shown: %s: %s", type(error).__name__, error)
+            except Exception as error:  # the server is away: the control store has everything
+                self._log.warning("not reported: %s: %s", type(error).__name__, error)
 
     def add(self, job: Callable[[], object]) -> None:
-        """Put something at the end of the queue."""
+        """Append a job to the queue."""
         self._jobs.put(job)
 
     def end(self) -> None:
-        """Wait for what is queued, half a minute at most."""
+        """Wait for all queued jobs, half a minute at most."""
         self._jobs.put(None)
         self.join(DRAIN_SECONDS)
 
 
 class RolloutArtifacts:
-    """What one rollout shows of itself."""
+    """Reports one rollout: its page, its events and its log lines."""
 
     def __init__(
-        self, control: Control, course: RolloutRecord, notes: tuple[str, ...] = ()
+        self, control: Control, rollout: RolloutRecord, notes: tuple[str, ...] = ()
     ) -> None:
         self._log = get_run_logger()
-        self._narrator = ProgressLog()
-        self._narrator.start()
-        page = link_rollout(course.service)
+        self._progress = ProgressLog()
+        self._progress.start()
+        page = link_rollout(rollout.service)
         self._notes = (*notes, *([f"[Watch it, second by second]({page})"] if page else []))
-        log = _read_log(control, course)
+        log = _read_log(control, rollout)
         self._lines = [_write_line(at, item) for at, item in log if item["decision"] != Verb.HOLD]
         self._records = [item for _, item in log]
-        self._told, self._words = 0.0, ""
-        self._published, self._shown = 0.0, (course.state.phase, "")
+        self._logged, self._kind = 0.0, ""
+        self._published, self._shown = 0.0, (rollout.state.phase, "")
 
-    def show(self, course: RolloutRecord, decision: Decision, record: Record) -> None:
-        """Show a step: a page and an event where something changed, else a line now and then."""
+    def show(self, rollout: RolloutRecord, decision: Decision, record: LogRecord) -> None:
+        """Report a step: page, events and a log line; a hold only gets an occasional log line."""
         self._records.append(record)
-        late = _is_late(course, decision)
+        late = _is_late(rollout, decision)
         if decision.verb is Verb.HOLD and not late:
-            self._say(course, decision, only_now_and_then=True)
-            if self._is_news(course, decision):
-                self._publish(course, decision)
+            self._log_step(rollout, decision, occasionally=True)
+            if self._is_news(rollout, decision):
+                self._publish(rollout, decision)
             return
-        self._say(course, decision)
+        self._log_step(rollout, decision)
         self._lines.append(_write_line(datetime.now(UTC), record))
-        self._publish(course, decision)
-        for event in name_events(course, decision, late):
+        self._publish(rollout, decision)
+        for event in name_events(rollout, decision, late):
             payload = {
-                "version": course.candidate,
-                "champion": course.champion,
-                "rollout": course.number,
+                "version": rollout.candidate,
+                "champion": rollout.champion,
+                "rollout": rollout.number,
                 "tick": record["tick"],
-                "phase": course.state.phase.value,
+                "phase": rollout.state.phase.value,
                 "stage": record["stage"],
                 "weight": record["weight"],
                 "reason": decision.reason,
                 "rule": decision.rule,
             }
-            self._narrator.add(partial(publish_event, course.service, event, payload))
+            self._progress.add(partial(publish_event, rollout.service, event, payload))
 
     def end(self) -> None:
-        """Wait for what is still to be shown, half a minute at most."""
-        self._narrator.end()
+        """Wait for reports that are still queued, half a minute at most."""
+        self._progress.end()
 
-    def _is_news(self, course: RolloutRecord, decision: Decision) -> bool:
-        """Whether a hold is of another phase than the page shows, or for another reason."""
+    def _is_news(self, rollout: RolloutRecord, decision: Decision) -> bool:
+        """Whether a hold has another phase or kind of reason than the page shows."""
         phase, kind = self._shown
         since = time.monotonic() - self._published
-        if course.state.phase is not phase:
+        if rollout.state.phase is not phase:
             return since >= PAGE_SECONDS
-        pause = max(PAGE_SECONDS, PAGE_BLOCKS * course.policy.block)
+        pause = max(PAGE_SECONDS, PAGE_BLOCKS * rollout.policy.block)
         return _name_kind(decision) != kind and since >= pause
 
-    def _publish(self, course: RolloutRecord, decision: Decision) -> None:
+    def _publish(self, rollout: RolloutRecord, decision: Decision) -> None:
         self._published = time.monotonic()
-        self._shown = course.state.phase, _name_kind(decision)
+        self._shown = rollout.state.phase, _name_kind(decision)
         lines, records = tuple(self._lines), tuple(self._records)
-        words = f"v{course.candidate}: {decision.verb}: {decision.reason}"
-        key = f"{course.service}-rollout"
+        title = f"v{rollout.candidate}: {decision.verb}: {decision.reason}"
+        key = f"{rollout.service}-rollout"
 
         def publish() -> None:
-            page = write_page(course, lines, self._notes, _draw(course, records))
-            create_markdown_artifact(key=key, markdown=page, description=words)
+            page = write_page(rollout, lines, self._notes, _draw(rollout, records))
+            create_markdown_artifact(key=key, markdown=page, description=title)
 
-        self._narrator.add(publish)
+        self._progress.add(publish)
 
-    def _say(
-        self, course: RolloutRecord, decision: Decision, only_now_and_then: bool = False
+    def _log_step(
+        self, rollout: RolloutRecord, decision: Decision, occasionally: bool = False
     ) -> None:
         now, kind = time.monotonic(), _name_kind(decision)
-        if only_now_and_then and kind == self._words and now - self._told < QUIET_SECONDS:
+        if occasionally and kind == self._kind and now - self._logged < QUIET_SECONDS:
             return
-        self._told, self._words = now, kind
-        state = course.state
-        told = (course.service, course.candidate, state.phase, state.weight(course.policy))
+        self._logged, self._kind = now, kind
+        state = rollout.state
         self._log.info(
             "%s v%d, %s at %.0f%%: %s: %s",
-            *told[:3],
-            100 * told[3],
+            rollout.service,
+            rollout.candidate,
+            state.phase,
+            100 * state.weight(rollout.policy),
             decision.verb,
             decision.reason,
         )
 
 
-def name_events(course: RolloutRecord, decision: Decision, late: bool) -> list[str]:
-    """Give the events of a step; a command that ends the rollout is two."""
+def name_events(rollout: RolloutRecord, decision: Decision, late: bool) -> list[str]:
+    """Return the events of a step; a command that ends the rollout has two."""
     found = [EVENTS[decision.verb]] if decision.verb in EVENTS else []
     found += [HELD] if late else []
-    found += [ENDINGS[course.state.phase]] if course.state.phase in ENDINGS else []
+    found += [ENDINGS[rollout.state.phase]] if rollout.state.phase in ENDINGS else []
     return found
 
 
 def _name_kind(decision: Decision) -> str:
-    """Give a reason without its numbers."""
+    """Return a reason without its numbers."""
     return re.sub(r"[\d.,]+", "#", decision.reason)
 
 
-def _is_late(course: RolloutRecord, decision: Decision) -> bool:
-    """Whether a stage just reached its `max` without an end: a person is asked."""
-    state, policy = course.state, course.policy
-    if decision.verb is not Verb.HOLD or state.phase is not Phase.HOLDING or state.unseen:
+def _is_late(rollout: RolloutRecord, decision: Decision) -> bool:
+    """Whether a stage has just reached its `max` and holds there, for a person to decide."""
+    state, policy = rollout.state, rollout.policy
+    if decision.verb is not Verb.HOLD or state.phase is not Phase.HOLDING or state.missed_ticks:
         return False
-    return state.seen.blocks == policy.count_blocks(policy.stages[state.stage].max)
+    return state.observation.blocks == policy.count_blocks(policy.stages[state.stage].max)
 
 
-def _read_log(control: Control, course: RolloutRecord) -> list[tuple[datetime, Record]]:
-    """Give the ticks so far, of a rollout that another controller began."""
-    if course.tick == 1:
+def _read_log(control: Control, rollout: RolloutRecord) -> list[tuple[datetime, LogRecord]]:
+    """Return the records so far of a rollout that another controller began."""
+    if rollout.tick == 1:
         return []
-    return control.rollouts.read_log(course.service, course.number)[1:]
+    return control.rollouts.read_log(rollout.service, rollout.number)[1:]
 
 
-def _write_line(at: datetime, record: Record) -> LogLine:
-    return LogLine(at.strftime("%m-%d %H:%M:%S"), record["decision"], record["reason"])
+def _write_line(at: datetime, record: LogRecord) -> DecisionLine:
+    return DecisionLine(at.strftime("%m-%d %H:%M:%S"), record["decision"], record["reason"])
 
 
-def _draw(course: RolloutRecord, records: Sequence[Record]) -> str:
-    """Give the evidence by tick as a PNG in base64."""
+def _draw(rollout: RolloutRecord, records: Sequence[LogRecord]) -> str:
+    """Return a plot of the evidence by tick as a PNG in base64."""
     from sluice.plots.rollout import draw_evidence
     from sluice.plots.style import render_png
 
-    title = f"{course.service}: v{course.candidate} beside v{course.champion}"
-    picture = render_png(draw_evidence(title, records, course.policy))
+    title = f"{rollout.service}: v{rollout.candidate} beside v{rollout.champion}"
+    picture = render_png(draw_evidence(title, records, rollout.policy))
     return base64.b64encode(picture).decode()

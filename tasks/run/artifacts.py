@@ -1,4 +1,4 @@
-"""Artifacts on a run's page, published even while the Prefect server is away for a moment."""
+"""Artifacts on a run's page, published even if the Prefect server is away for a moment."""
 
 import base64
 import time
@@ -10,17 +10,17 @@ from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 
 AWAY_SECONDS = 120.0
-"""How long a server that is away is waited for; the registry has every verdict anyway."""
+"""How long to wait for a server that is away; the registry has every verdict anyway."""
 POLL_SECONDS = 2.0
 
 
 def publish(create: Callable[..., object], key: str, **content: Any) -> None:
-    """Create an artifact; a server that stays away costs the artifact, never the release.
+    """Create an artifact; if the server stays away the artifact is lost, but not the release.
 
-    Prefect's own client tries for about a minute, and not at all before it first reached the
-    server.
+    Prefect's own client retries for about a minute, and not at all before its first contact with
+    the server.
     """
-    log, began, told = get_run_logger(), time.monotonic(), False
+    log, began, warned = get_run_logger(), time.monotonic(), False
     while True:
         try:
             create(key=key, **content)
@@ -31,23 +31,23 @@ def publish(create: Callable[..., object], key: str, **content: Any) -> None:
         if waited > AWAY_SECONDS:
             log.warning("no artifact %s: the server was away for %.0f s: %s", key, waited, reason)
             return
-        if not told:
+        if not warned:
             log.warning("the artifact %s waits for the server: %s", key, reason)
-            told = True
+            warned = True
         time.sleep(POLL_SECONDS)
 
 
 LIMIT = 900_000
 
 
-def show_pictures(key: str, title: str, pictures: Mapping[str, bytes], link: str) -> None:
-    """Publish pictures as one Markdown artifact, each under its name; beyond 900 kB it links only.
+def publish_plots(key: str, title: str, plots: Mapping[str, bytes], link: str) -> None:
+    """Publish plots as one Markdown artifact, each under its name; beyond 900 kB only the link.
 
-    A larger artifact slows the orchestrator's database for everybody.
+    A larger artifact slows the orchestrator's database for all users.
     """
     parts, room = [f"# {title}", f"[All of it in MLflow]({link})"], LIMIT
-    for name, picture in pictures.items():
-        encoded = base64.b64encode(picture).decode()
+    for name, plot in plots.items():
+        encoded = base64.b64encode(plot).decode()
         room -= len(encoded)
         image = (
             f"![{name}](data:image/png;base64,{encoded})" if room > 0 else "too large; in MLflow"

@@ -1,4 +1,4 @@
-"""Progress that a person can follow in the terminal: the run's own log, without engine chatter."""
+"""The run's log in the terminal, without Prefect's messages about its own engine."""
 
 import logging
 import sys
@@ -18,10 +18,10 @@ COLOURS = {logging.WARNING: "\033[33m", logging.ERROR: "\033[31m"}
 
 
 class ProgressFilter(logging.Filter):
-    """Keeps what tasks say; drops what the engine says about itself."""
+    """Keeps messages of tasks; drops messages of the engine about itself."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether a person wants to read the line."""
+        """Whether the line is of interest to a person."""
         message = record.getMessage()
         if getattr(record, "sluice_last_word", False):
             return False
@@ -38,7 +38,7 @@ class ProgressFormatter(logging.Formatter):
     """One line a message: clock time and text; warnings and errors coloured on a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give the line."""
+        """Return the line."""
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         text = f"{clock}  {record.getMessage()}"
         colour = COLOURS.get(record.levelno) if sys.stdout.isatty() else None

@@ -1,4 +1,4 @@
-"""The two kinds of task: an effect retries faults of the world, a gate never retries."""
+"""The two kinds of task: an effect retries infrastructure errors, a gate never retries."""
 
 import functools
 from collections.abc import Callable
@@ -21,21 +21,21 @@ R = TypeVar("R")
 
 
 def effect(function: Callable[P, R]) -> Task[P, R]:
-    """Make a task of a function that touches the world.
+    """Make a task of a function that has side effects.
 
     A `Fault` is retried six times after 1, 2, 4 ... 32 seconds and jitter, about a minute in all;
-    anything else ends the task at once. The log names the retry that saved it.
+    any other error ends the task at once. The log names the retry that succeeded.
     """
 
     @functools.wraps(function)
     def attempt(*args: P.args, **kwargs: P.kwargs) -> R:
         result = function(*args, **kwargs)
-        _report_rescue()
+        _report_retry()
         return result
 
     make = task(
-        name=_readable(function),
-        task_run_name=_readable(function),
+        name=_name_task(function),
+        task_run_name=_name_task(function),
         retries=RETRIES,
         retry_delay_seconds=exponential_backoff(FIRST_DELAY),
         retry_jitter_factor=JITTER,
@@ -47,9 +47,9 @@ def effect(function: Callable[P, R]) -> Task[P, R]:
 
 
 def gate(function: Callable[P, R]) -> Task[P, R]:
-    """Make a task of a function that raises a verdict: it runs once, whatever it says."""
+    """Make a task of a function that raises a verdict: it runs once, whatever the verdict."""
     make = task(
-        name=_readable(function),
+        name=_name_task(function),
         task_run_name=_name_gate_run,
         retries=0,
         cache_policy=NO_CACHE,
@@ -58,7 +58,7 @@ def gate(function: Callable[P, R]) -> Task[P, R]:
     return make(function)
 
 
-def _readable(function: Callable[..., Any]) -> str:
+def _name_task(function: Callable[..., Any]) -> str:
     return function.__name__.replace("_", " ")
 
 
@@ -79,7 +79,7 @@ def _is_fault(task_: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     return False
 
 
-def _report_rescue() -> None:
+def _report_retry() -> None:
     context = TaskRunContext.get()
     attempt = context.task_run.run_count if context else 1
     if context and attempt > 1:

@@ -1,4 +1,4 @@
-"""What the world is told about a service, always on its one resource id."""
+"""Events about a service, always on its one resource id."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from prefect.events import emit_event
 
 
 def publish_event(service: str, event: str, payload: dict[str, Any]) -> None:
-    """Emit an event about a service; it is a hint, which can come twice or never.
+    """Emit an event about a service; it is a hint that can arrive twice or never.
 
-    A payload's `version` is also the resource's label `sluice.version`, since triggers tell
-    events apart by labels alone.
+    A payload's `version` is also the resource's label `sluice.version`, because triggers
+    distinguish events by labels only.
     """
     resource = {
         "prefect.resource.id": f"sluice.service.{service}",

@@ -1,4 +1,4 @@
-"""The types that the forms of the UI are made of."""
+"""Types of flow parameters, which Prefect's UI shows as form fields."""
 
 from typing import Annotated, Any
 
@@ -9,12 +9,12 @@ from sluice.rollout.state import Action
 
 
 def offer(choices: list[str]) -> dict[str, Any]:
-    """Give what makes a form field a dropdown; a text field where there is nothing to choose."""
+    """Return the schema of a dropdown; of a text field if there is nothing to choose."""
     return {"enum": choices} if choices else {}
 
 
 ServiceName = Annotated[str, Field(json_schema_extra=offer(list_services()))]
-"""A service, chosen from those that are configured when the form is deployed."""
+"""A service: one of those that are configured when the form is deployed."""
 
 LATEST = -1
 DataVersion = Annotated[int, Field(ge=-1)]
@@ -28,8 +28,8 @@ Words = Annotated[str, Field(min_length=1, pattern=r"\S")]
 CandidateVersion = Annotated[int, Field(ge=-1)]
 """A version of a service's model; -1 is the one that carries the alias `candidate`."""
 PolicyName = Annotated[str, Field(json_schema_extra=offer(["as configured", *list_policies()]))]
-"""A policy of a rollout, or the service's own."""
+"""A rollout policy; `as configured` is the service's own."""
 ActionName = Annotated[str, Field(json_schema_extra=offer([item.value for item in Action]))]
-"""What a person may command a rollout."""
+"""A command to a rollout."""
 ModelVersion = Annotated[int, Field(ge=1)]
 """A version of a service's model."""

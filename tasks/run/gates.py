@@ -1,4 +1,4 @@
-"""Where a verdict stops a release: published first, then raised."""
+"""Gate tasks: a verdict is published first, then a failed one is raised."""
 
 from prefect import get_run_logger
 from prefect.artifacts import create_table_artifact
@@ -26,21 +26,21 @@ FINDINGS: dict[str, type[GateFailed]] = {
 }
 
 SHOWN = 3
-"""How many notes of a verdict stand in the log; its table has all of them."""
+"""How many notes of a verdict are logged; its table has all of them."""
 DESCRIBED = 6
-"""How many stand above the table on the run's page."""
+"""How many are above the table on the run's page."""
 
 
 @gate
 def pass_gate(
     verdict: Verdict, service: str, link: str = "", on_insufficient: str = "halt"
 ) -> Verdict:
-    """Publish a verdict as a table and an event, then let the release on or halt it.
+    """Publish a verdict as a table and an event, then pass or halt the release.
 
-    With `approve` an evaluation that is insufficient goes on; a person decides at the end.
+    With `approve` an insufficient evaluation continues; a person decides at the end.
 
     Raises:
-        GateFailed: the subclass named by the finding, or `EvidenceInsufficient`.
+        GateFailed: the subclass of the gate's finding, or `EvidenceInsufficient`.
     """
     log = get_run_logger()
     publish(
@@ -49,8 +49,8 @@ def pass_gate(
         table=verdict_rows(verdict),
         description=describe_verdict(verdict, link),
     )
-    left_open = may_stay_open(verdict, on_insufficient)
-    emit_verdict(verdict, service, left_open)
+    undecided = may_stay_open(verdict, on_insufficient)
+    emit_verdict(verdict, service, undecided)
     for notice in verdict.notices[:SHOWN]:
         log.warning("%s gate: note: %s", verdict.gate, notice)
     if len(verdict.notices) > SHOWN:
@@ -59,7 +59,7 @@ def pass_gate(
     if verdict.passed:
         log.info("%s gate: pass: %s", verdict.gate, verdict.reason)
         return verdict
-    if left_open:
+    if undecided:
         log.warning("%s gate: insufficient, a person decides: %s", verdict.gate, verdict.message)
         return verdict
     finding = FINDINGS.get(verdict.gate, GateFailed)
@@ -69,7 +69,7 @@ def pass_gate(
 
 
 def describe_verdict(verdict: Verdict, link: str) -> str:
-    """Give the verdict's headline as Markdown, with its notices and where to look."""
+    """Return the verdict's headline as Markdown, with its notices and its link."""
     lines = [f"**{verdict.gate} gate: {verdict.outcome.value}.** {verdict.reason}"]
     lines += [f"Next: {verdict.next_step}"] if verdict.next_step and not verdict.passed else []
     rest = len(verdict.notices) - DESCRIBED
@@ -79,9 +79,9 @@ def describe_verdict(verdict: Verdict, link: str) -> str:
     return "\n\n".join(lines)
 
 
-def emit_verdict(verdict: Verdict, service: str, left_open: bool = False) -> None:
-    """Tell the world: `gate.passed`, `gate.failed`, or `gate.open` where a person decides."""
-    halted = "gate.open" if left_open else "gate.failed"
+def emit_verdict(verdict: Verdict, service: str, undecided: bool = False) -> None:
+    """Emit `gate.passed`, `gate.failed`, or `gate.undecided` if a person decides."""
+    halted = "gate.undecided" if undecided else "gate.failed"
     publish_event(
         service,
         "gate.passed" if verdict.passed else halted,

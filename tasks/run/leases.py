@@ -1,4 +1,4 @@
-"""The control store in a run: its migration, the lease of a release, and the route."""
+"""The control store in a run: its migration, a release's lease, and the route."""
 
 import logging
 import threading
@@ -21,14 +21,14 @@ from sluice.home import find_home
 from tasks.run.decorators import effect
 
 SHARE = 3
-"""A lease is renewed each third of its time, so that two renewals may fail."""
+"""A lease is renewed at a third of its time to live, so that two renewals may fail."""
 AGAIN_SECONDS = 1.0
 
 Log = logging.Logger | logging.LoggerAdapter[Any]
 
 
 class Renewal(threading.Thread):
-    """Renews one lease until it is told to end, or until another run has taken the lease."""
+    """A thread that renews one lease until it is ended or another run has taken the lease."""
 
     def __init__(self, control: Control, lease: Lease, log: Log) -> None:
         super().__init__(name=f"renewal of {lease.purpose} {lease.service}", daemon=True)
@@ -37,7 +37,7 @@ class Renewal(threading.Thread):
         self._ended = threading.Event()
 
     def run(self) -> None:
-        """Renew at a third of the lease's time; say each renewal that failed."""
+        """Renew at a third of the lease's time to live; log each renewal that failed."""
         pause = self._pause
         while not self._ended.wait(pause):
             try:
@@ -66,9 +66,9 @@ class Renewal(threading.Thread):
 
 @contextmanager
 def keep_lease(control: Control, lease: Lease, log: Log) -> Iterator[Lease]:
-    """Renew a lease for as long as the block runs, and free it at its end.
+    """Renew a lease while the block runs, and release it at its end.
 
-    Where freeing fails the lease lapses by itself.
+    If that fails, the lease lapses by itself.
     """
     renewal = Renewal(control, lease, log)
     renewal.start()
@@ -86,7 +86,7 @@ RELEASE = "release"
 TTL_SECONDS = 15.0
 PATIENCE_SECONDS = 1800.0
 PROMOTE_SECONDS = 60.0
-"""A promotion waits less: who asked for it saw the candidate that is there now."""
+"""A promotion waits less: the person who asked for it saw the present candidate."""
 POLL_SECONDS, PROGRESS_SECONDS = 0.5, 10.0
 
 
@@ -104,17 +104,17 @@ def prepare_control() -> Control:
 
 @contextmanager
 def hold_release(service: str, patience: float = PATIENCE_SECONDS) -> Iterator[Lease]:
-    """Be the only release of a service while the block runs; wait for one that is under way.
+    """Hold a service's release lease while the block runs; wait if another release has it.
 
-    A run that comes back after it was taken over can break on anything, since its successor
-    cleared away behind it: whatever stops it is told as the lost lease that it comes from.
+    A run that resumes after its lease was taken over can fail on anything, since its successor
+    removed its files: any error is then reported as the lost lease that caused it.
 
     Raises:
         ServiceBusy: the other did not end in time.
         LeaseLost: another run took the lease while the block ran.
         Fault: the control store cannot be reached.
     """
-    # The last part tells attempts apart that the orchestrator starts under one run's name.
+    # The last part distinguishes attempts that the orchestrator starts under one run's name.
     holder = f"{flow_run.name} (flow run {flow_run.id}, {uuid.uuid4().hex[:8]})"
     lease = await_lease(service, RELEASE, holder, patience)
     control = prepare_control()
@@ -122,7 +122,7 @@ def hold_release(service: str, patience: float = PATIENCE_SECONDS) -> Iterator[L
         try:
             yield lease
         except Exception as error:
-            _name_loss(control, lease, error)
+            _raise_if_lost(control, lease, error)
             raise
 
 
@@ -130,14 +130,14 @@ def hold_release(service: str, patience: float = PATIENCE_SECONDS) -> Iterator[L
 def await_lease(
     service: str, purpose: str, holder: str, patience: float = PATIENCE_SECONDS
 ) -> Lease:
-    """Wait for a lease, at most `patience` seconds; one that stood still too long is taken over.
+    """Wait for a lease, at most `patience` seconds; take over one that is not renewed in time.
 
     Raises:
         ServiceBusy: its holder is alive and did not end in time.
         Fault: the control store cannot be reached.
     """
     log, leases = get_run_logger(), prepare_control().leases
-    watch, began, told = LeaseWatch(), time.monotonic(), 0.0
+    watch, began, logged = LeaseWatch(), time.monotonic(), 0.0
     while True:
         lease = leases.acquire(service, purpose, holder, TTL_SECONDS)
         now = time.monotonic()
@@ -153,32 +153,32 @@ def await_lease(
                 f"{service}: {lease.holder} still runs after {patience:.0f} s of waiting; "
                 "next: wait until it ends, or cancel it"
             )
-        if not told or now - told >= PROGRESS_SECONDS:
-            told = now
+        if not logged or now - logged >= PROGRESS_SECONDS:
+            logged = now
             log.info(
                 "waiting for %s, %.0f s so far, at most %.0f", lease.holder, now - began, patience
             )
         time.sleep(POLL_SECONDS)
 
 
-def _name_loss(control: Control, lease: Lease, error: Exception) -> None:
-    """Raise what lies behind an error: that the lease was lost; nothing where it was not."""
+def _raise_if_lost(control: Control, lease: Lease, error: Exception) -> None:
+    """Raise `LeaseLost` from an error if the lease was lost; return if it was not."""
     if isinstance(error, LeaseLost):
         return
     try:
         control.leases.renew(lease)
     except LeaseLost as lost:
         raise lost from error
-    except SluiceError:  # the store is away: the error itself is all that is known
+    except SluiceError:  # the store is away: only the error itself is known
         return
 
 
 def route_to_champion(version: ModelVersionRef | None) -> Route | None:
-    """Let the route name a version that carries the alias `champion`; None where it does not.
+    """Route traffic to a version that has the alias `champion`; return None if it has not.
 
-    Called wherever that alias moved, and again by whatever comes next: a run that was killed
-    between the two leaves a route that is late, not wrong. With a rollout under way the route
-    stays as it is, and names another champion than the version.
+    Called after each move of that alias, and again by the next run: a run that was killed between
+    the two leaves a route that is late, not wrong. While a rollout is under way the route stays
+    as it is, and has another champion than the version.
 
     Raises:
         Fault: the control store cannot be reached.

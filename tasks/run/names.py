@@ -1,4 +1,4 @@
-"""What runs are called in the list: service, what it is about, cause."""
+"""Names of runs in the list: service, subject, cause."""
 
 from pathlib import PurePath
 
@@ -12,7 +12,7 @@ from tasks.run.forms import LATEST
 
 
 def name_ingest() -> str:
-    """Name a run of `ingest` by its service and what it takes in."""
+    """Name a run of `ingest` by its service and its source."""
     given = flow_run.parameters
     source = str(given.get("source", ""))
     shown = source if "://" in source else PurePath(source).name
@@ -26,43 +26,43 @@ def name_release() -> str:
     if version == LATEST:
         try:
             version = latest_version(find_home().table(service), service)
-        except SluiceError:  # the release itself will say what is wrong with the data
+        except SluiceError:  # the release itself will report what is wrong with the data
             return f"{service} {given.get('cause', '')}".strip()
     return f"{service} data v{version} {given.get('cause', '')}".strip()
 
 
 def name_promote() -> str:
-    """Name a promotion by its service and the version that it is about."""
+    """Name a promotion by its service and its version."""
     service = flow_run.parameters["service"]
     return f"{service} {_name_candidate(service)}".strip()
 
 
 def name_decision() -> str:
-    """Name a decision by its service, its version and what was decided."""
+    """Name a decision by its service, its version and the answer."""
     given = flow_run.parameters
     service, version = given["service"], int(given.get("version", LATEST))
-    about = _name_candidate(service) if version == LATEST else f"v{version}"
-    return " ".join(filter(None, (service, about, str(given["decision"]))))
+    subject = _name_candidate(service) if version == LATEST else f"v{version}"
+    return " ".join(filter(None, (service, subject, str(given["decision"]))))
 
 
 def name_rollout() -> str:
-    """Name a rollout by its service, the version on trial, and that it is continued."""
+    """Name a rollout by its service, its candidate, and whether it is continued."""
     given = flow_run.parameters
     service, version = given["service"], int(given.get("version", LATEST))
-    about = _name_candidate(service) if version == LATEST else f"v{version}"
-    return " ".join(filter(None, (service, about, "continued" if given.get("resume") else "")))
+    subject = _name_candidate(service) if version == LATEST else f"v{version}"
+    return " ".join(filter(None, (service, subject, "continued" if given.get("resume") else "")))
 
 
 def name_command() -> str:
-    """Name a command by its service, what is commanded and by whom."""
+    """Name a command by its service, its action or version, and the person."""
     given = flow_run.parameters
-    about = f"v{given['version']}" if "version" in given else given.get("action", "")
-    return " ".join(filter(None, (given["service"], str(about), f"by {given['by']}")))
+    subject = f"v{given['version']}" if "version" in given else given.get("action", "")
+    return " ".join(filter(None, (given["service"], str(subject), f"by {given['by']}")))
 
 
 def _name_candidate(service: str) -> str:
     try:
         found = open_registry(find_home()).find_alias(service, "candidate")
-    except SluiceError:  # the flow itself will say what is wrong with the registry
+    except SluiceError:  # the flow itself will report what is wrong with the registry
         return ""
     return f"v{found.version}" if found else ""

@@ -1,4 +1,4 @@
-"""How a run ends: an error of ours becomes a failed state whose message starts with the fact."""
+"""The final state of a run: an error of ours becomes a failed state with the fact first."""
 
 import functools
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from sluice.errors import SluiceError
 from tasks.run.tags import tag_failure, tag_start
 
 LAST_WORD = {"sluice_last_word": True}
-"""Marks the log line that whoever runs a flow by hand is told at the end anyway."""
+"""Marks a log line that the terminal prints at the end of a run anyway."""
 
 SKIPPED = "Skipped"
 """The name of the completed state of a run that had nothing to do."""
@@ -24,7 +24,7 @@ R = TypeVar("R")
 def state_failure(function: Callable[P, R]) -> Callable[P, R]:
     """End a flow that raised one of our errors as Failed, with `ErrorClass: fact` as its message.
 
-    Stands under `@flow`. The state keeps its default name, since automations listen for it, and
+    Goes under `@flow`. The state keeps its default name, because automations listen for it, and
     carries no exception object, so that nothing of it is written to a result store.
     """
 
@@ -43,7 +43,7 @@ def state_failure(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def end_skipped(reason: str) -> State[Any]:
-    """Give what a flow returns to end as Completed under the name `Skipped`, with its reason."""
+    """Return the state of a flow that ends as Completed under the name `Skipped`, with a reason."""
     get_run_logger().info("skipped: %s", reason, extra=LAST_WORD)
     return Completed(name=SKIPPED, message=reason)
 
@@ -51,7 +51,7 @@ def end_skipped(reason: str) -> State[Any]:
 def read_failure(state: State[Any]) -> tuple[str, str]:
     """Split a failed state's message into the error's class name and the fact.
 
-    The class is empty where the run ended on something that is not ours.
+    The class is empty if the run ended on an error that is not ours.
     """
     message = state.message or state.name or ""
     name, _, fact = message.partition(": ")

@@ -167,7 +167,7 @@ def test_a_rollout_of_the_champion_or_of_no_version_is_refused(stack: Stack) -> 
         assert name == "Failed"
         assert message.startswith("RolloutRefused: "), message
         assert words in message
-    assert stack.live.find_course() is None
+    assert stack.live.find_rollout() is None
 
 
 def test_two_rollouts_begin_from_their_forms_one_after_the_other(stack: Stack) -> None:
@@ -180,7 +180,7 @@ def test_two_rollouts_begin_from_their_forms_one_after_the_other(stack: Stack) -
     assert stack.end_of(refused)[1].startswith(told)
     assert stack.end_of(stack.send("rollback", **REASON))[0] == "Completed"
     assert stack.end_of(first)[1].startswith("RolloutRolledBack: ")
-    live.await_course(lambda course: course.candidate == 3 and course.state.phase == "shadow")
+    live.await_rollout(lambda rollout: rollout.candidate == 3 and rollout.state.phase == "shadow")
     assert stack.end_of(stack.command(Action.PROMOTE))[0] == "Completed"
     assert stack.end_of(second)[0] == "Completed"
     assert live.aliases() == {"champion": 3, "previous": 1}

@@ -1,4 +1,4 @@
-"""What a person reads and what a script is told: words and exit codes of the command line."""
+"""Messages and exit codes of the command line."""
 
 from pathlib import Path
 
@@ -73,7 +73,7 @@ def test_deploying_where_no_server_is_says_what_to_do(url: str, said: str, tmp_p
         ("promote",),
         ("show",),
         ("history",),
-        ("approve", "--by=Ada", "--why=so"),
+        ("approve", "--by=Ada", "--reason=so"),
         ("ingest", "file.parquet"),
     ],
 )
@@ -171,7 +171,7 @@ def test_history_says_how_to_start_where_nothing_was_released(tmp_path: Path) ->
     assert ended.stdout == "employment: no release yet; `sluice release employment` starts\n"
 
 
-def test_decision_needs_who_and_why(tmp_path: Path) -> None:
+def test_decision_needs_a_name_and_a_reason(tmp_path: Path) -> None:
     ended = run_sluice("approve", "employment", "--by", "Ada", home=tmp_path)
     assert ended.returncode == 2
-    assert "--why" in ended.stderr
+    assert "--reason" in ended.stderr

@@ -1,4 +1,4 @@
-"""`sluice expect` lists and changes rules by number, and nobody writes a UUID."""
+"""`sluice expect` lists and changes rules by number, without UUIDs."""
 
 import json
 import shutil
@@ -52,11 +52,11 @@ def number_of(suites: Path, kind: str, column: str) -> int:
 def test_list_has_numbers_and_the_names_that_verdicts_use(suites: Path, sluice: Run) -> None:
     ended = sluice()
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    told = " ".join(ended.stdout.split())
+    output = " ".join(ended.stdout.split())
     number = number_of(suites, "be_between", "age")
-    assert f"{number} age within [16, 100] 16 100" in told
-    assert f"{len(rules_of(suites))} distribution of employed" in told
-    assert "add COLUMN RULE VALUES; edit NUMBER VALUES; remove NUMBER" in told
+    assert f"{number} age within [16, 100] 16 100" in output
+    assert f"{len(rules_of(suites))} distribution of employed" in output
+    assert "add COLUMN RULE VALUES; edit NUMBER VALUES; remove NUMBER" in output
 
 
 def test_rules_are_added_edited_and_removed_and_others_keep_their_ids(
@@ -96,7 +96,7 @@ def test_an_edited_rule_decides(suites: Path, sluice: Run, home: Home, tmp_path:
     [
         (("add", "colour", "unique"), "RuleInvalid: no column 'colour'; allowed: person_id"),
         (("add", "age", "even"), "RuleInvalid: no rule 'even'"),
-        (("add", "age", "range", "1", "2"), "says the same of 'age'; edit "),
+        (("add", "age", "range", "1", "2"), "is the same rule on 'age'; edit "),
         (("edit", "999", "1"), "RuleInvalid: no rule '999'; allowed: 1 to "),
         (("remove", "first"), "RuleInvalid: no rule 'first'"),
         (("change", "1"), "RuleInvalid: found 'change 1'; allowed: add COLUMN RULE VALUES"),
@@ -116,4 +116,4 @@ def test_what_cannot_be_done_is_refused_and_nothing_changes(
 def test_the_ids_own_rules_stay(suites: Path, sluice: Run) -> None:
     ended = sluice("remove", str(number_of(suites, "be_unique", "person_id")))
     assert ended.returncode == 2
-    assert "is the id, and the split hangs on it" in ended.stdout
+    assert "is the id, and the split depends on it" in ended.stdout

@@ -1,4 +1,4 @@
-"""`sluice init` on files that nobody here wrote, and on files that will not do."""
+"""`sluice init` on other people's files, and on files that it refuses."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def sluice(project: Path) -> Run:
 
 
 def survey() -> pd.DataFrame:
-    """A survey of 6,366 people that statsmodels ships; its last column made a yes or no."""
+    """A survey of 6,366 people that statsmodels ships; the last column turned into yes or no."""
     from statsmodels.datasets import fair
 
     rows = fair.load_pandas().data
@@ -168,21 +168,21 @@ def test_nothing_is_overwritten_without_force(project: Path, sluice: Run) -> Non
         (("--target", "affair", "--sensitive", "none"), "--sensitive none needs --reason"),
     ],
 )
-def test_a_flag_that_will_not_do_is_refused(
+def test_a_wrong_option_is_refused(
     project: Path, sluice: Run, flags: tuple[str, ...], words: str
 ) -> None:
     rest = () if "--sensitive" in flags else NOBODY
     assert words in refusal(sluice("init", write(project, survey()), *flags, *rest), project)
 
 
-def test_a_file_without_an_id_is_told_how_to_get_one(project: Path, sluice: Run) -> None:
+def test_a_file_without_an_id_is_refused_with_a_way_to_add_one(project: Path, sluice: Run) -> None:
     file = write(project, survey().drop(columns="row_id"))
     said = refusal(sluice("init", file, "--target", "affair", *NOBODY), project)
     assert "no column names each row once" in said
     assert "index_label='row_id'" in said
 
 
-def test_an_id_that_comes_twice_is_told_what_to_do(project: Path, sluice: Run) -> None:
+def test_an_id_that_occurs_twice_is_refused_with_advice(project: Path, sluice: Run) -> None:
     rows = survey().rename(columns={"row_id": "customer_id"})
     rows["customer_id"] //= 2
     file = write(project, rows)
@@ -212,20 +212,20 @@ def test_constant_and_leaking_columns_are_left_out_by_name(project: Path, sluice
     rows["divorced_later"] = (rows["affair"] == "yes").astype(int)
     ended = sluice("init", write(project, rows), "--target", "affair", *NOBODY)
     assert ended.returncode == 0, ended.stdout
-    assert "leaks: divorced_later tells affair alone (power 1.000, limit 0.9)" in ended.stdout
+    assert "leakage: divorced_later alone predicts affair (power 1.000, limit 0.9)" in ended.stdout
     assert "constant: country has one value in every row" in ended.stdout
     config = load_service("survey", "development", project / "configs")
     assert not {"country", "divorced_later"} & set(config.data.features)
     assert {"country", "divorced_later"} <= set(config.data.columns)
 
 
-def test_few_rows_are_told_what_they_cannot_tell(project: Path, sluice: Run) -> None:
+def test_few_rows_are_reported_with_what_they_cannot_show(project: Path, sluice: Run) -> None:
     file = write(project, survey().sample(300, random_state=0))
     ended = sluice("init", file, "--target", "affair", *NOBODY)
     assert ended.returncode == 0, ended.stdout
-    told = " ".join(ended.stdout.split())
-    assert "is finer than" in told
-    assert "rows in all)" in told
+    output = " ".join(ended.stdout.split())
+    assert "is finer than" in output
+    assert "rows in all)" in output
 
 
 def test_a_million_rows_take_seconds(project: Path, sluice: Run) -> None:
@@ -241,7 +241,7 @@ def test_a_million_rows_take_seconds(project: Path, sluice: Run) -> None:
     assert "on a sample of 50,000 rows; kinds, nulls, ranges and ids on every row" in ended.stdout
 
 
-def test_other_separators_and_encodings_are_told_a_way_out(project: Path, sluice: Run) -> None:
+def test_other_separators_and_encodings_are_refused_with_advice(project: Path, sluice: Run) -> None:
     rows = survey()
     rows.to_csv(project / "rows-a.csv", index=False, sep=";")
     said = refusal(sluice("init", str(project / "rows-a.csv"), "--target", "affair"), project)

@@ -13,7 +13,7 @@ def test_simulate_prints_each_way_to_judge_and_draws(tmp_path: Path) -> None:
     arguments = ("--rps", "150", "--errors", "0.002", "--latency", "2", "--runs", "20")
     ended = run_sluice("simulate", "laptop", *arguments, "--plot", str(picture), home=tmp_path)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    for words in ("150 requests/s, 0.20% errors, made up; seed 1", "evidence", "5 failed checks"):
+    for words in ("150 requests/s, 0.20% errors, synthetic; seed 1", "evidence", "5 failed checks"):
         assert words in ended.stdout
     assert (
         "rules: error_rate, error_margin, latency_double, latency_margin, guardrail" in ended.stdout

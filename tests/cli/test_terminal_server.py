@@ -1,4 +1,4 @@
-"""Commands find the home's server before Prefect is imported, which reads its settings once."""
+"""Commands find the server before they import Prefect, which reads its settings once."""
 
 import subprocess
 import sys
@@ -8,22 +8,22 @@ import pytest
 
 from sluice.home import PROJECT
 
-LOOK = """
+PROBE = """
 import sys
 from contextlib import contextmanager
 import sluice.adapters.server.session as session
 
 @contextmanager
-def look(home, report):
+def probe(home, report):
     print("too late" if "prefect" in sys.modules else "in time")
     raise SystemExit(0)
     yield
 
-session.open_session = look
+session.open_session = probe
 from cli.__main__ import main
 main()
 """
-WHY = ("--by", "Ada", "--why", "a look")
+DECISION = ("--by", "Ada", "--reason", "a test")
 
 
 @pytest.mark.parametrize(
@@ -32,18 +32,18 @@ WHY = ("--by", "Ada", "--why", "a look")
         ("release", "employment"),
         ("ingest", "employment", "rows.csv"),
         ("promote", "employment"),
-        ("approve", "employment", *WHY),
-        ("refuse", "employment", *WHY),
+        ("approve", "employment", *DECISION),
+        ("refuse", "employment", *DECISION),
         ("rollout", "employment"),
-        ("rollout-control", "employment", "pause", *WHY),
-        ("rollback", "employment", *WHY),
-        ("restore", "employment", "1", *WHY),
+        ("rollout-control", "employment", "pause", *DECISION),
+        ("rollback", "employment", *DECISION),
+        ("restore", "employment", "1", *DECISION),
     ],
     ids=lambda line: line[0],
 )
 def test_settings_are_there_before_prefect_is(line: tuple[str, ...], tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", LOOK, *line],
+        [sys.executable, "-c", PROBE, *line],
         cwd=PROJECT,
         env={"PATH": "", "HOME": str(tmp_path), "SLUICE_HOME": str(tmp_path / "home")},
         capture_output=True,

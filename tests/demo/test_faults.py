@@ -1,10 +1,10 @@
-"""The corrupted inputs are what they say: they change what they name and nothing else."""
+"""Each planted fault changes what its name says and nothing else."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from demo.faults import FAULTS, assume_homemakers, leak_answer, misalign_labels
+from demo.faults import FAULTS, assume_homemakers, leak_target, misalign_labels
 from sluice.config.loading import load_service
 from sluice.data.split import split_rows
 from sluice.home import SAMPLES
@@ -31,7 +31,7 @@ def test_fault_is_the_same_for_the_same_seed(survey: pd.DataFrame, name: str) ->
 
 
 def test_leak_keeps_every_share_and_touches_one_column(survey: pd.DataFrame) -> None:
-    leaked = leak_answer(survey, CONFIG, 1)
+    leaked = leak_target(survey, CONFIG, 1)
     changed = [name for name in survey if not leaked[name].equals(survey[name])]
     assert changed == ["ancestry"]
     shares = [frame["ancestry"].value_counts().sort_index() for frame in (leaked, survey)]

@@ -1,4 +1,4 @@
-"""A fault that is written into a graph hits its share of rows, and leaves all others alone."""
+"""A fault in a graph affects its share of rows, and no other row."""
 
 import time
 from functools import cache
@@ -47,7 +47,7 @@ def run(graph: bytes, numbers: Any) -> Any:
 
 @pytest.mark.parametrize("problem", ["binary", "multiclass", "forest", "regression"])
 @pytest.mark.parametrize("kind", ["errors", "latency", "nan", "flipped"])
-def test_rows_without_the_fault_are_answered_bit_for_bit(problem: str, kind: Any) -> None:
+def test_rows_without_the_fault_keep_their_scores_bit_for_bit(problem: str, kind: Any) -> None:
     numbers, graph = make_numbers(), make_graph(problem)
     fault = ModelFault(kind, SHARE, seed=2, milliseconds=1)
     healthy = numbers[~mark_rows(numbers, fault)]
@@ -55,7 +55,7 @@ def test_rows_without_the_fault_are_answered_bit_for_bit(problem: str, kind: Any
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_its_share_of_rows_meets_the_fault_and_a_seed_names_them(seed: int) -> None:
+def test_its_share_of_rows_meets_the_fault_and_a_seed_chooses_them(seed: int) -> None:
     numbers, graph = make_numbers(), make_graph("binary")
     fault = ModelFault("nan", SHARE, seed=seed)
     marked = mark_rows(numbers, fault)
@@ -78,25 +78,25 @@ def test_errors_are_raised_where_one_row_of_a_call_is_marked() -> None:
 
 
 @pytest.mark.parametrize("problem", ["binary", "multiclass", "forest", "regression"])
-def test_flipped_answers_are_contrary(problem: str) -> None:
+def test_flipped_predictions_are_the_opposite(problem: str) -> None:
     numbers, graph = make_numbers(), make_graph(problem)
     before, after = run(graph, numbers), run(plant_fault(graph, ModelFault("flipped")), numbers)
-    turned = -before if before.shape[1] == 1 else before[:, ::-1]
-    assert np.array_equal(after, turned, True)
+    opposite = -before if before.shape[1] == 1 else before[:, ::-1]
+    assert np.array_equal(after, opposite, True)
 
 
-def test_latency_is_about_what_was_asked_for() -> None:
+def test_latency_is_about_what_was_configured() -> None:
     numbers = make_numbers()
     graph = plant_fault(make_graph("binary"), ModelFault("latency", milliseconds=30))
-    taken = []
+    durations = []
     for _ in range(5):
         started = time.perf_counter()
         run(graph, numbers[:1])
-        taken.append(time.perf_counter() - started)
-    assert min(taken) > 0.015
+        durations.append(time.perf_counter() - started)
+    assert min(durations) > 0.015
 
 
 @pytest.mark.parametrize("values", [{"share": 0.0}, {"share": 1.5}, {"milliseconds": 0.0}])
-def test_a_fault_that_is_none_is_refused(values: Any) -> None:
+def test_an_invalid_fault_is_refused(values: Any) -> None:
     with pytest.raises(ValueError, match=r"found .*; allowed"):
         ModelFault("nan", **values)

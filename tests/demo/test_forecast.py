@@ -1,4 +1,4 @@
-"""What is said of a policy before a candidate is tried is simulated, not written down."""
+"""The forecast of a policy is simulated."""
 
 import pytest
 
@@ -9,7 +9,7 @@ LAPTOP = load_policy("laptop")
 TRAFFIC = describe_traffic(200.0, 0.75, 0.2)
 
 
-def test_equal_candidates_are_promoted_and_bad_ones_found_as_the_policy_says(
+def test_equal_candidates_are_promoted_and_bad_ones_rolled_back(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     chances = {one.candidate: one for one in forecast(LAPTOP, TRAFFIC, runs=20)}
@@ -19,9 +19,9 @@ def test_equal_candidates_are_promoted_and_bad_ones_found_as_the_policy_says(
     assert chances["1.7 times the complaints"].rolled_back >= 0.8
     assert chances["1.2 times the complaints"].rolled_back <= 0.1
     show_forecast(LAPTOP, TRAFFIC, list(chances.values()))
-    said = capsys.readouterr().out
-    assert f"policy laptop can and cannot detect at 200 requests/s: {RUNS} simulated" in said
-    assert all(name in said for name in chances)
+    output = capsys.readouterr().out
+    assert f"policy laptop can and cannot detect at 200 requests/s: {RUNS} simulated" in output
+    assert all(name in output for name in chances)
 
 
 def test_faults_follow_the_policys_limits() -> None:

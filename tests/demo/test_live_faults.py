@@ -1,4 +1,4 @@
-"""Faulty models behind a real gateway: seen at the candidate, and by no caller."""
+"""Faulty candidates behind a real gateway: their failures are counted, callers get no error."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from benchmarks.served import SERVICE, Served, prepare_home
 from benchmarks.serving import run_gateway
 from demo.caller import FeedbackPlan
 from demo.faulty import FAULT_TAG, KINDS, FaultKind, ModelFault, register_faulty
-from demo.replay import Plan, Replay
+from demo.replay import Replay, ReplayPlan
 from demo.tally import ReplayTally
 from sluice.control.route import Route
 from sluice.errors import DataMissing, Refused
@@ -23,7 +23,7 @@ from sluice.rollout.collection import build_readings
 from sluice.rollout.facts import Arm
 from sluice.rollout.latency import bucket_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 PATIENCE = 120.0
 SHARE, LONGER, LIMIT = 0.3, 60.0, 400.0
 RATE, SECONDS = 40.0, 4.0
@@ -55,12 +55,12 @@ def gateway(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def replay(served: Served, gateway: Server, **facts: Any) -> ReplayTally:
-    plan = Plan(
+    plan = ReplayPlan(
         f"http://127.0.0.1:{gateway.port}",
         SERVICE,
         RATE,
         SECONDS,
-        telling=FeedbackPlan(delay=0.2),
+        feedback=FeedbackPlan(delay=0.2),
         **facts,
     )
 
@@ -71,16 +71,16 @@ def replay(served: Served, gateway: Server, **facts: Any) -> ReplayTally:
 
 
 def scrape(gateway: Server, epoch: int) -> dict[str, Arm]:
-    """Give both arms' counts under an epoch."""
-    lives = json.loads(gateway.ask("/v1/counters")[1])["lives"]
-    (reading,) = build_readings(lives, SERVICE, epoch).values()
+    """Return both arms' counts under an epoch."""
+    runs = json.loads(gateway.ask("/v1/counters")[1])["worker_runs"]
+    (reading,) = build_readings(runs, SERVICE, epoch).values()
     return {"candidate": reading.candidate, "champion": reading.champion}
 
 
 def try_candidate(
     served: Served, gateway: Server, kind: FaultKind, mode: str
 ) -> tuple[ReplayTally, Any]:
-    """Put a faulty version on trial, replay, and give what callers and counters saw."""
+    """Route to a faulty candidate, replay, and return the callers' and the gateway's counts."""
     facts: dict[str, Any] = {"weight": 0.5} if mode == "canary" else {}
     route: Route = served.set_route(
         SERVICE, 1, candidate=VERSIONS[kind], mode=mode, arm_timeout_ms=LIMIT, **facts
@@ -92,14 +92,14 @@ def try_candidate(
 
 
 def await_route(gateway: Server, route: Route) -> None:
-    """Wait until the gateway obeys a route, its candidate included."""
+    """Wait until the gateway follows a route, its candidate included."""
     wanted = (route.epoch, route.champion, route.candidate)
     deadline = time.monotonic() + PATIENCE
     while True:
-        seat = json.loads(gateway.ask("/readyz")[1])["services"].get(SERVICE, {})
-        if (seat.get("epoch"), seat.get("champion"), seat.get("candidate")) == wanted:
+        entry = json.loads(gateway.ask("/readyz")[1])["services"].get(SERVICE, {})
+        if (entry.get("epoch"), entry.get("champion"), entry.get("candidate")) == wanted:
             return
-        assert time.monotonic() < deadline, (seat, gateway.log.read_text()[-3000:])
+        assert time.monotonic() < deadline, (entry, gateway.log.read_text()[-3000:])
         time.sleep(0.1)
 
 
@@ -139,21 +139,21 @@ def test_labels_reach_the_gateway_as_feedback(served: Served, gateway: Server) -
     route = served.set_route(SERVICE, 1)
     await_route(gateway, route)
     tally = replay(served, gateway, seed=99)
-    assert (tally.told, tally.untold) == (tally.answered, 0)
+    assert (tally.feedback_sent, tally.feedback_lost) == (tally.answered, 0)
     right = sum(item.right for item in tally.answers.values())
     champion = scrape(gateway, route.epoch)["champion"]
-    assert champion.feedbacks == tally.told
-    assert champion.negatives == tally.told - right
+    assert champion.feedbacks == tally.feedback_sent
+    assert champion.negatives == tally.feedback_sent - right
 
 
-def test_faulty_version_is_a_candidate_that_says_what_it_is(served: Served) -> None:
+def test_faulty_version_is_a_candidate_with_the_fault_in_its_tags(served: Served) -> None:
     version = served.registry.find_alias(SERVICE, "candidate")
     assert version is not None
     assert version.tags[FAULT_TAG] == KINDS[-1]
     assert json.loads(served.registry.read_text(version.run_id, "fault.json"))["share"] == SHARE
 
 
-def test_without_a_champion_there_is_nothing_to_write_a_fault_into(served: Served) -> None:
+def test_without_a_champion_there_is_nothing_to_plant_a_fault_in(served: Served) -> None:
     config = served.config.model_copy(update={"service": "nobody"})
     with pytest.raises(DataMissing, match="nobody has no champion; next: release it first"):
         register_faulty(served.registry, config, served.rows, ModelFault("nan"))
@@ -162,7 +162,7 @@ def test_without_a_champion_there_is_nothing_to_write_a_fault_into(served: Serve
 def test_champion_without_a_graph_is_refused(served: Served, tmp_path: Path) -> None:
     served.register(tmp_path, "trained", "sklearn")
     config = served.config.model_copy(update={"service": "trained"})
-    with pytest.raises(Refused, match="trained/1 serves without a graph"):
+    with pytest.raises(Refused, match="trained/1 has no ONNX graph"):
         register_faulty(served.registry, config, served.rows, ModelFault("nan"))
 
 
@@ -174,10 +174,10 @@ def test_replay_from_the_command_line_ends_with_a_table(
     served.set_route(SERVICE, 1)
     url = f"--url=http://127.0.0.1:{gateway.port}"
     assert main([SERVICE, url, "--rps=20", "--seconds=2", "--users=10", "--delay=0"]) == 0
-    said = capsys.readouterr().out
-    assert "sent 40, answered 40; errors none" in said
-    assert "feedback on 40 answers" in said
-    assert "champion" in said
+    output = capsys.readouterr().out
+    assert "sent 40, answered 40; errors none" in output
+    assert "feedback on 40 answers" in output
+    assert "champion" in output
 
 
 def test_hanging_candidate_costs_its_callers_no_more_than_its_time_limit(
@@ -189,7 +189,7 @@ def test_hanging_candidate_costs_its_callers_no_more_than_its_time_limit(
     assert arms["candidate"].failures > 0
     assert arms["champion"].failures == 0
     slowest = max(time for item in tally.answers.values() for time in item.times)
-    assert slowest < 10 * LIMIT  # the rest is a loaded machine's
+    assert slowest < 10 * LIMIT  # a loaded computer adds the rest
 
 
 def test_replay_says_what_to_do_where_no_gateway_is(
@@ -198,9 +198,9 @@ def test_replay_says_what_to_do_where_no_gateway_is(
     from demo.replay import main
 
     assert main([SERVICE, "--url=http://127.0.0.1:1", "--rps=5", "--seconds=1"]) == 3
-    said = capsys.readouterr().out
-    assert "errors ClientConnectorError: 5" in said
-    assert "next: `sluice serve`" in said
+    output = capsys.readouterr().out
+    assert "errors ClientConnectorError: 5" in output
+    assert "next: `sluice serve`" in output
 
 
 def count_slow(arm: Arm) -> float:

@@ -1,4 +1,4 @@
-"""The live part of the story, played on a free home: gateway, callers, rollout, account."""
+"""The live part of the demonstration: gateway, callers, rollout, report."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.served import SERVICE, Served, prepare_home
-from demo.watch import derive_again
+from demo.watch import verify_log
 from sluice.adapters.server.process_tree import find_related
 from sluice.home import find_home
 from sluice.rollout.log import LogBroken
@@ -20,41 +20,41 @@ RATE = 80.0
 
 @pytest.fixture(scope="module")
 def story(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """Roll out a candidate that fails on some rows; give how it ended and what was said."""
+    """Roll out a candidate that fails on some rows; return its result and the output."""
     from demo import live
 
     folder: Path = tmp_path_factory.mktemp("story")
-    said: list[str] = []
+    output: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLUICE_HOME", str(folder / "home"))
         patch.delenv("SLUICE_CONTROL_URL", raising=False)
         patch.setattr(live, "RPS", RATE)
-        for module in ("demo.live", "demo.watch", "demo.forecast", "demo.watch"):
-            patch.setattr(f"{module}.say", said.append)
+        for module in ("demo.live", "demo.watch", "demo.forecast"):
+            patch.setattr(f"{module}.say", output.append)
         served = prepare_home(find_home())
         for _ in ("champion", "candidate"):
             served.register(folder)
         served.set_route(SERVICE, 1)
         stayed: list[Any] = []
-        ending = live.play_live(SERVICE, "errors", lambda: stayed.append(find_related(served.home)))
+        result = live.play_live(SERVICE, "errors", lambda: stayed.append(find_related(served.home)))
         run = latest_run("rollout")
-        yield {"ending": ending, "said": said, "served": served, "stayed": stayed, "run": run}
+        yield {"result": result, "output": output, "served": served, "stayed": stayed, "run": run}
 
 
 def test_faulty_candidate_is_rolled_back_and_its_champion_serves(story: dict[str, Any]) -> None:
     served: Served = story["served"]
-    assert (story["ending"].code, story["ending"].error) == (1, "RolloutRolledBack")
+    assert (story["result"].code, story["result"].error) == (1, "RolloutRolledBack")
     assert story["run"].state.message.startswith("RolloutRolledBack: ")
-    [course] = served.control.rollouts.list_rollouts(SERVICE)
-    assert (course.champion, course.candidate) == (1, 3)
-    assert course.state.phase is Phase.ROLLED_BACK
+    [record] = served.control.rollouts.list_rollouts(SERVICE)
+    assert (record.champion, record.candidate) == (1, 3)
+    assert record.state.phase is Phase.ROLLED_BACK
     route = served.control.routes.find(SERVICE)
     assert (route.champion, route.candidate) == (1, None)
     assert served.registry.find_alias(SERVICE, "candidate") is None
 
 
 def test_no_caller_met_an_error(story: dict[str, Any]) -> None:
-    [line] = [line for line in story["said"] if line.startswith("callers sent ")]
+    [line] = [line for line in story["output"] if line.startswith("callers sent ")]
     assert line.endswith(" requests; errors at callers: 0")
     sent = int(line.split()[2].replace(",", ""))
     assert sent > 10 * RATE
@@ -62,26 +62,26 @@ def test_no_caller_met_an_error(story: dict[str, Any]) -> None:
 
 def test_every_decision_follows_again_from_the_log(story: dict[str, Any]) -> None:
     served: Served = story["served"]
-    [course] = served.control.rollouts.list_rollouts(SERVICE)
-    steps = derive_again(served.control, course)
-    assert steps == course.tick - 1
-    assert any(f"all {steps} steps" in line for line in story["said"])
+    [record] = served.control.rollouts.list_rollouts(SERVICE)
+    steps = verify_log(served.control, record)
+    assert steps == record.tick - 1
+    assert any(f"all {steps} steps" in line for line in story["output"])
 
 
-def test_log_of_another_policy_is_not_taken_for_a_proof(story: dict[str, Any]) -> None:
+def test_log_of_another_policy_is_refused(story: dict[str, Any]) -> None:
     from dataclasses import replace
 
     served: Served = story["served"]
-    [course] = served.control.rollouts.list_rollouts(SERVICE)
-    other = course.policy.model_copy(update={"pass_alpha": 0.01})
+    [record] = served.control.rollouts.list_rollouts(SERVICE)
+    other = record.policy.model_copy(update={"pass_alpha": 0.01})
     with pytest.raises(LogBroken, match="of another policy"):
-        derive_again(served.control, replace(course, policy=other))
+        verify_log(served.control, replace(record, policy=other))
 
 
-def test_what_the_policy_can_tell_is_said_before_the_rollout(story: dict[str, Any]) -> None:
-    said = story["said"]
-    [place] = [i for i, line in enumerate(said) if "can and cannot detect" in line]
-    assert place < next(i for i, line in enumerate(said) if "requests/s from now on" in line)
+def test_forecast_is_printed_before_the_rollout(story: dict[str, Any]) -> None:
+    output = story["output"]
+    [place] = [i for i, line in enumerate(output) if "can and cannot detect" in line]
+    assert place < next(i for i, line in enumerate(output) if "requests/s from now on" in line)
 
 
 def test_gateway_stays_until_the_story_ends_and_nothing_after_it(story: dict[str, Any]) -> None:

@@ -1,8 +1,6 @@
 """Each planted fault is stopped by its own gate, in the flow that users run."""
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +8,11 @@ import pytest
 from demo.faults import FAULTS
 from sluice.home import Home
 from support.releases.runs import artifacts_of, gate_runs_of, latest_run
+from support.servers.images import add_databases
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 
-ENDINGS = {
+EXPECTED = {
     "data": ("DataRejected", "data", "relationship"),
     "leakage": ("DataRejected", "data", "leakage of ancestry"),
     "bias": ("BiasFound", "bias", "sex"),
@@ -21,29 +20,29 @@ ENDINGS = {
 }
 
 
-def test_every_fault_has_its_ending() -> None:
-    assert set(ENDINGS) == set(FAULTS)
+def test_every_fault_has_an_expected_result() -> None:
+    assert set(EXPECTED) == set(FAULTS)
 
 
-@pytest.fixture(scope="module", params=sorted(ENDINGS))
+@pytest.fixture(scope="module", params=sorted(EXPECTED))
 def story(
     request: pytest.FixtureRequest, api: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Any:
-    """Play one fault; give its name, how it ended and the halted run's state."""
-    from demo.scenario import play
+    """Run the demonstration with one fault; return its name, result, run and state folder."""
+    from demo.scenario import play_releases
     from sluice.config.overrides import Overrides
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SLUICE_HOME", str(tmp_path_factory.mktemp("story")))
-        ending = play(request.param, Overrides())
-        home = Home(Path(os.environ["SLUICE_HOME"]))
-        yield request.param, ending, latest_run("release"), home
+        home = add_databases(Home(tmp_path_factory.mktemp("story")))
+        patch.setenv("SLUICE_HOME", str(home.root))
+        result = play_releases(request.param, Overrides())
+        yield request.param, result, latest_run("release"), home
 
 
 def test_gate_halts_the_release(story: Any) -> None:
-    fault, ending, run, _ = story
-    error, _, finding = ENDINGS[fault]
-    assert (ending.code, ending.error) == (1, error)
+    fault, result, run, _ = story
+    error, _, finding = EXPECTED[fault]
+    assert (result.code, result.error) == (1, error)
     assert run.state.name == "Failed"
     assert run.state.message.startswith(f"{error}: ")
     assert finding in run.state.message
@@ -53,14 +52,14 @@ def test_gate_halts_the_release(story: Any) -> None:
 def test_gate_ran_once_and_was_the_last(story: Any) -> None:
     fault, _, run, _ = story
     gates = gate_runs_of(run.state)
-    assert gates[ENDINGS[fault][1]].run_count == 1
-    assert gates[ENDINGS[fault][1]].state.is_failed()
-    assert [name for name, gate in gates.items() if gate.state.is_failed()] == [ENDINGS[fault][1]]
+    assert gates[EXPECTED[fault][1]].run_count == 1
+    assert gates[EXPECTED[fault][1]].state.is_failed()
+    assert [name for name, gate in gates.items() if gate.state.is_failed()] == [EXPECTED[fault][1]]
 
 
 def test_verdict_was_published_before_it_was_raised(story: Any) -> None:
     fault, _, run, _ = story
-    table = json.loads(artifacts_of(run.state)[f"employment-verdict-{ENDINGS[fault][1]}"].data)
+    table = json.loads(artifacts_of(run.state)[f"employment-verdict-{EXPECTED[fault][1]}"].data)
     assert table[0]["outcome"] == "fail"
     assert table[0]["limit"]
     assert table[0]["n"]

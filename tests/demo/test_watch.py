@@ -1,4 +1,4 @@
-"""What the terminal is told while a rollout is under way, and what becomes of one that holds."""
+"""The terminal's output during a rollout, and the abort of one that only holds."""
 
 import time
 from dataclasses import replace
@@ -17,7 +17,7 @@ from sluice.home import Home
 from sluice.rollout.facts import Facts
 from sluice.rollout.log import Derived, write_step
 from sluice.rollout.record import RolloutRecord
-from sluice.rollout.state import Action, Phase, Rollout
+from sluice.rollout.state import Action, Phase, RolloutState
 from sluice.rollout.state_machine import step
 from support.rollouts.counts import LAPTOP, begin, drive, run_to
 
@@ -25,22 +25,22 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PATIENCE = 60.0
 
 
-def course_of(state: Rollout) -> RolloutRecord:
+def record_of(state: RolloutState) -> RolloutRecord:
     return RolloutRecord("employment", 1, 1, 2, LAPTOP, RouteConfig(), "salt", state)
 
 
 def test_line_has_stage_weight_block_and_evidence_beside_its_threshold() -> None:
     steps = [one.state for one in drive(run_to(Phase.CANARY), np.random.default_rng(1), 12)]
-    said = describe_evidence(course_of(steps[-1]))
-    assert said.startswith("canary at 5%, block 12: to go on, 3.0 each: error_margin ")
-    assert said.endswith(" of 4.6")
-    assert "; to stop: " in said
+    output = describe_evidence(record_of(steps[-1]))
+    assert output.startswith("canary at 5%, block 12: to advance, 3.0 each: error_margin ")
+    assert output.endswith(" of 4.6")
+    assert "; to stop: " in output
 
 
 def test_what_is_near_its_threshold_is_named() -> None:
     steps = [one.state for one in drive(begin(), np.random.default_rng(1), 400, candidate=0.06)]
     worst = [state for state in steps if state.phase.is_staged][-1]
-    assert "to stop: error_margin " in describe_evidence(course_of(worst))
+    assert "to stop: error_margin " in describe_evidence(record_of(worst))
 
 
 @pytest.fixture
@@ -51,18 +51,19 @@ def control(tmp_path: Path) -> Control:
     control.routes.swap(None, Route("employment", 1))
     lease = control.leases.acquire("employment", CONTROLLER, "first", 15)
     opening = Opening("employment", 1, 2, LAPTOP, RouteConfig(), "salt")
-    course = control.rollouts.open(lease, opening, NOW)
+    opened = control.rollouts.open(lease, opening, NOW)
+    facts = Facts(missing="no replica answers")
     for _ in range(2):
-        state, decision = step(course.state, Facts(missing="no replica answers"), None, LAPTOP)
+        state, decision = step(opened.state, facts, None, LAPTOP)
         derived = Derived(state, decision)
-        record = write_step(course.tick, Facts(missing="no replica answers"), None, derived, LAPTOP)
-        tick = Tick(replace(course, state=state), record, decision)
-        course = control.rollouts.write(lease, course, tick, NOW)
-    assert course.state.phase is Phase.HOLDING
+        record = write_step(opened.tick, facts, None, derived, LAPTOP)
+        tick = Tick(replace(opened, state=state), record, decision)
+        opened = control.rollouts.write(lease, opened, tick, NOW)
+    assert opened.state.phase is Phase.HOLDING
     return control
 
 
-def test_rollout_that_only_holds_is_ended_and_a_person_told_what_to_use(
+def test_rollout_that_only_holds_is_aborted_and_the_command_is_named(
     control: Control, capsys: pytest.CaptureFixture[str]
 ) -> None:
     limit = time.monotonic() + PATIENCE
@@ -70,12 +71,12 @@ def test_rollout_that_only_holds_is_ended_and_a_person_told_what_to_use(
         while (given := control.commands.find_next("employment", 1)) is None:
             assert time.monotonic() < limit
             time.sleep(0.1)
-    assert (given.action, given.by) == (Action.ABORT, "the story")
-    assert given.why.startswith("it holds: ")
+    assert (given.action, given.by) == (Action.ABORT, "the demo")
+    assert given.reason.startswith("it holds: ")
     assert "`sluice rollout-control`" in capsys.readouterr().out
 
 
-def test_rollout_that_holds_for_less_goes_on(control: Control) -> None:
+def test_rollout_that_holds_for_less_is_not_aborted(control: Control) -> None:
     with RolloutWatch(control, "employment", patience=PATIENCE):
         time.sleep(1.2)
     assert control.commands.find_next("employment", 1) is None

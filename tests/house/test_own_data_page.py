@@ -58,14 +58,14 @@ def test_every_command_of_the_page_runs(api: str, tmp_path: Path) -> None:
         expected = 2 if REFUSED in command else 0
         assert done.returncode == expected, command + "\n" + done.stdout + done.stderr
         printed[command] = done.stdout
-    told = "\n".join(printed.values())
+    output = "\n".join(printed.values())
     for words in (
         "survey v1 is champion",
         "edited 24: age within [15, 65]",
         "removed 42: distribu",
     ):
-        assert words in told
-    assert "is number; allowed: columns of kind integer, text, boolean" in told
+        assert words in output
+    assert "is number; allowed: columns of kind integer, text, boolean" in output
 
 
 def test_the_readme_points_to_the_page() -> None:

@@ -19,7 +19,7 @@ TEMPLATES = PROJECT / "docs" / "run-it"
 
 
 def find_places(folder: Path, ports: list[int]) -> dict[str, str]:
-    """Give what stands here for each place of the page and of its files: the only difference."""
+    """Return this test's value for each place of the page and its files: the only difference."""
     server, pages, proxy, registry = ports
     return {
         "/opt/sluice": str(PROJECT),
@@ -100,7 +100,7 @@ def test_page_names_every_file_that_it_ships() -> None:
 
 
 def find_settings() -> set[str]:
-    """Give every setting that Prefect, its Redis package, MLflow and we know."""
+    """Return every setting that Prefect, its Redis package, MLflow and Sluice know."""
     from prefect.settings import Settings
     from prefect.settings.legacy import _get_settings_fields
     from prefect_redis.cleanup_queue import RedisWorkerCleanupQueueSettings

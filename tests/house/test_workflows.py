@@ -5,12 +5,15 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
+
+from sluice.config.loading import OVERLAYS, hash_service, list_services, load_service
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / ".github" / "workflows" / "release.yml"
@@ -62,7 +65,7 @@ def test_shell_lines_are_sound(script: str) -> None:
 def test_make_targets_exist() -> None:
     used = set(re.findall(r"make ([a-z-]+)", "\n".join(SCRIPTS)))
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert used == {"test", "test-browser", "train", "deploy"}
+    assert used == {"test", "test-faults", "test-browser", "train", "deploy"}
     assert used <= targets
 
 
@@ -71,6 +74,10 @@ def test_every_path_that_triggers_exists() -> None:
     paths = [path.removesuffix("/**") for path in TRIGGERS["push"]["paths"]]
     assert [path for path in paths if not (ROOT / path).exists()] == []
     assert {"data", "configs", "prompts", "gx", "sluice", "tasks", "flows"} <= set(paths)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    rooms = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert {"cli", "serving"} <= set(rooms)
+    assert [room for room in rooms if f"{room}/**" not in TRIGGERS["push"]["paths"]] == []
 
 
 def test_it_can_read_and_nothing_else() -> None:
@@ -97,13 +104,21 @@ def test_scripts_take_nothing_from_outside_but_by_the_environment() -> None:
 
 def test_deploy_waits_for_test_and_train_on_main() -> None:
     assert JOBS["train"]["needs"] == "test"
-    assert JOBS["deploy"]["needs"] == ["test", "browser", "train"]
+    assert JOBS["deploy"]["needs"] == ["test", "faults", "browser", "train"]
     condition = JOBS["deploy"]["if"]
     for part in ("github.ref == 'refs/heads/main'", "github.event_name == 'push'"):
         assert part in condition
     assert "needs.test.result == 'success'" in condition
+    assert "needs.faults.result == 'success'" in condition
     assert "needs.browser.result == 'success'" in condition
     assert "needs.train.result == 'success'" in condition
+
+
+def test_long_faults_run_after_the_suite() -> None:
+    assert JOBS["faults"]["needs"] == "test"
+    assert [step["run"] for step in JOBS["faults"]["steps"] if "run" in step] == [
+        "make test-faults"
+    ]
 
 
 def test_a_pull_request_sees_no_secret() -> None:
@@ -123,6 +138,12 @@ def test_a_pull_request_sees_no_secret() -> None:
         (["configs/production.yaml"], SERVICES),
         (["sluice/metrics.py"], SERVICES),
         (["requirements.lock"], SERVICES),
+        (["cli/release.py"], SERVICES),
+        (["configs/llm/providers.yaml"], SERVICES),
+        (["configs/gateway/gateway.yaml", "configs/gateway/development.yaml"], []),
+        (["configs/policies/standard.yaml", "configs/policies/employment.yaml"], []),
+        (["configs/policies/standard.yaml", "configs/arrivals.yaml"], ["arrivals"]),
+        (["serving/http/app.py"], []),
         (["prompts/README.md", "docs/gates.md", "tests/conftest.py", "README.md"], []),
         ([], []),
     ],
@@ -138,3 +159,45 @@ def test_services_are_those_of_the_configs_folder(chooser: ModuleType) -> None:
         [PurePosixPath("configs") / path.name for path in (ROOT / "configs").iterdir()]
     )
     assert listed == SERVICES
+
+
+def list_paths(root: Path) -> list[PurePosixPath]:
+    """Give every file below a root as git names it."""
+    found = sorted(path for path in root.rglob("*") if path.is_file())
+    return [PurePosixPath(path.relative_to(root).as_posix()) for path in found]
+
+
+def test_the_script_names_the_services_that_the_command_line_has(chooser: ModuleType) -> None:
+    files = [PurePosixPath("configs") / path for path in list_paths(ROOT / "configs")]
+    assert PurePosixPath("configs/gateway/gateway.yaml") in files
+    assert PurePosixPath("configs/policies/standard.yaml") in files
+    assert chooser.find_services(files) == list_services() == SERVICES
+    assert set(OVERLAYS) == chooser.OVERLAYS
+
+
+def test_files_in_folders_of_configs_are_no_services(chooser: ModuleType, tmp_path: Path) -> None:
+    names = [
+        "churn.yaml",
+        "basket.yaml",
+        "notes.yml",
+        "README.md",
+        *map("{}.yaml".format, OVERLAYS),
+    ]
+    nested = ["gateway/gateway.yaml", "policies/slow.yaml", "policies/old/first.yaml"]
+    for name in (*names, *nested, "other/configs/wrong.yaml"):
+        path = tmp_path / "configs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "churn.yaml").touch()
+    listed = list_services(tmp_path / "configs")
+    assert chooser.find_services(list_paths(tmp_path)) == listed == ["basket", "churn"]
+
+
+def test_a_policy_is_no_part_of_a_release(tmp_path: Path) -> None:
+    """A release's hash has the policy's name; what the policy says is the rollout's."""
+    configs = tmp_path / "configs"
+    shutil.copytree(ROOT / "configs", configs)
+    before = hash_service(load_service("employment", "development", configs))
+    for path in (*(configs / "policies").iterdir(), *(configs / "gateway").iterdir()):
+        path.write_text("changed: true")
+    assert hash_service(load_service("employment", "development", configs)) == before

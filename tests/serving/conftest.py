@@ -1,4 +1,4 @@
-"""A small model of the three problems, and one in a cache."""
+"""A small model, a cache that has it, and a gateway that serves it."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -62,7 +62,7 @@ def test_without_a_lock_nothing_is_proved() -> None:
 
 
 @pytest.mark.parametrize(("version", "ok"), [("3.10.9", False), ("3.11.0", True), ("3.12.4", True)])
-def test_python_is_held_against_its_specifier(version: str, ok: bool) -> None:
+def test_python_is_compared_with_its_specifier(version: str, ok: bool) -> None:
     assert judge_python(version, ">=3.11").ok is ok
 
 
@@ -76,7 +76,7 @@ def test_python_is_held_against_its_specifier(version: str, ok: bool) -> None:
         ("1.0", "", True),
     ],
 )
-def test_a_package_is_held_against_its_pin(installed: str, wanted: str, ok: bool) -> None:
+def test_a_package_is_compared_with_its_pin(installed: str, wanted: str, ok: bool) -> None:
     assert judge_package("package", installed, wanted).ok is ok
 
 

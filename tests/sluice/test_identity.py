@@ -41,15 +41,15 @@ def test_the_id_is_the_start_of_the_sha256_of_canonical_json() -> None:
 
 
 @pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS.keys())
-def test_the_id_changes_with_whatever_decides_the_result(other: ReleaseIdentity) -> None:
+def test_the_id_changes_with_everything_that_decides_the_result(other: ReleaseIdentity) -> None:
     assert other.id != IDENTITY.id
 
 
-def test_every_change_gives_an_id_of_its_own() -> None:
+def test_every_change_has_its_own_id() -> None:
     assert len({other.id for other in OTHERS.values()}) == len(OTHERS)
 
 
-def test_the_id_does_not_depend_on_where_the_data_lies() -> None:
+def test_the_id_does_not_depend_on_the_location_of_the_data() -> None:
     assert replace(IDENTITY, data=replace(DATA, uri="s3://bucket/table")).id == IDENTITY.id
 
 

@@ -37,7 +37,7 @@ ORACLES: dict[tuple[str, str], Any] = {
 
 
 def make_rows(problem: str, n: int, seed: int) -> tuple[NDArray[Any], Predictions]:
-    """Rows with scores rounded to one decimal, so that ties are many."""
+    """Return rows with scores rounded to one decimal, so that many are tied."""
     random = np.random.default_rng(seed)
     if problem == "regression":
         y = random.normal(10, 3, n)
@@ -62,8 +62,8 @@ def test_every_metric_has_an_oracle() -> None:
 @pytest.mark.parametrize(("problem", "name"), ORACLES)
 def test_unweighted_metric_equals_scikit_learn(problem: Any, name: str) -> None:
     y, predictions = make_rows(problem, 400, seed=1)
-    ours = METRICS[name].compute(problem, y, predictions)
-    assert ours == pytest.approx(ORACLES[problem, name](y, predictions), abs=1e-12)
+    found = METRICS[name].compute(problem, y, predictions)
+    assert found == pytest.approx(ORACLES[problem, name](y, predictions), abs=1e-12)
 
 
 @pytest.mark.parametrize(("problem", "name"), ORACLES)
@@ -83,17 +83,17 @@ def test_integer_weights_equal_repeated_rows(problem: Any, name: str, seed: int)
 def test_weighted_auc_with_ties_equals_scikit_learn() -> None:
     y, predictions = make_rows("binary", 300, seed=2)
     weights = np.random.default_rng(3).random((5, 300))
-    ours = METRICS["auc"].prepare["binary"](y, predictions)(weights)
-    theirs = [sk.roc_auc_score(y, predictions.scores, sample_weight=row) for row in weights]
-    np.testing.assert_allclose(ours, theirs, atol=1e-12)
+    found = METRICS["auc"].prepare["binary"](y, predictions)(weights)
+    expected = [sk.roc_auc_score(y, predictions.scores, sample_weight=row) for row in weights]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_weighted_average_precision_equals_scikit_learn() -> None:
     y, predictions = make_rows("binary", 300, seed=4)
     weights = np.random.default_rng(5).random((5, 300))
-    ours = METRICS["average_precision"].prepare["binary"](y, predictions)(weights)
-    theirs = [sk.average_precision_score(y, predictions.scores, sample_weight=w) for w in weights]
-    np.testing.assert_allclose(ours, theirs, atol=1e-12)
+    found = METRICS["average_precision"].prepare["binary"](y, predictions)(weights)
+    expected = [sk.average_precision_score(y, predictions.scores, sample_weight=w) for w in weights]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 @settings(max_examples=50, deadline=None)
@@ -112,7 +112,7 @@ def test_metric_without_positives_is_undefined(name: str) -> None:
     assert np.isnan(METRICS[name].compute("binary", np.zeros(5, dtype=int), predictions))
 
 
-def test_precision_of_a_model_that_finds_nobody_is_zero() -> None:
+def test_precision_without_predicted_positives_is_zero() -> None:
     y, predictions = np.array([0, 1, 1]), Predictions(np.zeros(3, dtype=int), np.zeros(3))
     assert METRICS["precision"].compute("binary", y, predictions) == 0.0
 
@@ -122,7 +122,7 @@ def test_metric_of_no_rows_is_undefined() -> None:
     assert np.isnan(METRICS["mae"].compute("regression", np.empty(0), empty))
 
 
-def test_class_that_the_model_never_saw_has_probability_zero() -> None:
+def test_class_that_was_not_in_training_has_probability_zero() -> None:
     y = np.array(["a", "b", "c", "c"], dtype=object)
     scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5], [0.5, 0.5]])
     predictions = Predictions(np.array(["a", "b", "a", "b"], dtype=object), scores, ("a", "b"))
@@ -132,11 +132,11 @@ def test_class_that_the_model_never_saw_has_probability_zero() -> None:
 
 def test_balanced_accuracy_of_one_class_is_undefined() -> None:
     y = np.array(["a", "a"], dtype=object)
-    answers = Predictions(y, np.ones((2, 1)), ("a",))
-    assert np.isnan(METRICS["balanced_accuracy"].compute("multiclass", y, answers))
+    predictions = Predictions(y, np.ones((2, 1)), ("a",))
+    assert np.isnan(METRICS["balanced_accuracy"].compute("multiclass", y, predictions))
 
 
-def test_sign_turns_losses_so_that_less_is_better() -> None:
+def test_sign_of_a_loss_is_negative() -> None:
     assert (METRICS["auc"].sign, METRICS["log_loss"].sign) == (1.0, -1.0)
 
 
@@ -168,7 +168,7 @@ def test_unknown_floor_is_refused_by_its_key() -> None:
         check_metrics(change(evaluation={"floors": {"acuracy": 0.5}}))
 
 
-def test_calibration_limits_are_refused_where_there_is_no_one_probability() -> None:
+def test_calibration_limits_are_refused_for_problems_that_are_not_binary() -> None:
     values = {"primary": "accuracy", "floors": {}}
     config = change(evaluation=values).model_copy(update={"problem": "multiclass"})
     with pytest.raises(ConfigInvalid, match=r"evaluation\.calibration"):
@@ -182,6 +182,6 @@ def test_multiclass_service_without_a_favourable_class_is_refused() -> None:
         check_metrics(config)
 
 
-def test_share_of_a_target_of_nothing_is_undefined() -> None:
-    answers = Predictions(np.array([1.0, 2.0, 3.0]))
-    assert np.isnan(METRICS["mape"].compute("regression", np.array([0.0, 2.0, 4.0]), answers))
+def test_percentage_error_of_a_target_of_zero_is_undefined() -> None:
+    predictions = Predictions(np.array([1.0, 2.0, 3.0]))
+    assert np.isnan(METRICS["mape"].compute("regression", np.array([0.0, 2.0, 4.0]), predictions))

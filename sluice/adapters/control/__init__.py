@@ -1,1 +1,1 @@
-"""The control store's tables: leases, causes, approvals, watermarks."""
+"""The control store: leases, causes, approvals, watermarks, routes, rollouts, commands."""

@@ -1,4 +1,4 @@
-"""Approvals in the control store: requested once, decided once, and each decision logged."""
+"""Approvals in the control store: requested once, decided once, and every decision logged."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from sluice.errors import DecisionRefused
 
 KEY = ("service", "version", "verdict_digest")
 CLOCK = "the deadline"
-LATE = "nobody decided in time"
+LATE = "no decision before the deadline"
 NEWER = "a newer version"
 
 
@@ -29,21 +29,21 @@ class Approvals:
     def request(
         self, service: str, version: int, verdict_digest: str, deadline: datetime
     ) -> Approval:
-        """Ask for a decision; asking again for the same verdicts gives how that request stands.
+        """Request a decision; a second request for the same verdicts returns the first one.
 
-        Another digest is another request: nobody approves verdicts that were not shown.
+        Another digest is another request: only verdicts that were shown can be approved.
         """
-        asked = Approval(service, version, verdict_digest, deadline)
-        values = {**_key(asked), "deadline": _write_time(deadline), "answer": asked.answer.value}
+        new = Approval(service, version, verdict_digest, deadline)
+        values = {**_key(new), "deadline": _write_time(deadline), "answer": new.answer.value}
         with self._database.transact("requesting an approval") as connection:
             insert_once(connection, APPROVALS, values)
-            found = _read(connection, asked)
-        return found or asked
+            found = _read(connection, new)
+        return found or new
 
     def decide(
-        self, approval: Approval, answer: ApprovalAnswer, by: str, why: str, now: datetime
+        self, approval: Approval, answer: ApprovalAnswer, by: str, reason: str, now: datetime
     ) -> Approval:
-        """Answer a request, exactly once; the same words again, after an answer lost, are taken.
+        """Answer a request, exactly once; the same decision again, after a lost reply, is accepted.
 
         Raises:
             DecisionRefused: unknown, decided already, too late, or without a name and a reason.
@@ -51,18 +51,18 @@ class Approvals:
         if (
             answer not in (ApprovalAnswer.APPROVED, ApprovalAnswer.REFUSED)
             or not by.strip()
-            or not why.strip()
+            or not reason.strip()
         ):
             raise DecisionRefused(
-                f"{_name(approval)}: found '{answer}'{'' if by.strip() else ' by nobody'}"
-                f"{'' if why.strip() else ' for no reason'}; "
-                "allowed: approved or refused, by somebody, for a reason"
+                f"{_name(approval)}: found '{answer}'{'' if by.strip() else ' without a name'}"
+                f"{'' if reason.strip() else ' without a reason'}; "
+                "allowed: approved or refused, with a name and a reason"
             )
         with self._database.transact("deciding an approval") as connection:
             found = _read(connection, approval)
             if found is None:
-                raise DecisionRefused(f"{_name(approval)}: nobody asked for this decision")
-            given = approval.decide(answer, by, why, now)
+                raise DecisionRefused(f"{_name(approval)}: no such approval was requested")
+            given = approval.decide(answer, by, reason, now)
             if found.answer is answer and _is_logged(connection, given):
                 return found
             if (
@@ -74,11 +74,12 @@ class Approvals:
         if state is ApprovalAnswer.EXPIRED:
             self.expire(approval.service, now)
         raise DecisionRefused(
-            f"{_name(approval)} is {state} already; next: `sluice show {approval.service}` has why"
+            f"{_name(approval)} is {state} already; "
+            f"next: `sluice show {approval.service}` has the reason"
         )
 
     def expire(self, service: str, now: datetime) -> list[Approval]:
-        """Close a service's requests that nobody answered in time, log it, and give them."""
+        """Close and log a service's requests whose deadline has passed; return them."""
         with self._database.transact("closing late approvals") as connection:
             late = [
                 item
@@ -92,32 +93,31 @@ class Approvals:
             ]
 
     def supersede(self, service: str, version: int, now: datetime) -> list[Approval]:
-        """Close the open requests for versions older than this one, log it, and give them."""
+        """Close and log the open requests for versions older than this one; return them."""
         with self._database.transact("closing approvals of older versions") as connection:
             older = [
                 item
                 for item in _read_all(connection, service)
                 if item.answer is ApprovalAnswer.PENDING and item.version < version
             ]
-            why = f"v{version} was registered while it waited"
+            reason, state = f"v{version} was registered while it waited", ApprovalAnswer.SUPERSEDED
             return [
-                _settle(connection, item, item.decide(ApprovalAnswer.SUPERSEDED, NEWER, why, now))
-                for item in older
+                _settle(connection, item, item.decide(state, NEWER, reason, now)) for item in older
             ]
 
     def find(self, service: str, version: int, verdict_digest: str) -> Approval | None:
-        """Give a request as it stands, None where nobody asked."""
+        """Return a request with its answer so far; None if there is none."""
         wanted = Approval(service, version, verdict_digest, datetime.min)
         with self._database.transact("reading an approval") as connection:
             return _read(connection, wanted)
 
     def list_requests(self, service: str) -> list[Approval]:
-        """Give a service's requests, oldest first."""
+        """Return a service's requests, oldest first."""
         with self._database.transact("listing approvals") as connection:
             return _read_all(connection, service)
 
     def list_decisions(self, service: str) -> list[ApprovalDecision]:
-        """Give a service's log of decisions, oldest first."""
+        """Return a service's log of decisions, oldest first."""
         wanted = select(DECISIONS).where(DECISIONS.c.service == service)
         with self._database.transact("listing decisions") as connection:
             rows = connection.execute(wanted.order_by(DECISIONS.c.sequence)).mappings().all()
@@ -128,7 +128,7 @@ class Approvals:
                 verdict_digest=row["verdict_digest"],
                 answer=ApprovalAnswer(row["answer"]),
                 by=row["decided_by"],
-                why=row["why"],
+                reason=row["reason"],
                 at=datetime.fromisoformat(row["at"]),
             )
             for row in rows
@@ -174,17 +174,18 @@ def _read_all(connection: Connection, service: str) -> list[Approval]:
 
 
 def _is_logged(connection: Connection, given: ApprovalDecision) -> bool:
-    wanted = {**_key(given), "answer": given.answer.value, "decided_by": given.by, "why": given.why}
+    decision = {"answer": given.answer.value, "decided_by": given.by, "reason": given.reason}
+    wanted = {**_key(given), **decision}
     same = and_(*(DECISIONS.c[name] == value for name, value in wanted.items()))
     return connection.execute(select(DECISIONS.c.sequence).where(same)).first() is not None
 
 
 def _settle(connection: Connection, approval: Approval, given: ApprovalDecision) -> Approval:
-    """Write the answer and its line in the log, in the caller's transaction."""
+    """Write the answer and its entry in the log, in the caller's transaction."""
     answer = given.answer.value
     still = and_(_is(approval), APPROVALS.c.answer == ApprovalAnswer.PENDING.value)
     connection.execute(APPROVALS.update().where(still).values(answer=answer))
-    line = {"answer": answer, "decided_by": given.by, "why": given.why}
-    values = {**_key(given), **line, "at": _write_time(given.at)}
+    entry = {"answer": answer, "decided_by": given.by, "reason": given.reason}
+    values = {**_key(given), **entry, "at": _write_time(given.at)}
     connection.execute(DECISIONS.insert().values(**values))
     return replace(approval, answer=given.answer)

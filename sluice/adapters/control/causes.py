@@ -1,4 +1,4 @@
-"""Causes and watermarks in the control store: each cause is answered by one run."""
+"""Causes and watermarks in the control store; one run handles each cause."""
 
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -28,10 +28,10 @@ class Causes:
         self._database = database
 
     def claim(self, lease: Lease, kind: str, key: str, flow_run: str) -> Claim:
-        """Claim a cause for a run, under a lease that it holds; give who answers the cause.
+        """Claim a cause for a run, under a lease that it holds; return the claim that counts.
 
-        The first run gets it, and gets it again when it asks again. Another gets it only where
-        that run's lease has passed on and it left the claim open.
+        The first run gets the cause, also if it claims it twice. Another run gets it only if the
+        first run's lease is gone and its claim is still open.
 
         Raises:
             LeaseLost: the lease is no longer the caller's.
@@ -49,14 +49,14 @@ class Causes:
             return mine
 
     def finish(self, lease: Lease, claim: Claim, outcome: str) -> Claim:
-        """Settle a claim for good with a few words, such as `registered v3`.
+        """Settle a claim with a short text, such as `registered v3`.
 
         Raises:
             LeaseLost: the lease or the claim is no longer the caller's; nothing was changed.
             ValueError: the outcome is empty.
         """
         if outcome == OPEN:
-            raise ValueError("a claim is settled with a word: found an empty outcome")
+            raise ValueError("a claim needs an outcome: found an empty outcome")
         with self._database.transact("settling a cause") as connection:
             require_lease(connection, lease)
             found = _read_claim(connection, claim)
@@ -67,14 +67,14 @@ class Causes:
             return settled
 
     def find(self, service: str, kind: str, key: str) -> Claim | None:
-        """Give the claim on a cause, None where nobody claimed it yet."""
+        """Return the claim on a cause; None if there is none yet."""
         with self._database.transact("reading a cause") as connection:
             wanted = Claim(service, kind, key, "", "", 0)
             row = connection.execute(select(*COLUMNS).where(_is(wanted))).mappings().first()
         return Claim(**row) if row else None
 
     def list_claims(self, service: str) -> list[Claim]:
-        """Give a service's claims in the order in which their causes were first claimed."""
+        """Return a service's claims in the order in which their causes were first claimed."""
         wanted = select(*COLUMNS).where(CAUSES.c.service == service).order_by(CAUSES.c.sequence)
         with self._database.transact("listing causes") as connection:
             return [Claim(**row) for row in connection.execute(wanted).mappings()]
@@ -105,24 +105,24 @@ class Watermarks:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def find(self, service: str, what: str) -> Watermark:
-        """Give the watermark as it stands; one that was never moved is new."""
+    def find(self, service: str, subject: str) -> Watermark:
+        """Return the current watermark; one that was never moved is new."""
         wanted = select(WATERMARKS).where(
-            and_(WATERMARKS.c.service == service, WATERMARKS.c.what == what)
+            and_(WATERMARKS.c.service == service, WATERMARKS.c.subject == subject)
         )
         with self._database.transact("reading a watermark") as connection:
             row = connection.execute(wanted).mappings().first()
-        return _build(row) if row else Watermark(service, what)
+        return _build(row) if row else Watermark(service, subject)
 
     def list_marks(self, service: str) -> dict[str, str]:
-        """Give all marks of a service by what they are of."""
+        """Return all marks of a service by subject."""
         wanted = select(WATERMARKS).where(WATERMARKS.c.service == service)
         with self._database.transact("listing watermarks") as connection:
             found = [_build(row) for row in connection.execute(wanted).mappings()]
-        return {item.what: item.mark for item in found}
+        return {item.subject: item.mark for item in found}
 
     def move(self, seen: Watermark, to: Watermark) -> bool:
-        """Move a watermark on; False where it is no longer as it was seen: another was first."""
+        """Move a watermark; return False if it changed since it was read: another was first."""
         with self._database.transact("moving a watermark") as connection:
             if seen.is_new:
                 return insert_once(connection, WATERMARKS, _write(to))
@@ -133,11 +133,16 @@ class Watermarks:
 
 def _write(item: Watermark) -> dict[str, Any]:
     at = item.announced
-    told = at.astimezone(UTC).isoformat(timespec="microseconds") if at else NEVER
-    return {"service": item.service, "what": item.what, "mark": item.mark, "announced": told}
+    announced = at.astimezone(UTC).isoformat(timespec="microseconds") if at else NEVER
+    return {
+        "service": item.service,
+        "subject": item.subject,
+        "mark": item.mark,
+        "announced": announced,
+    }
 
 
 def _build(row: RowMapping) -> Watermark:
-    told = row["announced"]
-    announced = datetime.fromisoformat(told) if told != NEVER else None
-    return Watermark(row["service"], row["what"], row["mark"], announced)
+    at = row["announced"]
+    announced = datetime.fromisoformat(at) if at != NEVER else None
+    return Watermark(row["service"], row["subject"], row["mark"], announced)

@@ -21,13 +21,15 @@ class Commands:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def give(self, service: str, action: str, by: str, why: str, now: datetime) -> RecordedCommand:
-        """Put a command to the rollout that is under way.
+    def give(
+        self, service: str, action: str, by: str, reason: str, now: datetime
+    ) -> RecordedCommand:
+        """Record a command for the rollout that is under way.
 
         Raises:
-            CommandRefused: none is, or there is no name or no reason.
+            CommandRefused: no rollout is, or there is no name or no reason.
         """
-        require_words(action, by, why)
+        require_reason(action, by, reason)
         with self._database.transact("giving a command") as connection:
             open_one = and_(ROLLOUTS.c.service == service, ROLLOUTS.c.ended == "")
             wanted = select(ROLLOUTS.c.number).where(open_one).with_for_update()
@@ -37,39 +39,39 @@ class Commands:
                     f"{action}: no rollout of {service} is under way; "
                     "next: `sluice rollout` begins one"
                 )
-            return _insert(connection, RecordedCommand(0, service, number, action, by, why, now))
+            return _insert(connection, RecordedCommand(0, service, number, action, by, reason, now))
 
     def record(
-        self, service: str, action: str, by: str, why: str, words: str, now: datetime
+        self, service: str, action: str, by: str, reason: str, message: str, now: datetime
     ) -> RecordedCommand:
-        """Keep what was done by hand while no rollout was under way, with what came of it.
+        """Record an action by hand while no rollout was under way, with its result.
 
         Raises:
             CommandRefused: there is no name or no reason.
         """
-        require_words(action, by, why)
-        done = RecordedCommand(0, service, BY_HAND, action, by, why, now, OBEYED, words)
+        require_reason(action, by, reason)
+        done = RecordedCommand(0, service, BY_HAND, action, by, reason, now, OBEYED, message)
         with self._database.transact("recording a command") as connection:
             return _insert(connection, done)
 
     def find(self, sequence: int) -> RecordedCommand | None:
-        """Give a command as it stands."""
+        """Return a command with its answer so far; None if there is no such command."""
         with self._database.transact("reading a command") as connection:
             return next(iter(_read(connection, COMMANDS.c.sequence == sequence)), None)
 
     def find_next(self, service: str, number: int) -> RecordedCommand | None:
-        """Give the oldest command to a rollout that nobody answered."""
+        """Return a rollout's oldest command without an answer; None if there is none."""
         with self._database.transact("looking for a command") as connection:
             return next(iter(_read(connection, is_waiting(service, number))), None)
 
     def list_commands(self, service: str) -> list[RecordedCommand]:
-        """Give all commands about a service, oldest first."""
+        """Return all commands for a service, oldest first."""
         with self._database.transact("listing commands") as connection:
             return _read(connection, COMMANDS.c.service == service)
 
 
 def answer_command(
-    connection: Connection, command: RecordedCommand, obeyed: bool, words: str
+    connection: Connection, command: RecordedCommand, obeyed: bool, message: str
 ) -> None:
     """Answer a command inside a transaction.
 
@@ -77,32 +79,32 @@ def answer_command(
         CommandRefused: it was answered already.
     """
     still = and_(COMMANDS.c.sequence == command.sequence, COMMANDS.c.answer == "")
-    values = {"answer": OBEYED if obeyed else REFUSED, "words": words}
+    values = {"answer": OBEYED if obeyed else REFUSED, "message": message}
     if connection.execute(COMMANDS.update().where(still).values(values)).rowcount != 1:
         raise CommandRefused(f"command {command.sequence} was answered already")
 
 
-def refuse_waiting(connection: Connection, service: str, number: int, words: str) -> None:
-    """Refuse every command to a rollout that is over, inside a transaction."""
-    values = {"answer": REFUSED, "words": words}
+def refuse_waiting(connection: Connection, service: str, number: int, message: str) -> None:
+    """Refuse all open commands of a rollout that is over, inside a transaction."""
+    values = {"answer": REFUSED, "message": message}
     connection.execute(COMMANDS.update().where(is_waiting(service, number)).values(values))
 
 
 def is_waiting(service: str, number: int) -> ColumnElement[bool]:
-    """Give the condition of a command to a rollout that nobody answered."""
-    about = and_(COMMANDS.c.service == service, COMMANDS.c.number == number)
-    return and_(about, COMMANDS.c.answer == "")
+    """Return the condition for a rollout's commands without an answer."""
+    same = and_(COMMANDS.c.service == service, COMMANDS.c.number == number)
+    return and_(same, COMMANDS.c.answer == "")
 
 
-def require_words(action: str, by: str, why: str) -> None:
-    """Refuse a command by nobody or for no reason.
+def require_reason(action: str, by: str, reason: str) -> None:
+    """Refuse a command without a name or without a reason.
 
     Raises:
         CommandRefused: there is no name or no reason.
     """
-    if not by.strip() or not why.strip():
+    if not by.strip() or not reason.strip():
         found = "no name" if not by.strip() else "no reason"
-        raise CommandRefused(f"{action}: found {found}; say who and why")
+        raise CommandRefused(f"{action}: found {found}; needed: a name and a reason")
 
 
 def _insert(connection: Connection, command: RecordedCommand) -> RecordedCommand:
@@ -111,10 +113,10 @@ def _insert(connection: Connection, command: RecordedCommand) -> RecordedCommand
         "number": command.number,
         "action": command.action,
         "given_by": command.by,
-        "why": command.why,
+        "reason": command.reason,
         "at": command.at.astimezone(UTC).isoformat(timespec="microseconds"),
         "answer": command.answer,
-        "words": command.words,
+        "message": command.message,
     }
     statement = COMMANDS.insert().values(**values).returning(COMMANDS)
     return _build(connection.execute(statement).mappings().one())
@@ -132,8 +134,8 @@ def _build(row: RowMapping) -> RecordedCommand:
         number=row["number"],
         action=row["action"],
         by=row["given_by"],
-        why=row["why"],
+        reason=row["reason"],
         at=datetime.fromisoformat(row["at"]),
         answer=row["answer"],
-        words=row["words"],
+        message=row["message"],
     )

@@ -1,4 +1,4 @@
-"""The control store's database: SQLite in WAL mode or Postgres, and its faults in our words."""
+"""The control store's database: SQLite in WAL mode or Postgres, and its errors as ours."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 from sluice.errors import ControlUnavailable, ControlUnusable, StorageFull
 
 WAIT_SECONDS = 8
-"""Longest wait for a lock or an answer; the caller tries again with back-off."""
+"""Longest wait for a lock or an answer; the caller retries with back-off."""
 ALLOWED = "allowed: sqlite:////FOLDER/control.db or postgresql://USER@HOST/DATABASE"
 DRIVERS = {
     "sqlite": "sqlite",
@@ -26,7 +26,7 @@ FULL = ("disk is full", "No space left")
 
 
 class Database:
-    """One database; each transaction is a connection of its own, so that forks share nothing."""
+    """One database; each transaction has its own connection, so that forks share nothing."""
 
     def __init__(self, url: str) -> None:
         self.url = _read_url(url)
@@ -39,7 +39,7 @@ class Database:
 
     @contextmanager
     def transact(self, action: str) -> Iterator[Connection]:
-        """Open a transaction that sees and changes everything as if alone; `action` names it.
+        """Open a serialized transaction; `action` names it in error messages.
 
         Raises:
             ControlUnavailable: the database is locked, damaged or does not answer.
@@ -51,7 +51,7 @@ class Database:
 
 @contextmanager
 def translate_faults(action: str) -> Iterator[None]:
-    """Turn the database's own errors into ours; a wrong statement passes through, it is a bug.
+    """Translate the database's errors to ours; errors of a statement are bugs and pass through.
 
     Raises:
         ControlUnavailable: the database is locked, damaged or does not answer.
@@ -63,24 +63,24 @@ def translate_faults(action: str) -> Iterator[None]:
         raise
     except (DatabaseError, sqlite3.Error, OSError) as error:
         reason = str(getattr(error, "orig", None) or error).strip().split("\n", maxsplit=1)[0]
-        if any(words in reason for words in FULL):
+        if any(text in reason for text in FULL):
             raise StorageFull(f"control store: {action}: no space left on the disk") from error
         raise ControlUnavailable(f"control store: {action}: {reason}") from error
 
 
 def insert_once(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
-    """Insert a row unless one with its key is there; say whether it was inserted."""
+    """Insert a row unless its key exists; return whether it was inserted."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     statement = dialect.insert(table).values(**values).on_conflict_do_nothing()
-    kept = statement.execution_options(preserve_rowcount=True)  # Postgres forgets it otherwise
+    kept = statement.execution_options(preserve_rowcount=True)  # Postgres drops it otherwise
     return connection.execute(kept).rowcount == 1
 
 
 def _read_url(text: str) -> URL:
-    """Give the address with the driver that we use.
+    """Return the address with the driver that we use.
 
     Raises:
-        ControlUnusable: it is no address of a database that we know.
+        ControlUnusable: it is not the address of a supported database.
     """
     try:
         url = make_url(text)
@@ -94,7 +94,7 @@ def _read_url(text: str) -> URL:
 
 
 def _make_engine(url: URL) -> Engine:
-    """Make the engine; nothing is connected yet.
+    """Create the engine, without a connection yet.
 
     Raises:
         ControlUnusable: the driver is not installed.
@@ -119,7 +119,7 @@ def _make_engine(url: URL) -> Engine:
 
 
 def _leave_transactions_to_us(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # else the driver begins late, and two readers can deadlock
+    connection.isolation_level = None  # the driver begins late otherwise: two readers can deadlock
 
 
 def _begin_at_once(connection: Connection) -> None:

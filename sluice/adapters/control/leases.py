@@ -1,4 +1,4 @@
-"""Leases in the control store, changed only where the row is still as the caller saw it."""
+"""Leases in the control store; a row changes only if it is still as the caller read it."""
 
 from dataclasses import asdict
 
@@ -20,14 +20,14 @@ class Leases:
         self._database = database
 
     def find(self, service: str, purpose: str) -> Lease:
-        """Give the lease as it stands; one that nobody ever held is free, at epoch 0."""
+        """Return the current lease; one that was never held is free, at epoch 0."""
         with self._database.transact("reading a lease") as connection:
             return read_lease(connection, service, purpose)
 
     def take(self, seen: Lease, holder: str, ttl: float) -> Lease | None:
-        """Take a lease that is free, or that a `LeaseWatch` found lapsed.
+        """Take a lease that is free, or that has lapsed by a `LeaseWatch`.
 
-        None where it is no longer as it was seen: its holder renewed it, or another was first.
+        Return None if it changed since it was read: its holder renewed it, or another was first.
         """
         with self._database.transact("taking a lease") as connection:
             insert_once(connection, LEASES, asdict(Lease(seen.service, seen.purpose)))
@@ -35,9 +35,9 @@ class Leases:
             return taken if _swap(connection, seen, taken) else None
 
     def acquire(self, service: str, purpose: str, holder: str, ttl: float) -> Lease:
-        """Take the lease if it is free; else give it as its holder has it.
+        """Take the lease if it is free; otherwise return its holder's.
 
-        Who asks again under its own name, after an answer that got lost, is given its own.
+        A holder that acquires again, after a lost answer, gets its own lease.
         """
         seen = self.find(service, purpose)
         while seen.is_free:
@@ -48,7 +48,7 @@ class Leases:
         return seen
 
     def renew(self, lease: Lease) -> Lease:
-        """Move the counter on and give the lease as it is then.
+        """Renew the lease and return it.
 
         Raises:
             LeaseLost: another holds it, or it was freed.
@@ -57,7 +57,7 @@ class Leases:
             return renew_lease(connection, lease)
 
     def release(self, lease: Lease) -> bool:
-        """Free the lease; False, and nothing changes, where it is no longer this holder's."""
+        """Free the lease; return False and change nothing if another holds it."""
         with self._database.transact("freeing a lease") as connection:
             try:
                 now = require_lease(connection, lease)
@@ -67,14 +67,14 @@ class Leases:
 
 
 def read_lease(connection: Connection, service: str, purpose: str) -> Lease:
-    """Give the lease inside a transaction, kept as it is until that ends."""
+    """Return the lease inside a transaction, locked until that ends."""
     wanted = and_(LEASES.c.service == service, LEASES.c.purpose == purpose)
     row = connection.execute(select(LEASES).where(wanted).with_for_update()).mappings().first()
     return Lease(**row) if row else Lease(service, purpose)
 
 
 def require_lease(connection: Connection, lease: Lease) -> Lease:
-    """Give the lease as it stands inside a transaction, which its holder may now change.
+    """Return the current lease inside a transaction, if the caller holds it.
 
     Raises:
         LeaseLost: another holds it, or it was freed.
@@ -90,7 +90,7 @@ def require_lease(connection: Connection, lease: Lease) -> Lease:
 
 
 def renew_lease(connection: Connection, lease: Lease) -> Lease:
-    """Move a lease's counter on inside a transaction.
+    """Renew a lease inside a transaction.
 
     Raises:
         LeaseLost: another holds it, or it was freed.
@@ -101,6 +101,6 @@ def renew_lease(connection: Connection, lease: Lease) -> Lease:
 
 
 def _swap(connection: Connection, seen: Lease, wanted: Lease) -> bool:
-    """Change the row if every column is still as it was seen."""
+    """Change the row if every column is still as it was read."""
     same = and_(*(LEASES.c[name] == value for name, value in asdict(seen).items()))
     return connection.execute(LEASES.update().where(same).values(asdict(wanted))).rowcount == 1

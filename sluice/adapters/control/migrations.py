@@ -1,6 +1,6 @@
-"""Bringing the control store's schema up to the code's, by numbered steps that never change.
+"""Migrations of the control store's schema: numbered steps that never change.
 
-A new step is appended with the next number. A step that was published is not edited.
+A new step is appended with the next number. A published step is not edited.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ IDENTITY = {
 
 
 def freeze_table(table: str) -> Mapping[str, tuple[str, ...]]:
-    """Give the triggers that let a table's rows only be appended, by dialect."""
+    """Return the triggers that make a table append-only, by dialect."""
     return {
         "sqlite": (
             f"""CREATE TRIGGER {table}_never_change BEFORE UPDATE ON {table}
@@ -42,13 +42,13 @@ def freeze_table(table: str) -> Mapping[str, tuple[str, ...]]:
 
 @dataclass(frozen=True)
 class Step:
-    """One change of the schema; `{identity}` stands for the dialect's own numbered key."""
+    """One change of the schema; `{identity}` stands for the dialect's auto-numbered key."""
 
     number: int
     name: str
     statements: tuple[str, ...]
     by_dialect: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """What each dialect says in its own words, after the statements."""
+    """Statements of one dialect only, executed last."""
 
 
 MIGRATIONS = (
@@ -132,13 +132,23 @@ MIGRATIONS = (
             for name in ("tolerance", "value_cap")
         ),
     ),
+    Step(
+        7,
+        "columns that are named by what they hold",
+        (
+            "ALTER TABLE decisions RENAME COLUMN why TO reason",
+            "ALTER TABLE commands RENAME COLUMN why TO reason",
+            "ALTER TABLE commands RENAME COLUMN words TO message",
+            "ALTER TABLE watermarks RENAME COLUMN what TO subject",
+        ),
+    ),
 )
 
 
 def migrate(database: Database, steps: tuple[Step, ...] = MIGRATIONS) -> list[int]:
-    """Apply the steps that are missing, all or none; give their numbers.
+    """Apply the missing steps, all or none; return their numbers.
 
-    Of two processes that come at once one waits for the other and finds nothing left to do.
+    If two processes migrate at once, one waits for the other and then has nothing to do.
 
     Raises:
         ControlUnusable: the store has steps that this code does not know.
@@ -163,9 +173,9 @@ def migrate(database: Database, steps: tuple[Step, ...] = MIGRATIONS) -> list[in
 
 @contextmanager
 def _alone(database: Database) -> Iterator[None]:
-    """Keep other processes of this machine out while a SQLite file is made and set to WAL.
+    """Exclude other processes of this machine while a SQLite file is created and set to WAL.
 
-    The switch does not wait for a lock as everything else does. A server needs nothing here.
+    That switch does not wait for a lock as other statements do. A server needs nothing here.
     """
     file = database.file
     if file is None:
@@ -180,7 +190,7 @@ def _alone(database: Database) -> Iterator[None]:
 
 
 def _set_wal(database: Database) -> None:
-    """Set the file to write-ahead logging, which stays with it; outside any transaction."""
+    """Set the file to write-ahead logging, permanently; outside any transaction."""
     with translate_faults("opening its file"):
         raw = database.engine.raw_connection()
         try:

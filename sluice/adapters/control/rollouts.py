@@ -1,4 +1,4 @@
-"""Rollouts in the control store: one tick is one transaction, fenced by its controller's lease."""
+"""Rollouts in the control store: each tick is one transaction, fenced by the controller's lease."""
 
 import json
 from collections.abc import Mapping
@@ -19,17 +19,17 @@ from sluice.control.command import RecordedCommand
 from sluice.control.lease import Lease
 from sluice.errors import LeaseLost, RolloutRefused
 from sluice.rollout.facts import Arm
-from sluice.rollout.log import Record, write_opening
+from sluice.rollout.log import LogRecord, read_record, write_opening
 from sluice.rollout.record import RolloutRecord, RolloutSummary, read_readings, write_readings
 from sluice.rollout.state import Decision, Phase, Verb, read_state, start, write_state
 
 CONTROLLER = "rollout"
-"""The purpose of the lease that a rollout's controller holds."""
+"""The purpose of the lease of a rollout's controller."""
 
 
 @dataclass(frozen=True)
 class Opening:
-    """What a rollout begins with; `before` is the champion's traffic, an arm a block."""
+    """What a rollout starts with; `before` is the champion's traffic, one arm per block."""
 
     service: str
     champion: int
@@ -42,10 +42,10 @@ class Opening:
 
 @dataclass(frozen=True)
 class Tick:
-    """One step as it is written: what became of the rollout, its record, the answered command."""
+    """One step to write: the rollout after it, its log record, and the answered command."""
 
-    course: RolloutRecord
-    record: Record
+    rollout: RolloutRecord
+    record: LogRecord
     decision: Decision
     command: RecordedCommand | None = None
 
@@ -60,7 +60,7 @@ class Rollouts:
         self._database = database
 
     def open(self, lease: Lease, opening: Opening, now: datetime) -> RolloutRecord:
-        """Open a rollout under its controller's lease, and write its log's first record.
+        """Open a rollout under its controller's lease, and write the first record of its log.
 
         Raises:
             LeaseLost: another holds the lease, or it was freed.
@@ -71,7 +71,7 @@ class Rollouts:
             epoch = _require_room(connection, opening)
             of_service = ROLLOUTS.c.service == opening.service
             last = connection.execute(select(func.max(ROLLOUTS.c.number)).where(of_service))
-            course = RolloutRecord(
+            rollout = RolloutRecord(
                 service=opening.service,
                 number=(last.scalar() or 0) + 1,
                 champion=opening.champion,
@@ -81,41 +81,44 @@ class Rollouts:
                 salt=opening.salt,
                 state=start(opening.policy, list(opening.before), epoch),
             )
-            whole = {**_name(course), **_write(course), "opened": _time(now), "ended": ""}
+            whole = {**_name(rollout), **_write(rollout), "opened": _time(now), "ended": ""}
             connection.execute(ROLLOUTS.insert().values(whole))
             first = write_opening(opening.policy, list(opening.before), epoch)
-            _append(connection, course, first, now)
-            return course
+            _append(connection, rollout, first, now)
+            return rollout
 
-    def write(self, lease: Lease, seen: RolloutRecord, tick: Tick, now: datetime) -> RolloutRecord:
-        """Write a tick: state, record, answered command and route together, or nothing of it.
+    def write(
+        self, lease: Lease, before: RolloutRecord, tick: Tick, now: datetime
+    ) -> RolloutRecord:
+        """Write a tick: state, record, answered command and route, all or nothing.
 
-        The route is swapped where the state's epoch moved, else renewed while the state says so.
+        The route is swapped if the state's epoch changed, else renewed unless the state says no.
 
         Raises:
             LeaseLost: another holds the lease, or wrote this tick.
             RouteMoved: the route is at another epoch than the rollout.
             CommandRefused: the command was answered already.
         """
-        after = replace(tick.course, tick=seen.tick + 1)
+        after = replace(tick.rollout, tick=before.tick + 1)
         with self._database.transact("writing a tick") as connection:
             require_lease(connection, lease)
-            same = and_(_is(seen), ROLLOUTS.c.tick == seen.tick, ROLLOUTS.c.ended == "")
+            same = and_(_is(before), ROLLOUTS.c.tick == before.tick, ROLLOUTS.c.ended == "")
             over = after.state.phase.is_final
             values = {**_write(after), "ended": _time(now) if over else ""}
             if connection.execute(ROLLOUTS.update().where(same).values(values)).rowcount != 1:
-                raise LeaseLost(f"{_words(seen)}: tick {seen.tick} was written by another")
-            _append(connection, seen, tick.record, now)
+                name = f"rollout {before.number} of {before.service}"
+                raise LeaseLost(f"{name}: tick {before.tick} was written by another controller")
+            _append(connection, before, tick.record, now)
             if tick.command:
                 obeyed = tick.decision.verb is not Verb.REFUSE
                 answer_command(connection, tick.command, obeyed, tick.decision.reason)
             if over:
-                words = f"the rollout is over: {after.state.phase}"
-                refuse_waiting(connection, seen.service, seen.number, words)
-            _move_route(connection, seen, after)
+                message = f"the rollout is over: {after.state.phase}"
+                refuse_waiting(connection, before.service, before.number, message)
+            _move_route(connection, before, after)
         return after
 
-    def renew(self, lease: Lease, course: RolloutRecord, routed: bool) -> Lease:
+    def renew(self, lease: Lease, rollout: RolloutRecord, routed: bool) -> Lease:
         """Renew the controller's lease, and with it (`routed`) the route at the rollout's epoch.
 
         Raises:
@@ -123,61 +126,65 @@ class Rollouts:
         """
         with self._database.transact("renewing a rollout") as connection:
             renewed = renew_lease(connection, lease)
-            route = read_route(connection, course.service) if routed else None
-            if route and route.epoch == course.state.epoch:  # else a tick is just moving it
-                renew_route(connection, course.service, route.epoch)
+            route = read_route(connection, rollout.service) if routed else None
+            if route and route.epoch == rollout.state.epoch:  # otherwise a tick is changing it
+                renew_route(connection, rollout.service, route.epoch)
             return renewed
 
-    def settle(self, course: RolloutRecord) -> None:
-        """Remember that the registry's aliases follow a rollout's end."""
+    def settle(self, rollout: RolloutRecord) -> None:
+        """Record that the registry's aliases match a rollout's end."""
         with self._database.transact("settling a rollout") as connection:
-            connection.execute(ROLLOUTS.update().where(_is(course)).values(settled=1))
+            connection.execute(ROLLOUTS.update().where(_is(rollout)).values(settled=1))
 
     def find_open(self, service: str) -> RolloutRecord | None:
-        """Give the service's rollout that is under way; None where there is none."""
+        """Return the service's rollout that is under way; None if there is none."""
         wanted = and_(ROLLOUTS.c.service == service, ROLLOUTS.c.ended == "")
         return next(iter(self._list(wanted)), None)
 
     def find(self, service: str, number: int) -> RolloutRecord | None:
-        """Give a rollout as it stands."""
+        """Return a rollout in its present state; None if there is no such rollout."""
         same = and_(ROLLOUTS.c.service == service, ROLLOUTS.c.number == number)
         return next(iter(self._list(same)), None)
 
     def list_open(self) -> list[RolloutRecord]:
-        """Give every service's rollout that is under way."""
+        """Return all rollouts that are under way."""
         return self._list(ROLLOUTS.c.ended == "")
 
     def list_unsettled(self) -> list[RolloutRecord]:
-        """Give the rollouts that ended, and whose aliases may not follow yet."""
+        """Return the rollouts that ended and whose aliases may not match yet."""
         return self._list(and_(ROLLOUTS.c.ended != "", ROLLOUTS.c.settled == 0))
 
     def list_rollouts(self, service: str) -> list[RolloutRecord]:
-        """Give all rollouts of a service, oldest first."""
+        """Return all rollouts of a service, oldest first."""
         return self._list(ROLLOUTS.c.service == service)
 
-    def list_outlines(self) -> list[RolloutSummary]:
-        """Give every service's rollouts by number, without what their tests know."""
+    def list_summaries(self) -> list[RolloutSummary]:
+        """Return a summary of every service's rollouts, by service and number."""
         last = and_(_matches_log(), ROLLOUT_LOG.c.tick == ROLLOUTS.c.tick - 1)
         names = ("service", "number", "champion", "candidate", "phase", "tick", "opened", "ended")
         columns = [ROLLOUTS.c[name] for name in names]
         rows = select(*columns, ROLLOUT_LOG.c.at).join(ROLLOUT_LOG, last)
         rows = rows.order_by(ROLLOUTS.c.service, ROLLOUTS.c.number)
         with self._database.transact("listing rollouts") as connection:
-            return [_outline(row) for row in connection.execute(rows).mappings()]
+            return [_build_summary(row) for row in connection.execute(rows).mappings()]
 
     def read_log(
         self, service: str, number: int, since: int = 0, most: int | None = None
-    ) -> list[tuple[datetime, Record]]:
-        """Give a rollout's decision log: the time and the record of each tick.
+    ) -> list[tuple[datetime, LogRecord]]:
+        """Return a rollout's decision log: the time and the record of each tick.
 
-        From tick `since` on, `most` records where it is given.
+        It starts at tick `since` and has at most `most` records, if given. Records that earlier
+        versions wrote get today's names (`read_record`).
         """
         wanted = and_(ROLLOUT_LOG.c.service == service, ROLLOUT_LOG.c.number == number)
         wanted = and_(wanted, ROLLOUT_LOG.c.tick >= since)
         rows = select(ROLLOUT_LOG).where(wanted).order_by(ROLLOUT_LOG.c.tick).limit(most)
         with self._database.transact("reading a decision log") as connection:
             found = connection.execute(rows).mappings().all()
-        return [(datetime.fromisoformat(row["at"]), json.loads(row["record"])) for row in found]
+        return [
+            (datetime.fromisoformat(row["at"]), read_record(json.loads(row["record"])))
+            for row in found
+        ]
 
     def _list(self, wanted: ColumnElement[bool]) -> list[RolloutRecord]:
         rows = select(ROLLOUTS).where(wanted).order_by(ROLLOUTS.c.service, ROLLOUTS.c.number)
@@ -186,7 +193,7 @@ class Rollouts:
 
 
 def _require_room(connection: Connection, opening: Opening) -> int:
-    """Give the route's epoch, where the route is free for this rollout.
+    """Return the route's epoch, if the route is free for this rollout.
 
     Raises:
         RolloutRefused: one is open, or the route names other versions.
@@ -202,13 +209,13 @@ def _require_room(connection: Connection, opening: Opening) -> int:
         found = f"v{route.champion}{f' and v{route.candidate}' if route.candidate else ''}"
         raise RolloutRefused(
             f"{service}: the route names {found}, not v{opening.champion} alone; "
-            "next: wait until the keeper adopted what was moved by hand"
+            "next: wait until the keeper has adopted the alias that was moved by hand"
         )
     return route.epoch
 
 
-def _move_route(connection: Connection, seen: RolloutRecord, after: RolloutRecord) -> None:
-    service, epoch = seen.service, seen.state.epoch
+def _move_route(connection: Connection, before: RolloutRecord, after: RolloutRecord) -> None:
+    service, epoch = before.service, before.state.epoch
     if after.state.epoch != epoch:
         route = require_route(connection, service, epoch)
         swap_route(connection, route, after.direct(route))
@@ -216,29 +223,31 @@ def _move_route(connection: Connection, seen: RolloutRecord, after: RolloutRecor
         renew_route(connection, service, epoch)
 
 
-def _append(connection: Connection, course: RolloutRecord, record: Record, now: datetime) -> None:
+def _append(
+    connection: Connection, rollout: RolloutRecord, record: LogRecord, now: datetime
+) -> None:
     text = json.dumps(record, allow_nan=False)
-    line = {**_name(course), "tick": record["tick"], "at": _time(now), "record": text}
+    line = {**_name(rollout), "tick": record["tick"], "at": _time(now), "record": text}
     connection.execute(ROLLOUT_LOG.insert().values(line))
 
 
-def _name(course: RolloutRecord) -> dict[str, Any]:
-    return {"service": course.service, "number": course.number}
+def _name(rollout: RolloutRecord) -> dict[str, Any]:
+    return {"service": rollout.service, "number": rollout.number}
 
 
-def _write(course: RolloutRecord) -> Mapping[str, Any]:
+def _write(rollout: RolloutRecord) -> Mapping[str, Any]:
     return {
-        "champion": course.champion,
-        "candidate": course.candidate,
-        "policy": write_policy(course.policy),
-        "policy_hash": hash_policy(course.policy),
-        "terms": course.terms.model_dump_json(),
-        "salt": course.salt,
-        "phase": course.state.phase.value,
-        "state": json.dumps(write_state(course.state), allow_nan=False),
-        "readings": json.dumps(write_readings(course.readings), allow_nan=False),
-        "tick": course.tick,
-        "settled": int(course.settled),
+        "champion": rollout.champion,
+        "candidate": rollout.candidate,
+        "policy": write_policy(rollout.policy),
+        "policy_hash": hash_policy(rollout.policy),
+        "terms": rollout.terms.model_dump_json(),
+        "salt": rollout.salt,
+        "phase": rollout.state.phase.value,
+        "state": json.dumps(write_state(rollout.state), allow_nan=False),
+        "readings": json.dumps(write_readings(rollout.readings), allow_nan=False),
+        "tick": rollout.tick,
+        "settled": int(rollout.settled),
     }
 
 
@@ -259,7 +268,7 @@ def _build(row: RowMapping) -> RolloutRecord:
     )
 
 
-def _outline(row: RowMapping) -> RolloutSummary:
+def _build_summary(row: RowMapping) -> RolloutSummary:
     return RolloutSummary(
         service=row["service"],
         number=row["number"],
@@ -278,13 +287,9 @@ def _matches_log() -> ColumnElement[bool]:
     return and_(same, ROLLOUT_LOG.c.number == ROLLOUTS.c.number)
 
 
-def _is(course: RolloutRecord) -> ColumnElement[bool]:
-    return and_(ROLLOUTS.c.service == course.service, ROLLOUTS.c.number == course.number)
+def _is(rollout: RolloutRecord) -> ColumnElement[bool]:
+    return and_(ROLLOUTS.c.service == rollout.service, ROLLOUTS.c.number == rollout.number)
 
 
 def _time(now: datetime) -> str:
     return now.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def _words(course: RolloutRecord) -> str:
-    return f"rollout {course.number} of {course.service}"

@@ -1,4 +1,4 @@
-"""Routes in the control store, changed only from the epoch that their writer saw."""
+"""Routes in the control store; a route changes only from the epoch that its writer has read."""
 
 import json
 from dataclasses import asdict, replace
@@ -22,26 +22,26 @@ class Routes:
         self._database = database
 
     def find(self, service: str) -> Route | None:
-        """Give a service's route as it stands; None where no champion was ever named."""
+        """Return a service's current route; None if it never had a champion."""
         wanted = select(ROUTES).where(ROUTES.c.service == service)
         with self._database.transact("reading a route") as connection:
             row = connection.execute(wanted).mappings().first()
         return _build(row) if row else None
 
     def list_routes(self) -> list[Route]:
-        """Give all routes by service."""
+        """Return all routes, ordered by service."""
         wanted = select(ROUTES).order_by(ROUTES.c.service)
         with self._database.transact("listing routes") as connection:
             return [_build(row) for row in connection.execute(wanted).mappings()]
 
     def swap(self, seen: Route | None, wanted: Route) -> Route:
-        """Put a route in the place of the one that was seen, and give it with its new epoch.
+        """Replace the route that was read, and return the new one with its new epoch.
 
-        `seen` is None where there was none. A renewal in between does not hinder it; the
-        counter begins anew. An epoch or counter in `wanted` is not looked at.
+        `seen` is None if there was none. A renewal in between is no obstacle; the counter starts
+        again. The epoch and counter of `wanted` are ignored.
 
         Raises:
-            RouteMoved: it is at another epoch than was seen; nothing was changed.
+            RouteMoved: it is at another epoch than was read; nothing was changed.
             ValueError: the two are of different services.
         """
         if seen is not None and seen.service != wanted.service:
@@ -50,7 +50,7 @@ class Routes:
             return swap_route(connection, seen, wanted)
 
     def renew(self, route: Route) -> Route:
-        """Move the counter on and give the route as it is then.
+        """Renew the route and return it.
 
         Raises:
             RouteMoved: it is at another epoch than the caller's.
@@ -59,15 +59,15 @@ class Routes:
             return renew_route(connection, route.service, route.epoch)
 
     def follow_champion(self, service: str, version: int) -> Route:
-        """Let the route name this champion; it is made where there is none.
+        """Make the route name this champion; a missing route is created.
 
-        While a rollout is under way nothing is changed: it decides, and the caller sees in what it
-        is given that the champion is another. The same champion again changes nothing.
+        While a rollout is under way nothing changes: the rollout decides, and the caller sees the
+        other champion in the returned route. The same champion again changes nothing.
         """
         with self._database.transact("following the champion") as connection:
             now = read_route(connection, service)
             if now is None:
-                # Two that come at once: the second finds the first one's row.
+                # Of two concurrent callers, the second finds the first one's row.
                 insert_once(connection, ROUTES, _columns(Route(service, version, epoch=1)))
                 now = _require(connection, service)
             if (
@@ -80,7 +80,7 @@ class Routes:
 
 
 def renew_route(connection: Connection, service: str, epoch: int) -> Route:
-    """Move a route's counter on inside a transaction.
+    """Renew a route inside a transaction.
 
     Raises:
         RouteMoved: it is at another epoch.
@@ -92,7 +92,7 @@ def renew_route(connection: Connection, service: str, epoch: int) -> Route:
 
 
 def require_route(connection: Connection, service: str, epoch: int) -> Route:
-    """Give a route inside a transaction, kept as it is until that ends.
+    """Return a route inside a transaction, locked until that ends.
 
     Raises:
         RouteMoved: it is at another epoch than the caller's, or there is none.
@@ -104,10 +104,10 @@ def require_route(connection: Connection, service: str, epoch: int) -> Route:
 
 
 def swap_route(connection: Connection, seen: Route | None, wanted: Route) -> Route:
-    """Put a route in another's place inside a transaction; see `Routes.swap`.
+    """Replace a route inside a transaction; see `Routes.swap`.
 
     Raises:
-        RouteMoved: it is at another epoch than was seen.
+        RouteMoved: it is at another epoch than was read.
     """
     if seen is None:
         first = replace(wanted, epoch=1, renewal=0)
@@ -122,13 +122,13 @@ def swap_route(connection: Connection, seen: Route | None, wanted: Route) -> Rou
 
 
 def _write(connection: Connection, seen: Route, wanted: Route) -> bool:
-    """Change the row if it is still at the epoch that was seen."""
+    """Change the row if it is still at the epoch that was read."""
     same = and_(ROUTES.c.service == seen.service, ROUTES.c.epoch == seen.epoch)
     return connection.execute(ROUTES.update().where(same).values(_columns(wanted))).rowcount == 1
 
 
 def read_route(connection: Connection, service: str) -> Route | None:
-    """Give a route inside a transaction, kept as it is until that ends."""
+    """Return a route inside a transaction, locked until that ends; None if there is none."""
     wanted = select(ROUTES).where(ROUTES.c.service == service).with_for_update()
     row = connection.execute(wanted).mappings().first()
     return _build(row) if row else None
@@ -137,7 +137,7 @@ def read_route(connection: Connection, service: str) -> Route | None:
 def _require(connection: Connection, service: str) -> Route:
     found = read_route(connection, service)
     if found is None:
-        raise RouteMoved(f"the route of {service} went away while it was read")
+        raise RouteMoved(f"the route of {service} disappeared while it was read")
     return found
 
 
@@ -158,6 +158,6 @@ def _is_held(connection: Connection, service: str) -> bool:
 
 
 def _say_moved(service: str, seen: int | None, now: Route | None) -> str:
-    saw = "no route was seen" if seen is None else f"epoch {seen} was seen"
+    before = "there was no route" if seen is None else f"it was at epoch {seen}"
     found = f"it is at epoch {now.epoch}" if now else "there is none"
-    return f"the route of {service} is another's: {saw}, {found}; next: read it again"
+    return f"the route of {service} was changed: {before}, now {found}; next: read it again"

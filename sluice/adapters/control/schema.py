@@ -1,4 +1,4 @@
-"""The control store's tables as the code sees them; the steps that made them are migrations."""
+"""The control store's tables as the code uses them; `migrations` has the steps that make them."""
 
 from sqlalchemy import BigInteger, Column, Double, Float, Integer, MetaData, Table, Text
 
@@ -51,14 +51,14 @@ DECISIONS = Table(
     Column("verdict_digest", Text, nullable=False),
     Column("answer", Text, nullable=False),
     Column("decided_by", Text, nullable=False),
-    Column("why", Text, nullable=False),
+    Column("reason", Text, nullable=False),
     Column("at", Text, nullable=False),
 )
 WATERMARKS = Table(
     "watermarks",
     METADATA,
     Column("service", Text, primary_key=True),
-    Column("what", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
     Column("mark", Text, nullable=False),
     Column("announced", Text, nullable=False),
 )
@@ -118,8 +118,8 @@ COMMANDS = Table(
     Column("number", Integer, nullable=False),
     Column("action", Text, nullable=False),
     Column("given_by", Text, nullable=False),
-    Column("why", Text, nullable=False),
+    Column("reason", Text, nullable=False),
     Column("at", Text, nullable=False),
     Column("answer", Text, nullable=False),
-    Column("words", Text, nullable=False),
+    Column("message", Text, nullable=False),
 )

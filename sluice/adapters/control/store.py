@@ -1,4 +1,4 @@
-"""The control store: what one run may do while others run, in a place that outlives them all.
+"""The control store: the shared state of concurrent runs, which outlives all of them.
 
 A SQLite file in the state folder, or Postgres where `SLUICE_CONTROL_URL` names one.
 """
@@ -15,7 +15,7 @@ from sluice.home import Home
 
 
 class Control:
-    """One control store; nothing is made or connected before `prepare`."""
+    """One control store; nothing is created or connected before `prepare`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -28,7 +28,7 @@ class Control:
         self.commands = Commands(database)
 
     def prepare(self) -> list[int]:
-        """Make the store, or bring its schema up to date; give the steps that were missing.
+        """Create the store, or bring its schema up to date; return the steps that were missing.
 
         Raises:
             ControlUnusable: its schema is newer than this code.
@@ -39,7 +39,7 @@ class Control:
 
 
 def open_control(home: Home) -> Control:
-    """Give the control store of a state folder, or the one that the environment names.
+    """Return the control store of a state folder, or the one that the environment names.
 
     Raises:
         ControlUnusable: the address is wrong, or its driver is not installed.

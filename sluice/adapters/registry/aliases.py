@@ -1,4 +1,4 @@
-"""Which version a service's aliases name, moved in steps that a second attempt finishes."""
+"""Moves of a service's aliases, in steps that a second attempt completes."""
 
 from dataclasses import replace
 
@@ -12,9 +12,9 @@ CLOSED = (ApprovalAnswer.REFUSED, ApprovalAnswer.EXPIRED, ApprovalAnswer.SUPERSE
 
 
 def choose_alias(version: ModelVersionRef, champion: ModelVersionRef | None) -> str:
-    """Give the alias of a version that was just registered; empty where it keeps what it has.
+    """Return the alias of a version that was just registered; empty: its aliases stay.
 
-    A version that a person is asked about never becomes champion by being registered.
+    A version that waits for approval never becomes champion by its registration.
     """
     answer = version.tags.get(ANSWER)
     if answer in CLOSED or (champion and champion.version == version.version):
@@ -23,16 +23,16 @@ def choose_alias(version: ModelVersionRef, champion: ModelVersionRef | None) -> 
 
 
 def promote(store: Store, service: str) -> tuple[ModelVersionRef | None, ModelVersionRef]:
-    """Make the candidate champion and the champion previous; give (previous, champion).
+    """Make the candidate champion and the champion previous; return (previous, champion).
 
     Raises:
-        PromotionRefused: there is no candidate, or it may not be promoted.
+        PromotionRefused: there is no candidate, or it must not be promoted.
     """
     new, old = store.find_alias(service, CANDIDATE), store.find_alias(service, CHAMPION)
     if new is None:
         raise PromotionRefused(f"{service} has no candidate: a release that passes makes one")
     check_verdicts(new)
-    if old and old.version == new.version:  # an earlier attempt came this far
+    if old and old.version == new.version:  # an earlier attempt did this step
         old = store.find_alias(service, PREVIOUS)
     elif old:
         store.set_alias(service, PREVIOUS, old.version)
@@ -42,9 +42,9 @@ def promote(store: Store, service: str) -> tuple[ModelVersionRef | None, ModelVe
 
 
 def make_champion(store: Store, service: str, version: int) -> ModelVersionRef | None:
-    """Make a version champion, and the champion before it previous; give that one.
+    """Make a version champion and the champion before it previous; return the previous one.
 
-    It is no candidate any more. Asked again, it finishes what was half done.
+    The version loses the alias `candidate`. A second call completes an interrupted one.
     """
     old = store.find_alias(service, CHAMPION)
     if old and old.version != version:
@@ -54,8 +54,8 @@ def make_champion(store: Store, service: str, version: int) -> ModelVersionRef |
     return store.find_alias(service, PREVIOUS)
 
 
-def take_back(store: Store, service: str, champion: int, candidate: int) -> None:
-    """Give the champion its alias back where the candidate has it, and the candidate none."""
+def revert_promotion(store: Store, service: str, champion: int, candidate: int) -> None:
+    """Give the alias `champion` back to the champion, and remove the candidate's aliases."""
     now = store.find_alias(service, CHAMPION)
     if now and now.version == candidate:
         store.set_alias(service, CHAMPION, champion)
@@ -64,22 +64,22 @@ def take_back(store: Store, service: str, champion: int, candidate: int) -> None
 
 
 def drop_alias(store: Store, service: str, alias: str, version: int) -> None:
-    """Remove an alias from a version; nothing where another version carries it.
+    """Remove an alias from a version; nothing happens where another version has it.
 
-    The registry cannot compare and remove in one step: a version that got the alias in between is
-    given it back.
+    The registry cannot compare and remove in one step, so a version that was registered with the
+    alias in between gets it again.
     """
     before = _list_registered(store, service, alias)
     found = store.find_alias(service, alias)
     if found is None or found.version != version:
         return
     store.client().delete_registered_model_alias(service, alias)
-    come = _list_registered(store, service, alias) - before
-    if come:
-        store.set_alias(service, alias, max(come))
+    added = _list_registered(store, service, alias) - before
+    if added:
+        store.set_alias(service, alias, max(added))
 
 
 def _list_registered(store: Store, service: str, alias: str) -> set[int]:
-    """Give the versions that were given an alias when they were registered."""
+    """Return the versions that got an alias when they were registered."""
     found = store.list_versions(service)
     return {item.version for item in found if item.tags.get(REGISTERED) == alias}

@@ -1,4 +1,4 @@
-"""A person's answers as the registry carries them: tags and aliases follow the control store."""
+"""Approval answers in the registry: tags and aliases follow the control store."""
 
 from collections.abc import Mapping
 
@@ -10,42 +10,42 @@ from sluice.control.approval import ANSWER, ApprovalAnswer
 
 
 def list_waiting(registry: Registry, service: str) -> list[ModelVersionRef]:
-    """Give the service's versions that wait for a person's answer, oldest first.
+    """Return the service's versions that wait for approval, oldest first.
 
     Raises:
         RegistryUnavailable: the registry cannot be reached.
     """
-    wanted = f"name='{service}' and tags.`{ANSWER}` = '{ApprovalAnswer.PENDING.value}'"
+    query = f"name='{service}' and tags.`{ANSWER}` = '{ApprovalAnswer.PENDING.value}'"
     with translate_faults(f"looking for versions of {service} that wait"):
-        found = registry.store.client().search_model_versions(wanted)
+        found = registry.store.client().search_model_versions(query)
     return sorted(map(read_version, found), key=lambda item: item.version)
 
 
 def find_version(registry: Registry, service: str, version: int) -> ModelVersionRef | None:
-    """Give a version of a service by its number, None where there is none.
+    """Return a version of a service by its number; None where there is none.
 
     Raises:
         RegistryUnavailable: the registry cannot be reached.
     """
-    wanted = f"name='{service}' and version_number={version}"
+    query = f"name='{service}' and version_number={version}"
     with translate_faults(f"reading version {version} of {service}"):
-        found = registry.store.client().search_model_versions(wanted)
+        found = registry.store.client().search_model_versions(query)
         return registry.store.read_version(service, version) if found else None
 
 
-def follow_answer(
+def apply_answer(
     registry: Registry, version: ModelVersionRef, answer: ApprovalAnswer, tags: Mapping[str, str]
 ) -> ModelVersionRef:
-    """Bring a version's aliases and tags to a person's answer; the answer's own tag comes last.
+    """Apply a person's answer to a version's aliases and tags; the answer's tag is set last.
 
-    Approved: champion where the service has none, else it stays candidate. Any other answer: it is
-    candidate no more. Asked again, it finishes what was cut off.
+    Approved: it becomes champion where the service has none, else it stays candidate. Any other
+    answer: it loses the alias `candidate`. A second call completes an interrupted one.
 
     Raises:
         RegistryUnavailable: the registry cannot be reached.
     """
     service, number, store = version.service, version.version, registry.store
-    with translate_faults(f"bringing {version.uri} to its answer"):
+    with translate_faults(f"applying the answer to {version.uri}"):
         champion, candidate = (store.find_alias(service, name) for name in (CHAMPION, CANDIDATE))
         serves = champion is not None and champion.version == number
         if answer is ApprovalAnswer.APPROVED and champion is None:

@@ -1,4 +1,4 @@
-"""The model registry and the record of runs: MLflow, spoken to in this project's words."""
+"""The client of the model registry: MLflow's runs and model versions, with our errors."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +14,7 @@ __all__ = ["ModelVersionRef", "Registry", "open_registry"]
 
 
 def open_registry(home: Home) -> "Registry":
-    """Give the home's registry; nothing is read or made until it is used."""
+    """Return the state folder's registry; it is read or created only when it is used."""
     return _open(home.tracking_uri, home.model_artifacts)
 
 
@@ -28,7 +28,7 @@ class Registry(Runs, Models):
 
     Every method raises `RegistryUnavailable` when database, server or file system fail, within
     about 10 s, and `StorageFull` when the disk is full. Every method can be called again after
-    such a fault: what was half done is finished, never doubled.
+    such an error: an interrupted call is completed, never done twice.
     """
 
     def __init__(self, tracking_uri: str, artifact_root: Path) -> None:
@@ -38,11 +38,11 @@ class Registry(Runs, Models):
 
     @property
     def store(self) -> Store:
-        """MLflow's own calls, for the other files of this package."""
+        """The MLflow calls, for the other modules of this package."""
         return self._store
 
     def prepare(self) -> None:
-        """Make the database, or bring an older one up to date; about 3 s the first time.
+        """Create the database, or migrate an older one; about 3 s the first time.
 
         Raises:
             RegistryUnavailable: the database cannot be opened or stays locked.

@@ -1,4 +1,4 @@
-"""A service's releases as the registry's runs tell them, in few calls."""
+"""A service's releases, read from the registry's runs in few calls."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ MOST = 50
 def list_releases(
     registry: Registry, service: str, page: str = "", most: int = MOST
 ) -> list[PastRelease]:
-    """Give the newest releases of a service, newest first; `page` is the registry UI's address.
+    """Return the newest releases of a service, newest first; `page` is the registry UI's address.
 
     One call for the runs, one for the aliases.
 
@@ -39,7 +39,7 @@ def list_releases(
 
 
 def find_experiment(registry: Registry, run_id: str) -> str:
-    """Give the id of the experiment that a run is in, which addresses of its files need.
+    """Return the id of a run's experiment, which is part of its files' addresses.
 
     Raises:
         RegistryUnavailable: the registry cannot be reached.

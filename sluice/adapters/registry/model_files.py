@@ -1,4 +1,4 @@
-"""Models as files, native and ONNX, without pickle; only reviewed types are loaded."""
+"""Model files, native and ONNX, without pickle; only reviewed types are loaded."""
 
 import json
 import os
@@ -13,16 +13,25 @@ from numpy.typing import NDArray
 
 from sluice.adapters.storage import explain_os_error
 from sluice.errors import DataInvalid, DataMissing, ModelUntrusted, ServingImpossible
-from sluice.models.export.answering import Postprocessing
 from sluice.models.export.form import OnnxExport
 from sluice.models.export.graph import NUMBERS, SCORES
+from sluice.models.export.postprocessing import Postprocessing
 from sluice.models.export.preprocessing import Preprocessing, Rows
 from sluice.stats.holdout import Predictions
 
 MODEL_FILE = "model.skops"
-"""What MLflow calls the pipeline's file in a model's folder."""
+"""MLflow's name of the pipeline's file in a model's folder."""
+SERVING_FOLDER = "serving"
+"""The folder of the ONNX export's files in a model's folder."""
+GRAPH_FILE, PREPROCESSING_FILE = "serving.onnx", "preprocessing.json"
+POSTPROCESSING_FILE = "answering.json"
+"""The name in every registered model; another one could not open the older models."""
+BATCH_ROWS = 4096
+"""Rows that go through the graph at once."""
+ERRORS_ONLY = 3
+"""Log level of onnxruntime."""
 TRUSTED_TYPES: tuple[str, ...] = (
-    "functools.partial",  # of check_array: how gradient boosting prepares columns with categories
+    "functools.partial",  # of check_array: gradient boosting prepares category columns with it
     "numpy.dtype",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
@@ -31,17 +40,17 @@ TRUSTED_TYPES: tuple[str, ...] = (
     "sklearn.utils.validation.check_array",
     "sluice.models.timestamps.TimestampEncoder",
 )
-"""Types beyond those that skops trusts by itself. Each holds arrays and plain values only, and
-building it runs no code of the file's: read its source before you add one."""
+"""Trusted types in addition to those of skops. Each holds arrays and plain values only, and loading
+one runs no code from the file: read a type's source before you add it."""
 
 
 def save_model(pipeline: Any, path: Path) -> None:
-    """Write a fitted pipeline; the file is there complete, or not at all.
+    """Write a fitted pipeline to a file, whole or not at all.
 
     Raises:
-        ModelUntrusted: it holds a type that nobody reviewed, and could not be read again.
-        StorageFull: the disk leaves no room.
-        DataUnavailable: the folder cannot be written to right now.
+        ModelUntrusted: it contains a type that was not reviewed, and could not be read again.
+        StorageFull: the disk is full.
+        DataUnavailable: the folder cannot be written to at present.
     """
     import skops.io
 
@@ -57,13 +66,13 @@ def save_model(pipeline: Any, path: Path) -> None:
 
 
 def load_model(path: Path) -> Any:
-    """Read a pipeline, built of reviewed types only.
+    """Read a pipeline that contains reviewed types only.
 
     Raises:
         DataMissing: there is no such file.
-        DataInvalid: the file is cut short, damaged, or no model file.
-        ModelUntrusted: it holds a type that nobody reviewed; nothing was built.
-        DataUnavailable: the file cannot be read right now.
+        DataInvalid: the file is truncated, damaged, or no model file.
+        ModelUntrusted: it contains a type that was not reviewed; nothing was loaded.
+        DataUnavailable: the file cannot be read at present.
     """
     import skops.io
 
@@ -88,35 +97,23 @@ def _check_types(found: list[str], path: Path) -> None:
     unknown = sorted(set(found) - set(TRUSTED_TYPES))
     if unknown:
         raise ModelUntrusted(
-            f"model file {path.name} holds types that nobody reviewed: {', '.join(unknown)}; "
+            f"model file {path.name} contains types that were not reviewed: {', '.join(unknown)}; "
             "review them and add them to TRUSTED_TYPES, or train again"
         )
 
 
 def _describe_damage(path: Path, content: bytes) -> str:
     return (
-        f"model file {path.name} ({len(content):,} bytes) is cut short, damaged, or no model file; "
+        f"model file {path.name} ({len(content):,} bytes) is truncated, damaged, or no model file; "
         "fetch it again or train again"
     )
 
 
-SERVING_FOLDER = "serving"
-"""Where the served form's files lie in a model's folder."""
-GRAPH_FILE, PREPROCESSING_FILE, ANSWERING_FILE = (
-    "serving.onnx",
-    "preprocessing.json",
-    "answering.json",
-)
-ROWS = 4096
-"""Rows that go through the graph at once."""
-ERRORS_ONLY = 3
-
-
 class ExportedModel:
-    """A served form with its session: one thread, since requests come beside each other."""
+    """An ONNX export with its session; one thread, because requests run in parallel."""
 
-    def __init__(self, form: OnnxExport) -> None:
-        self.form = form
+    def __init__(self, export: OnnxExport) -> None:
+        self.export = export
 
     @cached_property
     def _session(self) -> Any:
@@ -127,45 +124,47 @@ class ExportedModel:
         options.log_severity_level = ERRORS_ONLY
         try:
             return onnxruntime.InferenceSession(
-                self.form.graph, options, providers=["CPUExecutionProvider"]
+                self.export.graph, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's own classes have no public root
             raise ServingImpossible(
-                f"onnxruntime does not take {GRAPH_FILE}: {str(error)[:200]}"
+                f"onnxruntime cannot load {GRAPH_FILE}: {str(error)[:200]}"
             ) from error
 
     def run(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Run the graph on prepared numbers, shape (n, columns); give shape (n, targets).
+        """Run the graph on prepared numbers, shape (n, columns); return shape (n, targets).
 
         Raises:
-            ServingImpossible: onnxruntime does not take the graph.
+            ServingImpossible: onnxruntime cannot load the graph.
         """
-        starts = range(0, max(len(numbers), 1), ROWS)
+        starts = range(0, max(len(numbers), 1), BATCH_ROWS)
         session = self._session
-        parts = [session.run([SCORES], {NUMBERS: numbers[at : at + ROWS]})[0] for at in starts]
+        parts = [
+            session.run([SCORES], {NUMBERS: numbers[at : at + BATCH_ROWS]})[0] for at in starts
+        ]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def predict(self, rows: Rows) -> Predictions:
-        """Give answers for raw columns.
+        """Return predictions for raw columns.
 
         Raises:
             DataInvalid: a feature column is absent, infinite, or not of its kind.
-            ServingImpossible: onnxruntime does not take the graph.
+            ServingImpossible: onnxruntime cannot load the graph.
         """
-        return self.form.predict(self.run, rows)
+        return self.export.predict(self.run, rows)
 
 
-def save_serving(form: OnnxExport, folder: Path) -> None:
-    """Write a served form's files into a folder, each complete or not at all.
+def save_export(export: OnnxExport, folder: Path) -> None:
+    """Write an ONNX export's files into a folder, each whole or not at all.
 
     Raises:
-        StorageFull: the disk leaves no room.
-        DataUnavailable: the folder cannot be written to right now.
+        StorageFull: the disk is full.
+        DataUnavailable: the folder cannot be written to at present.
     """
     contents = {
-        GRAPH_FILE: form.graph,
-        PREPROCESSING_FILE: _write_json(form.preprocessing.to_dict()),
-        ANSWERING_FILE: _write_json(form.answering.to_dict()),
+        GRAPH_FILE: export.graph,
+        PREPROCESSING_FILE: _write_json(export.preprocessing.to_dict()),
+        POSTPROCESSING_FILE: _write_json(export.postprocessing.to_dict()),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -174,33 +173,33 @@ def save_serving(form: OnnxExport, folder: Path) -> None:
             temporary.write_bytes(content)
             temporary.replace(folder / name)
     except OSError as error:
-        raise explain_os_error(error, f"served form {folder.name}") from error
+        raise explain_os_error(error, f"ONNX export {folder.name}") from error
 
 
-def load_serving(folder: Path) -> ExportedModel:
-    """Read a served form from its files.
+def load_export(folder: Path) -> ExportedModel:
+    """Read an ONNX export from its files.
 
     Raises:
-        DataMissing: a file is not there.
-        ServingImpossible: a file is cut short, damaged, or something else.
-        DataUnavailable: a file cannot be read right now.
+        DataMissing: a file is missing.
+        ServingImpossible: a file is truncated, damaged, or of another kind.
+        DataUnavailable: a file cannot be read at present.
     """
-    names = (GRAPH_FILE, PREPROCESSING_FILE, ANSWERING_FILE)
+    names = (GRAPH_FILE, PREPROCESSING_FILE, POSTPROCESSING_FILE)
     try:
         graph, *texts = [(folder / name).read_bytes() for name in names]
     except FileNotFoundError as error:
-        raise DataMissing(f"there is no served form in {folder}: {error.filename}") from error
+        raise DataMissing(f"there is no ONNX export in {folder}: {error.filename}") from error
     except OSError as error:
-        raise explain_os_error(error, f"served form {folder.name}") from error
+        raise explain_os_error(error, f"ONNX export {folder.name}") from error
     try:
         preprocessing = Preprocessing.from_dict(json.loads(texts[0]))
-        answering = Postprocessing.from_dict(json.loads(texts[1]))
+        postprocessing = Postprocessing.from_dict(json.loads(texts[1]))
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ServingImpossible(
-            f"served form {folder.name}: {PREPROCESSING_FILE} or {ANSWERING_FILE} is damaged; "
+            f"ONNX export {folder.name}: {PREPROCESSING_FILE} or {POSTPROCESSING_FILE} is damaged; "
             "fetch it again or train again"
         ) from error
-    return ExportedModel(OnnxExport(preprocessing, graph, answering))
+    return ExportedModel(OnnxExport(preprocessing, graph, postprocessing))
 
 
 def _write_json(values: dict[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""Versions of each service's model, and the aliases that say which one serves."""
+"""Versions of each service's model in the registry, and their aliases."""
 
 import tempfile
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from sluice.adapters.registry.aliases import (
     drop_alias,
     make_champion,
     promote,
-    take_back,
+    revert_promotion,
 )
 from sluice.adapters.registry.faults import translate_faults
 from sluice.adapters.registry.model_files import MODEL_FILE, SERVING_FOLDER
@@ -35,13 +35,13 @@ NOTHING: Mapping[str, str] = {}
 
 
 class Models:
-    """The versions of every service's model; a run registers one version at most."""
+    """The versions of every service's model; a run registers at most one version."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def find_alias(self, service: str, alias: str) -> ModelVersionRef | None:
-        """Find the version that carries an alias; None where the service or the alias is unknown.
+        """Return the version with an alias; None where the service or the alias is unknown.
 
         Raises:
             RegistryUnavailable: the registry cannot be reached.
@@ -50,10 +50,10 @@ class Models:
             return self._store.find_alias(service, alias)
 
     def load_model(self, version: ModelVersionRef) -> Any:
-        """Load a version's pipeline; only reviewed types are made, whatever its files claim.
+        """Load a version's pipeline; only reviewed types are loaded.
 
         Raises:
-            ModelUntrusted: the model holds a type that nobody reviewed.
+            ModelUntrusted: the model contains a type that was not reviewed.
             RegistryUnavailable: the registry or the model's file cannot be reached.
         """
         with translate_faults(f"loading {version.uri}"), tempfile.TemporaryDirectory() as work:
@@ -61,20 +61,20 @@ class Models:
 
             return load_model(self._store.download_file(version, MODEL_FILE, Path(work)))
 
-    def load_serving(self, version: ModelVersionRef) -> "ExportedModel":
-        """Load a version's served form, from files that hold plain values only.
+    def load_export(self, version: ModelVersionRef) -> "ExportedModel":
+        """Load a version's ONNX export, from files that contain plain values only.
 
         Raises:
-            ServingImpossible: a file is damaged, or onnxruntime does not take it.
-            RegistryUnavailable: it has none, or the registry or its files cannot be reached.
+            ServingImpossible: a file is damaged, or onnxruntime cannot load it.
+            RegistryUnavailable: there is none, or the registry or its files cannot be reached.
         """
         with translate_faults(f"loading {version.uri}"), tempfile.TemporaryDirectory() as work:
-            from sluice.adapters.registry.model_files import load_serving
+            from sluice.adapters.registry.model_files import load_export
 
-            return load_serving(self._store.download_file(version, SERVING_FOLDER, Path(work)))
+            return load_export(self._store.download_file(version, SERVING_FOLDER, Path(work)))
 
     def download_model(self, version: ModelVersionRef, folder: Path) -> Path:
-        """Copy all files of a version's model below a folder and give the copy's place.
+        """Copy all files of a version's model into a folder and return the copy's path.
 
         Raises:
             RegistryUnavailable: the registry or its files cannot be reached.
@@ -99,15 +99,15 @@ class Models:
     ) -> ModelVersionRef:
         """Register a run's model as `candidate`, or as `champion` where the service has none.
 
-        One that is tagged as waiting for a person's approval is candidate in any case. A run
-        registers one version: asked again, it finds and completes that one. `serving` is the
-        folder of its served form's files, `texts` more files by name; they are kept beside it.
-        `confirm` is called between the version and its alias; where it raises `LeaseLost` the
-        version is tagged as orphaned and gets no alias.
+        A version with a tag that it waits for approval becomes candidate in any case. A run
+        registers one version: a second call completes that one. `serving` is the folder of the
+        ONNX export's files, `texts` holds further files by name; they are kept with the model.
+        `confirm` is called after the version is created and before it gets its alias; where it
+        raises `LeaseLost` the version is tagged as orphaned and gets no alias.
 
         Raises:
-            LeaseLost: `confirm` said so.
-            ModelUntrusted: the model holds a type that nobody reviewed.
+            LeaseLost: `confirm` raised it.
+            ModelUntrusted: the model contains a type that was not reviewed.
             RegistryUnavailable: the registry or its files cannot be reached.
             StorageFull: the disk is full.
         """
@@ -127,9 +127,9 @@ class Models:
             return self._complete(found)
 
     def find_registered(self, service: str, flow_run: str) -> ModelVersionRef | None:
-        """Find the version that a flow run registered, with or without its alias yet.
+        """Return the version that a flow run registered, even if it has no alias yet.
 
-        None where there is none, or where the run had lost its lease by then.
+        None where there is none, or where the run had already lost its lease.
 
         Raises:
             RegistryUnavailable: the registry cannot be reached.
@@ -139,7 +139,7 @@ class Models:
             return next((item for item in found if ORPHANED not in item.tags), None)
 
     def finish_registration(self, version: ModelVersionRef) -> ModelVersionRef:
-        """Give a version the alias that its run died before moving; nothing if it had it once.
+        """Give a version the alias that its run did not set before it died; at most once.
 
         Raises:
             RegistryUnavailable: the registry cannot be reached.
@@ -148,7 +148,7 @@ class Models:
             return self._complete(version)
 
     def _complete(self, version: ModelVersionRef) -> ModelVersionRef:
-        """Move the alias, once; a version that a newer one has overtaken gets none."""
+        """Set the alias once; a version gets none where a newer one has been registered."""
         store, service = self._store, version.service
         if REGISTERED not in version.tags:
             newer = [
@@ -160,30 +160,30 @@ class Models:
             if alias and not overtaken:
                 store.set_alias(service, alias, version.version)
             had = CHAMPION if champion and champion.version == version.version else "none"
-            told = "overtaken" if overtaken else alias or had
-            store.tag_version(service, version.version, REGISTERED, told)
-            if told == CANDIDATE and store.find_alias(service, CANDIDATE) is None:
+            alias_tag = "overtaken" if overtaken else alias or had
+            store.tag_version(service, version.version, REGISTERED, alias_tag)
+            if alias_tag == CANDIDATE and store.find_alias(service, CANDIDATE) is None:
                 store.set_alias(service, CANDIDATE, version.version)  # a rollout's end removed it
         return store.read_version(service, version.version)
 
     def _orphan(self, version: ModelVersionRef) -> None:
-        """Tag a version whose run lost its lease, unless its successor took the version over."""
+        """Tag a version whose run lost its lease, unless the next run completed the version."""
         now = self._store.read_version(version.service, version.version)
         if REGISTERED not in now.tags:
             self._store.tag_version(version.service, version.version, ORPHANED, "true")
 
     def promote(self, service: str) -> tuple[ModelVersionRef | None, ModelVersionRef]:
-        """Make the candidate champion and the champion previous; give (previous, champion).
+        """Make the candidate champion and the champion previous; return (previous, champion).
 
         Raises:
-            PromotionRefused: there is no candidate, or it may not be promoted.
+            PromotionRefused: there is no candidate, or it must not be promoted.
             RegistryUnavailable: the registry cannot be reached.
         """
         with translate_faults(f"promoting the candidate of {service}"):
             return promote(self._store, service)
 
     def make_champion(self, service: str, version: int) -> ModelVersionRef | None:
-        """Make a version champion, and the champion before it previous; give the previous one.
+        """Make a version champion and the champion before it previous; return the previous one.
 
         Raises:
             RegistryUnavailable: the registry cannot be reached.
@@ -191,17 +191,17 @@ class Models:
         with translate_faults(f"making {service} v{version} champion"):
             return make_champion(self._store, service, version)
 
-    def take_back(self, service: str, champion: int, candidate: int) -> None:
-        """Let a champion serve again where a candidate was to; that one keeps no alias.
+    def revert_promotion(self, service: str, champion: int, candidate: int) -> None:
+        """Give the alias `champion` back to a champion, and remove the candidate's aliases.
 
         Raises:
             RegistryUnavailable: the registry cannot be reached.
         """
-        with translate_faults(f"taking {service} v{candidate} back"):
-            take_back(self._store, service, champion, candidate)
+        with translate_faults(f"reverting the promotion of {service} v{candidate}"):
+            revert_promotion(self._store, service, champion, candidate)
 
     def drop_previous(self, service: str, version: int) -> None:
-        """Remove the alias `previous` from a version; nothing where another one carries it.
+        """Remove the alias `previous` from a version, unless another version has it.
 
         Raises:
             RegistryUnavailable: the registry cannot be reached.

@@ -1,4 +1,4 @@
-"""Runs of the registry: opened, ended, and what is kept with them."""
+"""Runs of the registry: they are opened and closed, and keep facts and files."""
 
 import json
 import tempfile
@@ -13,11 +13,11 @@ from sluice.adapters.registry.versions import FLOW_RUN
 from sluice.data.version import DataVersion
 
 BATCH = 100
-"""Most parameters or tags that MLflow takes in one call."""
+"""Most parameters or tags that MLflow accepts in one call."""
 DIGEST_LENGTH = 36
-"""Longest digest of a data set that MLflow keeps."""
+"""Longest digest of a data set that MLflow stores."""
 SUCCESSOR = "sluice.successor"
-"""Tag of a run that was killed: the run that followed it."""
+"""Tag of a killed run: the id of the run that followed it."""
 
 
 class Runs:
@@ -27,7 +27,7 @@ class Runs:
         self._store = store
 
     def start_run(self, service: str, name: str, tags: Mapping[str, str]) -> str:
-        """Open a run in the service's experiment and give its id.
+        """Open a run in the service's experiment and return its id.
 
         Raises:
             RegistryUnavailable: the registry cannot be reached.
@@ -38,9 +38,9 @@ class Runs:
             return str(run.info.run_id)
 
     def find_run(self, service: str, tags: Mapping[str, str], status: str = "") -> str:
-        """Find the newest run that carries the tags and give its id; empty where there is none.
+        """Return the id of the newest run with these tags; empty where there is none.
 
-        `status` leaves only those that have it: `RUNNING`, `FINISHED`, `FAILED` or `KILLED`.
+        `status` selects runs in one status: `RUNNING`, `FINISHED`, `FAILED` or `KILLED`.
 
         Raises:
             RegistryUnavailable: the registry cannot be reached.
@@ -59,9 +59,9 @@ class Runs:
             self._store.client().set_terminated(run_id, status)
 
     def end_lost_runs(self, service: str, successor: str) -> list[str]:
-        """Close as `KILLED` every open run of a flow but the successor's, and give their ids.
+        """Close as `KILLED` every open run of a flow except the successor's; return their ids.
 
-        Each is tagged with its successor's id. Only who has the service to itself may call this.
+        Each gets a tag with the successor's id. The caller must hold the service's lease.
 
         Raises:
             RegistryUnavailable: the registry cannot be reached.
@@ -85,7 +85,7 @@ class Runs:
         metrics: Mapping[str, float] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Keep parameters, numbers and tags with a run; a parameter never changes its value.
+        """Log parameters, numbers and tags of a run; a parameter never changes its value.
 
         Raises:
             RegistryUnavailable: the registry cannot be reached.
@@ -109,7 +109,7 @@ class Runs:
                     client.log_batch(run_id, **{kind: batch})
 
     def log_bytes(self, run_id: str, name: str, content: bytes) -> None:
-        """Keep a file with a run; `name` may have folders, `plots/roc.png`.
+        """Log a file of a run; `name` may have folders, such as `plots/roc.png`.
 
         Raises:
             RegistryUnavailable: the registry or its files cannot be reached.
@@ -117,7 +117,7 @@ class Runs:
         """
         path = PurePosixPath(name)
         with (
-            translate_faults(f"keeping {name} of run {run_id}"),
+            translate_faults(f"logging {name} of run {run_id}"),
             tempfile.TemporaryDirectory() as work,
         ):
             local = Path(work) / path.name
@@ -126,7 +126,7 @@ class Runs:
             self._store.client().log_artifact(run_id, str(local), folder or None)
 
     def log_text(self, run_id: str, name: str, text: str) -> None:
-        """Keep a text with a run, as UTF-8.
+        """Log a text file of a run, as UTF-8.
 
         Raises:
             RegistryUnavailable: the registry or its files cannot be reached.
@@ -135,7 +135,7 @@ class Runs:
         self.log_bytes(run_id, name, text.encode())
 
     def log_json(self, run_id: str, name: str, value: Any) -> None:
-        """Keep a value with a run, as indented JSON.
+        """Log a value of a run, as indented JSON.
 
         Raises:
             RegistryUnavailable: the registry or its files cannot be reached.
@@ -144,10 +144,10 @@ class Runs:
         self.log_text(run_id, name, json.dumps(value, indent=2, default=str) + "\n")
 
     def read_text(self, run_id: str, name: str) -> str:
-        """Read one text that a run keeps.
+        """Return the text of a run's file.
 
         Raises:
-            RegistryUnavailable: it is not there, or the registry or its files cannot be reached.
+            RegistryUnavailable: it is missing, or the registry or its files cannot be reached.
         """
         with (
             translate_faults(f"reading {name} of run {run_id}"),
@@ -157,7 +157,7 @@ class Runs:
             return Path(local).read_text(encoding="utf-8")
 
     def read_texts(self, run_id: str, folder: str) -> dict[str, str]:
-        """Read every text that a run keeps in a folder, by name, sorted; empty where there is none.
+        """Return the texts of the files in a run's folder, by name, sorted; it may be empty.
 
         Raises:
             RegistryUnavailable: the registry or its files cannot be reached.
@@ -175,7 +175,7 @@ class Runs:
             }
 
     def log_data_input(self, run_id: str, data: DataVersion, context: str) -> None:
-        """Link a data version to a run as its input; `context` says for what, as `training`.
+        """Log a data version as input of a run; `context` is its use, such as `training`.
 
         Raises:
             RegistryUnavailable: the registry cannot be reached.

@@ -1,4 +1,4 @@
-"""MLflow's own calls, one step each; faults pass through untranslated."""
+"""MLflow's calls, one step each; errors are not translated."""
 
 import shutil
 import tempfile
@@ -27,7 +27,7 @@ TAKEN = "RESOURCE_ALREADY_EXISTS"
 
 
 class Store:
-    """One MLflow server or database. MLflow's global settings are neither read nor set."""
+    """One MLflow server or database; MLflow's global settings are neither read nor set."""
 
     def __init__(self, tracking_uri: str, artifact_root: Path) -> None:
         self.tracking_uri = tracking_uri
@@ -35,9 +35,9 @@ class Store:
         self._client: Any = None
 
     def client(self) -> Any:
-        """Give MLflow's client; MLflow makes or migrates a SQLite database at first.
+        """Return MLflow's client; the first call creates or migrates a SQLite database.
 
-        Two processes that come at the same time wait for each other.
+        Two processes that call it at the same time wait for each other.
         """
         if self._client is None:
             mlflow = import_mlflow()
@@ -58,7 +58,7 @@ class Store:
             yield
 
     def find_experiment(self, service: str) -> str:
-        """Give the id of the service's experiment; one that was deleted is restored."""
+        """Return the id of the service's experiment; a deleted experiment is restored."""
         from mlflow.exceptions import MlflowException
 
         found = self.client().get_experiment_by_name(service)
@@ -74,7 +74,7 @@ class Store:
         return str(found.experiment_id)
 
     def _locate(self, service: str) -> str | None:
-        """A server decides itself where its files lie; a database is told."""
+        """Return where an experiment's files go; None: the server decides."""
         return None if self._served else (self.artifact_root / service).as_uri()
 
     @property
@@ -82,7 +82,7 @@ class Store:
         return self.tracking_uri.startswith(("http://", "https://"))
 
     def find_alias(self, service: str, alias: str) -> ModelVersionRef | None:
-        """Give the version that carries the alias, None where service or alias are unknown."""
+        """Return the version with the alias; None where service or alias are unknown."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -94,36 +94,36 @@ class Store:
         return self.read_version(service, int(aliases[alias])) if alias in aliases else None
 
     def set_alias(self, service: str, alias: str, version: int) -> None:
-        """Move an alias to a version."""
+        """Set an alias to a version."""
         self.client().set_registered_model_alias(service, alias, str(version))
 
     def read_version(self, service: str, version: int) -> ModelVersionRef:
-        """Read one version as it is now."""
+        """Return the current state of a version."""
         return read_version(self.client().get_model_version(service, str(version)))
 
     def find_version(self, service: str, run_id: str) -> ModelVersionRef | None:
-        """Give the version that the run registered, None where there is none yet."""
+        """Return the version that the run registered; None where there is none yet."""
         found = self.list_versions(service, f"run_id='{run_id}'")
         return found[0] if found else None
 
     def list_versions(self, service: str, filters: str = "") -> list[ModelVersionRef]:
-        """Give the service's versions that the filter lets through, without their aliases."""
-        wanted = " and ".join(item for item in (f"name='{service}'", filters) if item)
-        return [read_version(found) for found in self.client().search_model_versions(wanted)]
+        """Return the service's versions that match the filter, without their aliases."""
+        query = " and ".join(item for item in (f"name='{service}'", filters) if item)
+        return [read_version(found) for found in self.client().search_model_versions(query)]
 
     def tag_version(self, service: str, version: int, tag: str, value: str) -> None:
-        """Put a tag on a version."""
+        """Set a tag of a version."""
         self.client().set_model_version_tag(service, str(version), tag, value)
 
     def list_runs(self, service: str, tags: Mapping[str, str], status: str = "") -> list[Any]:
-        """Give the service's runs that carry the tags and have the status, newest first."""
+        """Return the service's runs with the tags and the status, newest first."""
         filters = [f"tags.`{tag}` = '{value}'" for tag, value in tags.items()]
         filters += [f"attributes.status = '{status}'"] if status else []
         experiment = self.find_experiment(service)
         return list(self.client().search_runs([experiment], " and ".join(filters)))
 
     def find_record(self, run_id: str) -> Any:
-        """Give MLflow's record of the run's model, made where there is none.
+        """Return MLflow's record of the run's model; it is created where there is none.
 
         It is linked to the run before any file is written, so that a second attempt finds it.
         """
@@ -144,16 +144,16 @@ class Store:
         record: Any,
         pipeline: Any,
         example: "pd.DataFrame",
-        answers: Any,
+        predictions: Any,
         serving: Path | None,
         texts: Mapping[str, str],
     ) -> None:
-        """Write the model's files below its record, unless an earlier attempt finished that."""
+        """Upload the model's files to its record, unless an earlier attempt completed it."""
         if record.status == "READY":
             return
         with tempfile.TemporaryDirectory() as work:
             folder = Path(work) / "model"
-            write_model(folder, record, pipeline, example, answers)
+            write_model(folder, record, pipeline, example, predictions)
             if serving is not None:
                 shutil.copytree(serving, folder / SERVING_FOLDER)
             for name, text in texts.items():
@@ -162,12 +162,12 @@ class Store:
         self.client().finalize_logged_model(record.model_id, "READY")
 
     def download_file(self, version: ModelVersionRef, name: str, folder: Path) -> Path:
-        """Copy a file or folder of a version's model into a folder and give its path.
+        """Copy a file or folder of a version's model into a folder and return its path.
 
-        An empty name copies all of it.
+        An empty name copies all files.
 
         Raises:
-            RegistryUnavailable: it is gone or cannot be fetched.
+            RegistryUnavailable: it is missing or cannot be fetched.
         """
         client = self.client()
         from mlflow.artifacts import download_artifacts
@@ -181,7 +181,7 @@ class Store:
                 tracking_uri=self.tracking_uri,
             )
         except MlflowException as error:
-            raise RegistryUnavailable(f"{version.uri}: no {name} came from {place}") from error
+            raise RegistryUnavailable(f"{version.uri}: cannot fetch {name} of {place}") from error
         return Path(path)
 
     def create_version(
@@ -195,7 +195,7 @@ class Store:
         except MlflowException as error:
             if error.error_code != TAKEN:
                 raise
-        # A database resolves `models:/` through MLflow's global address, which we leave alone.
+        # A database resolves `models:/` through MLflow's global address, which we do not set.
         source = f"models:/{record.model_id}" if self._served else record.artifact_location
         found = self.client().create_model_version(
             service,

@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 VERDICT = "sluice.verdict."
 FLOW_RUN = "prefect.flow_run_id"
 REGISTERED, ORPHANED = "sluice.registered", "sluice.orphaned"
-"""Tags of a version: the alias it was registered as; that its run lost its lease before that."""
+"""Tags of a version: the alias at its registration; its run lost the lease before that."""
 DESCRIPTION_LENGTH = 5000
-"""Longest description of a version: MLflow's schema says so, and Postgres means it."""
-CUT = "\n\nCut here; the whole of it is among the run's files.\n"
+"""Longest description of a version: the limit of MLflow's schema, which Postgres enforces."""
+CUT = "\n\nTruncated; the full text is among the run's files.\n"
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
 
 
 @dataclass(frozen=True)
 class ModelVersionRef:
-    """One registered version of a service: enough to name, load and trace it.
+    """A reference to one registered version of a service, to name, load and trace it.
 
-    `uri` is the registry's own address of it (`models:/employment/3`), `tags` what it was
-    registered with, `aliases` those that it carried when it was read.
+    `uri` is the registry's address of it (`models:/employment/3`). `tags` and `aliases` are those
+    that it had when it was read.
     """
 
     service: str
@@ -44,13 +44,13 @@ class ModelVersionRef:
         """The version of the service's data that it was trained on.
 
         Raises:
-            KeyError: somebody else registered it, without our tags.
+            KeyError: another program registered it, without our tags.
         """
         return int(self.tags["sluice.data.version"])
 
 
 def read_version(found: Any) -> ModelVersionRef:
-    """Give MLflow's own record of a model version as a reference."""
+    """Return a reference of MLflow's record of a model version."""
     return ModelVersionRef(
         service=found.name,
         version=int(found.version),
@@ -62,7 +62,7 @@ def read_version(found: Any) -> ModelVersionRef:
 
 
 def fit_description(text: str) -> str:
-    """Cut a description that is too long after a whole line, and say so at its end."""
+    """Return a description that fits: a longer one is truncated after a whole line."""
     if len(text) <= DESCRIPTION_LENGTH:
         return text
     kept = text[: DESCRIPTION_LENGTH - len(CUT)]
@@ -70,11 +70,11 @@ def fit_description(text: str) -> str:
 
 
 def write_model(
-    folder: Path, record: Any, pipeline: Any, example: "pd.DataFrame", answers: Any
+    folder: Path, record: Any, pipeline: Any, example: "pd.DataFrame", predictions: Any
 ) -> None:
     """Write a pipeline as an MLflow model: skops, signature, example, pinned requirements.
 
-    Nothing is inferred by importing or running anything, which would take ten times as long.
+    MLflow infers nothing by importing or running code, which would take ten times as long.
 
     Raises:
         MlflowException: the pipeline holds a type that is not trusted.
@@ -85,7 +85,7 @@ def write_model(
     from sluice.adapters.registry.model_files import TRUSTED_TYPES
 
     with warnings.catch_warnings():
-        # MLflow advises against integer columns, and calls what pandas 3 deprecates.
+        # MLflow warns of integer columns, and uses functions that pandas 3 deprecates.
         warnings.simplefilter("ignore")
         mlflow_sklearn.save_model(
             pipeline,
@@ -98,7 +98,7 @@ def write_model(
             ),
             serialization_format="skops",
             skops_trusted_types=list(TRUSTED_TYPES),
-            signature=infer_signature(example, answers),
+            signature=infer_signature(example, predictions),
             input_example=example,
             pip_requirements=_pin_requirements(),
         )
@@ -109,12 +109,12 @@ def _pin_requirements() -> list[str]:
 
 
 def check_verdicts(version: ModelVersionRef) -> None:
-    """Refuse a version of which not every gate said `pass`, or that a person did not approve.
+    """Check that every gate passed a version, and that a person approved it where needed.
 
-    A person may have approved an evaluation that was insufficient; nothing else is let through.
+    A person may have approved an insufficient evaluation; every other verdict must be `pass`.
 
     Raises:
-        PromotionRefused: a verdict is another, there is none, or approval is missing.
+        PromotionRefused: a verdict is not `pass`, there is none, or approval is missing.
     """
     answer = version.tags.get(ANSWER, ApprovalAnswer.APPROVED)
     if answer != ApprovalAnswer.APPROVED:
@@ -125,14 +125,14 @@ def check_verdicts(version: ModelVersionRef) -> None:
         for key, outcome in sorted(version.tags.items())
         if key.startswith(VERDICT)
     }
-    missed = [
-        f"{gate} {told}"
-        for gate, told in verdicts.items()
-        if told != Outcome.PASS
-        and not (approved and gate == MAY_BE_OPEN and told == Outcome.INSUFFICIENT)
+    not_passed = [
+        f"{gate} {outcome}"
+        for gate, outcome in verdicts.items()
+        if outcome != Outcome.PASS
+        and not (approved and gate == MAY_BE_OPEN and outcome == Outcome.INSUFFICIENT)
     ]
-    if not verdicts or missed:
-        found = ", ".join(missed) or "it carries no verdict"
+    if not verdicts or not_passed:
+        found = ", ".join(not_passed) or "it carries no verdict"
         raise PromotionRefused(
-            f"{version.service} v{version.version}: {found}; every gate must say `pass`"
+            f"{version.service} v{version.version}: {found}; every verdict must be `pass`"
         )

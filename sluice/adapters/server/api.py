@@ -1,4 +1,4 @@
-"""A Prefect server over HTTP: is it there, whose is it, and which flow runs it has."""
+"""A Prefect server over HTTP: its health, its state folder, and its flow runs."""
 
 import base64
 import http.client
@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 ANSWER_SECONDS = 15.0
-"""For an answer out of a database that may be busy."""
+"""Time for an answer from a database that may be busy."""
 BUSY = (429, 503)
 PAUSE_SECONDS = 0.5
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -22,10 +22,10 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def ask_server(
     url: str, body: Any = None, method: str = "", seconds: float = ANSWER_SECONDS
 ) -> tuple[int, Any]:
-    """Give status and JSON; status 0 where nobody answered, None where it was not JSON.
+    """Return status and JSON; status 0 without an answer, None where it was not JSON.
 
-    Without a body it is a GET, with one a POST, unless `method` says otherwise. A server that is
-    too busy (its database is locked) is asked again, for `seconds` in all.
+    Without a body it is a GET, with one a POST, unless `method` is given. A request to a server
+    that is too busy (its database is locked) is repeated, for `seconds` in all.
     """
     deadline = time.monotonic() + seconds
     answer = _ask_once(url, body, method, seconds)
@@ -69,7 +69,7 @@ REFUSED = (401, 403)
 
 
 def is_healthy(api: str) -> bool:
-    """Whether a Prefect API answers at the address; one that asks for credentials does."""
+    """Whether a Prefect API answers at the address; asking for credentials is an answer."""
     status, body = ask_server(f"{api}/health", seconds=HEALTH_SECONDS)
     return (status == 200 and body is True) or status in REFUSED
 
@@ -103,8 +103,8 @@ class FlowRun:
         return self.state in FINAL
 
 
-def find_begun(api: str) -> list[FlowRun]:
-    """Find the pool's runs that began and have not ended; none where the server is away."""
+def find_unfinished(api: str) -> list[FlowRun]:
+    """Return the pool's runs that began and have not ended; none if the server is away."""
     filters = {
         "flow_runs": {"state": {"type": {"any_": list(BEGUN)}}},
         "work_pools": {"name": {"any_": [POOL]}},
@@ -114,23 +114,23 @@ def find_begun(api: str) -> list[FlowRun]:
 
 
 def read_run(api: str, run: str) -> FlowRun | None:
-    """Give a flow run as it stands; None where the server does not tell."""
+    """Return a flow run as it is now; None if the server does not answer."""
     status, found = ask_server(f"{api}/flow_runs/{run}")
     return _read(found) if status == 200 and found else None
 
 
-def ask_cancelling(api: str, run: FlowRun, why: str) -> None:
-    """Ask for a run to be cancelled; the worker that has it at work does so."""
-    _set_state(api, run, "CANCELLING", "Cancelling", why, force=False)
+def request_cancellation(api: str, run: FlowRun, reason: str) -> None:
+    """Request that a run is cancelled; the worker that runs it does so."""
+    _set_state(api, run, "CANCELLING", "Cancelling", reason, force=False)
 
 
-def close_crashed(api: str, run: FlowRun, why: str) -> None:
-    """Say of a run whose process is gone that it crashed, so that it does not run for ever."""
-    _set_state(api, run, "CRASHED", "Crashed", why, force=True)
+def mark_crashed(api: str, run: FlowRun, reason: str) -> None:
+    """Set a run whose process is gone to Crashed, so that it does not seem to run for ever."""
+    _set_state(api, run, "CRASHED", "Crashed", reason, force=True)
 
 
-def _set_state(api: str, run: FlowRun, kind: str, name: str, why: str, *, force: bool) -> None:
-    state = {"type": kind, "name": name, "message": why}
+def _set_state(api: str, run: FlowRun, kind: str, name: str, reason: str, *, force: bool) -> None:
+    state = {"type": kind, "name": name, "message": reason}
     ask_server(f"{api}/flow_runs/{run.id}/set_state", {"state": state, "force": force})
 
 

@@ -22,7 +22,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 
 
 class BackgroundProcess:
-    """One program that runs until it is stopped, or ends by itself."""
+    """One program that runs until it is stopped or ends by itself."""
 
     def __init__(self, name: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
         self.name, self.pid, self.log = name, process.pid, log
@@ -33,18 +33,20 @@ class BackgroundProcess:
         """Whether the program still runs."""
         return self._process.poll() is None
 
-    def tell_end(self) -> str:
-        """Say how it ended, with the last line that it wrote."""
+    def describe_end(self) -> str:
+        """Return how it ended, with the last line that it wrote."""
         code = self._process.poll() or 0
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        return f"{self.name} (process {self.pid}) {how}; its last line: {last_line(self.log)}"
+        result = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        return f"{self.name} (process {self.pid}) {result}; its last line: {last_line(self.log)}"
 
-    def stop(self, number: int, seconds: float, hasten: Callable[[], bool] = lambda: False) -> None:
-        """End it and its group: asked by a signal, killed after `seconds` or as soon as told to."""
+    def stop(
+        self, number: int, seconds: float, is_urgent: Callable[[], bool] = lambda: False
+    ) -> None:
+        """End its process group by a signal; kill it after `seconds`, or at once if urgent."""
         deadline = time.monotonic() + seconds
         if self.is_alive:
             signal_group(self.pid, number)
-        while self.is_alive and time.monotonic() < deadline and not hasten():
+        while self.is_alive and time.monotonic() < deadline and not is_urgent():
             time.sleep(POLL_SECONDS)
         signal_group(self.pid, signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):
@@ -54,10 +56,10 @@ class BackgroundProcess:
 def start_background(
     name: str, arguments: list[str], environment: Mapping[str, str], log: Path, folder: Path
 ) -> BackgroundProcess:
-    """Start Python with the arguments, in the folder; what it prints is added to the log.
+    """Start Python with the arguments, in the folder; append its output to the log.
 
     Raises:
-        OSError: the log cannot be written, or no process can be made.
+        OSError: the log cannot be written, or no process can be created.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -74,13 +76,13 @@ def start_background(
 
 
 def signal_group(pid: int, number: int) -> None:
-    """Send a signal to a whole process group; nothing happens where it is gone."""
+    """Send a signal to a whole process group; do nothing if it is gone."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
 
 
 def last_line(log: Path) -> str:
-    """Give the last line of a log, and where all of it is."""
+    """Return the last line of a log, and the path of the log."""
     with suppress(OSError):
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         if lines:
@@ -92,20 +94,21 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ShutdownSignals:
-    """While it is entered, Ctrl-C, SIGTERM and SIGHUP raise KeyboardInterrupt once, together.
+    """A context in which the first Ctrl-C, SIGTERM or SIGHUP raises KeyboardInterrupt.
 
-    A SIGHUP that the caller ignores (`nohup`) stays ignored.
+    Later ones only make the shutdown urgent. A SIGHUP that the caller ignores (`nohup`) stays
+    ignored.
     """
 
     def __init__(self) -> None:
         self.number = 0
-        """Which signal came first; 0 as long as none has come."""
-        self._ending = False
-        self._haste = threading.Event()
+        """The first signal's number; 0 before any signal."""
+        self._shutting_down = False
+        self._urgent = threading.Event()
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> "ShutdownSignals":
-        """Take the signals over."""
+        """Install the signal handlers."""
         for number in NUMBERS:
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._receive)
@@ -117,28 +120,28 @@ class ShutdownSignals:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Give the signals back."""
+        """Restore the previous signal handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
-    def begin_ending(self) -> None:
-        """Let no signal raise from here on."""
-        self._ending = True
+    def begin_shutdown(self) -> None:
+        """Stop raising at signals from now on."""
+        self._shutting_down = True
 
-    def is_hasty(self) -> bool:
-        """Whether a signal came while ending."""
-        return self._haste.is_set()
+    def is_urgent(self) -> bool:
+        """Whether a signal came during shutdown."""
+        return self._urgent.is_set()
 
     @property
     def exit_code(self) -> int:
-        """The process's exit code: 0 after Ctrl-C, which is how one ends it."""
+        """The process's exit code: 0 after Ctrl-C, which is the usual way to end it."""
         return 0 if self.number in (0, signal.SIGINT) else 128 + self.number
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
-        if self._ending:
-            self._haste.set()
+        if self._shutting_down:
+            self._urgent.set()
             return
-        self._ending = True
+        self._shutting_down = True
         self.number = number
         raise KeyboardInterrupt
 
@@ -148,12 +151,12 @@ MOST, WINDOW_SECONDS = 3, 60.0
 
 @dataclass
 class Restarts:
-    """The restarts of one part; `now` is the caller's monotonic seconds."""
+    """The recent restarts of one part; `now` is the caller's monotonic clock in seconds."""
 
     moments: list[float] = field(default_factory=list)
 
     def allow(self, now: float) -> float | None:
-        """Give the seconds to wait before starting it again; None where it ended too often."""
+        """Return the seconds to wait before the next restart; None after too many restarts."""
         self.moments = [item for item in self.moments if now - item < WINDOW_SECONDS]
         if len(self.moments) == MOST:
             return None

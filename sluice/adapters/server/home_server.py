@@ -1,9 +1,9 @@
-"""The Prefect server of a home: one for all who need it, started by the first, ended by the last.
+"""The Prefect server of a state folder: started by its first user, ended by its last.
 
-Whoever uses the server holds a shared lock on a file. The first one starts it; each one that leaves
-looks whether anybody else holds the lock, and ends the server if not. So the one that started it
-never pulls it away from under another, and a server whose users were all killed is found, used and
-ended by the next.
+Each process that uses the server holds a shared lock on a file. The first one starts the server.
+Each that leaves checks whether another process holds the lock, and ends the server if none does.
+So a server never ends while another process uses it, and a server whose users were all killed is
+found, used and ended by the next user.
 """
 
 import os
@@ -35,16 +35,16 @@ START_SECONDS = 180.0
 REPORT_SECONDS = 3.0
 POLL_SECONDS = 0.1
 PORTS = 20
-"""How many ports are tried, the wished one first."""
+"""How many ports are tried, the preferred one first."""
 LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 
 
 def server_environment(home: Home) -> dict[str, str]:
-    """Give the variables under which everything of this home runs, the server included.
+    """Return the environment variables of all processes of this state folder.
 
-    `PREFECT_API_URL` is there when the caller's environment names a server or the home's own is
-    alive. Telemetry is off; results are never pickled; leases outlive a restart of the server; no
-    flow starts a short-lived server of its own beside the one that holds the database.
+    `PREFECT_API_URL` is among them if the caller's environment names a server or the state
+    folder's own is alive. Telemetry is off; results are never pickled; leases survive a restart of
+    the server; no flow starts a short-lived server beside the one that holds the database.
     """
     record = read_record(home)
     own = record.api if record and is_alive(home) else ""
@@ -66,11 +66,11 @@ def server_environment(home: Home) -> dict[str, str]:
 
 @contextmanager
 def run_server(home: Home, port: int = 4200, *, report: Callable[[str], None]) -> Iterator[str]:
-    """Give the API's address of a server that answers, for as long as the block runs.
+    """Yield the API address of a server that answers while the block runs.
 
-    The server that `PREFECT_API_URL` names; else this home's own, started if it does not run, on
-    `port` or the next free one. The pages are at the same address without `/api`. SIGTERM and
-    SIGHUP end the block like Ctrl-C does.
+    It is the server that `PREFECT_API_URL` names, else the state folder's own, started if it does
+    not run, on `port` or the next free one. The pages are at the same address without `/api`.
+    SIGTERM and SIGHUP end the block as Ctrl-C does.
 
     Raises:
         ServerUnavailable: the named server does not answer, or none can be started.
@@ -89,14 +89,14 @@ def run_server(home: Home, port: int = 4200, *, report: Callable[[str], None]) -
 
 
 def revive_server(home: Home, port: int, report: Callable[[str], None]) -> None:
-    """Start the home's server again on its port; only for who uses it already.
+    """Start the state folder's server again on its port; the caller must be one of its users.
 
     Raises:
-        ServerUnavailable: the port is taken meanwhile, or it does not come up.
+        ServerUnavailable: the port has been taken, or the server does not come up.
     """
-    with hold_lock(home.root / "server.lock", START_SECONDS, _tell_waiting(report)):
+    with hold_lock(home.root / "server.lock", START_SECONDS, _report_waiting(report)):
         if is_alive(home):
-            return  # another user was faster
+            return  # another process restarted it
         if not is_free(port):
             user = name_user(port) or "another program"
             raise ServerUnavailable(f"port {port} of the Prefect server is taken by {user}")
@@ -104,7 +104,7 @@ def revive_server(home: Home, port: int, report: Callable[[str], None]) -> None:
 
 
 def _find_named(home: Home) -> str:
-    """Give the server that the caller's environment names, empty if it names none but our own."""
+    """Return the address of the server that the environment names; empty for our own or none."""
     named = os.environ.get("PREFECT_API_URL", "").rstrip("/")
     own = read_record(home)
     if not named or (own and own.api == named and (is_alive(home) or not is_healthy(named))):
@@ -112,15 +112,15 @@ def _find_named(home: Home) -> str:
     if not is_healthy(named):
         raise ServerUnavailable(
             f"no Prefect server answers at {named}, which PREFECT_API_URL names;"
-            " start that one, or unset the variable to use this home's own"
+            " start that one, or unset the variable to use the state folder's own"
         )
     return named
 
 
 def _join(home: Home, port: int, report: Callable[[str], None]) -> tuple[IO[str], ServerRecord]:
-    """Become a user of the home's server, starting it if need be."""
+    """Become a user of the state folder's server; start it if it does not run."""
     try:
-        with hold_lock(home.root / "server.lock", START_SECONDS, _tell_waiting(report)):
+        with hold_lock(home.root / "server.lock", START_SECONDS, _report_waiting(report)):
             users = _users_file(home).open("a")
             try:
                 try_lock(users, shared=True)
@@ -133,7 +133,7 @@ def _join(home: Home, port: int, report: Callable[[str], None]) -> tuple[IO[str]
 
 
 def _leave(home: Home, users: IO[str]) -> None:
-    """Stop being a user of the server; the last one ends it."""
+    """Stop being a user of the server; the last user ends it."""
     with hold_lock(home.root / "server.lock", START_SECONDS):
         users.close()
         record = read_record(home)
@@ -159,7 +159,7 @@ def _start(home: Home, port: int, report: Callable[[str], None]) -> ServerRecord
             user = name_user(candidate) or "another program"
             report(f"port {candidate} is taken by {user}; trying {candidate + 1}")
             continue
-        first = "" if (home.prefect / "prefect.db").exists() else "; it makes its database first"
+        first = "" if (home.prefect / "prefect.db").exists() else "; it creates its database first"
         report(f"starting the Prefect server at http://127.0.0.1:{candidate}{first}")
         record = _launch(home, candidate, log)
         try:
@@ -168,10 +168,10 @@ def _start(home: Home, port: int, report: Callable[[str], None]) -> ServerRecord
         except BaseException:
             stop_process(home, record)
             raise
-        stop_process(home, record)  # it ended by itself: only collected
+        stop_process(home, record)  # it ended by itself: only reap it
         if is_free(candidate):
             raise ServerUnavailable(f"the Prefect server ended while starting: {last_line(log)}")
-        # Somebody took the port between our look and the server's own.
+        # Another program took the port between our check and the server's start.
     raise ServerUnavailable(f"ports {port} to {port + PORTS - 1} are all taken; free one of them")
 
 
@@ -185,15 +185,14 @@ def _launch(home: Home, port: int, log: Path) -> ServerRecord:
 
 
 def _await_health(home: Home, record: ServerRecord, report: Callable[[str], None]) -> bool:
-    """Wait until the server answers; False if its process ended instead.
+    """Wait until the server answers; return False if its process ended instead.
 
     Raises:
-        ServerUnavailable: it lives and still does not answer.
+        ServerUnavailable: it runs and does not answer in time.
     """
-    began = time.monotonic()
-    told = began
+    began = reported = time.monotonic()
     while is_alive(home):
-        # The health of another home's server on the same port would deceive us.
+        # A server of another state folder on the same port could answer the health check.
         if is_healthy(record.api) and is_of_home(record.api, home.prefect):
             return True
         now = time.monotonic()
@@ -201,27 +200,27 @@ def _await_health(home: Home, record: ServerRecord, report: Callable[[str], None
             raise ServerUnavailable(
                 f"the Prefect server at {_page(record)} does not answer after {START_SECONDS:.0f} s"
             )
-        if now - told >= REPORT_SECONDS:
+        if now - reported >= REPORT_SECONDS:
             report(f"  the Prefect server is starting, {now - began:.0f} s")
-            told = now
+            reported = now
         time.sleep(POLL_SECONDS)
     return False
 
 
-def _tell_waiting(report: Callable[[str], None]) -> Callable[[float], None]:
-    told = [-REPORT_SECONDS]
+def _report_waiting(report: Callable[[str], None]) -> Callable[[float], None]:
+    reported = [-REPORT_SECONDS]
 
-    def tell(waited: float) -> None:
-        if waited - told[0] >= REPORT_SECONDS:
-            report(f"  another process starts or ends this home's Prefect server, {waited:.0f} s")
-            told[0] = waited
+    def report_waiting(waited: float) -> None:
+        if waited - reported[0] >= REPORT_SECONDS:
+            report(f"  another process starts or ends the Prefect server here, {waited:.0f} s")
+            reported[0] = waited
 
-    return tell
+    return report_waiting
 
 
 @contextmanager
 def _translate_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind the stack, which by default they would not."""
+    """Make SIGTERM and SIGHUP unwind the call stack, which they do not by default."""
 
     def leave(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)

@@ -20,7 +20,7 @@ START_SECONDS, PAGES_STOP_SECONDS, POLL_SECONDS = 90.0, 3.0, 0.2
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "1",
-    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that nobody here asks
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that nothing here uses
 }
 
 
@@ -28,7 +28,7 @@ QUIET = {
 def run_registry_pages(
     home: Home, report: Callable[[str], None], port: int = PAGES_PORT
 ) -> Iterator[str]:
-    """Serve the registry's pages on the port or the next free one; give their address.
+    """Serve the registry's pages on the port or the next free one; yield their address.
 
     Raises:
         ServerUnavailable: they do not come up.
@@ -37,30 +37,30 @@ def run_registry_pages(
     pages = start_pages(home, chosen, {})
     try:
         await_pages(pages, chosen)
-        yield give_address(chosen)
+        yield format_address(chosen)
     finally:
         pages.stop(signal.SIGTERM, PAGES_STOP_SECONDS)
 
 
 def choose_port(
-    port: int, report: Callable[[str], None], what: str = "the MLflow pages come"
+    port: int, report: Callable[[str], None], subject: str = "the MLflow pages are"
 ) -> int:
-    """Give the port, or the next free one where another program has it; `what` goes there.
+    """Return the port, or the next free one if it is taken; `subject` is what listens there.
 
     Raises:
-        ServerUnavailable: all of the next ones are taken, too.
+        ServerUnavailable: the next ones are all taken, too.
     """
     chosen = next((item for item in range(port, port + PORTS) if is_free(item)), 0)
     if not chosen:
         raise ServerUnavailable(f"ports {port} to {port + PORTS - 1} are all taken; free one")
     if chosen != port:
         user = name_user(port) or "another program"
-        report(f"port {port} is taken by {user}; {what} at {chosen}")
+        report(f"port {port} is taken by {user}; {subject} at {chosen}")
     return chosen
 
 
 def start_pages(home: Home, port: int, mark: Mapping[str, str]) -> BackgroundProcess:
-    """Start the pages' server, which does not yet answer; `mark` goes into its environment."""
+    """Start the pages' server without waiting for it; `mark` goes into its environment."""
     arguments = ["-m", "mlflow", "server", "--workers", "1", "--host", HOST]
     arguments += ["--port", str(port), "--backend-store-uri", home.tracking_uri]
     arguments += ["--default-artifact-root", home.model_artifacts.as_uri()]
@@ -70,38 +70,38 @@ def start_pages(home: Home, port: int, mark: Mapping[str, str]) -> BackgroundPro
 
 
 def await_pages(pages: BackgroundProcess, port: int, path: str = "/health") -> None:
-    """Wait until the pages, or another server that says how it is, answer.
+    """Wait until the pages, or another server with a health path, answer.
 
     Raises:
-        ServerUnavailable: they ended instead, or do not answer in time.
+        ServerUnavailable: the server ended instead, or does not answer in time.
     """
     deadline = time.monotonic() + START_SECONDS
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < deadline:
         if not pages.is_alive:
-            raise ServerUnavailable(f"{pages.tell_end()}, while starting")
+            raise ServerUnavailable(f"{pages.describe_end()}, while starting")
         with suppress(urllib.error.URLError, OSError, http.client.HTTPException):
-            opener.open(f"{give_address(port)}{path}", timeout=2).close()
+            opener.open(f"{format_address(port)}{path}", timeout=2).close()
             return
         time.sleep(POLL_SECONDS)
     raise ServerUnavailable(
-        f"{pages.name} does not answer at {give_address(port)}; see {pages.log}"
+        f"{pages.name} does not answer at {format_address(port)}; see {pages.log}"
     )
 
 
-def give_address(port: int) -> str:
-    """Give the address of the pages on a port."""
+def format_address(port: int) -> str:
+    """Return the address of a port on this machine."""
     return f"http://{HOST}:{port}"
 
 
 GATEWAY = "gateway"
 GATEWAY_PORT = 8080
 GATEWAY_STOP_SECONDS = 25.0
-"""Requests in flight finish first, and what was answered is logged."""
+"""Requests in flight finish first, and all answers are logged."""
 
 
 def start_gateway(home: Home, port: int, mark: Mapping[str, str]) -> BackgroundProcess:
-    """Start it on a port of loopback; it answers as soon as it has looked for its models."""
+    """Start the gateway on a loopback port; it answers once it has looked for its models."""
     arguments = ["-m", "serving", "--host", "127.0.0.1", "--port", str(port)]
     log = home.logs / "gateway.log"
     return start_background("the gateway", arguments, {**os.environ, **mark}, log, home.root)
@@ -113,7 +113,7 @@ ROLLOUT_PAGE_STOP_SECONDS = 5.0
 
 
 def start_rollout_page(home: Home, port: int, mark: Mapping[str, str]) -> BackgroundProcess:
-    """Start it on a port of loopback; it reads the control store when somebody looks."""
+    """Start the rollout page on a loopback port; it reads the control store on request."""
     arguments = ["-m", "serving.page", "--host", "127.0.0.1", "--port", str(port)]
     log = home.logs / "rollout-page.log"
     return start_background("the rollout page", arguments, {**os.environ, **mark}, log, home.root)

@@ -1,4 +1,4 @@
-"""Which process listens on a port, where the system tells (Linux, one's own processes)."""
+"""Which process listens on a port, as far as Linux shows it (own processes only)."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 
 
 def name_user(port: int) -> str:
-    """Name the process that listens on a port, as `python3 (process 123)`; empty if unknown."""
+    """Return the process that listens on a port, as `python3 (process 123)`; empty if unknown."""
     sockets = {f"socket:[{inode}]" for table in TABLES for inode in _find_inodes(table, port)}
     if not sockets:
         return ""
@@ -31,7 +31,7 @@ def _read_handles(process: Path) -> set[str]:
     try:
         for handle in (process / "fd").iterdir():
             found.add(str(handle.readlink()))
-    except OSError:  # it ended meanwhile, or is another person's
+    except OSError:  # the process has ended, or belongs to another user
         pass
     return found
 

@@ -1,4 +1,4 @@
-"""The Prefect server as a process of its own: starting, recording and ending it."""
+"""The Prefect server as a separate process: start, record and end it."""
 
 import json
 import os
@@ -30,7 +30,7 @@ _children: list["subprocess.Popen[bytes]"] = []
 
 @dataclass(frozen=True)
 class ServerRecord:
-    """The server that a home started: its process (and process group) and its port."""
+    """A state folder's server: its process (and process group) and its port."""
 
     pid: int
     port: int
@@ -53,7 +53,7 @@ def is_free(port: int) -> bool:
 
 
 def read_record(home: Home) -> ServerRecord | None:
-    """Give what the home recorded of its server, dead or alive; None where it never had one."""
+    """Return the state folder's server record, dead or alive; None if there is none."""
     try:
         values = json.loads(_record_file(home).read_text(encoding="utf-8"))
         return ServerRecord(pid=int(values["pid"]), port=int(values["port"]))
@@ -62,10 +62,10 @@ def read_record(home: Home) -> ServerRecord | None:
 
 
 def is_alive(home: Home) -> bool:
-    """Whether the home's server process lives.
+    """Whether the state folder's server process is alive.
 
-    It holds a lock from its first moment to its last, whoever started it; a process id could
-    belong to somebody else by now.
+    The server holds a lock from start to end, whichever process started it; a process id could
+    belong to another program by now.
     """
     try:
         with _alive_file(home).open("a") as file:
@@ -75,10 +75,10 @@ def is_alive(home: Home) -> bool:
 
 
 def start_process(home: Home, port: int, environment: Mapping[str, str], log: Path) -> ServerRecord:
-    """Start the server, in a process group of its own, and record it; it is not yet healthy.
+    """Start the server in its own process group and record it; do not wait until it is healthy.
 
     Raises:
-        ServerUnavailable: a server of this home is running already.
+        ServerUnavailable: a server of this state folder runs already.
         OSError: a file cannot be written.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,7 @@ def start_process(home: Home, port: int, environment: Mapping[str, str], log: Pa
 
 
 def stop_process(home: Home, record: ServerRecord) -> None:
-    """End the home's server and its whole process group: asked first, killed after 10 s."""
+    """End the server's whole process group: SIGTERM first, SIGKILL after 10 s."""
     try:
         if is_alive(home):
             _signal_group(record.pid, signal.SIGTERM)

@@ -1,7 +1,7 @@
-"""The processes of a home's stack, found by a mark in their environment (Linux).
+"""The processes of a local stack, found by a mark in their environment (Linux).
 
-The mark outlives whoever started them: a flow run inherits it from its worker. Where the system
-has no /proc nobody is found.
+The mark outlives the process that set it: a flow run inherits it from its worker. On a system
+without /proc no process is found.
 """
 
 import os
@@ -17,7 +17,7 @@ PROCESSES = Path("/proc")
 
 @dataclass(frozen=True)
 class RelatedProcess:
-    """One process of a stack: which part of it, and which flow run, if it is one."""
+    """One process of a local stack: its part, and its flow run, if it is one."""
 
     pid: int
     parent: int
@@ -26,17 +26,17 @@ class RelatedProcess:
 
 
 def mark_part(home: Home, part: str) -> dict[str, str]:
-    """Give the variables that mark a process, and all that it starts, as the home's stack."""
+    """Return the variables that mark a process and its children as part of the local stack."""
     return {MARK: str(home.root), PART: part}
 
 
 def can_find() -> bool:
-    """Whether this system tells the environment of processes at all."""
+    """Whether this system shows the environment of processes."""
     return (PROCESSES / "self" / "environ").exists()
 
 
 def find_related(home: Home) -> list[RelatedProcess]:
-    """Find every live process that carries the home's mark, this one aside."""
+    """Return every live process with the state folder's mark, except this one."""
     found = []
     for place in PROCESSES.glob("[0-9]*"):
         if int(place.name) == os.getpid():
@@ -49,20 +49,20 @@ def find_related(home: Home) -> list[RelatedProcess]:
 
 
 def find_flow_runs() -> set[str]:
-    """Find the ids of all flow runs that have a process on this machine."""
+    """Return the ids of all flow runs that have a process on this machine."""
     return {_read_environment(place).get(FLOW_RUN, "") for place in PROCESSES.glob("[0-9]*")}
 
 
 def _read_environment(place: Path) -> dict[str, str]:
     try:
         text = (place / "environ").read_bytes().decode(errors="replace")
-    except OSError:  # it ended meanwhile, or is another person's
+    except OSError:  # the process has ended, or belongs to another user
         return {}
     return dict(line.split("=", 1) for line in text.split("\0") if "=" in line)
 
 
 def _read_parent(place: Path) -> int | None:
-    """Give the parent's number; None where the process is dead and only not yet collected."""
+    """Return the parent's process id; None for a dead process that was not reaped yet."""
     try:
         state, parent = (place / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
     except (OSError, ValueError):

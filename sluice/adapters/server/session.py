@@ -1,4 +1,4 @@
-"""One sitting at the terminal: server up, registry ready, heavy libraries warming meanwhile."""
+"""One session in the terminal: server up, registry ready, heavy libraries imported."""
 
 import importlib
 import os
@@ -23,9 +23,9 @@ HEAVY = (
 
 @contextmanager
 def open_session(home: Home, report: Callable[[str], None]) -> Iterator[str]:
-    """Start or join the server and make the registry ready; give the API's address.
+    """Start or join the server and make the registry ready; yield the API's address.
 
-    The process's environment is set for flows that it runs itself; import flows only inside.
+    It sets this process's environment for flows; import flows only inside the block.
 
     Raises:
         ServerUnavailable: the server does not answer.
@@ -45,7 +45,7 @@ def open_session(home: Home, report: Callable[[str], None]) -> Iterator[str]:
 
 
 def _warm_up(home: Home, failures: list[SluiceError]) -> None:
-    """Import what every release needs while the server starts in another process."""
+    """Prepare the registry and import heavy libraries while the server starts elsewhere."""
     try:
         open_registry(home).prepare()
     except SluiceError as error:

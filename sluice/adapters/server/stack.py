@@ -32,7 +32,7 @@ CLAIM_POLL_SECONDS, REPORT_SECONDS = 0.2, 5.0
 
 @dataclass(frozen=True)
 class StackRecord:
-    """Where a running stack is: its addresses, its worker's log, and the process that keeps it."""
+    """A running local stack: its addresses, its worker's log, and its supervising process."""
 
     pid: int
     prefect: str
@@ -46,12 +46,12 @@ class StackRecord:
 
 @contextmanager
 def claim_stack(home: Home, report: Callable[[str], None]) -> Iterator[StackRecord | None]:
-    """Be the one that keeps the home's stack; give the record of the other, where there is one.
+    """Claim the right to run the local stack; yield the other one's record if it runs already.
 
-    Another that starts or ends at this moment is waited for.
+    If another process is starting or ending it, wait for that.
 
     Raises:
-        ServerUnavailable: the home cannot be written.
+        ServerUnavailable: the state folder cannot be written.
     """
     try:
         home.root.mkdir(parents=True, exist_ok=True)
@@ -59,32 +59,32 @@ def claim_stack(home: Home, report: Callable[[str], None]) -> Iterator[StackReco
     except OSError as error:
         raise ServerUnavailable(f"the stack of {home.root}: {error}") from error
     with lock:
-        began = told = time.monotonic()
+        began = reported = time.monotonic()
         while not try_lock(lock):
             if (record := read_stack(home)) is not None:
                 yield record
                 return
             now = time.monotonic()
-            if now - told >= REPORT_SECONDS:
-                report(f"  another `sluice up` of this home starts or ends, {now - began:.0f} s")
-                told = now
+            if now - reported >= REPORT_SECONDS:
+                report(f"  another `sluice up` here starts or ends, {now - began:.0f} s")
+                reported = now
             time.sleep(CLAIM_POLL_SECONDS)
-        forget_stack(home)
+        clear_stack(home)
         try:
             yield None
         finally:
-            forget_stack(home)
+            clear_stack(home)
 
 
 def write_stack(home: Home, record: StackRecord) -> None:
-    """Say where the stack is, now that all of it answers."""
+    """Record where the local stack is; call it once all parts answer."""
     draft = _record_file(home).with_suffix(".draft")
     draft.write_text(json.dumps(asdict(record)), encoding="utf-8")
     draft.replace(_record_file(home))
 
 
 def read_stack(home: Home) -> StackRecord | None:
-    """Give where the stack is; None where it is not up, or whoever kept it is gone."""
+    """Return the local stack's record; None if it is not up or its supervisor is gone."""
     try:
         record = StackRecord(**json.loads(_record_file(home).read_text(encoding="utf-8")))
         os.kill(record.pid, 0)
@@ -93,8 +93,8 @@ def read_stack(home: Home) -> StackRecord | None:
     return record
 
 
-def forget_stack(home: Home) -> None:
-    """Say that the stack is not up, or no longer."""
+def clear_stack(home: Home) -> None:
+    """Remove the local stack's record."""
     with suppress(FileNotFoundError):
         _record_file(home).unlink()
 
@@ -103,12 +103,12 @@ def _record_file(home: Home) -> Path:
     return home.root / "stack.json"
 
 
-LOOK_SECONDS, LOST_SECONDS = 0.5, 30.0
+CHECK_SECONDS, LOST_SECONDS = 0.5, 30.0
 CANCEL_SECONDS, STOP_SECONDS, SWEEP_SECONDS = 40.0, 10.0, 5.0
 POLL_SECONDS = 0.3
 PAGES = "pages"
 PARTS = (worker.PART, PAGES, parts.GATEWAY, parts.ROLLOUT_PAGE)
-ENDED = "the stack was ended (`sluice up`) while it was at work"
+ENDED = "the local stack (`sluice up`) was shut down while the run was in progress"
 LOST = "its process and its worker were killed"
 Report = Callable[[str], None]
 
@@ -126,32 +126,32 @@ class StackOptions:
 
 @contextmanager
 def run_stack(
-    home: Home, wishes: StackOptions, signals: ShutdownSignals, report: Report
+    home: Home, options: StackOptions, signals: ShutdownSignals, report: Report
 ) -> Iterator["Stack"]:
-    """Start or join the home's Prefect server, and end everything of the stack at the end.
+    """Start or join the state folder's Prefect server; end every part when the block ends.
 
-    The process's environment names the server from here on; import Prefect only inside.
+    From here on this process's environment names the server; import Prefect only inside.
 
     Raises:
         ServerUnavailable: the server does not answer, or none can be started.
     """
-    with run_server(home, wishes.port, report=report) as api:
+    with run_server(home, options.port, report=report) as api:
         os.environ.update({**server_environment(home), "PREFECT_API_URL": api})
-        stack = Stack(home, api, wishes, signals, report)
+        stack = Stack(home, api, options, signals, report)
         try:
             yield stack
         finally:
-            signals.begin_ending()
+            signals.begin_shutdown()
             stack.end()
 
 
 class Stack:
-    """The parts that stand beside the server; none runs until `start`."""
+    """The local stack's parts beside the server; none runs before `start`."""
 
     def __init__(
-        self, home: Home, api: str, wishes: StackOptions, signals: ShutdownSignals, report: Report
+        self, home: Home, api: str, options: StackOptions, signals: ShutdownSignals, report: Report
     ) -> None:
-        self._home, self._api, self._wishes = home, api, wishes
+        self._home, self._api, self._options = home, api, options
         self._signals, self._report = signals, report
         record = read_record(home)
         own = record is not None and record.api == api and is_alive(home)
@@ -163,10 +163,10 @@ class Stack:
         self._pages: BackgroundProcess | None = None
         self._worker: BackgroundProcess | None = None
         self._restarts = {name: Restarts() for name in ("server", *PARTS)}
-        self._looked = time.monotonic()
+        self._checked = time.monotonic()
 
     def start(self, deploy: Callable[[], object]) -> StackRecord:
-        """Start pages and worker, deploy in between; give where all of it is, once it answers.
+        """Start all parts and deploy; return the record once every part answers.
 
         Raises:
             ServerUnavailable: a part does not come up.
@@ -176,15 +176,15 @@ class Stack:
         self._close_lost()
         open_registry(self._home).prepare()
         if not self._address.startswith("http"):
-            self._pages_port = parts.choose_port(self._wishes.pages_port, self._report)
-            self._address = parts.give_address(self._pages_port)
+            self._pages_port = parts.choose_port(self._options.pages_port, self._report)
+            self._address = parts.format_address(self._pages_port)
             self._start_pages()
         self._gateway_port = parts.choose_port(
-            self._wishes.gateway_port, self._report, "the gateway listens"
+            self._options.gateway_port, self._report, "the gateway is"
         )
         self._start_gateway()
         self._rollouts_port = parts.choose_port(
-            self._wishes.rollouts_port, self._report, "the rollout page comes"
+            self._options.rollouts_port, self._report, "the rollout page is"
         )
         self._start_rollouts()
         deploy()
@@ -201,7 +201,7 @@ class Stack:
         return record
 
     def keep(self) -> None:
-        """Start again what ends, until a signal raises.
+        """Restart parts that end, until a signal raises.
 
         Raises:
             ServerUnavailable: a part ended four times within a minute, or does not come up.
@@ -209,41 +209,41 @@ class Stack:
         while True:
             self._keep_server()
             if self._pages and not self._pages.is_alive:
-                self._pause(PAGES, self._pages.tell_end())
-                self._end_part(PAGES)  # what it started may hold its port
+                self._pause(PAGES, self._pages.describe_end())
+                self._end_part(PAGES)  # a child process may hold its port
                 self._start_pages()
             if self._gateway and not self._gateway.is_alive:
-                self._pause(parts.GATEWAY, self._gateway.tell_end())
+                self._pause(parts.GATEWAY, self._gateway.describe_end())
                 self._end_part(parts.GATEWAY)
                 self._start_gateway()
             if self._rollouts and not self._rollouts.is_alive:
-                self._pause(parts.ROLLOUT_PAGE, self._rollouts.tell_end())
+                self._pause(parts.ROLLOUT_PAGE, self._rollouts.describe_end())
                 self._start_rollouts()
             if self._worker and not self._worker.is_alive:
                 self._replace_worker(self._worker)
-            if time.monotonic() - self._looked > LOST_SECONDS:
-                self._looked = time.monotonic()
+            if time.monotonic() - self._checked > LOST_SECONDS:
+                self._checked = time.monotonic()
                 self._close_lost()
-            time.sleep(LOOK_SECONDS)
+            time.sleep(CHECK_SECONDS)
 
     def end(self) -> None:
-        """Cancel the flow runs at work, end worker and pages, and leave no process."""
-        forget_stack(self._home)
-        hasty = self._signals.is_hasty
+        """Cancel the flow runs in progress and end every process of the local stack."""
+        clear_stack(self._home)
+        is_urgent = self._signals.is_urgent
         self._report("ending")
         self._cancel_runs()
         if self._gateway:
-            self._gateway.stop(signal.SIGTERM, parts.GATEWAY_STOP_SECONDS, hasty)
+            self._gateway.stop(signal.SIGTERM, parts.GATEWAY_STOP_SECONDS, is_urgent)
         if self._worker:
-            self._worker.stop(signal.SIGINT, STOP_SECONDS, hasty)
+            self._worker.stop(signal.SIGINT, STOP_SECONDS, is_urgent)
         if self._pages:
-            self._pages.stop(signal.SIGTERM, parts.PAGES_STOP_SECONDS, hasty)
+            self._pages.stop(signal.SIGTERM, parts.PAGES_STOP_SECONDS, is_urgent)
         if self._rollouts:
-            self._rollouts.stop(signal.SIGTERM, parts.ROLLOUT_PAGE_STOP_SECONDS, hasty)
+            self._rollouts.stop(signal.SIGTERM, parts.ROLLOUT_PAGE_STOP_SECONDS, is_urgent)
         self._sweep()
         self._close_lost(ENDED)
         if self._worker:
-            worker.forget_worker(self._worker, self._api)
+            worker.remove_worker(self._worker, self._api)
 
     def _start_pages(self) -> None:
         mark = mark_part(self._home, PAGES)
@@ -260,18 +260,18 @@ class Stack:
     def _start_worker(self) -> None:
         links = {
             "SLUICE_MLFLOW_UI": self._address,
-            "SLUICE_ROLLOUT_UI": parts.give_address(self._rollouts_port),
+            "SLUICE_ROLLOUT_UI": parts.format_address(self._rollouts_port),
         }
-        self._worker = worker.start_worker(self._home, self._api, links, self._wishes.limit)
+        self._worker = worker.start_worker(self._home, self._api, links, self._options.limit)
         worker.await_worker(self._worker, self._api, self._report)
 
     def _replace_worker(self, ended: BackgroundProcess) -> None:
-        self._pause(worker.PART, f"{ended.tell_end()}; its flow runs go on")
-        worker.forget_worker(ended, self._api)
+        self._pause(worker.PART, f"{ended.describe_end()}; its flow runs continue")
+        worker.remove_worker(ended, self._api)
         try:
             self._start_worker()
         except ServerUnavailable as error:
-            self._report(str(error))  # one that ended is seen, and counted, at the next look
+            self._report(str(error))  # a worker that ended is counted at the next check
             return
         self._report("the worker is online again")
         write_stack(self._home, self._describe())
@@ -283,50 +283,51 @@ class Stack:
         self._pause("server", f"the Prefect server ended; its last line: {last_line(log)}")
         revive_server(self._home, self._own_port, self._report)
 
-    def _pause(self, part: str, words: str) -> None:
+    def _pause(self, part: str, problem: str) -> None:
         pause = self._restarts[part].allow(time.monotonic())
         if pause is None:
-            raise ServerUnavailable(f"{words}; it was started {MOST} times within a minute")
-        self._report(f"{words}; starting another in {pause:.0f} s")
+            raise ServerUnavailable(f"{problem}; it was started {MOST} times within a minute")
+        self._report(f"{problem}; starting another in {pause:.0f} s")
         time.sleep(pause)
 
     def _describe(self) -> StackRecord:
         name = worker.name_worker(self._worker) if self._worker else ""
         page = self._api.removesuffix("/api")
         log = str(self._home.logs / "worker.log")
-        here = [parts.give_address(port) for port in (self._gateway_port, self._rollouts_port)]
-        return StackRecord(os.getpid(), page, self._address, name, log, self._wishes.limit, *here)
+        here = [parts.format_address(port) for port in (self._gateway_port, self._rollouts_port)]
+        return StackRecord(os.getpid(), page, self._address, name, log, self._options.limit, *here)
 
     def _end_leftovers(self) -> None:
-        """End what a killed `sluice up` left; its flow runs go on."""
-        kin = find_related(self._home)
+        """End parts that a killed `sluice up` left behind; its flow runs continue."""
+        related = find_related(self._home)
         for name in PARTS:
             if self._end_part(name):
                 self._report(f"ended the {name} that a killed `sluice up` left")
-        runs = {item.flow_run for item in kin if item.flow_run}
+        runs = {item.flow_run for item in related if item.flow_run}
         if runs:
-            self._report(f"{len(runs)} of its flow runs are at work, and go on")
+            self._report(f"{len(runs)} of its flow runs are in progress, and continue")
 
     def _end_part(self, name: str) -> bool:
-        """Kill every process of a part; say whether there was one."""
+        """Kill every process of a part; return whether there was one."""
         left = [item.pid for item in find_related(self._home) if item.part == name]
         _send(left, signal.SIGKILL)
         return bool(left)
 
     def _cancel_runs(self) -> None:
-        """Have the flow runs at work cancelled, as one would in the UI, and wait for them."""
-        deadline, asked, told = time.monotonic() + CANCEL_SECONDS, set[str](), set[int]()
+        """Cancel the flow runs in progress, as in the UI, and wait for them."""
+        deadline = time.monotonic() + CANCEL_SECONDS
+        cancelled, signalled = set[str](), set[int]()
         own = self._worker.pid if self._worker and self._worker.is_alive else 0
-        while time.monotonic() < deadline and not self._signals.is_hasty():
-            at_work = [item for item in find_related(self._home) if item.flow_run]
-            for run in {item.flow_run for item in at_work} - asked:
-                asked.add(run)
+        while time.monotonic() < deadline and not self._signals.is_urgent():
+            in_progress = [item for item in find_related(self._home) if item.flow_run]
+            for run in {item.flow_run for item in in_progress} - cancelled:
+                cancelled.add(run)
                 self._cancel(run)
-            for item in at_work:
-                if item.parent != own and item.pid not in told:
-                    told.add(item.pid)  # its worker is gone and cannot pass it on
+            for item in in_progress:
+                if item.parent != own and item.pid not in signalled:
+                    signalled.add(item.pid)  # its worker is gone and cannot signal it
                     _send([item.pid], signal.SIGTERM)
-            if not at_work and self._have_ended(asked):
+            if not in_progress and self._have_ended(cancelled):
                 return
             time.sleep(POLL_SECONDS)
 
@@ -334,10 +335,10 @@ class Stack:
         found = prefect_api.read_run(self._api, run)
         if found and not found.is_final:
             self._report(f"cancelling flow run {found.name}; Ctrl-C kills it")
-            prefect_api.ask_cancelling(self._api, found, ENDED)
+            prefect_api.request_cancellation(self._api, found, ENDED)
 
     def _have_ended(self, runs: set[str]) -> bool:
-        """Whether the server knows of each run that it ended; true, too, of what it cannot tell."""
+        """Whether every run has ended for the server, or is unknown to it."""
         found = [prefect_api.read_run(self._api, run) for run in runs]
         return all(run is None or run.is_final for run in found)
 
@@ -347,9 +348,9 @@ class Stack:
             _send([item.pid for item in left], signal.SIGKILL)
             time.sleep(POLL_SECONDS)
 
-    def _close_lost(self, why: str = LOST) -> None:
-        for run in close_lost(self._api, why):
-            self._report(f"flow run {run.name} is closed as Crashed: {why}")
+    def _close_lost(self, reason: str = LOST) -> None:
+        for run in close_lost(self._api, reason):
+            self._report(f"flow run {run.name} is closed as Crashed: {reason}")
 
 
 def _send(pids: list[int], number: int) -> None:

@@ -1,1 +1,1 @@
-"""Where new rows are read from: dropped files, Delta tables, SQL queries."""
+"""Sources of new rows: files, Delta tables and SQL queries."""

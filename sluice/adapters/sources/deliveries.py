@@ -1,4 +1,4 @@
-"""What a service's source holds that was not taken in yet, and reading it."""
+"""Deliveries: what a service's source has that was not ingested yet, and how it is read."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,9 +16,9 @@ from sluice.data.schema import check_schema
 
 
 def list_deliveries(
-    source: SourceConfig, marks: Mapping[str, str], touched_before: float = float("inf")
+    source: SourceConfig, marks: Mapping[str, str], modified_before: float = float("inf")
 ) -> list[Delivery]:
-    """Give what is new in a configured source, oldest first, against the marks that were kept.
+    """Return the new deliveries of a source, oldest first; `marks` are the stored watermarks.
 
     Raises:
         ConfigInvalid: a database's URL is missing or wrong.
@@ -31,15 +31,15 @@ def list_deliveries(
         rows = find_rows(source, marks.get(name_query(source), ""))
         return [rows] if rows else []
     if isinstance(source, FilesSource):
-        found = list_files(source.path, touched_before)
+        found = list_files(source.path, modified_before)
     else:
         found = [find_table(source.uri, source.version)]
-    found = [replace(item, before=marks.get(item.what, "")) for item in found]
-    return [item for item in found if item.mark != item.before]
+    found = [replace(item, previous_mark=marks.get(item.subject, "")) for item in found]
+    return [item for item in found if item.mark != item.previous_mark]
 
 
 def name_delivery(source: str) -> Delivery:
-    """Give what a person named: a Delta table's folder or URL, else a file.
+    """Return the delivery that a person named: a Delta table's folder or URL, else a file.
 
     Raises:
         DataInvalid: there is no such Delta table.
@@ -47,7 +47,7 @@ def name_delivery(source: str) -> Delivery:
     """
     place = source if "://" in source else str(Path(source).resolve())
     if is_table(place):
-        return replace(find_table(place), what="")
+        return replace(find_table(place), subject="")
     return Delivery("files", place)
 
 
@@ -56,7 +56,7 @@ def read_delivery(delivery: Delivery, config: ServiceConfig) -> pa.Table:
 
     Raises:
         DataInvalid: it cannot be read as data, or its schema is not the service's.
-        DataUnavailable: it cannot be reached now.
+        DataUnavailable: it cannot be reached at present.
     """
     if delivery.kind == "files":
         return read_batch(Path(delivery.source), config.data)
@@ -66,4 +66,4 @@ def read_delivery(delivery: Delivery, config: ServiceConfig) -> pa.Table:
     from sluice.adapters.sources.sql import read_rows
 
     assert isinstance(config.source, SqlSource)  # noqa: S101 - no other names a query
-    return read_rows(config.source, delivery.before, config.data)
+    return read_rows(config.source, delivery.previous_mark, config.data)

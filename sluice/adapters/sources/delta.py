@@ -1,4 +1,4 @@
-"""A Delta table that somebody else writes: its state, and its rows."""
+"""A Delta table that another system writes: its state, and its rows."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,18 +13,20 @@ from sluice.errors import DataInvalid
 
 
 def is_table(source: str) -> bool:
-    """Tell whether a path is the folder of a Delta table; every URL is taken for one."""
+    """Return whether a path is the folder of a Delta table; every URL counts as one."""
     return "://" in source or (Path(source) / "_delta_log").is_dir()
 
 
 def find_table(uri: str, version: int = NEWEST) -> Delivery:
-    """Give the table's state: its id, so that one made anew is told apart, and its version.
+    """Return the table's state as a delivery; its mark is the table's id and version.
+
+    The id is part of it so that a table that was created again is recognised.
 
     Raises:
         DataInvalid: there is no Delta table, or not this version of it.
         DataUnavailable: it cannot be reached.
     """
-    with _reaching(uri):
+    with _translate_errors(uri):
         opened = _open(uri, NEWEST)
         if version > opened.version():
             raise DataInvalid(f"{uri}: no version {version}; the newest is {opened.version()}")
@@ -34,13 +36,13 @@ def find_table(uri: str, version: int = NEWEST) -> Delivery:
 
 
 def read_table(uri: str, version: int) -> pa.Table:
-    """Give one version's rows as they stand.
+    """Return one version's rows unchanged.
 
     Raises:
         DataInvalid: there is no Delta table, or a file of it is damaged.
         DataUnavailable: it, or one of its files, cannot be reached.
     """
-    with _reaching(uri):
+    with _translate_errors(uri):
         return _open(uri, version).to_pyarrow_table()
 
 
@@ -51,8 +53,8 @@ def _open(uri: str, version: int) -> Any:
 
 
 @contextmanager
-def _reaching(uri: str) -> Iterator[None]:
-    """Turn what the file system, the network and Delta raise into our errors.
+def _translate_errors(uri: str) -> Iterator[None]:
+    """Translate errors of the file system, the network and Delta into our errors.
 
     Raises:
         DataInvalid: there is no such table, or a file is damaged.

@@ -1,4 +1,4 @@
-"""Files that somebody drops in a folder: which there are, and whether they changed."""
+"""Files that are put into a folder: which there are, and whether they changed."""
 
 import glob
 import os
@@ -9,21 +9,21 @@ from sluice.data.arrival import Delivery
 from sluice.errors import DataUnavailable
 
 
-def list_files(path: str, before: float = float("inf")) -> list[Delivery]:
-    """Give the files of a path, folder or pattern, oldest first, each with what tells it changed.
+def list_files(path: str, modified_before: float = float("inf")) -> list[Delivery]:
+    """Return the files of a path, folder or pattern, oldest first, as deliveries.
 
-    A folder stands for its Parquet and CSV files; hidden files are never meant. Files that were
-    touched after `before` (seconds since 1970) are left for the next time: somebody may be writing.
+    A folder stands for its Parquet and CSV files without the hidden ones. Files that were modified
+    after `modified_before` (seconds since 1970) are left out: they may still be being written.
 
     Raises:
-        DataUnavailable: the file, or the folder of the pattern, is not there or cannot be read.
+        DataUnavailable: the file, or the folder of the pattern, is missing or cannot be read.
     """
     try:
         found = [(file, file.stat()) for file in _expand(path)]
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise DataUnavailable(f"source {path}: cannot be read: {reason}") from error
-    found = [item for item in found if item[1].st_mtime <= before]
+    found = [item for item in found if item[1].st_mtime <= modified_before]
     found.sort(key=lambda item: (item[1].st_mtime_ns, item[0]))
     return [
         Delivery("files", str(file), f"file {file}", f"{facts.st_size} bytes {facts.st_mtime_ns}")
@@ -32,7 +32,7 @@ def list_files(path: str, before: float = float("inf")) -> list[Delivery]:
 
 
 def _expand(path: str) -> list[Path]:
-    """Give the files that are meant.
+    """Return the files of a path, folder or pattern.
 
     Raises:
         DataUnavailable: there is no such file, or no folder in which the pattern could match.
@@ -50,10 +50,10 @@ def _expand(path: str) -> list[Path]:
 
 
 def _require_root(pattern: str) -> None:
-    """Tell a folder that is away from one in which nothing matches.
+    """Check that the pattern's folder exists, which differs from no match in it.
 
     Raises:
-        DataUnavailable: the deepest folder without `*` is not there.
+        DataUnavailable: the deepest folder without `*` is missing.
     """
     plain = Path(pattern)
     while glob.has_magic(str(plain)):

@@ -1,6 +1,6 @@
-"""SQL sources: a database that is only read, and what is new in a query's result.
+"""SQL sources: a database that is only read, and the new rows of a query's result.
 
-The URL holds a password, so neither it nor anything that repeats it stands in a message.
+The URL contains a password, so no message contains the URL or a text that repeats it.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ SQLITE_ABOUT_THE_QUERY = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY, sqlite3
 
 
 class SqlDatabase:
-    """One database; each connection stands for itself and may only read."""
+    """One database; each connection is opened for one statement and is read-only."""
 
     def __init__(self, variable: str) -> None:
         self.variable = variable
@@ -46,7 +46,7 @@ class SqlDatabase:
         self._engine = _make_engine(variable, self.url)
 
     def quote(self, column: str) -> str:
-        """Write a column's name as the database's SQL has it."""
+        """Return a column's name quoted for the database's SQL."""
         return self._engine.dialect.identifier_preparer.quote(column)
 
     @contextmanager
@@ -54,8 +54,8 @@ class SqlDatabase:
         """Open a connection that streams its results.
 
         Raises:
-            DataInvalid: the database refuses the query; in its words.
-            DataUnavailable: the database is locked, away, or refuses the connection.
+            DataInvalid: the database refuses the query; the message has its own words.
+            DataUnavailable: the database is locked, unreachable, or refuses the connection.
         """
         try:
             with self._engine.connect() as connection:
@@ -64,23 +64,23 @@ class SqlDatabase:
             self._explain(error)
 
     def _explain(self, error: Exception) -> NoReturn:
-        """Raise the database's words as our error, without what the URL must keep.
+        """Raise our error with the database's message, without the URL's password.
 
         Raises:
-            DataInvalid: it is about the query.
-            DataUnavailable: it is about the database.
+            DataInvalid: the query is wrong.
+            DataUnavailable: the database cannot be used.
         """
         origin = getattr(error, "orig", None) or error
-        words = str(origin).strip().split("\n", maxsplit=1)[0]
+        message = str(origin).strip().split("\n", maxsplit=1)[0]
         secret = self.url.password
         hidden = [item for item in (secret, quote(secret or "", safe="")) if item]
         kept = next((item for item in hidden if item in f"{error} {origin}"), "")
         for item in hidden:
-            words = words.replace(item, "***")
-        found: SluiceError = DataUnavailable(f"{self.variable}: the database: {words}")
+            message = message.replace(item, "***")
+        found: SluiceError = DataUnavailable(f"{self.variable}: the database: {message}")
         if _is_about_the_query(error, origin):
-            found = DataInvalid(f"{self.variable}: the database refuses the query: {words}")
-        # A chained error is printed with its text, so one that repeats the password is let go.
+            found = DataInvalid(f"{self.variable}: the database refuses the query: {message}")
+        # A chained error is printed with its text, so one that repeats the password is dropped.
         raise found from (None if kept else error)
 
 
@@ -88,41 +88,41 @@ def _is_about_the_query(error: Exception, origin: Any) -> bool:
     if isinstance(origin, sqlite3.Error):
         code = getattr(origin, "sqlite_errorcode", None)
         return code is None or code & 0xFF in SQLITE_ABOUT_THE_QUERY
-    away = isinstance(error, OperationalError | InterfaceError | OSError)
-    return not away and not getattr(error, "connection_invalidated", False)
+    is_connection_error = isinstance(error, OperationalError | InterfaceError | OSError)
+    return not is_connection_error and not getattr(error, "connection_invalidated", False)
 
 
 def _read_url(variable: str) -> URL:
-    """Give the URL with the driver that we use.
+    """Return the URL with the driver that we use.
 
     Raises:
-        ConfigInvalid: the variable is not set, or holds no URL of a database that we know.
+        ConfigInvalid: the variable is not set, or has no URL of a supported database.
     """
     text = os.environ.get(variable, "").strip()
     if not text:
         raise ConfigInvalid(
-            f"the environment variable {variable} is not set where this runs; it holds the "
-            f"database's URL, {ALLOWED}"
+            f"the environment variable {variable} is not set where this runs; it must contain "
+            f"the database's URL, {ALLOWED}"
         )
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
         # Not chained: the parser repeats parts of the text.
-        raise ConfigInvalid(f"{variable} holds no database's URL; {ALLOWED}") from None
+        raise ConfigInvalid(f"{variable} contains no URL of a database; {ALLOWED}") from None
     driver = DRIVERS.get(url.drivername)
     if driver is None or not url.database or url.database == ":memory:":
-        raise ConfigInvalid(f"{variable} holds a URL of '{url.drivername}'; {ALLOWED}")
+        raise ConfigInvalid(f"{variable} contains a URL of '{url.drivername}'; {ALLOWED}")
     return url.set(drivername=driver)
 
 
 def _make_engine(variable: str, url: URL) -> Engine:
-    """Make the engine; nothing is connected yet.
+    """Create the engine; it does not connect yet.
 
     Raises:
         ConfigInvalid: the driver is not installed.
     """
     if url.drivername == "sqlite":
-        # Read-only, so that a file that is not there is missed and not made.
+        # Read-only, so that a missing file is an error and is not created.
         address = f"file:{quote(str(url.database))}?mode=ro"
         return create_engine(
             "sqlite://",
@@ -146,9 +146,9 @@ def _make_engine(variable: str, url: URL) -> Engine:
 CHUNK = 20_000
 LEAST: dict[str, tuple[Any, ...]] = {
     "sqlite": (-(2**63),),
-    "postgresql": ("", "-infinity", -(2**63)),  # of text; of times and fractions; of whole numbers
+    "postgresql": ("", "-infinity", -(2**63)),  # for text; times and fractions; whole numbers
 }
-"""What `:since` is before anything was seen: the first that the column's type takes."""
+"""Values of `:since` before the first watermark: the first that fits the column's type is used."""
 READERS: dict[str, Callable[[str], Any]] = {
     "int": int,
     "float": float,
@@ -159,23 +159,23 @@ READERS: dict[str, Callable[[str], Any]] = {
 }
 
 
-def find_rows(source: SqlSource, before: str) -> Delivery | None:
-    """Tell whether the query has rows that were not seen; None where it has none.
+def find_rows(source: SqlSource, previous_mark: str) -> Delivery | None:
+    """Return the query's new rows as a delivery; None where there are none.
 
     Its mark is the highest watermark, or without one a hash of the whole result, in any order.
 
     Raises:
-        ConfigInvalid: the variable is missing, wrong, or asks for a driver that is not installed.
+        ConfigInvalid: the variable is missing, wrong, or needs a driver that is not installed.
         DataInvalid: the database refuses the query; the watermark is null or of no orderable type.
         DataUnavailable: the database cannot be reached.
     """
-    mark = _ask(source, before, _find_highest if source.watermark else _hash_rows)
-    delivery = Delivery("sql", source.url_variable, name_query(source), mark, before)
-    return delivery if mark and mark != before else None
+    mark = _run_query(source, previous_mark, _find_highest if source.watermark else _hash_rows)
+    delivery = Delivery("sql", source.url_variable, name_query(source), mark, previous_mark)
+    return delivery if mark and mark != previous_mark else None
 
 
-def read_rows(source: SqlSource, before: str, config: DataConfig) -> pa.Table:
-    """Read the result, chunk by chunk, as rows of the service's schema.
+def read_rows(source: SqlSource, previous_mark: str, config: DataConfig) -> pa.Table:
+    """Read the query's result, chunk by chunk, as rows of the service's schema.
 
     Raises:
         ConfigInvalid: as `find_rows`.
@@ -184,21 +184,23 @@ def read_rows(source: SqlSource, before: str, config: DataConfig) -> pa.Table:
         DataUnavailable: the database cannot be reached.
     """
 
-    def gather(result: CursorResult[Any]) -> pa.Table:
-        return _gather(result, source, config)
+    def read_table(result: CursorResult[Any]) -> pa.Table:
+        return _read_table(result, source, config)
 
-    table: pa.Table = _ask(source, before, gather)
+    table: pa.Table = _run_query(source, previous_mark, read_table)
     return check_schema(table, config, source.url_variable)
 
 
 def name_query(source: SqlSource) -> str:
-    """Name what is remembered of a query; another query begins anew."""
-    words = f"{source.url_variable}\n{source.query}\n{source.watermark}"
-    return f"query {hashlib.sha256(words.encode()).hexdigest()[:12]}"
+    """Return the subject of a query's watermark; a changed query starts from the beginning."""
+    message = f"{source.url_variable}\n{source.query}\n{source.watermark}"
+    return f"query {hashlib.sha256(message.encode()).hexdigest()[:12]}"
 
 
-def _ask(source: SqlSource, before: str, read: Callable[[CursorResult[Any]], Any]) -> Any:
-    """Run the query and give what `read` makes of its result.
+def _run_query(
+    source: SqlSource, previous_mark: str, read: Callable[[CursorResult[Any]], Any]
+) -> Any:
+    """Run the query and return its result as `read` converts it.
 
     Raises:
         DataInvalid: the database refuses the query.
@@ -207,23 +209,27 @@ def _ask(source: SqlSource, before: str, read: Callable[[CursorResult[Any]], Any
     statement = source.query.strip().rstrip(";")
     if read is _find_highest:
         column = database.quote(source.watermark)
-        # Qualified, since SQLite takes a quoted name that it does not know for a text.
+        # Qualified, because SQLite reads a quoted name that it does not know as text.
         statement = f"SELECT max(pulled.{column}) FROM (\n{statement}\n) AS pulled"  # noqa: S608
-    if not source.asks_since:
+    if not source.uses_since:
         return _run(database, text(statement), read)
-    candidates = (_unpack(before, source),) if before else LEAST[database.url.get_backend_name()]
+    candidates = (
+        (_unpack(previous_mark, source),)
+        if previous_mark
+        else LEAST[database.url.get_backend_name()]
+    )
     for value in candidates[:-1]:
-        with suppress(_KindOfSince):
+        with suppress(_SinceTypeWrong):
             return _run(database, _bind(statement, value), read)
     return _run(database, _bind(statement, candidates[-1]), read)
 
 
-class _KindOfSince(DataInvalid):
+class _SinceTypeWrong(DataInvalid):
     """The value bound to `:since` is not of its column's type."""
 
 
 def _bind(statement: str, value: Any) -> TextClause:
-    # Without a type of its own, so that the database gives it the column's.
+    # Without a type, so that the database uses the column's.
     return text(statement).bindparams(bindparam(SINCE, value, type_=NULLTYPE))
 
 
@@ -242,18 +248,18 @@ def _run(
                 return read(result)
     except DataInvalid as error:
         if isinstance(error.__cause__, DataError):
-            raise _KindOfSince(str(error)) from error
+            raise _SinceTypeWrong(str(error)) from error
         raise
 
 
 def _find_highest(result: CursorResult[Any]) -> str:
-    """Give the highest watermark with its type; empty where there is no row."""
+    """Return the highest watermark with its type; empty where there is no row."""
     highest = result.scalar_one()
     return "" if highest is None else _pack(highest)
 
 
 def _hash_rows(result: CursorResult[Any]) -> str:
-    """Give a hash of all rows that does not hang on their order; empty where there is none."""
+    """Return a hash of all rows that ignores their order; empty where there is no row."""
     total, count = 0, 0
     for row in result:
         digest = hashlib.blake2b(repr(tuple(row)).encode(), digest_size=16).digest()
@@ -262,8 +268,8 @@ def _hash_rows(result: CursorResult[Any]) -> str:
     return f"{count} rows {total:032x}" if count else ""
 
 
-def _gather(result: CursorResult[Any], source: SqlSource, config: DataConfig) -> pa.Table:
-    """Bring the rows to Arrow, one chunk after the other.
+def _read_table(result: CursorResult[Any], source: SqlSource, config: DataConfig) -> pa.Table:
+    """Convert the rows to Arrow, one chunk after the other.
 
     Raises:
         DataInvalid: a column is missing, unknown or given twice; a cell does not fit.
@@ -290,10 +296,10 @@ def _gather(result: CursorResult[Any], source: SqlSource, config: DataConfig) ->
 
 
 def _pack(value: Any) -> str:
-    """Write a watermark as text with its type.
+    """Return a watermark as text with its type.
 
     Raises:
-        DataInvalid: its type has no order that we keep.
+        DataInvalid: its type is not supported.
     """
     name = type(value).__name__
     if name not in READERS:
@@ -303,10 +309,10 @@ def _pack(value: Any) -> str:
 
 
 def _unpack(mark: str, source: SqlSource) -> Any:
-    """Read what `_pack` wrote.
+    """Return the watermark that `_pack` wrote.
 
     Raises:
-        DataInvalid: it is something else.
+        DataInvalid: the text is no watermark.
     """
     try:
         name, shown = json.loads(mark)

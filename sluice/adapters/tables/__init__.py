@@ -1,1 +1,1 @@
-"""Where rows are read and written: files, Delta tables, quarantine."""
+"""Tables of rows: files, Delta tables and quarantine."""

@@ -1,4 +1,4 @@
-"""Batches beside the table: kept until appended, or quarantined with their bad rows."""
+"""Batches outside the table: kept until they are appended, or quarantined with their bad rows."""
 
 import json
 import os
@@ -15,10 +15,10 @@ from sluice.verdict import Verdict
 
 
 def keep_batch(path: Path, table: pa.Table) -> None:
-    """Write a batch to a scratch file; its folder is made.
+    """Write a batch to a scratch file, and create its folder.
 
     Raises:
-        StorageFull: no room.
+        StorageFull: the disk is full.
         DataUnavailable: the folder cannot be written to.
     """
     try:
@@ -30,7 +30,7 @@ def keep_batch(path: Path, table: pa.Table) -> None:
 
 
 def read_kept(path: Path) -> pa.Table:
-    """Read a batch back.
+    """Return the batch of a scratch file.
 
     Raises:
         DataUnavailable: the scratch file cannot be read.
@@ -47,11 +47,11 @@ def quarantine_batch(
 ) -> Path:
     """Write a refused batch into a folder named by its content hash, whole or not at all.
 
-    The folder holds `batch.parquet`, `verdict.json` (with `source`, where the batch came from) and
-    `bad_rows.csv`. A batch that is there already keeps its rows and gets the newer verdict.
+    The folder has `batch.parquet`, `verdict.json` (with `source`, the batch's origin) and
+    `bad_rows.csv`. A batch that is already there keeps its rows and gets the newer verdict.
 
     Raises:
-        StorageFull: no room; nothing is left half written.
+        StorageFull: the disk is full; no incomplete folder is left.
         DataUnavailable: the folder cannot be reached.
     """
     target = folder / hash_content(table)
@@ -74,7 +74,7 @@ def quarantine_batch(
 
 
 def _put_in_place(staging: Path, target: Path) -> None:
-    """Move the finished folder to its name; where one stands, exchange the files of the verdict."""
+    """Move the folder to its name; in an existing one, replace the files of the verdict."""
     try:
         staging.rename(target)
     except OSError:

@@ -1,8 +1,8 @@
-"""A service's data as one Delta Lake table: each ingest is a version, and no version ever changes.
+"""A service's data as one Delta Lake table: each ingest is a version, and no version changes.
 
-A ledger file beside the table has a line for each version that was written. It is also the lock
-that lets one writer in at a time. With it, a table that has gone away (a fault that may pass) is
-told apart from one that was never made (the service has no data).
+A version log beside the table (the file `.ledger`) has a line for each version that was written.
+It is also the lock of the writers. It shows whether a missing table is unreachable (an
+infrastructure error) or was never created (the service has no data).
 """
 
 import json
@@ -21,7 +21,7 @@ BATCH_HASH, CONTENT_HASH, SCHEMA_HASH = "batchHash", "contentHash", "schemaHash"
 ROWS = "rows"
 TABLE_SETTINGS = {
     "delta.appendOnly": "true",
-    "delta.enableExpiredLogCleanup": "false",  # old versions stay readable for ever
+    "delta.enableExpiredLogCleanup": "false",  # old versions stay readable
 }
 
 
@@ -30,22 +30,22 @@ def append_batch(
 ) -> DataVersion:
     """Append a batch as the table's next version, whole or not at all.
 
-    The first batch creates the table as version 0. `facts` (where the batch came from) stand in the
-    commit beside the hashes. A batch whose content the table has taken before is not written again:
-    its version is returned.
+    The first batch creates the table as version 0. The commit records `facts` (the batch's origin)
+    and the hashes. A batch whose content was already appended is not written again: its version is
+    returned.
 
     Raises:
         DataInvalid: the batch has another schema than the table, or ids that the table has.
-        StorageFull: no room; the table stays at its version.
+        StorageFull: the disk is full; the table stays at its version.
         DataUnavailable: the table cannot be reached.
     """
     batch_hash = hash_content(table)
-    with _reaching(uri), open_locked(_ledger(uri)) as ledger:
-        held = find_batch(uri, batch_hash)
-        if held:
-            return held
+    with _translate_errors(uri), open_locked(_version_log_path(uri)) as version_log:
+        existing = find_batch(uri, batch_hash)
+        if existing:
+            return existing
         before = _read_rows(_open_table(uri)) if _is_created(uri) else None
-        whole = table if before is None else _join_rows(before, table, id_column)
+        whole = table if before is None else _combine_rows(before, table, id_column)
         data = DataVersion(
             uri=str(uri),
             version=_open_table(uri).version() + 1 if before is not None else 0,
@@ -54,17 +54,17 @@ def append_batch(
             content_hash=hash_content(whole) if before is not None else batch_hash,
         )
         _write_version(uri, table, {**facts, **_describe(data, batch_hash)}, before is None)
-        ledger.write(f"{data.version}\n")
+        version_log.write(f"{data.version}\n")
     return data
 
 
 def find_batch(uri: Path, content_hash: str) -> DataVersion | None:
-    """Give the version that took in the batch with this content hash; None when none did.
+    """Return the version that a batch with this content hash created; None if there is none.
 
     Raises:
         DataUnavailable: the table cannot be reached.
     """
-    with _reaching(uri):
+    with _translate_errors(uri):
         if not _is_created(uri):
             return None
         for version in range(_open_table(uri).version(), -1, -1):
@@ -75,35 +75,35 @@ def find_batch(uri: Path, content_hash: str) -> DataVersion | None:
 
 
 def latest_version(uri: Path, service: str) -> int:
-    """Give the newest version of the service's table.
+    """Return the number of the newest version of the service's table.
 
     Raises:
         DataMissing: the service has no data yet.
         DataUnavailable: the table cannot be reached.
     """
-    with _reaching(uri):
+    with _translate_errors(uri):
         _require_table(uri, service)
         return int(_open_table(uri).version())
 
 
 def count_rows(uri: Path, version: int) -> int:
-    """Give the rows of one version from its log, without reading any.
+    """Return the number of rows of one version from its log, without reading rows.
 
     Raises:
         DataUnavailable: the table cannot be reached.
     """
-    with _reaching(uri):
+    with _translate_errors(uri):
         return int(_open_table(uri, version).count())
 
 
 def list_versions(uri: Path, service: str) -> list[DataVersion]:
-    """Give every version that was written with its hashes, oldest first, without reading rows.
+    """Return every version with its recorded hashes, oldest first, without reading rows.
 
     Raises:
         DataMissing: the service has no data yet.
         DataUnavailable: the table cannot be reached.
     """
-    with _reaching(uri):
+    with _translate_errors(uri):
         _require_table(uri, service)
         versions = range(_open_table(uri).version() + 1)
         commits = {version: _read_commit(uri, version) for version in versions}
@@ -117,16 +117,16 @@ def list_versions(uri: Path, service: str) -> list[DataVersion]:
 def read_version(
     uri: Path, service: str, version: int, id_column: str = ""
 ) -> tuple[pa.Table, DataVersion]:
-    """Read one version and check it against the hash recorded when it was written.
+    """Read one version and check it against the hash that was recorded when it was written.
 
-    Rows come sorted by `id_column` where it is given, whatever files hold them.
+    Rows are sorted by `id_column` where it is given.
 
     Raises:
         DataMissing: the service has no data yet, or not this version.
-        DataInvalid: the files hold other rows than were written.
+        DataInvalid: the files contain other rows than were written.
         DataUnavailable: the table, or one of its files, cannot be reached.
     """
-    with _reaching(uri):
+    with _translate_errors(uri):
         _require_table(uri, service)
         newest = _open_table(uri).version()
         if not 0 <= version <= newest:
@@ -137,7 +137,7 @@ def read_version(
     found = hash_content(table)
     if recorded not in (None, found):
         raise DataInvalid(
-            f"{service}: data version {version} holds other rows than were written: "
+            f"{service}: data version {version} contains other rows than were written: "
             f"content hash {found[:12]}, recorded {recorded[:12]}; restore the folder {uri}"
         )
     table = table.sort_by(id_column) if id_column else table
@@ -145,31 +145,31 @@ def read_version(
     return table, DataVersion(str(uri), version, table.num_rows, schema_hash, found)
 
 
-def _ledger(uri: Path) -> Path:
+def _version_log_path(uri: Path) -> Path:
     return uri.with_name(f"{uri.name}.ledger")
 
 
 def _is_created(uri: Path) -> bool:
-    """Tell whether a version was ever written.
+    """Return whether a version was ever written.
 
     Raises:
-        DataUnavailable: one was, and the table is not there now.
+        DataUnavailable: one was, and the table is missing.
     """
     log = uri / "_delta_log"
     if log.is_dir() and any(path.suffix == ".json" for path in log.iterdir()):
         return True
-    ledger = _ledger(uri)
-    if ledger.exists() and ledger.read_text(encoding="utf-8").strip():
+    version_log = _version_log_path(uri)
+    if version_log.exists() and version_log.read_text(encoding="utf-8").strip():
         raise DataUnavailable(
-            f"{uri}: the table was there and cannot be found now; "
-            f"if it was deleted on purpose, delete {ledger.name} beside it as well"
+            f"{uri}: the table existed and cannot be found now; "
+            f"if it was deleted on purpose, delete {version_log.name} beside it as well"
         )
     return False
 
 
 def _require_table(uri: Path, service: str) -> None:
     if not _is_created(uri):
-        raise DataMissing(f"{service}: no data yet; take a file in: sluice ingest {service} FILE")
+        raise DataMissing(f"{service}: no data yet; ingest a file: sluice ingest {service} FILE")
 
 
 def _open_table(uri: Path, version: int | None = None) -> Any:
@@ -179,10 +179,10 @@ def _open_table(uri: Path, version: int | None = None) -> Any:
 
 
 def _read_rows(opened: Any) -> pa.Table:
-    """Give all rows of an opened version.
+    """Return all rows of an opened version.
 
     Raises:
-        DataInvalid: a file is no longer what was written.
+        DataInvalid: a file is damaged.
     """
     try:
         table = opened.to_pyarrow_table()
@@ -195,11 +195,11 @@ def _read_rows(opened: Any) -> pa.Table:
     return table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True))))
 
 
-def _join_rows(before: pa.Table, table: pa.Table, id_column: str) -> pa.Table:
-    """Give the rows of both.
+def _combine_rows(before: pa.Table, table: pa.Table, id_column: str) -> pa.Table:
+    """Return the rows of both tables.
 
     Raises:
-        DataInvalid: their schemas differ, or an id stands in both.
+        DataInvalid: their schemas differ, or both have an id.
     """
     import pyarrow.compute as pc
 
@@ -229,7 +229,7 @@ def _describe(data: DataVersion, batch_hash: str) -> dict[str, str]:
 
 
 def _read_commit(uri: Path, version: int) -> dict[str, Any]:
-    """Give the facts of one commit; the library's own history misnumbers them for old versions."""
+    """Return one commit's facts; the library's own history has wrong numbers for old versions."""
     text = (uri / "_delta_log" / f"{version:020}.json").read_text(encoding="utf-8")
     actions = [json.loads(line) for line in text.splitlines() if line.strip()]
     return {key: value for action in actions for key, value in action.get("commitInfo", {}).items()}
@@ -258,8 +258,8 @@ def _write_version(uri: Path, table: pa.Table, facts: dict[str, str], create: bo
 
 
 @contextmanager
-def _reaching(uri: Path) -> Iterator[None]:
-    """Turn what the file system and Delta raise into our errors."""
+def _translate_errors(uri: Path) -> Iterator[None]:
+    """Translate errors of the file system and of Delta into our errors."""
     from deltalake.exceptions import DeltaError
 
     try:

@@ -1,4 +1,4 @@
-"""Read a batch from a CSV or Parquet file; each refusal names file, line and column."""
+"""Reading of CSV and Parquet files; each error names file, line and column."""
 
 import os
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ def read_batch(path: Path, config: DataConfig) -> pa.Table:
     Raises:
         DataInvalid: the file is missing, empty, truncated or of another format; a column is
             missing, unknown or of another kind; a cell does not fit; an id is given twice.
-        DataUnavailable: the file is there and cannot be read now.
+        DataUnavailable: the file exists and cannot be read at present.
     """
     check_file(path)
     try:
@@ -35,16 +35,16 @@ def read_batch(path: Path, config: DataConfig) -> pa.Table:
             f"{path}: not readable as {path.suffix[1:]}: {_shorten(error)}"
         ) from error
     except OSError as error:
-        raise _sort_error(path, error) from error
+        raise _classify_error(path, error) from error
     return check_schema(table, config, str(path))
 
 
 def check_file(path: Path) -> None:
-    """Refuse a path that is no readable data file.
+    """Check that a path is a readable data file.
 
     Raises:
         DataInvalid: it is missing, a folder, empty, or has another extension.
-        DataUnavailable: it cannot be looked at.
+        DataUnavailable: it cannot be read at present.
     """
     if path.suffix not in EXTENSIONS:
         found = f"extension '{path.suffix}'" if path.suffix else "no extension"
@@ -63,7 +63,7 @@ def check_file(path: Path) -> None:
 
 
 def read_parquet(path: Path) -> pa.Table:
-    """Read one Parquet file as it stands."""
+    """Read one Parquet file with its own schema."""
     with path.open("rb") as file:
         return parquet.read_table(file)
 
@@ -83,7 +83,7 @@ def read_csv(path: Path, config: DataConfig) -> pa.Table:
 
 
 def read_header(path: Path) -> list[str]:
-    """Give the column names of a CSV file's first line."""
+    """Return the column names of a CSV file's first line."""
     with path.open("rb") as file:
         header = file.readline().decode("utf-8-sig", "replace").strip()
     return [name.strip().strip('"') for name in header.split(",")]
@@ -98,7 +98,7 @@ def read_cells(path: Path, names: list[str]) -> pa.Table:
     """
     broken: list[csv.InvalidRow] = []
 
-    def stop_at(row: csv.InvalidRow) -> str:
+    def stop_at_row(row: csv.InvalidRow) -> str:
         broken.append(row)
         return "error"
 
@@ -106,7 +106,7 @@ def read_cells(path: Path, names: list[str]) -> pa.Table:
         return csv.read_csv(
             path,
             read_options=csv.ReadOptions(use_threads=False, column_names=names, skip_rows=1),
-            parse_options=csv.ParseOptions(invalid_row_handler=stop_at),
+            parse_options=csv.ParseOptions(invalid_row_handler=stop_at_row),
             convert_options=csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()),
                 null_values=[""],
@@ -149,14 +149,14 @@ def _parse_column(
 
 
 def _find_line(path: Path, row: int) -> int:
-    """Give the line, counted from 1, of a row counted from 0; empty lines hold no row."""
+    """Return the line, counted from 1, of a row counted from 0; empty lines hold no row."""
     with path.open(encoding="utf-8", errors="replace") as lines:
         filled = [number for number, line in enumerate(lines, 1) if line.strip("\r\n")]
     return filled[row + 1]
 
 
-def _sort_error(path: Path, error: OSError) -> DataInvalid | DataUnavailable:
-    if error.errno is None:  # Arrow's word for bytes that make no sense
+def _classify_error(path: Path, error: OSError) -> DataInvalid | DataUnavailable:
+    if error.errno is None:  # Arrow's error for invalid bytes
         return DataInvalid(f"{path}: not readable as {path.suffix[1:]}: {_shorten(error)}")
     return DataUnavailable(f"{path}: cannot be read: {os.strerror(error.errno)}")
 
@@ -166,12 +166,12 @@ def _shorten(error: Exception) -> str:
 
 
 SEPARATORS = {";": "a semicolon", "\t": "a tab", "|": "a bar"}
-MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
 @dataclass(frozen=True, eq=False)
 class UnknownFile:
-    """A file's rows in the types that its columns look like, and what each column holds."""
+    """A file without a known schema: its rows in guessed types, and each column's facts."""
 
     path: Path
     table: pa.Table
@@ -183,8 +183,8 @@ def read_unknown(path: Path) -> UnknownFile:
 
     Raises:
         DataInvalid: the file is missing, empty, of another format, encoding or separator; a line
-            has too many cells; a column has no name, one given twice, or a type of no use.
-        DataUnavailable: the file is there and cannot be read now.
+            has too many cells; a column has no name, a name given twice, or an unsupported type.
+        DataUnavailable: the file exists and cannot be read at present.
     """
     check_file(path)
     try:
@@ -212,7 +212,7 @@ def read_unknown(path: Path) -> UnknownFile:
 def _read_csv(path: Path) -> pa.Table:
     with path.open("rb") as file:
         start = file.read(4)
-    for mark, encoding in MARKS.items():
+    for mark, encoding in BYTE_ORDER_MARKS.items():
         if start.startswith(mark):
             raise DataInvalid(_explain_encoding(path, encoding))
     names = read_header(path)
@@ -231,7 +231,7 @@ def _read_csv(path: Path) -> pa.Table:
 def _explain_separator(path: Path, sign: str, word: str) -> str:
     shown = "\\t" if sign == "\t" else sign
     return (
-        f"{path}: line 1: cells are divided by {word}, allowed: a comma; write it anew with "
+        f"{path}: line 1: cells are divided by {word}, allowed: a comma; write it again with "
         f".venv/bin/python -c \"import pandas; pandas.read_csv('{path.name}', sep='{shown}')"
         f".to_csv('{path.stem}-commas.csv', index=False)\" "
         "(and decimal=',' where numbers have decimal commas)"
@@ -240,7 +240,7 @@ def _explain_separator(path: Path, sign: str, word: str) -> str:
 
 def _explain_encoding(path: Path, likely: str) -> str:
     return (
-        f"{path}: the text is not UTF-8, perhaps {likely}; allowed: UTF-8; write it anew with "
+        f"{path}: the text is not UTF-8, perhaps {likely}; allowed: UTF-8; write it again with "
         f"iconv -f {likely} -t UTF-8 {path.name} > {path.stem}-utf8.csv"
     )
 
@@ -249,7 +249,7 @@ def _check_names(path: Path, names: list[str]) -> None:
     for place, name in enumerate(names, 1):
         if not name.strip():
             raise DataInvalid(
-                f"{path}: column {place} has no name (an index that was written along?): "
+                f"{path}: column {place} has no name (perhaps an index): "
                 "name it in the first line, or leave it out"
             )
         if names.count(name) > 1:

@@ -1,6 +1,6 @@
-"""Data versions as a release saw them: read and checked once, kept in its own scratch folder.
+"""A release's copy of its data versions: read and checked once, kept in its scratch folder.
 
-Every later step reads what was checked, even where the table changes or goes away meanwhile.
+Every later step reads the checked rows, even if the table changes or is unreachable meanwhile.
 """
 
 import json
@@ -21,12 +21,12 @@ FACTS = b"sluice.data"
 def read_once(
     folder: Path, uri: Path, service: str, version: int, id_column: str
 ) -> tuple[pa.Table, DataVersion]:
-    """Give a version's rows, sorted by id, from the folder; from the table the first time.
+    """Return a version's rows, sorted by id, from the folder, or from the table the first time.
 
     Raises:
         DataMissing: the service has no data yet, or not this version.
-        DataInvalid: the table's files hold other rows than were written.
-        StorageFull: no room for the copy.
+        DataInvalid: the table's files contain other rows than were written.
+        StorageFull: the disk is full.
         DataUnavailable: the table, or the folder, cannot be reached.
     """
     path = _locate(folder, version)
@@ -41,10 +41,10 @@ def read_once(
 
 
 def keep_version(folder: Path, table: pa.Table, data: DataVersion) -> None:
-    """Keep rows that were checked, for `read_once`; the file is there complete, or not at all.
+    """Write checked rows to a file for `read_once`, whole or not at all.
 
     Raises:
-        StorageFull: no room for the copy.
+        StorageFull: the disk is full.
         DataUnavailable: the folder cannot be written to.
     """
     path = _locate(folder, data.version)

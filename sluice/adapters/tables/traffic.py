@@ -1,4 +1,4 @@
-"""The traffic log as Delta tables: each record once, by the position that its commit carries."""
+"""The traffic log as Delta tables; each commit has its position, so a record is in it once."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,28 +11,28 @@ import pyarrow as pa
 from sluice.adapters.storage import explain_os_error
 
 HOUR = "hour"
-"""Column by which the tables are split: UTC, as 2026-11-23T12."""
+"""Column by which the tables are partitioned: UTC, such as 2026-11-23T12."""
 TABLE_SETTINGS = {
     "delta.checkpointInterval": "20",
     "delta.logRetentionDuration": "interval 1 days",
     "delta.enableExpiredLogCleanup": "true",
 }
 VACUUM_HOURS = 1
-"""How long a reader may go on with files that a newer version has no more."""
+"""How long a reader may use files that a newer version no longer has."""
 
 
 def format_hour(at: float) -> str:
-    """Give the hour of a time in seconds since 1970, as the column has it."""
+    """Return the hour of a time in seconds since 1970, in the column's format."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H")
 
 
 def find_positions(uri: Path, sources: list[str]) -> dict[str, int]:
-    """Give how far the table has each source; a source that it has nothing of is left out.
+    """Return the position of each source in the table; a source without records is left out.
 
     Raises:
         DataUnavailable: the table cannot be reached.
     """
-    with _reaching(uri):
+    with _translate_errors(uri):
         table = _open_table(uri)
         if table is None:
             return {}
@@ -41,10 +41,10 @@ def find_positions(uri: Path, sources: list[str]) -> dict[str, int]:
 
 
 def append_records(uri: Path, rows: pa.Table, positions: Mapping[str, int], now: float) -> None:
-    """Append rows, and with them in one commit how far each source is now, whole or not at all.
+    """Append rows and the sources' new positions in one commit, whole or not at all.
 
     Raises:
-        StorageFull: no room; the table stays as it was.
+        StorageFull: the disk is full; the table does not change.
         DataUnavailable: the table cannot be reached.
     """
     from deltalake import CommitProperties, Transaction, write_deltalake
@@ -53,7 +53,7 @@ def append_records(uri: Path, rows: pa.Table, positions: Mapping[str, int], now:
         Transaction(source, position, last_updated=int(1000 * now))
         for source, position in positions.items()
     ]
-    with _reaching(uri):
+    with _translate_errors(uri):
         uri.mkdir(parents=True, exist_ok=True)
         write_deltalake(
             str(uri),
@@ -66,14 +66,14 @@ def append_records(uri: Path, rows: pa.Table, positions: Mapping[str, int], now:
 
 
 def read_units(uri: Path, epoch: int) -> pa.Table | None:
-    """Give unit, arm and failure of each answer under one epoch; None where nothing is logged.
+    """Return unit, arm and failure of each answer in one epoch; None where nothing is logged.
 
     Raises:
         DataUnavailable: the table cannot be reached.
     """
     import pyarrow.dataset as ds
 
-    with _reaching(uri):
+    with _translate_errors(uri):
         table = _open_table(uri)
         if table is None:
             return None
@@ -82,15 +82,15 @@ def read_units(uri: Path, epoch: int) -> pa.Table | None:
 
 
 def prune_records(uri: Path, now: float, days: float, most_bytes: int) -> int:
-    """Delete the hours that are too old or beyond the size, and give how many went.
+    """Delete the hours that are too old or beyond the size, and return how many.
 
-    The hour under way stays. Finished hours of many files are put together.
+    The current hour stays. The files of earlier hours are compacted.
 
     Raises:
-        StorageFull: no room to put files together; no row is lost.
+        StorageFull: no room to compact files; no row is lost.
         DataUnavailable: the table cannot be reached.
     """
-    with _reaching(uri):
+    with _translate_errors(uri):
         table = _open_table(uri)
         return _prune(table, now, days, most_bytes) if table is not None else 0
 
@@ -112,7 +112,7 @@ def _prune(table: Any, now: float, days: float, most_bytes: int) -> int:
     for hour in sorted(files):
         if first <= hour < current and files[hour] > 1:
             table.optimize.compact(partition_filters=[(HOUR, "=", hour)])
-    # Files of a batch whose commit never came are in no log: only a full one finds them.
+    # Files of a batch that was never committed are in no log: only a full vacuum finds them.
     table.vacuum(VACUUM_HOURS, dry_run=False, enforce_retention_duration=False, full=True)
     return len(old)
 
@@ -142,8 +142,8 @@ def _open_table(uri: Path) -> Any | None:
 
 
 @contextmanager
-def _reaching(uri: Path) -> Iterator[None]:
-    """Turn what the file system and Delta raise into our errors."""
+def _translate_errors(uri: Path) -> Iterator[None]:
+    """Translate errors of the file system and of Delta into our errors."""
     from deltalake.exceptions import DeltaError
 
     try:

@@ -1,1 +1,1 @@
-"""Great Expectations: suites, what they measure, their pages."""
+"""Great Expectations: suites, their results and their pages."""

@@ -1,8 +1,8 @@
-"""Expectations of our own, registered with Great Expectations by importing this module.
+"""Our own expectations; importing this module registers them with Great Expectations.
 
-Most hold the rows that are new against the previous version. Both travel with the batch's frame,
-as an `Arrival` under `ARRIVAL` in its `attrs`. Without a previous version, or without new rows,
-these are not judged: they succeed, and say so in their details.
+Most compare the new rows with the previous version. Both are in the `attrs` of the batch's frame,
+as an `Arrival` under `ARRIVAL`. Without a previous version, or without new rows, these are not
+judged: they succeed, and their details have the reason.
 """
 
 from typing import Any, ClassVar
@@ -28,7 +28,7 @@ KINDS = {"i": "integer", "f": "number", "O": "text", "b": "boolean", "M": "times
 
 
 class TableArrival(TableMetricProvider):  # type: ignore[misc]
-    """The metric that gives the batch's `Arrival`."""
+    """The metric that returns the batch's `Arrival`."""
 
     metric_name = METRIC
 
@@ -39,7 +39,7 @@ class TableArrival(TableMetricProvider):  # type: ignore[misc]
 
 
 class _Described:
-    """One sentence for the data docs, with the expectation's own numbers in it."""
+    """One sentence for the data docs, with the expectation's numbers."""
 
     sentence: ClassVar[str]
 
@@ -89,7 +89,7 @@ class ExpectColumnDistributionToMatchPrevious(_Described, ColumnAggregateExpecta
 
     def _validate(self, metrics: dict[str, Any], **_: Any) -> dict[str, Any]:
         arrival: Arrival = metrics[METRIC]
-        if reason := _explain_silence(arrival):
+        if reason := _explain_skip(arrival):
             return _skip(reason)
         limits = AlarmLimits(
             self.alpha,
@@ -98,7 +98,7 @@ class ExpectColumnDistributionToMatchPrevious(_Described, ColumnAggregateExpecta
             self.minimum_nulls,
             self.minimum_rows,
         )
-        assert arrival.previous is not None  # noqa: S101 - _explain_silence has looked
+        assert arrival.previous is not None  # noqa: S101 - _explain_skip has checked it
         column: str = self.column
         found = compare_column(arrival.previous[column], arrival.fresh[column], limits)
         if not found:
@@ -136,9 +136,9 @@ class ExpectNewRowsToBeShareOfPrevious(_Described, BatchExpectation):  # type: i
 
     def _validate(self, metrics: dict[str, Any], **_: Any) -> dict[str, Any]:
         arrival: Arrival = metrics[METRIC]
-        if reason := _explain_silence(arrival):
+        if reason := _explain_skip(arrival):
             return _skip(reason)
-        assert arrival.previous is not None  # noqa: S101 - _explain_silence has looked
+        assert arrival.previous is not None  # noqa: S101 - _explain_skip has checked it
         least = self.minimum_share * len(arrival.previous)
         details = {"limit": least, "n": len(arrival.previous)}
         return _report(len(arrival.fresh) >= least, len(arrival.fresh), details)
@@ -155,15 +155,15 @@ class ExpectColumnNewestToBeNoOlderThanPrevious(_Described, ColumnAggregateExpec
 
     def _validate(self, metrics: dict[str, Any], **_: Any) -> dict[str, Any]:
         arrival: Arrival = metrics[METRIC]
-        if reason := _explain_silence(arrival):
+        if reason := _explain_skip(arrival):
             return _skip(reason)
-        assert arrival.previous is not None  # noqa: S101 - _explain_silence has looked
+        assert arrival.previous is not None  # noqa: S101 - _explain_skip has checked it
         before, now = arrival.previous[self.column].max(), arrival.fresh[self.column].max()
         details = {"limit": _to_plain(before), "n": len(arrival.fresh)}
         return _report(bool(now >= before), _to_plain(now), details)
 
 
-def _explain_silence(arrival: Arrival) -> str:
+def _explain_skip(arrival: Arrival) -> str:
     if arrival.previous is None:
         return "no previous version"
     return "" if len(arrival.fresh) else "no new rows"
@@ -189,7 +189,7 @@ def _detail_comparison(comparison: Comparison, level: float) -> dict[str, Any]:
 
 
 def _to_plain(value: Any) -> Any:
-    """Give a number, or a time as ISO 8601 text, that JSON can hold."""
+    """Return a JSON-ready value: a number, or a time as ISO 8601 text."""
     if isinstance(value, str):
         return value
     if hasattr(value, "isoformat"):

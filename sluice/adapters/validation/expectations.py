@@ -1,7 +1,7 @@
-"""Run a service's expectation suite with Great Expectations, read its results, write its page.
+"""Runs of a service's expectation suite with Great Expectations, and their data-docs page.
 
-Every call has a context of its own, a copy of `gx/` in the state folder, and runs under one lock: a
-context that threads share validates another thread's rows without a word.
+Every call uses its own context, a copy of `gx/` in the state folder, and holds one lock: a context
+that threads share may validate the rows of another thread.
 """
 
 import json
@@ -22,7 +22,7 @@ import pyarrow as pa
 from sluice.adapters.storage import explain_os_error
 from sluice.adapters.validation.rules import gather_bad_rows, read_result
 from sluice.config.service import ServiceConfig
-from sluice.data.arrival import Arrival, divide_table
+from sluice.data.arrival import Arrival, mark_new_rows
 from sluice.data.distribution import has_nulls
 from sluice.data.leakage import measure_leakage
 from sluice.data.version import hash_content
@@ -30,6 +30,9 @@ from sluice.errors import ConfigInvalid
 from sluice.gates.data import DataEvidence
 from sluice.home import SUITES, find_home
 
+DISTRIBUTION = "expect_column_distribution_to_match_previous"
+TESTS = "distribution_tests"
+LOCK = threading.Lock()
 REMOTE = re.compile(
     r"url\('https?:[^']*'\)|<script\b.*?</script>|<link\b[^>]*>|<img\b[^>]*>"
     r"|<nav\b.*?</nav>|<footer\b.*?</footer>",
@@ -51,7 +54,7 @@ a { color: inherit; text-decoration: none; }
 
 
 def write_page(result: Any, run_name: str, path: Path) -> None:
-    """Render a validation result and write it to `path`, whole or not at all."""
+    """Render a validation result as HTML and write it to `path`, whole or not at all."""
     from great_expectations.core.run_identifier import RunIdentifier
     from great_expectations.render.renderer import ValidationResultsPageRenderer
     from great_expectations.render.view import DefaultJinjaPageView
@@ -65,11 +68,6 @@ def write_page(result: Any, run_name: str, path: Path) -> None:
     staging.replace(path)
 
 
-DISTRIBUTION = "expect_column_distribution_to_match_previous"
-TESTS = "distribution_tests"
-LOCK = threading.Lock()
-
-
 def measure_data(
     config: ServiceConfig,
     table: pa.Table,
@@ -77,19 +75,19 @@ def measure_data(
     run_name: str,
     folder: Path = SUITES,
 ) -> DataEvidence:
-    """Run the suite and the leakage measurement, and write the data-docs page.
+    """Run the suite and measure target leakage, and write the data-docs page.
 
-    Distributions, volume and freshness are judged on the rows whose ids `baseline` (the version to
-    compare with) does not have; everything else on the whole table.
+    Distributions, volume and freshness are measured on the rows whose ids `baseline` (the version
+    to compare with) does not have; everything else on the whole table.
 
     Raises:
         ConfigInvalid: the suite is missing or cannot be read.
-        StorageFull: no room for the page.
+        StorageFull: the disk is full.
         DataUnavailable: the state folder cannot be reached.
     """
     data = config.data
     path = check_suite(folder, data.suite)
-    arrival = divide_table(table, baseline, data.id)
+    arrival = mark_new_rows(table, baseline, data.id)
     docs = find_home().data_docs
     try:
         docs.mkdir(parents=True, exist_ok=True)
@@ -119,7 +117,7 @@ def measure_data(
 
 
 def check_suite(folder: Path, name: str) -> Path:
-    """Give the suite's file.
+    """Return the path of the suite's file after a check.
 
     Raises:
         ConfigInvalid: it is missing, or not JSON with a list of expectations.
@@ -139,7 +137,7 @@ def check_suite(folder: Path, name: str) -> Path:
 
 @contextmanager
 def _copy_context(folder: Path, suite: str, docs: Path) -> Iterator[Path]:
-    """Give a private copy of the committed context; whatever is written goes with it."""
+    """Yield a temporary copy of the committed context, which is removed afterwards."""
     root = Path(tempfile.mkdtemp(prefix=".context-", dir=docs))
     try:
         (root / "expectations").mkdir()
@@ -151,7 +149,7 @@ def _copy_context(folder: Path, suite: str, docs: Path) -> Iterator[Path]:
 
 
 def _open_suite(root: Path, path: Path) -> tuple[Any, Any]:
-    """Give the context and the suite, complete: the library drops what it does not understand.
+    """Return the context and the suite; the library drops expectations that it does not know.
 
     Raises:
         ConfigInvalid: the file is no suite, or an expectation has an unknown type or argument.
@@ -183,7 +181,7 @@ def _name_expectation(rule: Any) -> str:
 
 
 def _validate(context: Any, suite: Any, arrival: Arrival, id_column: str) -> Any:
-    """Give the suite's validation result, the arrival travelling with the frame."""
+    """Return the suite's validation result; the arrival is in the frame's attributes."""
     from sluice.adapters.validation.custom_expectations import ARRIVAL
 
     frame = arrival.frame.copy(deep=False)
@@ -202,7 +200,7 @@ def _validate(context: Any, suite: Any, arrival: Arrival, id_column: str) -> Any
 
 
 def _load_library() -> Any:
-    """Import Great Expectations, silent: it reports home unless told not to beforehand."""
+    """Import Great Expectations, silent and with its analytics turned off beforehand."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # it imports a deprecated module
@@ -211,7 +209,7 @@ def _load_library() -> Any:
 
 
 def _count_tests(suite: Any, arrival: Arrival) -> int:
-    """Give how many tests share the error rate: each distribution, each null share."""
+    """Return how many tests share the error rate: distributions and null shares."""
     columns = [rule.column for rule in suite.expectations if rule.expectation_type == DISTRIBUTION]
     tests = len(columns)
     if arrival.previous is not None:

@@ -1,4 +1,4 @@
-"""Reading one expectation's result as the fact that the data gate judges."""
+"""Results of expectations, converted to the rule results that the data gate judges."""
 
 import math
 from typing import Any
@@ -8,8 +8,8 @@ import pyarrow as pa
 from sluice.data.arrival import Arrival
 from sluice.gates.data import RuleResult, RuleState
 
-NAMED = 20
-"""How many ids a finding names; the table of bad rows has all."""
+MOST_IDS = 20
+"""Most ids that a finding names; the table of bad rows has all."""
 TABLE_NAMES = {
     "expect_table_columns_to_match_set": "columns",
     "expect_table_row_count_to_be_between": "table rows",
@@ -24,7 +24,7 @@ COLUMN_NAMES = {
     "expect_column_distribution_to_match_previous": "distribution of {column}",
     "expect_column_newest_to_be_no_older_than_previous": "freshness of {column}",
 }
-FAULTS = {
+FINDINGS = {
     "expect_column_values_to_be_in_set": "rows outside the set",
     "expect_column_values_to_not_be_null": "rows are null",
     "expect_column_values_to_be_unique": "rows share their value with another",
@@ -33,7 +33,7 @@ FAULTS = {
 
 
 def name_rule(kind: str, arguments: dict[str, Any]) -> str:
-    """Give an expectation's short name, such as `age within [16, 100]`."""
+    """Return an expectation's short name, such as `age within [16, 100]`."""
     if kind in TABLE_NAMES:
         return TABLE_NAMES[kind]
     plain = kind.removeprefix("expect_").replace("_", " ")
@@ -45,7 +45,7 @@ def name_rule(kind: str, arguments: dict[str, Any]) -> str:
 
 
 def read_result(rule: Any, result: Any, id_column: str) -> RuleResult:
-    """Read what an expectation found; one without a result, or with an exception, has errored."""
+    """Return an expectation's result; without a result, or with an exception, it has errored."""
     kind, arguments = rule.expectation_type, rule.configuration.kwargs
     name = name_rule(kind, arguments)
     if result is None:
@@ -76,7 +76,7 @@ def read_result(rule: Any, result: Any, id_column: str) -> RuleResult:
 def gather_bad_rows(
     rules: list[Any], found: dict[str, Any], arrival: Arrival, id_column: str
 ) -> pa.Table:
-    """Give each row that broke a rule: `rule`, `column`, the service's id and `value` as text."""
+    """Return a row for each row that broke a rule: `rule`, `column`, the id and `value` as text."""
     lines: dict[str, list[Any]] = {"rule": [], "column": [], id_column: [], "value": []}
     for rule in rules:
         result = found.get(rule.id)
@@ -106,22 +106,21 @@ def gather_bad_rows(
 def _read_rows(
     name: str, kind: str, arguments: dict[str, Any], result: Any, id_column: str
 ) -> RuleResult:
-    """Read an expectation about each row: how many broke it, against how many may."""
+    """Return the result of a rule on each row: how many rows broke it, and how many may."""
     found = result.result
     count, rows = int(found["unexpected_count"]), int(found["element_count"])
     tolerated = math.floor((1.0 - float(arguments.get("mostly", 1.0))) * rows + 1e-9)
     finding, first = "", tuple[str, ...]()
     if not result.success:
-        fault = FAULTS.get(kind, "rows break the rule")
-        finding = f"{count:,} of {rows:,} {fault}"
+        finding = f"{count:,} of {rows:,} {FINDINGS.get(kind, 'rows break the rule')}"
         broken = found.get("unexpected_index_list") or []
-        first = tuple(str(row[id_column]) for row in broken[:NAMED])
+        first = tuple(str(row[id_column]) for row in broken[:MOST_IDS])
     state: RuleState = "met" if result.success else "broken"
     return RuleResult(name, state, count, tolerated, "<=", "rows", rows, finding, first)
 
 
 def _find_exception(info: Any) -> str:
-    """Give the first line of the exception that an expectation ended with; empty without one."""
+    """Return the first line of an expectation's exception; empty where there is none."""
     for item in [info, *info.values()]:
         if isinstance(item, dict) and item.get("raised_exception"):
             return str(item.get("exception_message")).splitlines()[0][:300]

@@ -1,4 +1,4 @@
-"""Expectation suites as files, and the two files of a new service."""
+"""Files of expectation suites, and the two files of a new service."""
 
 import json
 import uuid
@@ -14,7 +14,7 @@ from sluice.profile.rules import DataRule
 
 
 def build_suite(name: str, rules: Sequence[DataRule]) -> dict[str, Any]:
-    """Give a suite of the rules, each with an id of its own."""
+    """Return a suite of the rules, each with its own id."""
     return {
         "expectations": [build_expectation(rule) for rule in rules],
         "id": str(uuid.uuid4()),
@@ -25,7 +25,7 @@ def build_suite(name: str, rules: Sequence[DataRule]) -> dict[str, Any]:
 
 
 def build_expectation(rule: DataRule) -> dict[str, Any]:
-    """Give one rule as a suite's file holds it, with a new id."""
+    """Return one rule in the format of a suite's file, with a new id."""
     built: dict[str, Any] = {
         "id": str(uuid.uuid4()),
         "kwargs": rule.kwargs,
@@ -37,7 +37,7 @@ def build_expectation(rule: DataRule) -> dict[str, Any]:
 
 
 def read_suite(folder: Path, name: str) -> dict[str, Any]:
-    """Read a suite's file as it stands.
+    """Return the values of a suite's file.
 
     Raises:
         ConfigInvalid: it is missing, or no suite.
@@ -47,10 +47,10 @@ def read_suite(folder: Path, name: str) -> dict[str, Any]:
 
 
 def write_suite(folder: Path, name: str, suite: dict[str, Any]) -> None:
-    """Put a suite in the place of its file, whole or not at all.
+    """Replace a suite's file, whole or not at all.
 
     Raises:
-        StorageFull: no room for it.
+        StorageFull: the disk is full.
         DataUnavailable: the folder cannot be written.
     """
     path = folder / "expectations" / f"{name}.json"
@@ -61,36 +61,36 @@ def write_suite(folder: Path, name: str, suite: dict[str, Any]) -> None:
 
 
 def dump_suite(suite: dict[str, Any]) -> str:
-    """Give a suite's text, keys in order, so that a change shows as one."""
+    """Return a suite as JSON text with sorted keys, so that a change is a small diff."""
     return json.dumps(suite, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def list_files(service: str, configs: Path, suites: Path) -> tuple[Path, Path]:
-    """Give the paths of a service's configuration and suite."""
+    """Return the paths of a service's configuration and suite."""
     return configs / f"{service}.yaml", suites / "expectations" / f"{service}.json"
 
 
 def check_free(service: str, configs: Path, suites: Path) -> None:
-    """Refuse a name whose files are there.
+    """Check that a service's files do not exist yet.
 
     Raises:
-        ServiceExists: with the files, and how to go on.
+        ServiceExists: a file exists; the message names it and the next step.
     """
-    there = [str(path) for path in list_files(service, configs, suites) if path.exists()]
-    if there:
+    existing = [str(path) for path in list_files(service, configs, suites) if path.exists()]
+    if existing:
         raise ServiceExists(
-            f"service '{service}' has {' and '.join(there)} already: give --service another "
-            "name, or --force to write them anew (what was changed by hand is lost)"
+            f"service '{service}' has {' and '.join(existing)} already: give --service another "
+            "name, or --force to overwrite them (changes made by hand are lost)"
         )
 
 
 def write_service(
     service: str, document: str, rules: Sequence[DataRule], configs: Path, suites: Path
 ) -> tuple[Path, Path]:
-    """Write a service's configuration and suite, both or neither, and give their paths.
+    """Write a service's configuration and suite, both or neither, and return their paths.
 
     Raises:
-        StorageFull: no room for them.
+        StorageFull: the disk is full.
         DataUnavailable: a folder cannot be written.
     """
     config, suite = list_files(service, configs, suites)

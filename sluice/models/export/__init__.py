@@ -1,1 +1,1 @@
-"""The form in which a model serves: no pandas, no scikit-learn, no pickle on the way."""
+"""The ONNX export of a model: it serves without pandas, scikit-learn and pickle."""

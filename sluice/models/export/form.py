@@ -1,7 +1,7 @@
-"""The ONNX export of a model, and a sample of held-out rows that proves it.
+"""The ONNX export of a model, and the parity sample: held-out rows with their predictions.
 
-Whoever loads the model later, on another machine or under other libraries, can prove on them that
-it still answers as it did when it was judged. Only features are kept: no id, no target.
+A gateway that loads the model later, on another computer or with other libraries, checks on the
+sample that it still predicts as it did in the release. Only features are kept: no id, no target.
 """
 
 import json
@@ -15,57 +15,59 @@ from numpy.typing import NDArray
 
 from sluice.config.data import ColumnKind, DataConfig
 from sluice.errors import ModelDamaged, ServingImpossible
-from sluice.models.export.answering import Postprocessing, read_answering
 from sluice.models.export.graph import build_graph
+from sluice.models.export.postprocessing import Postprocessing, read_postprocessing
 from sluice.models.export.preprocessing import Preprocessing, Rows, read_preprocessing
 from sluice.stats.holdout import Predictions
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
+SAMPLE_FILE = "parity_sample.json"
+SAMPLE_ROWS = 64
+Record = dict[str, Any]
 Run = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""What runs the graph: prepared numbers, shape (n, columns), to scores, shape (n, targets)."""
+"""Runs the graph: from prepared numbers, shape (n, columns), to scores, shape (n, targets)."""
 
 
 @dataclass(frozen=True, eq=False)
 class OnnxExport:
-    """All that serving needs, as plain values and an ONNX model's bytes."""
+    """Everything that serving needs: plain values and the bytes of an ONNX model."""
 
     preprocessing: Preprocessing
     graph: bytes
-    answering: Postprocessing
+    postprocessing: Postprocessing
 
     def predict(self, run: Run, rows: Rows) -> Predictions:
-        """Give answers for raw rows, as the pipeline that it was made of would.
+        """Return predictions for raw rows, equal to those of the pipeline it was built from.
 
         Raises:
             DataInvalid: a feature column is absent, infinite, or not of its kind.
         """
-        return self.answering.answer(run(self.preprocessing.encode(rows)))
+        return self.postprocessing.apply(run(self.preprocessing.encode(rows)))
 
 
 def build_onnx_export(pipeline: Any, data: DataConfig) -> OnnxExport:
-    """Build the served form of a fitted pipeline.
+    """Build the ONNX export of a fitted pipeline.
 
     Only the estimator becomes a graph: a whole pipeline in single precision errs near splits.
 
     Raises:
-        ServingImpossible: a part of the model has no served form, or it grew too large for one.
+        ServingImpossible: a part of the model has no export, or the graph would be too large.
     """
     preprocessing = read_preprocessing(pipeline[0], data)
-    estimator, answering = read_answering(pipeline[-1], data.positive)
+    estimator, postprocessing = read_postprocessing(pipeline[-1], data.positive)
     try:
         graph = build_graph(estimator, preprocessing.width, preprocessing.levels)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise ServingImpossible(
-            f"{type(estimator).__name__} could not be made a graph: {error}"
+            f"{type(estimator).__name__} could not be converted to a graph: {error}"
         ) from error
-    return OnnxExport(preprocessing, graph, answering)
+    return OnnxExport(preprocessing, graph, postprocessing)
 
 
 def take_columns(frame: "pd.DataFrame", data: DataConfig) -> dict[str, NDArray[Any]]:
-    """Give the feature columns of a frame as raw columns.
+    """Return the feature columns of a frame as arrays by name.
 
     Raises:
         DataInvalid: a feature column is absent or infinite.
@@ -82,14 +84,9 @@ def take_columns(frame: "pd.DataFrame", data: DataConfig) -> dict[str, NDArray[A
     }
 
 
-SAMPLE_FILE = "parity_sample.json"
-ROWS = 64
-Record = dict[str, Any]
-
-
 @dataclass(frozen=True)
 class ParitySample:
-    """Records as callers send them, and what the trained form said; see `Predictions`."""
+    """Records as callers send them, and the native model's predictions; see `Predictions`."""
 
     records: tuple[Record, ...]
     labels: tuple[Any, ...]
@@ -97,22 +94,22 @@ class ParitySample:
     classes: tuple[Any, ...] = ()
 
     @property
-    def answers(self) -> Predictions:
-        """The trained form's answers, aligned with the records."""
+    def predictions(self) -> Predictions:
+        """The native model's predictions, aligned with the records."""
         names = np.array(self.labels, dtype=object if self.classes else np.float64)
         scores = None if self.scores is None else np.array(self.scores, dtype=np.float64)
         return Predictions(names, scores, self.classes)
 
     def to_json(self) -> str:
-        """Write the sample as JSON text; every number comes back exactly."""
+        """Return the sample as JSON text; every number is read back exactly."""
         return json.dumps(vars(self), allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "ParitySample":
-        """Read what `to_json` wrote.
+        """Return the sample that `to_json` wrote.
 
         Raises:
-            ModelDamaged: it is something else.
+            ModelDamaged: the text is no parity sample.
         """
         try:
             values: Mapping[str, Any] = json.loads(text)
@@ -127,14 +124,14 @@ class ParitySample:
             raise ModelDamaged(f"{SAMPLE_FILE} is not a parity sample; fetch it again") from error
 
 
-def choose_rows(frame: "pd.DataFrame", rows: int = ROWS) -> "pd.DataFrame":
-    """Give so many rows of a frame, evenly spread over it; all where it has no more."""
+def choose_rows(frame: "pd.DataFrame", rows: int = SAMPLE_ROWS) -> "pd.DataFrame":
+    """Return at most `rows` rows of a frame, evenly spread over it."""
     places = np.unique(np.linspace(0, max(len(frame) - 1, 0), min(rows, len(frame))).astype(int))
     return frame.iloc[places].reset_index(drop=True)
 
 
-def make_sample(frame: "pd.DataFrame", answers: Predictions, data: DataConfig) -> ParitySample:
-    """Make a sample of raw rows and the trained form's answers to them.
+def make_sample(frame: "pd.DataFrame", predictions: Predictions, data: DataConfig) -> ParitySample:
+    """Return a parity sample of raw rows and the native model's predictions for them.
 
     Raises:
         DataInvalid: a feature column is absent or infinite.
@@ -145,12 +142,13 @@ def make_sample(frame: "pd.DataFrame", answers: Predictions, data: DataConfig) -
         for name, values in columns.items()
     }
     records = (dict(zip(written, row, strict=True)) for row in zip(*written.values(), strict=True))
-    scores = None if answers.scores is None else tuple(answers.scores.tolist())
-    return ParitySample(tuple(records), tuple(answers.labels.tolist()), scores, answers.classes)
+    scores = None if predictions.scores is None else tuple(predictions.scores.tolist())
+    labels = tuple(predictions.labels.tolist())
+    return ParitySample(tuple(records), labels, scores, predictions.classes)
 
 
 def _write_value(kind: ColumnKind, value: Any) -> Any:
-    """Give a value as JSON has it; None for every kind of null."""
+    """Return a value in its JSON form; None for every kind of null."""
     if value is None or (isinstance(value, float) and isnan(value)):
         return None
     if kind == "timestamp":

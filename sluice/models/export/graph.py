@@ -8,16 +8,30 @@ from numpy.typing import NDArray
 
 from sluice.errors import ServingImpossible
 
+NUMBERS, SCORES = "numbers", "scores"
+"""Names of the graph's input, shape (n, columns), and of its output, shape (n, targets)."""
 DOMAIN = "ai.onnx.ml"
+OPSET, TREE_OPSET, FORMAT = 18, 5, 10
+"""Versions of ONNX's operators, of those for machine learning, and of the file's format."""
 LEQ = 0
-"""ONNX's number for a node that goes on to its true branch where value <= split."""
+"""ONNX's number for a node that continues with its true branch where value <= split."""
+MOST_NODES = 5_000_000
+"""Most nodes of a forest, counted for each class: about 200 MB of graph."""
+TABLE_SPLIT = 0.5
+"""Split of a tree node on a table's column, whose values are 0 and 1."""
+
+Tables = dict[int, NDArray[np.float64]]
+"""By text column: shape (codes + 2, splits), 0 where a code goes left, 1 where right; the last
+two rows are for a value that was not in training and for a null."""
+Split = tuple[int, bytes]
+"""A text column and the side of each of its codes: equal splits share one table column."""
 
 
 @dataclass(frozen=True, eq=False)
 class Tree:
     """One tree as arrays of shape (nodes,); `left` is negative where the node is a leaf.
 
-    A value <= `split` goes left, a null goes left where `null_left` says so.
+    A value <= `split` goes left; a null goes left where `null_left` is true.
     """
 
     left: NDArray[Any]
@@ -30,10 +44,10 @@ class Tree:
 
 @dataclass
 class Ensemble:
-    """Trees whose leaves add up, each tree to one target, in the order in which they came.
+    """Trees whose leaves are summed, each tree for one target, in the order they were added.
 
-    ONNX, operators for machine learning, `TreeEnsemble` version 5: the only one whose splits,
-    leaves and sums are all double. The older operators answer in single precision.
+    It becomes ONNX's `TreeEnsemble` version 5 (operators for machine learning): the only operator
+    whose splits, leaves and sums are all double. The older ones compute in single precision.
     """
 
     targets: int
@@ -43,7 +57,7 @@ class Ensemble:
     leaf_weights: list[float] = field(default_factory=list)
 
     def add_constant(self, value: float, target: int) -> None:
-        """Add a number to a target, as a tree with one leaf."""
+        """Add a constant to a target, as a tree with one leaf."""
         one, leaf = np.zeros(1), np.array([-1])
         self.add_tree(Tree(leaf, leaf, one, one, one, np.array([value])), target)
 
@@ -55,7 +69,7 @@ class Ensemble:
         self.roots.append(len(self.nodes.get("splits", ())))
         self.leaf_targets += [target] * int(is_leaf.sum())
         self.leaf_weights += tree.value[is_leaf].tolist()
-        if is_leaf[0]:  # ONNX's roots are never leaves: both branches lead to the one there is
+        if is_leaf[0]:  # an ONNX root is never a leaf: both branches lead to the only one
             both, kinds = leaf_at[:1], np.array([1])
             self._add_nodes(tree, np.array([0]), (both, both), (kinds, kinds))
             return
@@ -84,8 +98,8 @@ class Ensemble:
         for name, values in columns.items():
             self.nodes.setdefault(name, []).extend(values.tolist())
 
-    def build_node(self, source: str, answer: str) -> Any:
-        """Give the ensemble as an ONNX node from one value's name to another's."""
+    def build_node(self, source: str, result: str) -> Any:
+        """Return the ensemble as an ONNX node; the arguments name its input and its output."""
         from onnx import helper, numpy_helper
 
         nodes = {f"nodes_{name}": values for name, values in self.nodes.items()}
@@ -93,7 +107,7 @@ class Ensemble:
         return helper.make_node(
             "TreeEnsemble",
             [source],
-            [answer],
+            [result],
             domain=DOMAIN,
             n_targets=self.targets,
             aggregate_function=1,
@@ -107,40 +121,30 @@ class Ensemble:
         )
 
 
-Tables = dict[int, NDArray[np.float64]]
-"""By text column: shape (codes + 2, splits), 0 where a code goes left, 1 where right; the last
-two rows are for a value that training never saw and for a null."""
-MIDDLE = 0.5
-
-
 def read_boosting(estimator: Any, levels: tuple[int, ...]) -> tuple[Ensemble, Tables]:
-    """Give a fitted gradient boosting as trees on numbers, and the tables that feed them.
+    """Return a fitted gradient boosting as trees on numbers, and the tables that they read.
 
-    The trees read the prepared columns and, behind them, the tables' columns. `levels` counts the
+    The trees read the prepared columns and, after them, the tables' columns. `levels` counts the
     codes of each text column.
     """
     baseline = np.atleast_1d(np.asarray(estimator._baseline_prediction).ravel())
     columns = int(estimator.n_features_in_)
-    sides = _Sides(estimator, levels)
+    splits = _CategorySplits(estimator, levels)
     for rounds in estimator._predictors:
         for predictor in rounds:
-            sides.learn(predictor)
-    tables, places = sides.arrange(columns)
+            splits.collect(predictor)
+    tables, places = splits.arrange(columns)
     trees = Ensemble(len(baseline))
     for target, value in enumerate(baseline):  # first, so that sums add up in the same order
         trees.add_constant(float(value), target)
     for rounds in estimator._predictors:
         for target, predictor in enumerate(rounds):
-            trees.add_tree(_read_tree(predictor, sides, places), target)
+            trees.add_tree(_read_tree(predictor, splits, places), target)
     return trees, tables
 
 
-Split = tuple[int, bytes]
-"""A text column and the side of each of its codes: splits that agree share one table column."""
-
-
-class _Sides:
-    """Which way each split of categories sends each code."""
+class _CategorySplits:
+    """The splits of categories of a gradient boosting, each with the side of every code."""
 
     def __init__(self, estimator: Any, levels: tuple[int, ...]) -> None:
         self.splits: dict[Split, None] = {}
@@ -150,27 +154,27 @@ class _Sides:
         self.positions: NDArray[np.uint32] = found[1]
 
     def find(self, predictor: Any, node: Any) -> Split:
-        """Give the split that a node makes; a code that training never saw goes as a null."""
+        """Return a node's split; a code that was not in training goes the way of a null."""
         column = int(node["feature_idx"])
         lefts = predictor.raw_left_cat_bitsets[node["bitset_idx"]]
         known = self.known[int(self.positions[column])]
         null_side = 0.0 if node["missing_go_to_left"] else 1.0
         sides = [
             null_side
-            if np.isnan(code) or code < 0 or not _holds(known, int(code))
-            else (0.0 if _holds(lefts, int(code)) else 1.0)
+            if np.isnan(code) or code < 0 or not _has_bit(known, int(code))
+            else (0.0 if _has_bit(lefts, int(code)) else 1.0)
             for code in self.encoded[column]
         ]
         return column, np.array(sides).tobytes()
 
-    def learn(self, predictor: Any) -> None:
-        """Take note of a tree's splits of categories."""
+    def collect(self, predictor: Any) -> None:
+        """Collect a tree's splits of categories."""
         for node in predictor.nodes:
             if node["is_categorical"] and not node["is_leaf"]:
                 self.splits.setdefault(self.find(predictor, node))
 
     def arrange(self, columns: int) -> tuple[Tables, dict[Split, int]]:
-        """Give the tables, and the place of each split behind the prepared columns."""
+        """Return the tables, and the place of each split after the prepared columns."""
         tables: Tables = {}
         places: dict[Split, int] = {}
         for column in sorted({column for column, _ in self.splits}):
@@ -182,7 +186,7 @@ class _Sides:
 
 
 def _encode_codes(estimator: Any, column: int, levels: tuple[int, ...]) -> NDArray[np.float64]:
-    """Ask the estimator's own encoder what it makes of each code, of an unknown, of a null."""
+    """Return the estimator's own encoding of each code, of an unknown code and of a null."""
     codes = np.array([*range(levels[column]), -1.0, np.nan])
     rows = np.zeros((len(codes), int(estimator.n_features_in_)))
     rows[:, column] = codes
@@ -190,17 +194,17 @@ def _encode_codes(estimator: Any, column: int, levels: tuple[int, ...]) -> NDArr
     return encoded
 
 
-def _holds(bitset: NDArray[np.uint32], code: int) -> bool:
+def _has_bit(bitset: NDArray[np.uint32], code: int) -> bool:
     return bool(int(bitset[code // 32]) >> (code % 32) & 1)
 
 
-def _read_tree(predictor: Any, sides: _Sides, places: dict[Split, int]) -> Tree:
+def _read_tree(predictor: Any, splits: _CategorySplits, places: dict[Split, int]) -> Tree:
     nodes = predictor.nodes
     feature, split = nodes["feature_idx"].astype(np.int64), nodes["num_threshold"].copy()
     leaf = nodes["is_leaf"].astype(bool)
     for at in np.flatnonzero(nodes["is_categorical"].astype(bool) & ~leaf):
-        feature[at] = places[sides.find(predictor, nodes[at])]
-        split[at] = MIDDLE
+        feature[at] = places[splits.find(predictor, nodes[at])]
+        split[at] = TABLE_SPLIT
     return Tree(
         left=np.where(leaf, -1, nodes["left"].astype(np.int64)),
         right=np.where(leaf, -1, nodes["right"].astype(np.int64)),
@@ -211,47 +215,39 @@ def _read_tree(predictor: Any, sides: _Sides, places: dict[Split, int]) -> Tree:
     )
 
 
-OPSET, TREE_OPSET, FORMAT = 18, 5, 10
-"""Versions of ONNX's operators, of those for machine learning, and of the file's format."""
-LARGEST = 5_000_000
-"""Most nodes of a forest, each class counted: about 200 MB of graph."""
-NUMBERS, SCORES = "numbers", "scores"
-"""Names of the graph's input, shape (n, columns), and of its output, shape (n, targets)."""
-
-
 def build_graph(estimator: Any, columns: int, levels: tuple[int, ...]) -> bytes:
-    """Give a fitted estimator as an ONNX model.
+    """Return a fitted estimator as an ONNX model.
 
-    It answers with the decision function of linear models, with the raw scores of gradient
-    boosting, with the sum of the trees of a forest. `columns` counts the prepared columns,
-    `levels` the codes of each text column, which come first.
+    Its output is the decision function of a linear model, the raw scores of gradient boosting, or
+    the sum of the trees of a forest. `columns` counts the prepared columns, `levels` the codes of
+    each text column, which come first.
 
     Raises:
-        ServingImpossible: nobody wrote a graph for this estimator.
+        ServingImpossible: there is no graph for this kind of estimator, or it is too large.
     """
     from sklearn import ensemble, linear_model
 
     if isinstance(estimator, linear_model.LogisticRegression | linear_model.Ridge):
-        return _pack(*_build_linear(estimator), columns, _count_targets(estimator))
+        return _build_model(*_build_linear(estimator), columns, _count_targets(estimator))
     if isinstance(estimator, ensemble.RandomForestClassifier | ensemble.RandomForestRegressor):
-        return _pack(*_build_forest(estimator), columns, _count_votes(estimator))
+        return _build_model(*_build_forest(estimator), columns, _count_classes(estimator))
     if isinstance(
         estimator,
         ensemble.HistGradientBoostingClassifier | ensemble.HistGradientBoostingRegressor,
     ):
-        return _pack(*_build_boosting(estimator, levels), columns, _count_targets(estimator))
+        return _build_model(*_build_boosting(estimator, levels), columns, _count_targets(estimator))
     raise ServingImpossible(
         f"no ONNX graph for {type(estimator).__name__}; known: linear, random_forest, "
         "hist_gradient_boosting"
     )
 
 
-def _count_votes(estimator: Any) -> int:
+def _count_classes(estimator: Any) -> int:
     return len(getattr(estimator, "classes_", [0]))
 
 
 def _count_targets(estimator: Any) -> int:
-    classes = _count_votes(estimator)
+    classes = _count_classes(estimator)
     return classes if classes > 2 else 1
 
 
@@ -268,19 +264,21 @@ def _build_linear(estimator: Any) -> tuple[list[Any], dict[str, NDArray[Any]]]:
 
 
 def _build_forest(estimator: Any) -> tuple[list[Any], dict[str, NDArray[Any]]]:
-    """Scikit-learn's trees read float32, so the same rounding comes first; splits stay double."""
+    """Return a forest's nodes: they round to float32 first, as scikit-learn's trees do."""
     from onnx import TensorProto, helper
 
-    targets = _count_votes(estimator)
-    nodes_in_all = targets * sum(grown.tree_.node_count for grown in estimator.estimators_)
-    if nodes_in_all > LARGEST:
+    targets = _count_classes(estimator)
+    nodes_in_all = targets * sum(
+        estimator_tree.tree_.node_count for estimator_tree in estimator.estimators_
+    )
+    if nodes_in_all > MOST_NODES:
         raise ServingImpossible(
             f"the forest has {nodes_in_all:,} nodes in all for {targets} classes, allowed: "
-            f"{LARGEST:,}; raise model.min_leaf, or grow fewer or shallower trees"
+            f"{MOST_NODES:,}; raise model.min_leaf, or grow fewer or shallower trees"
         )
     trees = Ensemble(targets)
-    for grown in estimator.estimators_:
-        tree = grown.tree_
+    for estimator_tree in estimator.estimators_:
+        tree = estimator_tree.tree_
         for target in range(targets):
             trees.add_tree(
                 Tree(
@@ -304,22 +302,22 @@ def _build_forest(estimator: Any) -> tuple[list[Any], dict[str, NDArray[Any]]]:
 def _build_boosting(
     estimator: Any, levels: tuple[int, ...]
 ) -> tuple[list[Any], dict[str, NDArray[Any]]]:
-    """Where a split divides categories, a table says for each code which way it goes."""
+    """Return a boosting's nodes and constants; tables hold the side of each code per split."""
     from onnx import helper
 
     trees, tables = read_boosting(estimator, levels)
     if not tables:
         return [trees.build_node(NUMBERS, SCORES)], {}
-    nodes, constants = _look_up(tables)
+    nodes, constants = _build_table_lookup(tables)
     nodes.append(helper.make_node("Concat", [NUMBERS, "sides"], ["features"], axis=1))
     return [*nodes, trees.build_node("features", SCORES)], constants
 
 
-def _look_up(tables: Tables) -> tuple[list[Any], dict[str, NDArray[Any]]]:
-    """Give the nodes from the columns' codes to `sides`, and their constants.
+def _build_table_lookup(tables: Tables) -> tuple[list[Any], dict[str, NDArray[Any]]]:
+    """Return the nodes from the columns' codes to `sides`, and their constants.
 
-    All columns go through one node a step, since a node costs more than its arithmetic on a row;
-    only the tables themselves are read one by one.
+    One node per step handles all columns, because a node costs more than its arithmetic on a row;
+    only the tables are read one by one.
     """
     from onnx import TensorProto, helper
 
@@ -351,7 +349,7 @@ def _look_up(tables: Tables) -> tuple[list[Any], dict[str, NDArray[Any]]]:
     return nodes, constants
 
 
-def _pack(
+def _build_model(
     nodes: list[Any], constants: dict[str, NDArray[Any]], columns: int, targets: int
 ) -> bytes:
     from onnx import TensorProto, checker, helper, numpy_helper

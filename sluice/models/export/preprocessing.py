@@ -1,4 +1,4 @@
-"""From raw columns to float64 numbers, without pandas or scikit-learn."""
+"""Preprocessing of an ONNX export: from raw columns to float64 numbers, with NumPy only."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -15,14 +15,20 @@ from sluice.models.features import list_features
 
 Rows = Mapping[str, Sequence[Any] | NDArray[Any]]
 """Raw columns by name, all of one length; None and NaN are nulls."""
+NUMERIC: dict[str, tuple[ColumnKind, ...]] = {
+    "number": ("integer", "number"),
+    "boolean": ("boolean",),
+    "timestamp": ("timestamp",),
+}
+"""Steps of a column transformer that make numbers, and the kinds of their columns."""
 
 
 @dataclass(frozen=True)
 class TextColumn:
     """A text column's codes; NaN is a code as well.
 
-    Its `width` is 0 where the code itself is the number, else the count of columns of which the
-    code names the one that is 1; a code of -1 names none.
+    `width` is 0 where the code itself is the number; else it is the number of one-hot columns, of
+    which the code names the one that is 1. A code of -1 names none.
     """
 
     name: str
@@ -33,27 +39,27 @@ class TextColumn:
 
     @property
     def levels(self) -> int:
-        """How many codes there are."""
+        """The number of codes."""
         return (
             int(max((code for code in self.codes.values() if not np.isnan(code)), default=-1)) + 1
         )
 
     def encode(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64]:
-        """Give shape (n, 1), or (n, width)."""
+        """Return the numbers of a column, shape (n, 1), or (n, width) where it is one-hot."""
         codes, unknown, null = self.codes, self.unknown, self.null
         found = [codes.get(value, unknown) if isinstance(value, str) else null for value in values]
         numbers = np.array(found, dtype=np.float64)
         if not self.width:
             return numbers[:, np.newaxis]
-        spread = numbers[:, np.newaxis] == np.arange(self.width)
-        return np.asarray(spread, dtype=np.float64)
+        one_hot = numbers[:, np.newaxis] == np.arange(self.width)
+        return np.asarray(one_hot, dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """A column of numbers, booleans or timestamps: filled in, less `mean`, divided by `scale`.
+    """A column of numbers, booleans or timestamps: filled in, minus `mean`, divided by `scale`.
 
-    A NaN in `fill` leaves nulls as they are, and nothing is scaled.
+    Where `fill` is NaN, nulls stay as they are and nothing is scaled.
     """
 
     name: str
@@ -63,7 +69,7 @@ class NumberColumn:
     scale: float = 1.0
 
     def encode(self, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64]:
-        """Give shape (n, 1).
+        """Return the numbers of a column, shape (n, 1).
 
         Raises:
             DataInvalid: a value is infinite, or not of the column's kind.
@@ -85,31 +91,31 @@ class NumberColumn:
             return np.asarray(values, dtype=np.float64)
         except (TypeError, ValueError, OverflowError) as error:
             raise DataInvalid(
-                f"feature '{self.name}' holds something else than {self.kind} and nulls"
+                f"feature '{self.name}' has values other than {self.kind} and nulls"
             ) from error
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What prepares raw rows, column by column, in the order that the estimator reads."""
+    """The preparation of raw rows, column by column, in the order that the estimator reads."""
 
     columns: tuple[TextColumn | NumberColumn, ...] = field(default=())
 
     @property
     def width(self) -> int:
-        """How many numbers a row becomes."""
+        """The number of prepared columns."""
         return sum(
             column.width or 1 if isinstance(column, TextColumn) else 1 for column in self.columns
         )
 
     @property
     def levels(self) -> tuple[int, ...]:
-        """How many codes each text column has that is not spread over several columns."""
+        """The number of codes of each text column that is not one-hot."""
         texts = [column for column in self.columns if isinstance(column, TextColumn)]
         return tuple(column.levels for column in texts if not column.width)
 
     def encode(self, rows: Rows) -> NDArray[np.float64]:
-        """Give an array of shape (n, width).
+        """Return the prepared rows as an array of shape (n, width).
 
         Raises:
             DataInvalid: a column is absent, infinite, or not of its kind.
@@ -121,12 +127,12 @@ class Preprocessing:
         return np.concatenate([column.encode(rows[column.name]) for column in self.columns], axis=1)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give JSON-ready values; NaN becomes null."""
+        """Return the preprocessing as JSON-ready values; NaN becomes null."""
         return {"columns": [_write_column(column) for column in self.columns]}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Preprocessing":
-        """Rebuild from what `to_dict` gave.
+        """Return the preprocessing that `to_dict` wrote.
 
         Raises:
             KeyError: a field is missing.
@@ -166,7 +172,7 @@ def _read_number(value: float | None) -> float:
 
 
 def _count_seconds(values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64]:
-    """Give seconds since 1970 (UTC) to the microsecond; a moment without a zone is UTC."""
+    """Return seconds since 1970 (UTC), to the microsecond; a time without a zone is UTC."""
     if not (isinstance(values, np.ndarray) and values.dtype.kind == "M"):
         naive = [_drop_zone(value) for value in values]
         values = np.array(naive, dtype="datetime64[us]")
@@ -175,7 +181,7 @@ def _count_seconds(values: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _drop_zone(moment: Any) -> Any:
-    """Give a moment in UTC without saying so; None for every kind of null."""
+    """Return a time in UTC without its zone; None for every kind of null."""
     if moment is None or type(moment).__name__ == "NaTType" or isinstance(moment, float):
         return None
     if getattr(moment, "tzinfo", None) is None:
@@ -183,18 +189,11 @@ def _drop_zone(moment: Any) -> Any:
     return moment.astimezone(UTC).replace(tzinfo=None)
 
 
-NUMERIC: dict[str, tuple[ColumnKind, ...]] = {
-    "number": ("integer", "number"),
-    "boolean": ("boolean",),
-    "timestamp": ("timestamp",),
-}
-
-
 def read_preprocessing(features: Any, data: DataConfig) -> Preprocessing:
-    """Read a fitted column transformer, of tree or linear models, as plain parameters.
+    """Return the parameters of a fitted column transformer, of tree or linear models.
 
-    Text codes are what the transformer itself makes of every value that it knows, of one that it
-    does not, and of a null.
+    Text codes are the transformer's own output for every value that it knows, for one that it does
+    not know, and for a null.
     """
     columns: list[TextColumn | NumberColumn] = []
     for name, transformer, names in features.transformers_:
@@ -233,34 +232,35 @@ def _find_step(transformer: Any, kind: str) -> Any:
 
 
 def _read_texts(encoder: Any, names: list[str]) -> list[TextColumn]:
-    """Ask the encoder for each value of each column; the other columns hold any value meanwhile."""
+    """Return the text columns: the encoder's output for each value of each column in turn."""
     known = [[value for value in found if isinstance(value, str)] for found in encoder.categories_]
     columns, start = [], 0
     for at, name in enumerate(names):
-        asked = [*known[at], _make_unknown(known[at]), _find_null(encoder.categories_[at])]
-        numbers = _transform(encoder, names, at, asked)
-        spread = type(encoder).__name__ == "OneHotEncoder"
-        width = _count_outputs(encoder, at, names) if spread else 0
+        values = [*known[at], _make_unknown(known[at]), _find_null(encoder.categories_[at])]
+        numbers = _transform(encoder, names, at, values)
+        one_hot = type(encoder).__name__ == "OneHotEncoder"
+        width = _count_outputs(encoder, at, names) if one_hot else 0
         block = numbers[:, start : start + (width or 1)]
         start += width or 1
-        codes = _find_ones(block) if spread else block[:, 0]
+        codes = _find_ones(block) if one_hot else block[:, 0]
         found = dict(zip(known[at], codes[:-2].tolist(), strict=True))
         columns.append(TextColumn(name, found, float(codes[-2]), float(codes[-1]), width))
     return columns
 
 
-def _transform(encoder: Any, names: list[str], at: int, asked: list[Any]) -> NDArray[np.float64]:
+def _transform(encoder: Any, names: list[str], at: int, values: list[Any]) -> NDArray[np.float64]:
+    """Return the encoder's output for the values of one column; the others hold any value."""
     import pandas as pd
 
     fillers = {name: encoder.categories_[i][0] for i, name in enumerate(names)}
     frame = pd.DataFrame(
         {
-            name: pd.Series(asked if i == at else [fillers[name]] * len(asked), dtype=object)
+            name: pd.Series(values if i == at else [fillers[name]] * len(values), dtype=object)
             for i, name in enumerate(names)
         }
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of values that it does not know: that is the question
+        warnings.simplefilter("ignore")  # it warns of the unknown value
         found = encoder.transform(frame)
     dense = found.toarray() if hasattr(found, "toarray") else found
     numbers: NDArray[np.float64] = np.asarray(dense, dtype=np.float64)
@@ -278,10 +278,10 @@ def _find_ones(block: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _make_unknown(known: list[str]) -> str:
-    """Make a text that is none of the known ones."""
+    """Return a text that is none of the known ones."""
     return max(known, key=len, default="") + "?"
 
 
 def _find_null(categories: NDArray[Any]) -> Any:
-    """Give the null as training saw it; NaN where it saw none."""
+    """Return the null value of the training rows; NaN where they had none."""
     return next((value for value in categories if not isinstance(value, str)), float("nan"))

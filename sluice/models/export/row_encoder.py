@@ -1,6 +1,6 @@
-"""Preprocessing of a few records at once: plain Python numbers, one array at the end.
+"""Preprocessing of a few records: row by row in plain Python, with one array at the end.
 
-Column by column, as `Preprocessing.encode` does it, a single row costs an array for each column.
+`Preprocessing.encode` works column by column, which costs a single row one array per column.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +20,7 @@ NAN = float("nan")
 
 
 class _Codes(dict[str | None, float]):
-    """A text column's codes, the null's among them; any other text has the unknown one's."""
+    """A text column's codes, including the null's; any other text has the unknown code."""
 
     def __init__(self, column: TextColumn) -> None:
         super().__init__()
@@ -33,18 +33,18 @@ class _Codes(dict[str | None, float]):
 
 
 class RowEncoder:
-    """Makes the same numbers as a `Preprocessing`, from values that were checked for their kind."""
+    """Computes the same numbers as a `Preprocessing`, from values already checked for kind."""
 
     def __init__(self, preprocessing: Preprocessing) -> None:
         self.names = tuple(column.name for column in preprocessing.columns)
-        """The columns in the order in which `encode` wants each row's values."""
+        """The columns in the order in which `encode` takes each row's values."""
         self._width = preprocessing.width
         self._readers = [_make_reader(column) for column in preprocessing.columns]
-        self._spread = [_width_of(column) for column in preprocessing.columns]
-        self._is_plain = not any(self._spread)
+        self._widths = [_width_of(column) for column in preprocessing.columns]
+        self._is_plain = not any(self._widths)
 
     def encode(self, rows: Iterable[Sequence[Any]]) -> NDArray[np.float64]:
-        """Give shape (n, width) for rows of values: texts, numbers, booleans, moments or None.
+        """Return shape (n, width) for rows of text, numbers, booleans, times or None.
 
         Raises:
             OverflowError: a whole number is beyond what a double can hold.
@@ -52,13 +52,13 @@ class RowEncoder:
         readers = self._readers
         read = [[reader(v) for reader, v in zip(readers, row, strict=True)] for row in rows]
         if not self._is_plain:
-            read = [self._spread_row(row) for row in read]
+            read = [self._expand_row(row) for row in read]
         return np.array(read, dtype=np.float64).reshape(len(read), self._width)
 
-    def _spread_row(self, values: list[float]) -> list[float]:
-        """Put a 1 in the column that a code names; a code of -1 names none."""
+    def _expand_row(self, values: list[float]) -> list[float]:
+        """Return a row with its one-hot columns: 1 in the one that a code names, none for -1."""
         row: list[float] = []
-        for value, width in zip(values, self._spread, strict=True):
+        for value, width in zip(values, self._widths, strict=True):
             if not width:
                 row.append(value)
                 continue
@@ -74,7 +74,7 @@ def _width_of(column: TextColumn | NumberColumn) -> int:
 
 
 def _make_reader(column: TextColumn | NumberColumn) -> Read:
-    """Give what reads one value of a column as a number."""
+    """Return the function that reads one value of a column as a number."""
     if isinstance(column, TextColumn):
         return _Codes(column).__getitem__
     read = _count_seconds if column.kind == "timestamp" else _read_number
@@ -94,7 +94,7 @@ def _read_number(value: float | None) -> float:
 
 
 def _count_seconds(value: datetime | None) -> float:
-    """Give seconds since 1970 to the microsecond; a moment without a zone is UTC."""
+    """Return seconds since 1970, to the microsecond; a time without a zone is UTC."""
     if value is None:
         return NAN
     aware = value if value.tzinfo else value.replace(tzinfo=UTC)

@@ -1,1 +1,1 @@
-"""Whole rollouts against made-up or recorded traffic: how often a policy would decide wrongly."""
+"""Simulated rollouts on synthetic or recorded traffic: how often a policy decides wrongly."""

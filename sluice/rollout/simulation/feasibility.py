@@ -1,4 +1,4 @@
-"""Whether a policy's stages can conclude at a traffic, and what would have to change if not."""
+"""Whether a policy's stages can conclude with a given traffic, and which changes would help."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,34 +11,35 @@ from sluice.rollout.simulation.rollouts import Progress, Simulation, SimulationR
 from sluice.rollout.simulation.traffic import Traffic
 
 POWER = 0.8
-"""A stage is feasible where so many candidates that equal the champion pass it by its max."""
+"""A stage is feasible if this share of candidates equal to the champion passes it by its max."""
 COARSE = 480
-"""Most blocks of a stage that is only tried; longer ones get longer blocks."""
+"""Most blocks of a stage in a trial run; a longer stage gets longer blocks."""
 TRIED = 200
-"""Rollouts of a stage that is only tried."""
+"""Rollouts of a trial run."""
 WEIGHTS = (0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.40, 0.50)
 WIDER = (1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
 RATIOS = (1.15, 1.20, 1.30, 1.50, 1.75)
 LONGER = (1.0, 1.25, 1.5, 2.0, 3.0)
-SPARSELY = 60
-"""Each how many blocks clustering is measured in a long stage, and in one that is only tried."""
+LONG_INTERVAL = 60
+"""Blocks between two measurements of clustering in a long stage and in a trial run."""
 LONGEST = 4**3
-"""How many times its max a stage is followed to find what it would need."""
+"""Multiple of its max up to which a stage is simulated to find the requests that it needs."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One change of the policy that makes a stage feasible: a key, its values, what it brings."""
+    """One change of the policy that makes a stage feasible."""
 
     key: str
-    found: float
-    wanted: float
+    current: float
+    proposed: float
     probability: float
+    """Share of equal candidates that pass with the change."""
 
 
 @dataclass(frozen=True)
 class StageForecast:
-    """What to expect of one stage where candidate and champion are equal."""
+    """The forecast of one stage for a candidate that equals the champion."""
 
     stage: str
     weight: float
@@ -46,16 +47,16 @@ class StageForecast:
     probability: float
     """Share that passes by max."""
     median_seconds: float | None
-    """Median time to pass, of those that do."""
+    """Median time to pass, over the rollouts that pass."""
     needed: float | None
-    """Candidate requests by which so many pass as power asks, from the pass test's start on."""
+    """Candidate requests from the pass test's start until a share of `POWER` has passed."""
     needed_seconds: float | None
-    """How long those take."""
+    """How long those requests take."""
     changes: tuple[Change, ...]
 
     @property
     def is_feasible(self) -> bool:
-        """Whether enough of the healthy pass in time."""
+        """Whether enough healthy candidates pass in time."""
         return self.probability >= POWER
 
 
@@ -66,26 +67,26 @@ def forecast(
     seed: int = 1,
     progress: Progress | None = None,
 ) -> tuple[StageForecast, ...]:
-    """Simulate each stage with equal arms, whatever came of the stage before."""
-    outcome = pass_equal_arms(policy, traffic, (runs, seed), progress)
+    """Simulate each stage with equal arms, whether or not the stage before was passed."""
+    result = pass_equal_arms(policy, traffic, (runs, seed), progress)
     found = []
     for place, stage in enumerate(policy.stages):
-        passed = outcome.passed[place][~np.isnan(outcome.passed[place])]
+        passed = result.passed[place][~np.isnan(result.passed[place])]
         share = len(passed) / runs
         if progress:
-            progress(f"{stage.name}: what it needs", 0.0)
+            progress(f"{stage.name}: requests needed", 0.0)
         needed, seconds = find_need(policy, place, traffic, (min(runs, TRIED), seed))
         changes = () if share >= POWER else _find_changes(policy, place, (traffic, seconds), seed)
         median = float(np.median(passed)) if len(passed) else None
-        outlook = (share, median, needed, seconds, tuple(changes))
-        found.append(StageForecast(stage.name, stage.weight, stage.max, *outlook))
+        figures = (share, median, needed, seconds, tuple(changes))
+        found.append(StageForecast(stage.name, stage.weight, stage.max, *figures))
     return tuple(found)
 
 
 def _single(policy: Policy, place: int, rules: Rules | None = None, **changes: float) -> Policy:
-    """Give a policy of one stage, changed, with the champion known as well as it will be then.
+    """Return a policy of one changed stage; its history covers the stages before as well.
 
-    Where the stage has very many blocks, longer ones stand in for them.
+    A stage of very many blocks gets longer blocks.
     """
     stage = policy.stages[place].model_copy(update=changes)
     before = policy.history + sum(item.min for item in policy.stages[:place])
@@ -100,39 +101,39 @@ def pass_equal_arms(
     size: tuple[int, int],
     progress: Progress | None = None,
 ) -> SimulationResult:
-    """Take candidates that equal the champion through every stage, whether they pass it or not."""
+    """Simulate candidates equal to the champion in every stage, whether or not they pass it."""
     runs, seed = size
-    trial = Simulation(policy, traffic, runs, seed, soak=False, sparsely=SPARSELY, keep_going=True)
-    return simulate(trial, progress)
+    equal = Simulation(policy, traffic, runs, seed, soak=False, keep_going=True)
+    return simulate(replace(equal, sparse_interval=LONG_INTERVAL), progress)
 
 
 def _try(policy: Policy, traffic: Traffic, size: tuple[int, int]) -> float:
-    """Give the share that passes a policy's only stage."""
-    return float(np.mean(~np.isnan(_follow(policy, traffic, size).passed[0])))
+    """Return the share that passes a policy's only stage."""
+    return float(np.mean(~np.isnan(_simulate_stage(policy, traffic, size).passed[0])))
 
 
-def _follow(policy: Policy, traffic: Traffic, size: tuple[int, int]) -> SimulationResult:
-    """Take equal arms through a stage that is only tried: clustering is measured now and then."""
+def _simulate_stage(policy: Policy, traffic: Traffic, size: tuple[int, int]) -> SimulationResult:
+    """Simulate equal arms in a policy's only stage; clustering is measured at long intervals."""
     equal = Simulation(policy, traffic, *size, soak=False, keep_going=True)
-    return simulate(replace(equal, sparsely=SPARSELY, short=0))
+    return simulate(replace(equal, sparse_interval=LONG_INTERVAL, short=0))
 
 
 def find_need(
     policy: Policy, place: int, traffic: Traffic, size: tuple[int, int]
 ) -> tuple[float | None, float | None]:
-    """Give the candidate requests, and the time, from the pass test's start to the power asked.
+    """Return the candidate requests and seconds until a share of `POWER` passes a stage.
 
-    The stage is followed from its beginning, without the wait for min; four times as long again
-    until enough have passed.
+    Both count from the pass test's start. The stage is simulated without the wait for min, each
+    time four times as long, until enough have passed.
     """
     stage = policy.stages[place]
     longer = 1
     while longer <= LONGEST:
         alone = _single(policy, place, max=stage.max * longer)
         alone = _without_wait(alone)
-        outcome = _follow(alone, traffic, size)
-        spent = np.sort(np.nan_to_num(outcome.spent[0], nan=np.inf))
-        times = np.sort(np.nan_to_num(outcome.passed[0], nan=np.inf))
+        result = _simulate_stage(alone, traffic, size)
+        spent = np.sort(np.nan_to_num(result.spent[0], nan=np.inf))
+        times = np.sort(np.nan_to_num(result.passed[0], nan=np.inf))
         at = ceil(POWER * len(spent)) - 1
         if np.isfinite(times[at]):
             return float(spent[at]), float(times[at]) - alone.block
@@ -141,7 +142,7 @@ def find_need(
 
 
 def _without_wait(policy: Policy) -> Policy:
-    """Give the policy with its only stage's pass test begun and read from the second block on."""
+    """Return the policy with its only stage's pass test read from the second block on."""
     stage = policy.stages[0].model_copy(update={"min": 2 * policy.block})
     return policy.model_copy(update={"stages": (stage,)})
 
@@ -149,45 +150,45 @@ def _without_wait(policy: Policy) -> Policy:
 def _find_changes(
     policy: Policy, place: int, known: tuple[Traffic, float | None], seed: int
 ) -> Iterator[Change]:
-    """Try changes of weight, duration and limits, each alone, and give the least that is enough."""
+    """Try changes of weight, duration and limits one at a time; yield the smallest sufficient."""
     traffic, seconds = known
     stage, size = policy.stages[place], (TRIED, seed + 1)
     above = [item.weight for item in policy.stages[place + 1 :]]
     weights = [w for w in WEIGHTS if stage.weight < w < (above[0] if above else 1)]
 
-    def weigh(weight: float) -> float:
+    def try_weight(weight: float) -> float:
         return _try(_single(policy, place, weight=weight), traffic, size)
 
-    def last(longest: float) -> float:
+    def try_max(longest: float) -> float:
         return _try(_single(policy, place, max=longest), traffic, size)
 
     if stage.weight:
-        yield from _least(f"{stage.name}.weight", stage.weight, weights, weigh)
+        yield from _find_smallest(f"{stage.name}.weight", stage.weight, weights, try_weight)
     if seconds is not None:
         lowest = max(stage.min / 2 + seconds, stage.max)
         durations = [round_up(lowest * more) for more in LONGER]
         longer = [duration for duration in durations if duration > stage.max]
-        yield from _least(f"{stage.name}.max", stage.max, longer, last)
-    for key, found, values, change in _limits(policy.rules, stage):
+        yield from _find_smallest(f"{stage.name}.max", stage.max, longer, try_max)
+    for key, current, values, change in _list_limits(policy.rules, stage):
 
-        def widen(value: float, change: Callable[[float], Rules] = change) -> float:
+        def try_limit(value: float, change: Callable[[float], Rules] = change) -> float:
             return _try(_single(policy, place, change(value)), traffic, size)
 
-        yield from _least(key, found, values, widen)
+        yield from _find_smallest(key, current, values, try_limit)
 
 
-def _least(
-    key: str, found: float, values: Sequence[float], attempt: Callable[[float], float]
+def _find_smallest(
+    key: str, current: float, values: Sequence[float], attempt: Callable[[float], float]
 ) -> Iterator[Change]:
-    """Give the first value, in rising order, that is enough; nothing where the last is not."""
+    """Yield the smallest sufficient value of an ascending list; nothing if the last is not."""
     enough: Change | None = None
     low, high = 0, len(values) - 1
     while low <= high:
-        # The last value first: where it is not enough, none is.
+        # The last value first: if it is not enough, none is.
         at = high if enough is None else (low + high) // 2
         share = attempt(values[at])
         if share >= POWER:
-            enough, high = Change(key, found, values[at], share), at - 1
+            enough, high = Change(key, current, values[at], share), at - 1
         elif enough is None:
             return
         else:
@@ -196,10 +197,10 @@ def _least(
         yield enough
 
 
-def _limits(
+def _list_limits(
     rules: Rules, stage: Stage
 ) -> Iterator[tuple[str, float, list[float], Callable[[float], Rules]]]:
-    """Give the limits that a stage's pass tests are held to, with wider ones."""
+    """List the limits of a stage's pass tests: key, value, wider values, how to change it."""
     if "error_margin" in stage.passes:
         margin = rules.error_margin.margin
         values = [margin * times for times in WIDER if margin * times < 0.5]

@@ -1,4 +1,4 @@
-"""Champion histories and latencies of many simulated rollouts at once."""
+"""Champion histories and latencies of many rollouts that are simulated at once."""
 
 from dataclasses import dataclass
 
@@ -19,14 +19,14 @@ from sluice.rollout.latency import (
 from sluice.rollout.simulation.traffic import BlockCounts, Floats, Indices, Traffic
 
 REACH = 7.0
-"""Standard deviations of a P95 on one block that the drawn buckets reach to each side."""
+"""Standard deviations of one block's P95 that the drawn buckets cover on each side."""
 MOST = 200
-"""Most buckets to a side; a P95 beyond them is counted as the outermost."""
+"""Most buckets on each side; a P95 beyond them counts as the outermost."""
 
 
 @dataclass(frozen=True)
 class Overruns:
-    """One block's overruns: the candidate's of the near and the far limit, the champion's P95."""
+    """One block's overruns: of the candidate above both limits, of the champion above its P95."""
 
     near: Floats
     far: Floats
@@ -34,10 +34,10 @@ class Overruns:
 
 
 class Latencies:
-    """Times of answers, lognormal, seen as the gateway's counters show them.
+    """Lognormal latencies, counted in buckets as by the gateway.
 
-    Only the buckets that a P95 can fall into are drawn one by one; what lies below and above them
-    is drawn as two sums. The baseline is read from ten blocks, each fifth block.
+    Only the buckets that a P95 can fall into are drawn one by one; the requests below and above
+    them are drawn as two sums. The baseline is read from ten blocks, every fifth block.
     """
 
     def __init__(
@@ -58,13 +58,13 @@ class Latencies:
         self.near_edges = np.log([edge_of(item.near) for item in found])
         self.far_edges = np.log([edge_of(item.far) for item in found])
         self.window = np.zeros((WINDOW, runs, len(self.shares)), dtype=np.int64)
-        self.seen = np.zeros(runs, dtype=np.int64)
+        self.blocks = np.zeros(runs, dtype=np.int64)
         self.baseline = np.full(runs, -1)
 
     def observe(
         self, rng: np.random.Generator, runs: Indices, counts: BlockCounts, clock: Floats
     ) -> Overruns:
-        """Draw a block's times and count them at the limits in force; then read the baseline."""
+        """Draw a block's latencies, count the overruns, and then update the baseline."""
         place = self.baseline[runs]
         usual = self._draw_champion(rng, runs, counts, place)
         served = (counts.n_c - counts.k_c).astype(np.int64)
@@ -89,12 +89,12 @@ class Latencies:
     ) -> Floats:
         served = (counts.n_b - counts.k_b).astype(np.int64)
         drawn = rng.multinomial(served, self.shares)
-        # The bucket at place p ends at the p-th edge; what lies above it overran.
+        # The bucket at place p ends at the p-th edge; requests above it overran.
         above = np.cumsum(drawn[:, ::-1], axis=1)[:, ::-1]
         usual = above[np.arange(len(runs)), np.maximum(place, 0) + 1]
-        self.window[self.seen[runs] % WINDOW, runs] = drawn
-        self.seen[runs] += 1
-        due = runs[((self.seen[runs] - 1) % REFRESH == 0) | (place < 0)]
+        self.window[self.blocks[runs] % WINDOW, runs] = drawn
+        self.blocks[runs] += 1
+        due = runs[((self.blocks[runs] - 1) % REFRESH == 0) | (place < 0)]
         merged = np.cumsum(self.window[:, due].sum(axis=0), axis=1)
         total = merged[:, -1]
         found = np.argmax(merged >= QUANTILE * total[:, None], axis=1)
@@ -105,15 +105,15 @@ class Latencies:
 class ChampionHistory:
     """The champion's blocks of one kind of count, shape (rollouts, blocks).
 
-    A rollout that is not drawn in a block has a row of zeros there, which adds nothing to any
-    figure. `rho` is measured anew every `every` blocks.
+    A rollout without requests in a block has zeros there, which change no figure. `rho` is
+    measured again every `interval` blocks.
     """
 
-    def __init__(self, runs: int, blocks: int, every: int = 1) -> None:
+    def __init__(self, runs: int, blocks: int, interval: int = 1) -> None:
         self.sums = np.zeros((2, runs, blocks + 1))
-        """Requests and failures up to each block; in front of the first stands 0."""
+        """Requests and failures up to each block; 0 before the first."""
         self.squares = np.full((runs, blocks), np.nan)
-        self.every, self.rows = every, 0
+        self.interval, self.rows = interval, 0
         self.blocks, self.smallest = np.zeros(runs), np.full(runs, np.inf)
         self.last_n, self.last_k = np.zeros(runs), np.zeros(runs)
         self.rho = np.zeros(runs)
@@ -122,21 +122,21 @@ class ChampionHistory:
         """Add a block of the chosen rollouts."""
         self.sums[:, :, self.rows + 1] = self.sums[:, :, self.rows]
         self.sums[:, runs, self.rows + 1] += n, k
-        seen = n > 0
-        pairs = seen & (self.last_n[runs] > 0)
+        used = n > 0
+        pairs = used & (self.last_n[runs] > 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             square = compare_groups(n, k, self.last_n[runs], self.last_k[runs])
         self.squares[runs, self.rows] = np.where(pairs, square, np.nan)
-        self.last_n[runs] = np.where(seen, n, self.last_n[runs])
-        self.last_k[runs] = np.where(seen, k, self.last_k[runs])
+        self.last_n[runs] = np.where(used, n, self.last_n[runs])
+        self.last_k[runs] = np.where(used, k, self.last_k[runs])
         self.smallest[runs] = np.where(
-            seen, np.minimum(self.smallest[runs], n), self.smallest[runs]
+            used, np.minimum(self.smallest[runs], n), self.smallest[runs]
         )
-        self.blocks[runs] += seen
+        self.blocks[runs] += used
         self.rows += 1
 
     def rate(self, runs: Indices) -> Floats:
-        """Give each champion's rate as the next block's tests see it."""
+        """Return each champion's rate for the tests of the next block."""
         requests, failures = self.sums[:, runs, self.rows]
         return np.asarray((failures + 0.5) / (requests + 1))
 
@@ -145,26 +145,26 @@ class ChampionHistory:
         return bool(np.all(self.sums[0, runs, self.rows] >= KNOWN))
 
     def correlation(self, runs: Indices, block: int) -> Floats:
-        """Give each champion's rho before the stage's block number `block`, from 0."""
-        if block % self.every == 0:
+        """Return each champion's rho before the stage's block number `block`, counted from 0."""
+        if block % self.interval == 0:
             self.rho[runs] = self.measure(runs)
         return self.rho[runs]
 
     def measure(self, runs: Indices) -> Floats:
-        """Measure rho on all past blocks; 0 where there are too few groups."""
+        """Measure rho on all past blocks; 0 if there are too few groups."""
         groups, squares, size = self._group(runs)
         rho = np.maximum(0, (find_medians(squares) / MEDIAN_CHI_SQUARE - 1) / np.maximum(size, 1))
         return np.where(groups >= GROUPS, rho, 0.0)
 
     def is_measured(self, runs: Indices) -> NDArray[np.bool_]:
-        """Whether there are groups enough to measure clustering."""
+        """Whether there are enough groups to measure clustering."""
         return np.asarray(self._group(runs)[0] >= GROUPS)
 
     def _group(self, runs: Indices) -> tuple[Floats, Floats, Floats]:
-        """Give each rollout's number of groups, their squared differences and their mean size.
+        """Return each rollout's number of groups, their squared differences and their mean size.
 
-        Where every block holds failures enough to be a group of its own, the differences of
-        neighbours are known already; elsewhere blocks are merged anew.
+        If every block has enough failures to be a group, the differences of neighbours are known
+        already; otherwise blocks are merged again.
         """
         requests, failures = self.sums[:, runs, self.rows]
         rate = failures / np.maximum(requests, 1)
@@ -177,8 +177,8 @@ class ChampionHistory:
 def merge_blocks(sums: Floats, rate: Floats) -> tuple[Floats, Floats, Floats]:
     """Merge blocks until five failures are expected; sums of n and k, shape (2, runs, blocks + 1).
 
-    Gives what `Ledger._group` does. Each group's end is searched in the running sums, by doubling
-    a reach and then halving it.
+    Returns the same as `ChampionHistory._group`. The end of each group is searched in the running
+    sums, by doubling a reach and then halving it.
     """
     runs, last = np.arange(sums.shape[1]), sums.shape[2] - 1
     at = np.zeros(len(runs), dtype=np.intp)
@@ -215,7 +215,7 @@ def merge_blocks(sums: Floats, rate: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def find_medians(values: Floats) -> Floats:
-    """Give each row's median over what is a number; 0 where nothing is."""
+    """Return each row's median, ignoring NaN; 0 if a row has only NaN."""
     counts: NDArray[np.intp] = np.sum(~np.isnan(values), axis=1)
     low, high = np.maximum(counts - 1, 0) // 2, counts // 2
     if counts.size and np.all(counts == counts[0]):

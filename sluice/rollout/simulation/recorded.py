@@ -1,4 +1,4 @@
-"""Recorded counts as traffic: what a service really did, split between the arms again and again."""
+"""Recorded counts as traffic: a service's real blocks, split at random between the arms."""
 
 import csv
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ COLUMNS = ("block", "n_c", "k_c", "n_b", "k_b")
 
 @dataclass(frozen=True)
 class Recording:
-    """One row a block in the order of time: n_c, k_c, n_b, k_b, shape (blocks, 4)."""
+    """Recorded counts, one row per block in the order of time: n_c, k_c, n_b, k_b."""
 
     counts: NDArray[np.int64]
 
@@ -31,10 +31,10 @@ class Recording:
 
 
 class RecordedArrivals:
-    """The champion's recorded blocks, begun at a random one, the arms drawn from them by chance.
+    """The champion's recorded blocks from a random one on, each split at random into two arms.
 
-    Whatever happened to the service happens to both arms alike: a healthy candidate fails exactly
-    as often as the requests that fall to it did.
+    Incidents of the service affect both arms alike: a healthy candidate fails exactly as often as
+    the recorded requests that it gets.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class RecordedArrivals:
         self.weight = weight
 
     def draw(self, runs: Indices, clock: Floats) -> BlockCounts:
-        """Give the next block of the chosen rollouts."""
+        """Return the next block of the chosen rollouts."""
         at = self.at[runs]
         self.at[runs] = (at + 1) % len(self.n)
         n, k = self.n[at], self.k[at]
@@ -65,7 +65,7 @@ class RecordedArrivals:
 
 
 class ReplayArrivals:
-    """Both arms exactly as recorded, whatever a stage's weight; nothing after the last row.
+    """Both arms exactly as recorded, for any stage's weight; no requests after the last row.
 
     The rows before the candidate's first request are the champion's history.
     """
@@ -75,10 +75,10 @@ class ReplayArrivals:
         self.at = int(np.argmax(recording.counts[:, 0] > 0)) - history
 
     def open_stage(self, weight: float, blocks: int) -> None:
-        """Begin a stage; the recorded arms do not change with it."""
+        """Begin a stage; it does not change the recorded arms."""
 
     def draw(self, runs: Indices, clock: Floats) -> BlockCounts:
-        """Give the next recorded row to each of the chosen rollouts."""
+        """Return the next recorded row for each of the chosen rollouts."""
         inside = 0 <= self.at < len(self.counts)
         row = self.counts[self.at] if inside else np.zeros(4)
         self.at += 1
@@ -86,7 +86,7 @@ class ReplayArrivals:
 
 
 def read_recording(path: Path) -> Recording:
-    """Read a CSV with the columns block, n_c, k_c, n_b, k_b; one row a control tick.
+    """Read a CSV with the columns block, n_c, k_c, n_b, k_b; one row per control tick.
 
     Raises:
         DataInvalid: the file cannot be read, a column is missing, or a count is impossible.
@@ -100,10 +100,10 @@ def read_recording(path: Path) -> Recording:
         raise DataInvalid(f"{path}: cannot be read as CSV: {error}") from error
     if missing:
         raise DataInvalid(
-            f"{path}: no column '{missing[0]}'; needed: {', '.join(COLUMNS)}, one row a block"
+            f"{path}: no column '{missing[0]}'; needed: {', '.join(COLUMNS)}, one row per block"
         )
     if not rows:
-        raise DataInvalid(f"{path}: holds no row; needed: one a block")
+        raise DataInvalid(f"{path}: holds no row; needed: one per block")
     counts = np.array(rows, dtype=np.int64)
     if not counts[:, 2].sum():
         raise DataInvalid(f"{path}: n_b is 0 in every row; needed: the champion's requests")

@@ -1,4 +1,4 @@
-"""Many rollouts of one policy at once, each on its own clock, stage after stage."""
+"""Many rollouts of one policy, simulated at once, stage after stage, each with its own clock."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from sluice.rollout.simulation.judging import (
     LATENCY,
     EvidenceJudge,
     Judge,
+    ObservedBlock,
     PointJudge,
-    Sight,
     kind_of,
     simulated_rules,
 )
@@ -49,40 +49,40 @@ class RolloutEnding(IntEnum):
 
 @dataclass(frozen=True)
 class SimulationResult:
-    """One entry a rollout; times in seconds since its start."""
+    """The results of a simulation, one entry per rollout; times in seconds since its start."""
 
     endings: NDArray[np.intp]
     rules: NDArray[np.intp]
-    """Place in `names` of what rolled it back or paused it; -1 where nothing did."""
+    """Place in `names` of what rolled it back or paused it; -1 if nothing did."""
     seconds: Floats
     """When it ended."""
     exposed: Floats
-    """Requests that the candidate was to answer for users, shadow aside."""
+    """Users' requests that were assigned to the candidate, without shadow."""
     passed: Floats
-    """When it passed each stage, counted from the stage's start, shape (stages, rollouts); nan."""
+    """When it passed each stage, from the stage's start; nan if not; shape (stages, rollouts)."""
     spent: Floats
-    """Candidate requests since each stage's pass test began, until it passed; nan."""
+    """Candidate requests from the start of each stage's pass test until it passed; nan if not."""
     names: tuple[str, ...]
     stages: tuple[str, ...]
     measured: float
     """Share of the rollouts in which clustering was measured at the end."""
 
     def share(self, ending: RolloutEnding) -> float:
-        """Give the share of rollouts that ended so."""
+        """Return the share of rollouts with this ending."""
         return float(np.mean(self.endings == ending))
 
     def median_seconds(self, ending: RolloutEnding, start: float = 0.0) -> float | None:
-        """Give the median time from `start` to an ending, None where none ended so."""
+        """Return the median time from `start` to an ending; None if none ended so."""
         chosen = self.seconds[self.endings == ending]
         return float(np.median(chosen) - start) if len(chosen) else None
 
     def median_exposed(self, ending: RolloutEnding) -> float | None:
-        """Give the median of the requests exposed until an ending, None where none ended so."""
+        """Return the median of the requests exposed until an ending; None if none ended so."""
         chosen = self.exposed[self.endings == ending]
         return float(np.median(chosen)) if len(chosen) else None
 
     def count_rules(self, ending: RolloutEnding = RolloutEnding.ROLLED_BACK) -> dict[str, int]:
-        """Count what rolled back, or paused, most often first."""
+        """Count the rollouts that each rule rolled back (or paused), most frequent first."""
         found = {
             name: int(np.sum((self.rules == place) & (self.endings == ending)))
             for place, name in enumerate(self.names)
@@ -91,14 +91,14 @@ class SimulationResult:
 
 
 SHORT = 240
-"""Blocks up to which a stage's clustering is measured each block."""
-SPARSELY = 10
-"""Beyond, it is measured each so many blocks unless told otherwise, and the report says so."""
+"""Blocks of the longest stage up to which clustering is measured in every block."""
+SPARSE_INTERVAL = 10
+"""Blocks between two measurements in longer stages by default; the report says so."""
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """What is simulated: a policy on traffic, so many rollouts, judged one way."""
+    """The settings of a simulation: policy, traffic, number of rollouts, way of judging."""
 
     policy: Policy
     traffic: Traffic
@@ -106,38 +106,38 @@ class Simulation:
     seed: int = 1
     judge: Literal["evidence", "points"] = "evidence"
     checks: int = 1
-    """Failed checks that roll back, where points judge."""
+    """Failed checks until a roll-back, if `judge` is `points`."""
     recording: Recording | None = None
     replay: bool = False
-    """Whether the recorded candidate is judged, block by block as it was (one rollout)."""
+    """Whether the recorded candidate is judged, block by block as recorded (one rollout)."""
     soak: bool = True
-    sparsely: int = SPARSELY
-    """Each how many blocks clustering is measured where stages are longer than `short` blocks."""
+    sparse_interval: int = SPARSE_INTERVAL
+    """Blocks between two measurements of clustering if a stage is longer than `short` blocks."""
     short: int = SHORT
     keep_going: bool = False
-    """Whether a rollout that did not pass a stage goes on all the same (feasibility)."""
+    """Whether a rollout enters the next stage without passing the last one (feasibility)."""
 
     @property
-    def every(self) -> int:
-        """Each how many blocks clustering is measured."""
+    def clustering_interval(self) -> int:
+        """Blocks between two measurements of clustering."""
         longest = max(self.policy.count_blocks(stage.max) for stage in self.policy.stages)
-        return 1 if longest <= self.short else self.sparsely
+        return 1 if longest <= self.short else self.sparse_interval
 
     @property
     def signals(self) -> tuple[str, ...]:
-        """The signals that are drawn: none on recorded counts; business where the policy has it."""
+        """The signals that are drawn: none on recorded counts; business if the policy has it."""
         if self.recording is not None:
             return ()
         return choose_signals(self.policy, self.traffic.signals is not None)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The rules that there are counts for."""
+        """The rules that have counts."""
         return (*ERRORS, *(() if self.recording else LATENCY), *self.signals)
 
     @property
-    def unasked(self) -> dict[str, tuple[str, ...]]:
-        """The pass rules of each stage that there are no counts for; they count as passed."""
+    def untested(self) -> dict[str, tuple[str, ...]]:
+        """The pass rules of each stage that have no counts; they count as passed."""
         known = (*self.names, "disagreement")
         found = {
             stage.name: tuple(rule for rule in stage.passes if rule not in known)
@@ -146,117 +146,122 @@ class Simulation:
         return {stage: rules for stage, rules in found.items() if rules}
 
 
-def open_arrivals(trial: Simulation, rng: np.random.Generator) -> Arrivals:
-    """Open the source of blocks that the trial's traffic calls for."""
-    traffic, policy = trial.traffic, trial.policy
-    if trial.recording is not None and trial.replay:
-        return ReplayArrivals(trial.recording, trial.runs, policy.count_blocks(policy.history))
-    if trial.recording is not None:
-        return RecordedArrivals(trial.recording, traffic, trial.runs, rng)
+def open_arrivals(simulation: Simulation, rng: np.random.Generator) -> Arrivals:
+    """Return the source of blocks for the simulation's traffic."""
+    traffic, policy = simulation.traffic, simulation.policy
+    if simulation.recording is not None and simulation.replay:
+        return ReplayArrivals(
+            simulation.recording, simulation.runs, policy.count_blocks(policy.history)
+        )
+    if simulation.recording is not None:
+        return RecordedArrivals(simulation.recording, traffic, simulation.runs, rng)
     if traffic.users is None:
         return DrawnArrivals(traffic, policy.block, rng)
     if policy.count == "units":
-        return FirstRequestArrivals(traffic, policy.block, rng, trial.runs)
+        return FirstRequestArrivals(traffic, policy.block, rng, simulation.runs)
     weights = [stage.weight for stage in policy.stages if stage.weight]
     users = UserArrivals(traffic, policy.block, rng, weights)
-    users.prepare(trial.runs, policy.rules.error_margin.margin)
+    users.prepare(simulation.runs, policy.rules.error_margin.margin)
     return users
 
 
 EXTRA = ("max", "soak")
-"""What rolls back besides rules."""
+"""Causes of a roll-back besides rules."""
 Progress = Callable[[str, float], None]
-"""Told the stage's name and the share of it that is done."""
+"""Called with the stage's name and the share of it that is done."""
 
 
 class RolloutBatch:
-    """The simulated rollouts: counts so far, tests of the stage under way, what was decided."""
+    """The rollouts of one simulation: histories so far, and how each ended."""
 
-    def __init__(self, trial: Simulation) -> None:
-        policy, runs = trial.policy, trial.runs
-        self.trial, self.policy = trial, policy
-        self.rng = np.random.default_rng(trial.seed)
-        self.rules = simulated_rules(policy, trial.names)
-        # A stream of its own: all else is drawn as it is without signals.
-        signals = (trial.traffic.signals or Signals(), policy, trial.signals)
+    def __init__(self, simulation: Simulation) -> None:
+        policy, runs = simulation.policy, simulation.runs
+        self.simulation, self.policy = simulation, policy
+        self.rng = np.random.default_rng(simulation.seed)
+        self.rules = simulated_rules(policy, simulation.names)
+        # A random stream of its own: all other draws are the same with and without signals.
+        signals = (simulation.traffic.signals or Signals(), policy, simulation.signals)
         self.signals = DrawnSignals(*signals, self.rng.spawn(1)[0])
-        by_points = trial.judge == "points"
+        by_points = simulation.judge == "points"
         self.names = ("failed checks",) if by_points else tuple(rule.name for rule in self.rules)
-        self.arrivals = open_arrivals(trial, self.rng)
+        self.arrivals = open_arrivals(simulation, self.rng)
         history = policy.count_blocks(policy.history)
         blocks = history + sum(policy.count_blocks(stage.max) for stage in policy.stages)
         kinds = {kind_of(rule.name) for rule in self.rules}
-        self.ledgers = {kind: ChampionHistory(runs, blocks, trial.every) for kind in sorted(kinds)}
+        self.histories = {
+            kind: ChampionHistory(runs, blocks, simulation.clustering_interval)
+            for kind in sorted(kinds)
+        }
         self.latencies: Latencies | None = None
-        if not trial.recording:
+        if not simulation.recording:
             margin, far = policy.rules.latency_margin, policy.rules.latency_double.ratio
             limits = (margin.ratio, far, margin.min_effect_ms)
-            lowest = trial.traffic.rate * policy.block * (1 - policy.stages[-1].weight)
-            self.latencies = Latencies(trial.traffic, (runs, lowest), limits)
+            lowest = simulation.traffic.rate * policy.block * (1 - policy.stages[-1].weight)
+            self.latencies = Latencies(simulation.traffic, (runs, lowest), limits)
         self.clock, self.exposed = np.zeros(runs), np.zeros(runs)
         self.endings = np.full(runs, int(RolloutEnding.UNDECIDED), dtype=np.intp)
         self.rejected = np.full(runs, -1, dtype=np.intp)
         shape = (len(policy.stages), runs)
         self.passed, self.spent = np.full(shape, np.nan), np.full(shape, np.nan)
-        self._watch_champion(history)
+        self._draw_history(history)
 
-    def _watch_champion(self, blocks: int) -> None:
+    def _draw_history(self, blocks: int) -> None:
         """Draw the champion's traffic before the rollout."""
-        runs = np.arange(self.trial.runs)
+        runs = np.arange(self.simulation.runs)
         self._open(0.0, blocks)
         for block in range(blocks):
             clock = np.full(len(runs), (block - blocks) * self.policy.block)
-            self._record(runs, self._look(runs, clock))
+            self._record(runs, self._draw(runs, clock))
 
     def _open(self, weight: float, blocks: int) -> None:
         self.weight = weight
         self.arrivals.open_stage(weight, blocks)
 
-    def _look(self, runs: Indices, clock: Floats) -> Sight:
+    def _draw(self, runs: Indices, clock: Floats) -> ObservedBlock:
         counts = self.arrivals.draw(runs, clock)
         overruns = None
         if self.latencies is not None:
             known = self.latencies.is_known(runs)
             drawn = self.latencies.observe(self.rng, runs, counts, clock)
             overruns = drawn if known else None
-        differing = self.rng.binomial(counts.n_c.astype(int), self.trial.traffic.disagreement)
-        fault = self.trial.traffic.regression
+        differing = self.rng.binomial(counts.n_c.astype(int), self.simulation.traffic.disagreement)
+        fault = self.simulation.traffic.regression
         late = fault.has_begun(clock).astype(float)
         signals = self.signals.draw(counts, fault, late, self.weight == 0)
-        return Sight(counts, overruns, differing.astype(float), signals)
+        return ObservedBlock(counts, overruns, differing.astype(float), signals)
 
-    def _record(self, runs: Indices, sight: Sight) -> None:
-        counts = sight.counts
-        self.ledgers["errors"].append(runs, counts.n_b, counts.k_b)
-        if sight.overruns is not None:
-            self.ledgers["latency"].append(runs, counts.n_b, sight.overruns.usual)
-        for name, block in sight.signals.items():
-            self.ledgers[name].append(runs, np.asarray(block.n_b), np.asarray(block.k_b))
+    def _record(self, runs: Indices, observed: ObservedBlock) -> None:
+        counts = observed.counts
+        self.histories["errors"].append(runs, counts.n_b, counts.k_b)
+        if observed.overruns is not None:
+            self.histories["latency"].append(runs, counts.n_b, observed.overruns.usual)
+        for name, block in observed.signals.items():
+            self.histories[name].append(runs, np.asarray(block.n_b), np.asarray(block.k_b))
 
     def run_stage(self, place: int, progress: Progress | None = None) -> None:
-        """Take every rollout that is still under way through a stage."""
+        """Simulate a stage of every rollout that has not ended."""
         stage = self.policy.stages[place]
         blocks = self.policy.count_blocks(stage.max)
         half = self.policy.count_blocks(stage.min) // 2
         runs = np.flatnonzero(self.endings == RolloutEnding.UNDECIDED)
         self._open(stage.weight, blocks)
         judge = self._open_judge(stage, len(runs))
-        asked = np.zeros(self.trial.runs)
+        spent = np.zeros(self.simulation.runs)
         for block in range(1, blocks + 1):
             if not len(runs):
                 break
-            sight = self._look(runs, self.clock[runs] * self.policy.block)
-            rejected, passed = judge.judge(runs, sight, block)
-            self._record(runs, sight)
+            observed = self._draw(runs, self.clock[runs] * self.policy.block)
+            rejected, passed = judge.judge(runs, observed, block)
+            self._record(runs, observed)
             self.clock[runs] += 1
-            asked[runs] += sight.counts.n_c if block > half else 0.0
-            shown = stage.weight > 0 or self.trial.replay
-            self.exposed[runs] += sight.counts.n_c if shown else 0.0
+            spent[runs] += observed.counts.n_c if block > half else 0.0
+            exposed = stage.weight > 0 or self.simulation.replay
+            self.exposed[runs] += observed.counts.n_c if exposed else 0.0
             stopped = rejected >= 0
             self._stop(runs[stopped], rejected[stopped])
-            gone = runs[passed & ~stopped]
-            self.passed[place, gone] = block * self.policy.block
-            self.spent[place, gone] = asked[gone]
+            advanced = runs[passed & ~stopped]
+            self.passed[place, advanced] = block * self.policy.block
+            self.spent[place, advanced] = spent[advanced]
             kept = ~(stopped | passed)
             if not kept.all():
                 judge.keep(kept)
@@ -266,23 +271,23 @@ class RolloutBatch:
         self._end_at_max(stage, runs)
 
     def _open_judge(self, stage: Stage, runs: int) -> Judge:
-        if self.trial.judge == "points":
-            return PointJudge(self.policy, stage, runs, self.trial.checks)
-        return EvidenceJudge(self.policy, stage, self.rules, self.ledgers)
+        if self.simulation.judge == "points":
+            return PointJudge(self.policy, stage, runs, self.simulation.checks)
+        return EvidenceJudge(self.policy, stage, self.rules, self.histories)
 
     def _roll_back(self, runs: Indices, rules: Indices) -> None:
         self.endings[runs] = RolloutEnding.ROLLED_BACK
         self.rejected[runs] = rules
 
     def _stop(self, runs: Indices, rules: Indices) -> None:
-        """End rollouts as the rule that rejected would have it: back, or paused for a person."""
+        """End rollouts by the action of the rejecting rule: rolled back, or paused."""
         self._roll_back(runs, rules)
         pauses = [place for place, rule in enumerate(self.rules) if rule.action == "pause"]
-        if self.trial.judge == "evidence":
+        if self.simulation.judge == "evidence":
             self.endings[runs[np.isin(rules, pauses)]] = RolloutEnding.PAUSED
 
     def _end_at_max(self, stage: Stage, runs: Indices) -> None:
-        if self.trial.keep_going:
+        if self.simulation.keep_going:
             return
         if stage.on_max == "roll_back":
             self._roll_back(runs, np.full(len(runs), len(self.names)))
@@ -290,39 +295,39 @@ class RolloutBatch:
             self.endings[runs] = RolloutEnding.HELD
 
     def run_soak(self) -> None:
-        """Give the candidates that passed all traffic, and sound the alarms against frozen limits.
+        """Simulate the soak of the candidates that passed every stage, with its alarms.
 
-        They look at blocks; the gateway's breaker, which looks at requests, would be quicker.
+        The alarms are updated by blocks; the gateway's circuit breaker, by requests, is faster.
         """
         runs = np.flatnonzero(self.endings == RolloutEnding.UNDECIDED)
         errors, slow, unsafe = (Alarm.begin(limit) for limit in (LIMIT, LIMIT, self._hit_limit()))
         self._open(1.0, self.policy.count_blocks(self.policy.soak))
         raised = np.zeros(len(runs), dtype=bool)
         for _ in range(self.policy.count_blocks(self.policy.soak)):
-            sight = self._look(runs, self.clock[runs] * self.policy.block)
-            errors = errors.update(sight.counts.n_c, sight.counts.k_c)
+            observed = self._draw(runs, self.clock[runs] * self.policy.block)
+            errors = errors.update(observed.counts.n_c, observed.counts.k_c)
             raised = raised | errors.is_raised
-            if sight.overruns is not None:
-                slow = slow.update(sight.counts.n_c, sight.overruns.far)
+            if observed.overruns is not None:
+                slow = slow.update(observed.counts.n_c, observed.overruns.far)
                 raised = raised | slow.is_raised
-            if "guardrail" in sight.signals:
-                block = sight.signals["guardrail"]
+            if "guardrail" in observed.signals:
+                block = observed.signals["guardrail"]
                 unsafe = unsafe.update(block.n_c, block.k_c)
                 raised = raised | unsafe.is_raised
             self.clock[runs] += ~raised
-            self.exposed[runs] += np.where(raised, 0.0, sight.counts.n_c)
+            self.exposed[runs] += np.where(raised, 0.0, observed.counts.n_c)
         self._roll_back(runs[raised], np.full(int(raised.sum()), len(self.names) + 1))
 
     def _hit_limit(self) -> float:
-        """Give the soak's limit of guardrail hits, from the champion's share of them."""
-        share = (self.trial.traffic.signals or Signals()).guardrails
+        """Return the soak's limit of guardrail hits, from the champion's share of them."""
+        share = (self.simulation.traffic.signals or Signals()).guardrails
         return min(self.policy.rules.guardrail.ratio * share, HIGHEST / 2)
 
     def finish(self) -> SimulationResult:
-        """Give what became of all; who is still under way was promoted."""
+        """Return the result; rollouts that nothing stopped were promoted."""
         under_way = self.endings == RolloutEnding.UNDECIDED
         endings = np.where(under_way, int(RolloutEnding.PROMOTED), self.endings)
-        measured = self.ledgers["errors"].is_measured(np.arange(self.trial.runs))
+        measured = self.histories["errors"].is_measured(np.arange(self.simulation.runs))
         return SimulationResult(
             endings,
             self.rejected,
@@ -336,14 +341,14 @@ class RolloutBatch:
         )
 
 
-def simulate(trial: Simulation, progress: Progress | None = None) -> SimulationResult:
+def simulate(simulation: Simulation, progress: Progress | None = None) -> SimulationResult:
     """Simulate a policy's rollouts from shadow to the end of the soak."""
-    rollouts = RolloutBatch(trial)
-    if isinstance(rollouts.arrivals, UserArrivals):
-        unfair = np.array(sorted(rollouts.arrivals.unfair), dtype=np.intp)
-        rollouts.endings[unfair] = RolloutEnding.HELD
-    for place in range(len(trial.policy.stages)):
-        rollouts.run_stage(place, progress)
-    if trial.soak:
-        rollouts.run_soak()
-    return rollouts.finish()
+    batch = RolloutBatch(simulation)
+    if isinstance(batch.arrivals, UserArrivals):
+        unfair = np.array(sorted(batch.arrivals.unfair), dtype=np.intp)
+        batch.endings[unfair] = RolloutEnding.HELD
+    for place in range(len(simulation.policy.stages)):
+        batch.run_stage(place, progress)
+    if simulation.soak:
+        batch.run_soak()
+    return batch.finish()

@@ -15,95 +15,95 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Incident:
-    """A time in which both arms fail at `errors` at least; seconds since the rollout's start."""
+    """A time in which both arms fail at a rate of at least `errors`; seconds since the start."""
 
     start: float
     length: float
     errors: float
 
     def covers(self, seconds: Floats) -> NDArray[np.bool_]:
-        """Whether each time lies in the incident."""
+        """Whether each time is within the incident."""
         return (seconds >= self.start) & (seconds < self.start + self.length)
 
 
 @dataclass(frozen=True)
 class Drift:
-    """Both arms' error rate moves in a straight line to `errors`; seconds since the start."""
+    """A linear change of both arms' error rate to `errors`; seconds since the start."""
 
     errors: float
     start: float
     length: float
 
     def follow(self, rate: float, seconds: Floats) -> Floats:
-        """Give the rate at each time."""
+        """Return the rate at each time."""
         share = np.clip((seconds - self.start) / self.length, 0, 1)
         return np.asarray(rate + share * (self.errors - rate))
 
 
 @dataclass(frozen=True)
 class Regression:
-    """What is wrong with the candidate from `start` on, in seconds since the rollout's start."""
+    """The candidate's faults from `start` on, in seconds since the rollout's start."""
 
     errors: float = 0.0
     """Added to the champion's error rate."""
     slowdown: float = 1.0
-    """Each answer takes this many times as long."""
+    """Factor on the time of each answer."""
     start: float = 0.0
     guardrails: float = 1.0
-    """So many times the champion's guardrail hits."""
+    """Factor on the rate of guardrail hits."""
     negatives: float = 1.0
-    """So many times the champion's negative feedback."""
+    """Factor on the rate of negative feedback."""
     costs: float = 1.0
-    """Each request costs so many times as much."""
+    """Factor on the cost of each request."""
     values: float = 1.0
-    """So many times the champion's mean business value."""
+    """Factor on the mean business value."""
 
     def has_begun(self, seconds: Floats) -> NDArray[np.bool_]:
-        """Whether the fault is there at each time."""
+        """Whether each time is at or after the start of the fault."""
         return np.asarray(seconds >= self.start)
 
 
 @dataclass(frozen=True)
 class Signals:
-    """What the champion's answers bring beside errors and time."""
+    """The champion's signals besides errors and latency."""
 
     guardrails: float = 0.002
     """Share of requests with a guardrail hit."""
     feedbacks: float = 0.02
-    """Share of requests that get feedback, within their block."""
+    """Share of requests that get feedback, in the same block."""
     negatives: float = 0.1
     """Share of feedback that is negative."""
     cost_spread: float = 1.0
-    """Standard deviation of a request's cost, in means."""
+    """Standard deviation of a request's cost, in units of its mean."""
     valued: float = 0.1
-    """Share of requests that bring a value of the business metric."""
+    """Share of requests with a value of the business metric."""
     value: float = 0.5
-    """Mean of those values, in caps."""
+    """Mean of those values, in units of the cap."""
 
 
 @dataclass(frozen=True)
 class Users:
-    """Users who differ: weights lognormal(0, `spread`), each one's error rate Beta(a, b)."""
+    """Users who differ: traffic weights lognormal(0, `spread`), error rates Beta(a, b)."""
 
     count: int = 5000
     spread: float = 1.5
     a: float = 0.01
     b: float = 0.99
     balanced: bool = False
-    """Whether shadow balance chooses the salt (eight are tried, else the rollout is held)."""
+    """Whether shadow balance chooses the salt among eight; the rollout is held if none is fair."""
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """Requests as they come: Poisson counts, independent but for what is switched on here."""
+    """Simulated requests: Poisson counts, independent except for what is set here."""
 
     rate: float = 50.0
-    """Requests a second, all arms together."""
+    """Requests per second, both arms together."""
     errors: float = 0.01
-    """The champion's share of failed requests; with users, their own rates stand in its place."""
+    """The champion's share of failed requests; replaced by the users' own rates, if any."""
     regression: Regression = field(default_factory=Regression)
     clustering: float = 0.0
-    """Spread (sigma) of the lognormal factor on the error rate, a new one each block."""
+    """Sigma of the lognormal factor on the error rate, drawn for each block."""
     shared: bool = True
     """Whether both arms have the same factor, or each its own."""
     incident: Incident | None = None
@@ -116,10 +116,10 @@ class Traffic:
     disagreement: float = 0.02
     """Share of shadow answers that differ from the champion's."""
     signals: Signals | None = None
-    """Guardrail hits, feedback and costs; None leaves their rules out."""
+    """Guardrail hits, feedback and costs; None omits their rules."""
 
     def champion_errors(self, seconds: Floats) -> Floats:
-        """Give the champion's error rate at each time, clustering and users aside."""
+        """Return the champion's error rate at each time, without clustering and users."""
         rate = np.full(seconds.shape, self.errors)
         if self.drift:
             rate = self.drift.follow(self.errors, seconds)
@@ -129,17 +129,17 @@ class Traffic:
         return rate
 
     def added_errors(self, seconds: Floats) -> Floats:
-        """Give what the candidate fails more, at each time."""
+        """Return the candidate's added error rate at each time."""
         return np.where(self.regression.has_begun(seconds), self.regression.errors, 0.0)
 
     def slowdowns(self, seconds: Floats) -> Floats:
-        """Give how many times as long the candidate takes, at each time."""
+        """Return the factor on the candidate's latency at each time."""
         return np.where(self.regression.has_begun(seconds), self.regression.slowdown, 1.0)
 
 
 @dataclass(frozen=True)
 class BlockCounts:
-    """One block of many rollouts: requests and failures by arm, one entry a rollout."""
+    """One block of many rollouts: requests and failures by arm, one entry per rollout."""
 
     n_c: Floats
     k_c: Floats
@@ -149,19 +149,19 @@ class BlockCounts:
 
 SIGNALS = ("guardrail", "feedback", "cost", "business")
 """The rules that compare signals."""
-ANSWERED = ("feedback", "business")
-"""Signals that come of an answer which a user saw."""
+NEEDS_USERS = ("feedback", "business")
+"""Signals that need an answer which a user has seen."""
 Integers = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 
 
-def choose_signals(policy: Policy, asked: bool) -> tuple[str, ...]:
-    """Name the signals to draw: those asked for, and business wherever the policy has it."""
+def choose_signals(policy: Policy, wanted: bool) -> tuple[str, ...]:
+    """List the signals to draw: all if wanted, and business whenever the policy has it."""
     business = ("business",) if policy.rules.business != "none" else ()
-    return (*SIGNALS[:3], *business) if asked else business
+    return (*SIGNALS[:3], *business) if wanted else business
 
 
 class DrawnSignals:
-    """Each block's signals of both arms; `names` says which rules they are drawn for."""
+    """Draws each block's signals of both arms, for the rules in `names`."""
 
     def __init__(
         self, signals: Signals, policy: Policy, names: tuple[str, ...], rng: np.random.Generator
@@ -172,42 +172,42 @@ class DrawnSignals:
     def draw(
         self, counts: BlockCounts, fault: Regression, late: Floats, shadow: bool
     ) -> dict[str, Block]:
-        """Give each rule's counts; `late` is 1 where the candidate's fault has begun, else 0.
+        """Return each rule's counts; `late` is 1 after the start of the fault, 0 before.
 
-        In shadow nobody sees the candidate's answers: no feedback and no values come of them.
+        In shadow no user sees the candidate's answers, so they get no feedback and no values.
         """
         draws = {
-            "guardrail": (self._hit, fault.guardrails),
-            "feedback": (self._complain, fault.negatives),
-            "cost": (self._spend, fault.costs),
-            "business": (self._lack, fault.values),
+            "guardrail": (self._draw_guardrails, fault.guardrails),
+            "feedback": (self._draw_feedback, fault.negatives),
+            "cost": (self._draw_costs, fault.costs),
+            "business": (self._draw_values, fault.values),
         }
         found = {}
         for name in self.names:
-            draw, times = draws[name]
-            seen = counts.n_c * (not shadow or name not in ANSWERED)
-            n_c, k_c = draw(seen.astype(np.int64), 1 + late * (times - 1))
+            draw, factor = draws[name]
+            exposed = counts.n_c * (not shadow or name not in NEEDS_USERS)
+            n_c, k_c = draw(exposed.astype(np.int64), 1 + late * (factor - 1))
             n_b, k_b = draw(counts.n_b.astype(np.int64), np.ones_like(late))
             found[name] = Block(n_c, k_c, n_b, k_b)
         return found
 
-    def _hit(self, requests: Integers, times: Floats) -> tuple[Floats, Floats]:
-        return self._count(requests, self.signals.guardrails * times)
+    def _draw_guardrails(self, requests: Integers, factor: Floats) -> tuple[Floats, Floats]:
+        return self._count(requests, self.signals.guardrails * factor)
 
-    def _complain(self, requests: Integers, times: Floats) -> tuple[Floats, Floats]:
+    def _draw_feedback(self, requests: Integers, factor: Floats) -> tuple[Floats, Floats]:
         given = self.rng.binomial(requests, self.signals.feedbacks)
-        return self._count(given, self.signals.negatives * times)
+        return self._count(given, self.signals.negatives * factor)
 
-    def _spend(self, requests: Integers, times: Floats) -> tuple[Floats, Floats]:
-        """Sum gamma-distributed costs: such sums are gamma-distributed themselves."""
+    def _draw_costs(self, requests: Integers, factor: Floats) -> tuple[Floats, Floats]:
+        """Draw the sum of gamma-distributed costs, which is gamma-distributed itself."""
         shape = 1 / self.signals.cost_spread**2
-        total = self.rng.gamma(np.maximum(requests * shape, 1e-9), times / shape) / self.cap
+        total = self.rng.gamma(np.maximum(requests * shape, 1e-9), factor / shape) / self.cap
         return requests.astype(float), np.where(requests > 0, np.minimum(total, requests), 0.0)
 
-    def _lack(self, requests: Integers, times: Floats) -> tuple[Floats, Floats]:
-        """Draw each value as 0 or the cap: of all values with that mean, the least certain."""
+    def _draw_values(self, requests: Integers, factor: Floats) -> tuple[Floats, Floats]:
+        """Draw each value as 0 or the cap, the distribution of that mean with most variance."""
         arrived = self.rng.binomial(requests, self.signals.valued)
-        n, k = self._count(arrived, self.signals.value * times)
+        n, k = self._count(arrived, self.signals.value * factor)
         return n, n - k
 
     def _count(self, n: Integers, rate: Floats) -> tuple[Floats, Floats]:
@@ -216,19 +216,19 @@ class DrawnSignals:
 
 
 class Arrivals(Protocol):
-    """A source of blocks; it knows nothing of what is decided about them."""
+    """A source of blocks, independent of all decisions about them."""
 
     def open_stage(self, weight: float, blocks: int) -> None:
         """Begin a stage of at most `blocks` blocks with the candidate's share of traffic."""
 
     def draw(self, runs: Indices, clock: Floats) -> BlockCounts:
-        """Give the next block of the chosen rollouts; `clock` is each one's time in seconds."""
+        """Return the next block of the chosen rollouts; `clock` is each one's time in seconds."""
 
 
 class DrawnArrivals:
     """Poisson requests and binomial failures at the traffic's rates.
 
-    Weight 0 is shadow: both arms see every request. Weight 1 is the soak: the champion sees none.
+    Weight 0 is shadow: both arms get every request. Weight 1 is the soak: the champion gets none.
     """
 
     def __init__(self, traffic: Traffic, seconds: float, rng: np.random.Generator) -> None:
@@ -240,7 +240,7 @@ class DrawnArrivals:
         self.weight = weight
 
     def draw(self, runs: Indices, clock: Floats) -> BlockCounts:
-        """Give the next block of the chosen rollouts."""
+        """Return the next block of the chosen rollouts."""
         rate_c, rate_b = self._cluster(len(runs), self.traffic.champion_errors(clock))
         rate_c = np.clip(rate_c + self.traffic.added_errors(clock), 0, 1)
         return draw_arms(self.rng, (self.expected, self.weight), rate_c, np.clip(rate_b, 0, 1))

@@ -1,4 +1,4 @@
-"""Users are not requests: a few ask for most, and some always fail."""
+"""Traffic of users who differ: a few send most requests, and some always fail."""
 
 import numpy as np
 
@@ -6,14 +6,14 @@ from sluice.rollout.balance import SALTS, measure_balance
 from sluice.rollout.simulation.traffic import BlockCounts, Floats, Indices, Traffic, Users
 
 SHADOW_SECONDS = 3600.0
-"""Champion traffic that shadow balance is measured on."""
+"""Seconds of champion traffic on which shadow balance is measured."""
 
 
 class UserArrivals:
-    """Blocks of requests by users who differ, assigned to arms for as long as a stage lasts.
+    """Blocks of requests by users who differ; each user stays in one arm during a stage.
 
-    Sums of Poisson counts are Poisson: an arm's share of traffic and its mean error rate are all
-    that its users' weights and rates come to.
+    Sums of Poisson counts are Poisson: an arm's share of traffic and its mean error rate are
+    enough to draw its counts.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class UserArrivals:
         self.all: list[float] = []
 
     def prepare(self, runs: int, margin: float) -> None:
-        """Draw every rollout's users and their arms; `unfair` has those without a fair salt."""
+        """Draw every rollout's users and their arms; `unfair` gets rollouts without a fair salt."""
         for run in range(runs):
             share, rate = draw_users(self.users, self.rng)
             places = self._choose(run, share, rate, margin)
@@ -41,7 +41,7 @@ class UserArrivals:
                 self.arms[weight].append((taken, failed / max(taken, 1e-12), rest))
 
     def _choose(self, run: int, share: Floats, rate: Floats, margin: float) -> Floats:
-        """Give the users' places under the first salt that is fair at every weight."""
+        """Return the users' places under the first salt that is fair at every weight."""
         places: list[Floats] = list(self.rng.random((SALTS, len(share))))
         if not self.users.balanced:
             return places[0]
@@ -62,7 +62,7 @@ class UserArrivals:
         self.stage_weight = weight
 
     def draw(self, runs: Indices, clock: Floats) -> BlockCounts:
-        """Give the next block of the chosen rollouts."""
+        """Return the next block of the chosen rollouts."""
         added = self.traffic.added_errors(clock)
         if self.stage_weight in (0.0, 1.0):
             share = np.full(len(runs), self.stage_weight)
@@ -80,7 +80,7 @@ class UserArrivals:
 
 
 class FirstRequestArrivals:
-    """Blocks that count each user's first request of the stage only: independent, and few."""
+    """Blocks that count only each user's first request of the stage: independent, and few."""
 
     def __init__(
         self, traffic: Traffic, seconds: float, rng: np.random.Generator, runs: int
@@ -92,7 +92,7 @@ class FirstRequestArrivals:
         self.tables = np.zeros((4, 1, runs))
 
     def open_stage(self, weight: float, blocks: int) -> None:
-        """Draw when each user first asks, in which arm, and whether that fails."""
+        """Draw the time of each user's first request, its arm, and whether it fails."""
         self.tables = np.zeros((4, blocks, len(self.users)))
         self.block = 0
         for run, (share, rate) in enumerate(self.users):
@@ -106,7 +106,7 @@ class FirstRequestArrivals:
                 self.tables[at, :, run] = np.bincount(block[chosen], minlength=blocks)
 
     def draw(self, runs: Indices, clock: Floats) -> BlockCounts:
-        """Give the next block of the chosen rollouts."""
+        """Return the next block of the chosen rollouts."""
         n_c, k_c, n_b, k_b = self.tables[:, self.block, runs]
         self.block += 1
         more = np.clip(self.traffic.added_errors(clock), 0, 1)

@@ -1,4 +1,4 @@
-"""A file becomes a version whole, or nothing of it does."""
+"""A file becomes a version whole, or not at all."""
 
 import json
 from pathlib import Path
@@ -11,6 +11,7 @@ from sluice.adapters.tables.delta import latest_version, list_versions
 from sluice.errors import DataMissing
 from sluice.home import SAMPLES, Home
 from support.releases.runs import artifacts_of, ingest_year
+from support.servers.images import add_databases
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 
@@ -28,9 +29,10 @@ def survey() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def begun(api: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A home whose table has version 0: the survey of 2015."""
+    """Return a state folder whose table has version 0: the survey of 2015."""
     with pytest.MonkeyPatch.context() as patch:
         root = tmp_path_factory.mktemp("begun")
+        add_databases(Home(root))
         patch.setenv("SLUICE_HOME", str(root))
         assert ingest_year(2015).is_completed()
         yield Home(root)
@@ -129,7 +131,7 @@ def test_unknown_service_is_refused(begun: Home) -> None:
     assert "employment" in state.message
 
 
-def test_release_without_data_says_what_to_do(home: Home) -> None:
+def test_release_without_data_names_the_next_step(home: Home) -> None:
     from flows.release import release
 
     state = release("employment", return_state=True)

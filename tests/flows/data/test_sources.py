@@ -1,4 +1,4 @@
-"""Rows from each kind of source go through the gate, once, and as they were judged."""
+"""Rows of each kind of source pass the gate once, and are appended as they were judged."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ QUERY = "SELECT * FROM people WHERE updated_at > :since"
 
 @pytest.fixture
 def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of services of its own."""
+    """Return an own folder of services."""
     folder = tmp_path / "configs"
     use_folder(folder, monkeypatch)
     return folder
@@ -56,12 +56,12 @@ def test_each_new_file_of_a_folder_is_one_version(
     assert versions(home, "dropped") == [(0, 1500), (1, 3000)]
     again = take("dropped")
     assert (again.name, again.message) == ("Skipped", "nothing new in the source of dropped")
-    told = [event["payload"] for event in events_of(api, "dropped")]
-    assert told == [{"version": 0, "rows": 1500}, {"version": 1, "rows": 3000}]
+    announced = [event["payload"] for event in events_of(api, "dropped")]
+    assert announced == [{"version": 0, "rows": 1500}, {"version": 1, "rows": 3000}]
     assert not (home.root / "work").exists() or not list((home.root / "work").iterdir())
 
 
-def test_a_file_of_the_source_that_was_taken_by_hand_is_not_taken_again(
+def test_a_file_of_the_source_that_was_ingested_by_hand_is_not_ingested_again(
     home: Home, services: Path, tmp_path: Path
 ) -> None:
     configure(services, "byhand", kind="files", path=str(tmp_path / "2015.parquet"))
@@ -70,7 +70,7 @@ def test_a_file_of_the_source_that_was_taken_by_hand_is_not_taken_again(
     assert take("byhand").name == "Skipped"
 
 
-def test_a_delta_table_gives_its_new_rows(home: Home, services: Path, tmp_path: Path) -> None:
+def test_new_rows_of_a_delta_table_are_ingested(home: Home, services: Path, tmp_path: Path) -> None:
     lake = tmp_path / "lake"
     configure(services, "lake", kind="delta", uri=str(lake))
     write_deltalake(str(lake), FIRST)
@@ -82,7 +82,7 @@ def test_a_delta_table_gives_its_new_rows(home: Home, services: Path, tmp_path: 
     assert take("lake").name == "Skipped"
 
 
-def test_a_delta_table_is_taken_by_hand(home: Home, services: Path, tmp_path: Path) -> None:
+def test_a_delta_table_is_ingested_by_hand(home: Home, services: Path, tmp_path: Path) -> None:
     configure(services, "plain")
     write_deltalake(str(tmp_path / "lake"), FIRST)
     assert take("plain", tmp_path / "lake").result()["rows"] == 1500
@@ -90,22 +90,22 @@ def test_a_delta_table_is_taken_by_hand(home: Home, services: Path, tmp_path: Pa
     assert state.result() == {"version": 0, "rows": 1500, "written": False}
 
 
-def test_a_query_gives_what_is_newer_than_its_watermark(
+def test_a_query_returns_rows_newer_than_its_watermark(
     home: Home, services: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = people(tmp_path, monkeypatch)
     source = {"url_variable": "PEOPLE_DATABASE", "query": QUERY, "watermark": "updated_at"}
-    configure(services, "asked", kind="sql", **source)
+    configure(services, "queried", kind="sql", **source)
     fill_sqlite(path, FIRST, "2024-01-01 00:00:00")
-    assert take("asked").result() == {"version": 0, "rows": 1500, "written": True}
-    assert take("asked").name == "Skipped"
+    assert take("queried").result() == {"version": 0, "rows": 1500, "written": True}
+    assert take("queried").name == "Skipped"
     fill_sqlite(path, SECOND, "2024-01-02 00:00:00")
-    state = take("asked")
+    state = take("queried")
     assert state.result() == {"version": 1, "rows": 3000, "written": True}
     assert not any("left out" in line for line in logs_of(state))
 
 
-def test_a_row_that_changed_in_a_pull_is_left_out_aloud(
+def test_a_row_that_changed_in_a_pull_is_left_out_with_a_warning(
     home: Home, services: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = people(tmp_path, monkeypatch)
@@ -149,10 +149,10 @@ def test_rows_of_a_file_that_the_table_has_are_left_out(
     assert take("plain", tmp_path / "b.parquet").result()["rows"] == 3000
 
 
-def test_what_is_appended_is_what_was_judged(
+def test_appended_rows_are_the_judged_rows(
     home: Home, services: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file is written over between the gate and the append."""
+    """The file is overwritten between the gate and the append."""
     from flows import ingest as module
 
     configure(services, "plain")
@@ -169,7 +169,7 @@ def test_what_is_appended_is_what_was_judged(
     assert take("plain", file).result()["rows"] == 1500
 
 
-def test_a_pull_in_quarantine_is_not_pulled_again_and_comes_in_by_hand(
+def test_a_quarantined_pull_is_not_pulled_again_and_can_be_ingested_by_hand(
     home: Home, services: Path, tmp_path: Path
 ) -> None:
     lake = tmp_path / "lake"
@@ -201,18 +201,18 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED))
-def test_what_is_wrong_with_a_query_is_named_and_nothing_is_written(
+def test_an_error_of_a_query_is_named_and_nothing_is_written(
     name: str, home: Home, services: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill_sqlite(people(tmp_path, monkeypatch), FIRST.head(3), "")
     changes, words = REFUSED[name]
-    configure(services, "asked", **{"kind": "sql", "url_variable": "PEOPLE_DATABASE", **changes})
-    state = take("asked")
+    configure(services, "queried", **{"kind": "sql", "url_variable": "PEOPLE_DATABASE", **changes})
+    state = take("queried")
     assert state.message.startswith(words)
-    assert not home.table("asked").exists()
+    assert not home.table("queried").exists()
 
 
-def test_a_service_without_a_source_says_what_to_do(home: Home, services: Path) -> None:
+def test_a_service_without_a_source_names_the_next_step(home: Home, services: Path) -> None:
     configure(services, "plain")
     state = take("plain")
     assert state.message.startswith("ConfigInvalid: plain: no file was named and")
@@ -221,7 +221,7 @@ def test_a_service_without_a_source_says_what_to_do(home: Home, services: Path) 
 
 @pytest.fixture
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries of one task without their minute of waiting."""
+    """Retry one task without the waits of a minute in all."""
     from tasks.data.ingestion import find_deliveries
 
     monkeypatch.setattr(find_deliveries, "retry_delay_seconds", [0.0] * 6)

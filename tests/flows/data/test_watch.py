@@ -1,4 +1,4 @@
-"""What no event told is found: once, for each service, whatever ails another."""
+"""Changes without an event are found once, for each service, even if another one has errors."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ VERSION = "data version"
 
 @pytest.fixture
 def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of services of its own."""
+    """Return an own folder of services."""
     folder = tmp_path / "configs"
     use_folder(folder, monkeypatch)
     return folder
@@ -42,7 +42,7 @@ def watch_all(service: str = "all") -> Any:
 
 
 def drop_file(folder: Path, frame: pd.DataFrame, name: str) -> None:
-    """Drop a file that nobody has touched for a while."""
+    """Write a file that was modified a minute ago."""
     folder.mkdir(exist_ok=True)
     frame.to_parquet(folder / name, index=False)
     long_ago = time.time() - 60
@@ -67,37 +67,37 @@ def payloads(api: str, service: str) -> list[dict[str, Any]]:
     return [event["payload"] for event in events_of(api, service)]
 
 
-def test_nothing_new_is_skipped_and_tells_nothing(api: str, home: Home, services: Path) -> None:
+def test_nothing_new_is_skipped_and_emits_no_event(api: str, home: Home, services: Path) -> None:
     configure(services, "empty")
     state = watch_all()
     assert (state.name, state.message) == ("Skipped", "nothing new")
     assert payloads(api, "empty") == []
 
 
-def test_a_version_written_outside_is_told_once(
+def test_a_version_written_outside_is_announced_once(
     api: str, home: Home, services: Path, tmp_path: Path
 ) -> None:
     configure(services, "outside")
     write_table(home, "outside", tmp_path)
     write_deltalake(str(home.table("outside")), SECOND, mode="append")
     state = watch_all()
-    assert state.message == "outside: told of data version 1"
+    assert state.message == "outside: announced data version 1"
     assert watch_all().name == "Skipped"
     assert payloads(api, "outside") == [{"version": 1, "rows": 3000}]
 
 
-def test_a_lost_event_is_told_again_until_a_release_answered(
+def test_a_lost_event_is_emitted_again_until_a_release_handled_it(
     api: str, home: Home, services: Path, tmp_path: Path
 ) -> None:
     configure(services, "lost")
     write_table(home, "lost", tmp_path)
     control = prepare(home)
     seen = Watermark("lost", VERSION)
-    long_ago = seen.tell("v0", datetime.now(UTC) - GRACE)  # told, and nobody heard
+    long_ago = seen.announce("v0", datetime.now(UTC) - GRACE)  # emitted, and lost
     assert control.watermarks.move(seen, long_ago)
-    assert watch_all().message == "lost: told of data version 0 again"
-    told = control.watermarks.find("lost", VERSION)
-    assert control.watermarks.move(told, long_ago)
+    assert watch_all().message == "lost: announced data version 0 again"
+    announced = control.watermarks.find("lost", VERSION)
+    assert control.watermarks.move(announced, long_ago)
     lease = control.leases.acquire("lost", "release", "a release", 15)
     key = name_data_cause(0, hash_service(load_service("lost", "development")))
     control.causes.claim(lease, DATA_CHANGED, key, "a run")
@@ -105,7 +105,7 @@ def test_a_lost_event_is_told_again_until_a_release_answered(
     assert payloads(api, "lost") == [{"version": 0, "rows": 1500}]
 
 
-def test_a_dropped_file_is_taken_in_once_and_told_once(
+def test_a_dropped_file_is_ingested_once_and_announced_once(
     api: str, home: Home, services: Path, tmp_path: Path
 ) -> None:
     configure(services, "arrived", kind="files", path=str(tmp_path / "drop"))
@@ -115,12 +115,12 @@ def test_a_dropped_file_is_taken_in_once_and_told_once(
     soon = time.time() + 3600  # as if it were still being written at each of the watches
     os.utime(half, (soon, soon))
     state = watch_all()
-    assert state.message == "arrived: rows taken in"
+    assert state.message == "arrived: rows ingested"
     assert watch_all().name == "Skipped"
     assert payloads(api, "arrived") == [{"version": 0, "rows": 1500}]
 
 
-def test_rows_of_a_database_are_taken_in(
+def test_rows_of_a_database_are_ingested(
     api: str, home: Home, services: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PEOPLE_DATABASE", f"sqlite:///{tmp_path / 'people.db'}")
@@ -128,14 +128,14 @@ def test_rows_of_a_database_are_taken_in(
     source = {"url_variable": "PEOPLE_DATABASE", "query": query, "watermark": "updated_at"}
     configure(services, "queried", kind="sql", **source)
     fill_sqlite(tmp_path / "people.db", FIRST, "2024-01-01")
-    assert watch_all().message == "queried: rows taken in"
+    assert watch_all().message == "queried: rows ingested"
     fill_sqlite(tmp_path / "people.db", SECOND, "2024-01-02")
-    assert watch_all().message == "queried: rows taken in"
+    assert watch_all().message == "queried: rows ingested"
     assert watch_all().name == "Skipped"
     assert [item["version"] for item in payloads(api, "queried")] == [0, 1]
 
 
-def test_one_that_is_broken_keeps_no_other_from_being_served(
+def test_a_broken_service_does_not_stop_the_others(
     api: str, home: Home, services: Path, tmp_path: Path
 ) -> None:
     configure(services, "a-wrong").write_text("service: [", encoding="utf-8")
@@ -156,7 +156,7 @@ def test_one_that_is_broken_keeps_no_other_from_being_served(
     assert halted.name == "Skipped"
 
 
-def test_a_file_that_is_no_data_is_named_and_not_tried_again_until_it_changes(
+def test_an_invalid_file_is_named_and_not_read_again_until_it_changes(
     home: Home, services: Path, tmp_path: Path
 ) -> None:
     configure(services, "dropped", kind="files", path=str(tmp_path / "drop"))
@@ -171,7 +171,7 @@ def test_a_file_that_is_no_data_is_named_and_not_tried_again_until_it_changes(
     assert latest_version(home.table("dropped"), "dropped") == 0
 
 
-def test_of_two_watches_at_once_one_tells(
+def test_only_one_of_two_watches_at_once_emits_the_event(
     api: str, home: Home, services: Path, tmp_path: Path
 ) -> None:
     configure(services, "twice")

@@ -14,14 +14,15 @@ from sluice.config.loading import load_service
 from sluice.config.service import ServiceConfig
 from sluice.home import SAMPLES, Home
 from support.releases.runs import artifacts_of, gate_runs_of, logs_of, run_sluice
+from support.servers.images import add_databases
 
 pytestmark = pytest.mark.slow
 
-DECISION = {"decision": "approve", "by": "Ada", "why": "the floor is near enough"}
+DECISION = {"decision": "approve", "by": "Ada", "reason": "the floor is near enough"}
 
 
 def configure(floor: float, on_insufficient: str) -> ServiceConfig:
-    """The default service made quick: few rows, few draws, one floor, no groups."""
+    """Return the default service made quick: few rows, few draws, one floor, no groups."""
     config = load_service("employment", "development")
     data = config.data.model_copy(update={"minimum_rows": 500})
     evaluation = config.evaluation.model_copy(
@@ -48,11 +49,12 @@ def release_with(config: ServiceConfig, cause: str) -> Any:
 
 @pytest.fixture(scope="module")
 def home(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """A home with 4,000 rows of a year."""
+    """Return a state folder with 4,000 rows of a year."""
     from flows.ingest import ingest
 
     with pytest.MonkeyPatch.context() as patch:
         root: Path = tmp_path_factory.mktemp("decided")
+        add_databases(Home(root))
         patch.setenv("SLUICE_HOME", str(root))
         patch.setattr("flows.ingest.load_service", lambda *_: configure(0.5, "halt"))
         file = root / "rows.parquet"
@@ -66,19 +68,19 @@ def home(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 
 @pytest.fixture(scope="module")
 def halted(home: Home) -> Any:
-    """A release whose evaluation cannot tell, where that halts."""
-    return release_with(configure(0.82, "halt"), "could not tell")
+    """Return a release that halts because its evaluation is insufficient."""
+    return release_with(configure(0.82, "halt"), "undecided")
 
 
 @pytest.fixture(scope="module")
 def waiting(home: Home, halted: Any) -> Any:
-    """The same release, where a person decides."""
+    """Return the same release, where a person decides."""
     return release_with(configure(0.82, "approve"), "left to a person")
 
 
 @pytest.fixture(scope="module")
 def approved(waiting: Any) -> Any:
-    """The run of a person's approval."""
+    """Return the run of a person's approval."""
     from flows.approve import approve
 
     return approve("employment", **DECISION, return_state=True)
@@ -88,26 +90,26 @@ def test_insufficient_evaluation_halts_by_default(halted: Any) -> None:
     assert halted.message.startswith("EvidenceInsufficient: auc ")
 
 
-def test_insufficient_evaluation_goes_on_to_a_person(home: Home, waiting: Any) -> None:
+def test_insufficient_evaluation_waits_for_a_person(home: Home, waiting: Any) -> None:
     assert waiting.is_completed(), waiting.message
     assert gate_runs_of(waiting)["evaluation"].run_count == 1
     assert any("insufficient, a person decides: auc " in line for line in logs_of(waiting))
     assert any("waits for a person's approval until" in line for line in logs_of(waiting))
-    assert waiting.result().awaits
+    assert waiting.result().approval_deadline
 
 
 def test_request_shows_the_verdicts_and_how_to_decide(waiting: Any) -> None:
     page = artifacts_of(waiting)["employment-approval"].data
     for words in (
         "# employment v1 waits for your approval",
-        "**The evaluation gate could not tell:** auc ",
-        "`sluice approve employment --version 1 --by NAME --why WORDS`",
+        "**The evaluation gate is undecided:** auc ",
+        "`sluice approve employment --version 1 --by NAME --reason WORDS`",
         "## bias gate: pass",
     ):
         assert words in page
 
 
-def test_links_of_the_request_lead_to_what_is_there(home: Home, waiting: Any) -> None:
+def test_links_of_the_request_are_valid(home: Home, waiting: Any) -> None:
     page = artifacts_of(waiting)["employment-approval"].data
     client = open_registry(home).store.client()
     files = re.findall(r"#/experiments/(\d+)/runs/(\w+)/artifacts/([\w./]+)\)", page)
@@ -125,7 +127,7 @@ def test_decision_is_logged(home: Home, approved: Any) -> None:
     assert [(item.answer.value, item.by) for item in decisions] == [("approved", "Ada")]
 
 
-def test_approved_version_goes_on_as_the_release_would_have(home: Home, approved: Any) -> None:
+def test_approved_version_becomes_champion_as_after_a_release(home: Home, approved: Any) -> None:
     assert approved.is_completed(), approved.message
     champion = open_registry(home).find_alias("employment", "champion")
     assert champion is not None
@@ -142,37 +144,35 @@ def test_history_is_published_after_a_halt_and_after_a_pass(
     )
     assert "**EvidenceInsufficient: auc " in first
     assert "**insufficient**" in first
-    assert second.index("left to a person") < second.index("could not tell |")
+    assert second.index("left to a person") < second.index("undecided |")
     assert "v1 candidate (waits for approval)" in second
     assert "v1 champion (approved)" in third
     assert "data:image/png;base64," in third
     assert len(third) < 200_000
 
 
-def test_runs_carry_tags_and_names_that_the_list_can_be_narrowed_by(
-    halted: Any, approved: Any
-) -> None:
+def test_runs_have_tags_and_names_for_filters(halted: Any, approved: Any) -> None:
     from prefect.client.orchestration import get_client
 
     with get_client(sync_client=True) as client:
         runs = [client.read_flow_run(s.state_details.flow_run_id) for s in (halted, approved)]
-    assert runs[0].name == "employment data v0 could not tell"
+    assert runs[0].name == "employment data v0 undecided"
     assert runs[1].name == "employment v1 approve"
     about = {"service:employment", "environment:development"}
     assert [set(run.tags) for run in runs] == [{*about, "outcome:halted"}, about]
 
 
-def test_show_and_history_tell_it_in_the_terminal(home: Home, approved: Any) -> None:
+def test_show_and_history_print_it_in_the_terminal(home: Home, approved: Any) -> None:
     shown = run_sluice("show", "employment", home=home.root).stdout
     assert "Decisions on employment" in shown
     assert "the floor is near enough" in shown
-    told = run_sluice("history", "employment", home=home.root).stdout
-    assert "champion" in told
-    assert "insufficient" in told
+    history = run_sluice("history", "employment", home=home.root).stdout
+    assert "champion" in history
+    assert "insufficient" in history
 
 
 def test_decision_in_the_terminal_is_the_same_flow(home: Home, approved: Any) -> None:
-    words = ("--by", "Bob", "--why", "late")
+    words = ("--by", "Bob", "--reason", "late")
     ended = run_sluice("refuse", "employment", *words, home=home.root)
     assert ended.returncode == 2
     assert "DecisionRefused: approval of employment v1 is approved already" in ended.stdout

@@ -1,4 +1,4 @@
-"""What is wrong with an input is said in words, ends with its exit code, and changes nothing."""
+"""A wrong input is named in a message, has its exit code, and changes nothing."""
 
 import json
 import resource
@@ -18,6 +18,7 @@ from support.releases.runs import (
     run_sluice,
     write_service,
 )
+from support.servers.images import add_databases
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 
@@ -32,9 +33,10 @@ def survey() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def begun(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """A home whose registry is empty and whose table has version 0: the survey of 2015."""
+    """Return a state folder with an empty registry and data version 0: the survey of 2015."""
     with pytest.MonkeyPatch.context() as patch:
         root = tmp_path_factory.mktemp("bad_input")
+        add_databases(Home(root))
         patch.setenv("SLUICE_HOME", str(root))
         assert ingest_year(2015).is_completed()
         yield Home(root)
@@ -50,7 +52,7 @@ def ingest_frame(frame: pd.DataFrame, path: Path) -> Any:
     return ingest("employment", str(path), return_state=True)
 
 
-# What no data file is: refused, and nothing of it is kept.
+# Files that are no valid data are refused, and nothing of them is kept.
 
 
 def spoil_cell(frame: pd.DataFrame, column: str, value: object) -> pd.DataFrame:
@@ -97,7 +99,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED))
-def test_file_is_refused_by_line_column_and_what_is_allowed(
+def test_file_is_refused_with_line_column_and_what_is_allowed(
     name: str, begun: Home, survey: pd.DataFrame, tmp_path: Path
 ) -> None:
     spoil, words = REFUSED[name]
@@ -110,7 +112,7 @@ def test_file_is_refused_by_line_column_and_what_is_allowed(
 
 
 @pytest.mark.parametrize("name", ["survey.xlsx", "survey", "folder.parquet", "nothing.parquet"])
-def test_what_is_no_data_file_is_refused(name: str, begun: Home, tmp_path: Path) -> None:
+def test_path_that_is_no_data_file_is_refused(name: str, begun: Home, tmp_path: Path) -> None:
     from flows.ingest import ingest
 
     path = tmp_path / name
@@ -124,7 +126,7 @@ def test_what_is_no_data_file_is_refused(name: str, begun: Home, tmp_path: Path)
     assert describe_state(begun) == before
 
 
-# What is data and may not go on: halted by the gate, kept whole in quarantine.
+# Data that breaks a rule is halted by the gate and kept whole in quarantine.
 
 
 def take_ids_of_2015(frame: pd.DataFrame) -> pd.DataFrame:
@@ -178,7 +180,7 @@ def test_first_batch_is_held_to_the_same_rules(
     home: Home, survey: pd.DataFrame, tmp_path: Path
 ) -> None:
     state = ingest_frame(survey.assign(employed=1), tmp_path / "survey.parquet")
-    assert state.message.startswith("EvidenceInsufficient: leakage of age: not measured")
+    assert state.message.startswith("EvidenceInsufficient: target leakage of age: not measured")
     assert not home.table("employment").exists()
 
 
@@ -193,7 +195,7 @@ def test_rows_that_suffice_for_the_suite_may_be_too_few_to_judge(
     assert not home.table("employment").exists()
 
 
-def test_version_that_is_not_there_is_refused(begun: Home) -> None:
+def test_missing_version_is_refused(begun: Home) -> None:
     from flows.release import release
 
     before = describe_state(begun)
@@ -217,12 +219,12 @@ def test_single_class_that_came_past_the_gate_is_halted_by_the_release(
     survey.assign(employed=1).to_parquet(path, index=False)
     append_batch(home.table("employment"), read_batch(path, config.data), {}, config.data.id)
     state = release("employment", return_state=True)
-    assert state.message.startswith("EvidenceInsufficient: leakage of age: not measured")
+    assert state.message.startswith("EvidenceInsufficient: target leakage of age: not measured")
     assert describe_state(home)["models"] == {}
     assert describe_state(home)["scratch"] == []
 
 
-# What a script is told: exit codes of whole commands.
+# Exit codes of whole commands.
 
 
 def test_suite_that_is_missing_is_refused(begun: Home, tmp_path: Path) -> None:
@@ -237,8 +239,8 @@ def test_suite_that_is_missing_is_refused(begun: Home, tmp_path: Path) -> None:
     )
     assert ended.returncode == 2, ended.stdout + ended.stderr
     names = ", ".join(sorted(item.stem for item in suite.parent.glob("*.json")))
-    said = f"ConfigInvalid: {suite}: no such expectation suite; there are: {names}\n"
-    assert said in ended.stdout
+    message = f"ConfigInvalid: {suite}: no such expectation suite; there are: {names}\n"
+    assert message in ended.stdout
     assert describe_state(begun) == before
 
 

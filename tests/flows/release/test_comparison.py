@@ -1,4 +1,4 @@
-"""No row that champion or candidate trained on is in the set that compares them."""
+"""No training row of champion or candidate is among the rows that compare them."""
 
 from typing import Any
 
@@ -17,12 +17,12 @@ pytestmark = pytest.mark.slow
 
 
 @flow(persist_result=False, result_serializer="json")
-def divide(split_seed: int) -> dict[str, Any]:
-    """Open a release, divide its rows, and give the ids of each part."""
+def split(split_seed: int) -> dict[str, Any]:
+    """Open a release, split its rows, and return the ids of each part."""
     config = apply_overrides(
         load_service("employment", "development"), Overrides(split_seed=split_seed)
     )
-    with record_release(config, -1, "division") as opened:
+    with record_release(config, -1, "a split") as opened:
         parts = split_data(config, opened)
         assert opened.champion is not None
         return {
@@ -35,21 +35,21 @@ def divide(split_seed: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("seed", [2015, 99])
 def test_compared_rows_are_new_to_both_models(stocked: Home, seed: int) -> None:
-    """With the champion's own seed and with another, under which the two splits overlap."""
-    found = divide(seed)
+    """The seed is the champion's, or another one with which the two splits overlap."""
+    found = split(seed)
     assert found["compared"]
     assert not found["compared"] & found["training"]
     assert not found["compared"] & found["trained by champion"]
 
 
 def test_another_split_seed_costs_rows_that_the_champion_saw(stocked: Home) -> None:
-    same, other = divide(2015)["parts"], divide(99)["parts"]
+    same, other = split(2015)["parts"], split(99)["parts"]
     assert same.compared == same.held_out
     assert other.compared < 0.5 * other.held_out
 
 
-def test_champion_of_rows_that_nobody_can_name_is_refused(stocked: Home) -> None:
-    """A champion whose data version now holds other rows cannot be compared with."""
+def test_champion_with_unknown_training_rows_is_refused(stocked: Home) -> None:
+    """No candidate can be compared with a champion whose data version has other rows now."""
     from dataclasses import replace
 
     from sluice.adapters.registry.client import open_registry
@@ -58,12 +58,12 @@ def test_champion_of_rows_that_nobody_can_name_is_refused(stocked: Home) -> None
     champion = open_registry(stocked).find_alias("employment", "champion")
     assert champion is not None
     tags = {**champion.tags, "sluice.data.content_hash": "0" * 64}
-    with pytest.raises(DataMissing, match="nobody can tell which rows it has not seen"):
+    with pytest.raises(DataMissing, match="it is unknown which rows it was trained on"):
         read_champion_rows(config, replace(champion, tags=tags))
 
 
 def test_parts_are_whole(stocked: Home) -> None:
-    found = divide(7)
+    found = split(7)
     survey = [2015, 2016]
     from sluice.home import SAMPLES
 

@@ -1,4 +1,4 @@
-"""Two releases of one service never run beside each other, whatever becomes of the first."""
+"""Two releases of one service never run at the same time, however the first one ends."""
 
 import shutil
 import signal
@@ -19,7 +19,7 @@ from tasks.run.leases import TTL_SECONDS
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 
 END_SECONDS = 480.0
-"""For a release on a machine that is busy otherwise; it takes some 15 s on a quiet one."""
+"""For a release on a busy machine; it takes about 15 s on a quiet one."""
 
 
 def start_release(home: Home, cause: str) -> AbstractContextManager["subprocess.Popen[str]"]:
@@ -60,7 +60,7 @@ def test_another_service_is_not_waited_for(begun: Home) -> None:
     assert leases.find("income", "release") == other
 
 
-def test_a_killed_release_is_succeeded_after_its_lease(begun: Home) -> None:
+def test_a_killed_release_is_followed_after_its_lease(begun: Home) -> None:
     from flows.release import release
 
     with start_release(begun, "killed") as first:
@@ -81,8 +81,8 @@ def test_a_killed_release_is_succeeded_after_its_lease(begun: Home) -> None:
     assert describe_state(begun)["scratch"] == []
 
 
-def test_a_change_of_data_that_any_release_answered_is_not_released_again(begun: Home) -> None:
-    """The releases above were by hand; the first of them has answered for this data."""
+def test_a_change_of_data_that_any_release_handled_is_not_released_again(begun: Home) -> None:
+    """The releases above were by hand; the first of them handled this data."""
     from flows.release import release
 
     (claim,) = open_control(begun).causes.list_claims("employment")
@@ -90,12 +90,12 @@ def test_a_change_of_data_that_any_release_answered_is_not_released_again(begun:
     state: Any = release("employment", cause="data.changed", return_state=True)
     assert (state.is_completed(), state.name) == (True, "Skipped")
     assert state.message.startswith("data v0, configuration ")
-    assert state.message.endswith(f": answered by flow run {claim.flow_run}: registered it")
+    assert state.message.endswith(f": handled by flow run {claim.flow_run}: registered it")
     assert (describe_state(begun), spans_of(begun)) == before
     assert open_control(begun).causes.list_claims("employment") == [claim]
 
 
-def test_a_skipped_release_says_so_in_the_terminal(begun: Home) -> None:
+def test_a_skipped_release_prints_it_in_the_terminal(begun: Home) -> None:
     with start_release(begun, "data.changed") as process:
         output = process.communicate(timeout=END_SECONDS)[0]
     assert process.returncode == 0, output
@@ -104,7 +104,7 @@ def test_a_skipped_release_says_so_in_the_terminal(begun: Home) -> None:
 
 
 def test_one_frozen_beyond_its_lease_registers_nothing(begun: Home) -> None:
-    """It is taken over while it stands still, and its successor clears away behind it."""
+    """It is taken over while it is stopped, and the next run removes its remains."""
     control, registry = open_control(begun), open_registry(begun)
     with start_release(begun, "frozen") as first:
         read_until(first, "trained in ")
@@ -126,7 +126,7 @@ def test_one_frozen_beyond_its_lease_registers_nothing(begun: Home) -> None:
     control.leases.release(successor)
 
 
-def test_promotion_never_runs_beside_a_release(begun: Home) -> None:
+def test_promotion_waits_for_a_release(begun: Home) -> None:
     from flows.promote import promote
 
     leases = open_control(begun).leases

@@ -1,4 +1,4 @@
-"""Server, worker or flow killed in mid-release, on a stack of its own with a real worker."""
+"""Server, worker or flow killed during a release, on an own local stack with a real worker."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ from support.servers.outages import OTHER, Stack, find_flow_process, run_stack, 
 from support.servers.stack import ask, await_answer, await_final, run_worker
 from tasks.run.leases import TTL_SECONDS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 OUTAGE_SECONDS = 10.0
 FIND_SECONDS, END_SECONDS = 300.0, 600.0
@@ -29,7 +29,7 @@ FILE = SAMPLES / "acs_employment_2015.parquet"
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Two services with 2015 ingested, the registry made ready, no model yet."""
+    """Return a local stack with two services that have 2015 ingested, and no model yet."""
     root = tmp_path_factory.mktemp("outages")
     config = load_service("employment", "development")
     for service in ("employment", OTHER):
@@ -41,7 +41,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def await_open(home: Home, service: str = "employment") -> Any:
-    """Wait until a release of the service is at work; give its registry run."""
+    """Wait until a release of the service is in progress; return its registry run."""
 
     def find_open() -> list[Any]:
         return [run for run in runs_of(home, service) if run.info.status == "RUNNING"]
@@ -52,7 +52,7 @@ def await_open(home: Home, service: str = "employment") -> Any:
 
 
 def await_begun(run: Any) -> None:
-    """Wait until the run has logged: one killed off its server while it starts may be Crashed."""
+    """Wait until the run has logged; without a server at its start it may be Crashed."""
     from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 
     wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
@@ -150,6 +150,6 @@ def test_a_release_outlives_its_worker_and_is_not_done_again(stack: Stack, tmp_p
             state = end_of(run, logs[1])
     assert state.name == "Skipped", state.message
     number = max(registered)
-    assert state.message.endswith(f": answered by flow run {run.id}: registered v{number}")
+    assert state.message.endswith(f": handled by flow run {run.id}: registered v{number}")
     assert versions_of(home, OTHER) == registered
     assert spans_of(home, OTHER) == spans

@@ -1,4 +1,4 @@
-"""A served form that decides otherwise never serves: it halts, or the trained form takes over."""
+"""An ONNX export that predicts otherwise never serves: it halts, or the native model serves."""
 
 from dataclasses import replace
 from typing import Any
@@ -15,20 +15,20 @@ pytestmark = pytest.mark.slow
 
 
 def shift_threshold(pipeline: Any, data: Any) -> Any:
-    """Build the served form of a model, with another decision threshold than it was judged at."""
+    """Build the ONNX export of a model with another decision threshold."""
     from sluice.models.export.form import build_onnx_export
 
-    form = build_onnx_export(pipeline, data)
-    return replace(form, answering=replace(form.answering, threshold=0.52))
+    export = build_onnx_export(pipeline, data)
+    return replace(export, postprocessing=replace(export.postprocessing, threshold=0.52))
 
 
 def release_with(monkeypatch: pytest.MonkeyPatch, serving: str) -> Any:
-    """Release with a served form that decides otherwise, and this `serving`."""
+    """Release with an export that predicts otherwise, and this `serving`."""
     from flows.release import release
 
     config = load_service("employment", "development").model_copy(update={"serving": serving})
     monkeypatch.setattr("flows.release.load_service", lambda *_: config)
-    monkeypatch.setattr("tasks.release.export.build_serving_form", shift_threshold)
+    monkeypatch.setattr("tasks.release.export.build_onnx_export", shift_threshold)
     return release("employment", return_state=True)
 
 
@@ -37,12 +37,12 @@ def test_disagreement_halts_and_registers_nothing(
 ) -> None:
     state = release_with(monkeypatch, "onnx")
     assert state.message.startswith("ServingDiffers: ")
-    assert "labels of the served form flip, limit 0, n 7,182" in state.message
+    assert "labels of the ONNX export flip, limit 0, n 7,182" in state.message
     assert gate_runs_of(state)["parity"].run_count == 1
     assert open_registry(stocked).find_alias("employment", "candidate") is None
 
 
-def test_disagreement_lets_the_trained_form_serve(
+def test_disagreement_lets_the_native_model_serve(
     stocked: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = release_with(monkeypatch, "auto")
@@ -53,6 +53,6 @@ def test_disagreement_lets_the_trained_form_serve(
     assert found is not None
     assert found.tags["sluice.serving.form"] == "sklearn"
     assert found.tags["sluice.verdict.parity"] == "pass"
-    with pytest.raises(RegistryUnavailable, match="no serving came"):
-        registry.load_serving(found)
+    with pytest.raises(RegistryUnavailable, match="cannot fetch serving of"):
+        registry.load_export(found)
     assert registry.promote("employment")[1].version == found.version

@@ -1,4 +1,4 @@
-"""What a run that was killed leaves, and how the next one finishes it without doing it twice."""
+"""The next run completes what a killed run left, and does nothing twice."""
 
 import json
 import os
@@ -16,9 +16,9 @@ from sluice.home import SAMPLES, Home
 from support.releases.runs import describe_state, ingest_year, runs_of, versions_of
 from tasks.run.state import read_failure
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.usefixtures("api")]
 
-# Runs a flow in a process that is killed the moment it comes to a place.
+# Runs a flow in a process that is killed when it calls a function.
 LAUNCH = """
 import json, os, signal, sys
 from importlib import import_module
@@ -45,7 +45,7 @@ def run_until(place: str, flow: str, home: Home, **arguments: str) -> None:
     assert ended.returncode == -signal.SIGKILL, ended.stderr
 
 
-def test_one_killed_between_version_and_alias_is_finished_by_the_next(begun: Home) -> None:
+def test_a_release_killed_between_version_and_alias_is_completed_by_the_next(begun: Home) -> None:
     from flows.release import release
 
     place = "sluice.adapters.registry.store:Store.set_alias"
@@ -58,7 +58,7 @@ def test_one_killed_between_version_and_alias_is_finished_by_the_next(begun: Hom
 
     ended: Any = release("employment", cause="data.changed", return_state=True)
     assert (ended.is_completed(), ended.name) == (True, "Skipped")
-    assert ended.message.endswith(f": answered by flow run {first}: registered v1")
+    assert ended.message.endswith(f": handled by flow run {first}: registered v1")
     state = describe_state(begun)
     assert (state["models"], state["scratch"]) == ({"champion": 1}, [])
     assert versions_of(begun) == {1: first}
@@ -70,7 +70,7 @@ def test_one_killed_between_version_and_alias_is_finished_by_the_next(begun: Hom
 def test_a_version_registered_without_the_lease_gets_no_alias(
     begun: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another run takes the lease in the moment between the version and its alias."""
+    """Another run takes the lease between the creation of the version and its alias."""
     from flows.release import release
 
     leases, create = open_control(begun).leases, Store.create_version

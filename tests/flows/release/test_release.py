@@ -1,4 +1,4 @@
-"""The clean release, from files to a candidate that somebody promotes."""
+"""A clean release, from files to a candidate that is promoted."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def candidate(stocked: Home) -> Any:
-    """The state of a release with 2017, against the champion of 2015-16."""
+    """Return the state of a release with 2017, compared with the champion of 2015-16."""
     from flows.release import release
 
     assert ingest_year(2017).is_completed()
@@ -44,7 +44,7 @@ def test_release_registers_a_candidate_beside_the_champion(stocked: Home, candid
     assert (champion.version, found.version) == (1, 2)
 
 
-def test_identity_hangs_on_the_version(stocked: Home, candidate: Any) -> None:
+def test_version_has_the_identity(stocked: Home, candidate: Any) -> None:
     found = open_registry(stocked).find_alias("employment", "candidate")
     assert found is not None
     assert found.tags["sluice.data.rows"] == "36000"
@@ -56,14 +56,14 @@ def test_identity_hangs_on_the_version(stocked: Home, candidate: Any) -> None:
         assert found.tags[key]
 
 
-def test_run_keeps_what_a_person_wants_to_see(stocked: Home, candidate: Any) -> None:
+def test_run_keeps_the_files_for_a_person(stocked: Home, candidate: Any) -> None:
     folder = next((stocked.model_artifacts / "employment").glob(candidate.result().run_id))
     kept = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    wanted = {"config.yaml", "model_card.md", "data_docs/validation.html"}
-    wanted |= {f"verdicts/{gate}.json" for gate in ("data", "evaluation", "bias", "parity")}
+    expected = {"config.yaml", "model_card.md", "data_docs/validation.html"}
+    expected |= {f"verdicts/{gate}.json" for gate in ("data", "evaluation", "bias", "parity")}
     plots = ("ranking", "calibration", "confusion", "slices", "importance")
-    wanted |= {f"artifacts/plots/{name}.png" for name in (*plots, "fairness")}
-    missing = {name for name in wanted if not any(path.endswith(name) for path in kept)}
+    expected |= {f"artifacts/plots/{name}.png" for name in (*plots, "fairness")}
+    missing = {name for name in expected if not any(path.endswith(name) for path in kept)}
     assert not missing, kept
 
 
@@ -81,7 +81,7 @@ def test_each_gate_ran_once(candidate: Any) -> None:
     assert counts == {"data": 1, "evaluation": 1, "bias": 1, "parity": 1}
 
 
-def test_served_form_is_kept_beside_the_model(stocked: Home, candidate: Any) -> None:
+def test_onnx_export_is_kept_with_the_model(stocked: Home, candidate: Any) -> None:
     import numpy as np
 
     from sluice.adapters.tables.delta import read_version
@@ -94,14 +94,14 @@ def test_served_form_is_kept_beside_the_model(stocked: Home, candidate: Any) -> 
     assert found is not None
     assert found.tags["sluice.serving.form"] == "onnx"
     frame = read_version(stocked.table("employment"), "employment", 2, "person_id")[0].to_pandas()
-    trained = predict(registry.load_model(found), frame, config.data, config.problem)
-    served = registry.load_serving(found).predict(take_columns(frame, config.data))
-    assert trained.scores is not None
-    assert np.array_equal(served.labels, trained.labels)
-    np.testing.assert_allclose(served.scores, trained.scores, rtol=0, atol=1e-12)
+    native = predict(registry.load_model(found), frame, config.data, config.problem)
+    exported = registry.load_export(found).predict(take_columns(frame, config.data))
+    assert native.scores is not None
+    assert np.array_equal(exported.labels, native.labels)
+    np.testing.assert_allclose(exported.scores, native.scores, rtol=0, atol=1e-12)
 
 
-def test_first_champion_makes_the_route(stocked: Home, candidate: Any) -> None:
+def test_first_champion_creates_the_route(stocked: Home, candidate: Any) -> None:
     from sluice.adapters.control.store import open_control
 
     route = open_control(stocked).routes.find("employment")
@@ -119,7 +119,7 @@ def test_gateway_gets_both_versions_proved_on_their_samples(stocked: Home, candi
     models = ModelCache(stocked.models)
     found = Fetcher(lambda: [shadow], open_registry(stocked), models).fetch_named(0.0)
     loaded = [load_cached(models, entry) for entry in found]
-    assert [(item.version, item.form.name, item.proved) for item in loaded] == [
+    assert [(item.version, item.backend.name, item.checked_rows) for item in loaded] == [
         (1, "onnx", 64),
         (2, "onnx", 64),
     ]
@@ -157,12 +157,12 @@ def test_promote_without_a_candidate_is_refused(stocked: Home, candidate: Any) -
     assert state.message.startswith("PromotionRefused: ")
 
 
-def test_scratch_is_gone(stocked: Home, candidate: Any) -> None:
+def test_scratch_folder_is_removed(stocked: Home, candidate: Any) -> None:
     assert not list((stocked.root / "work").glob("*"))
 
 
 def is_pickle(content: bytes) -> bool:
-    """Whether bytes, or the base64 text that they are, run through as a pickle."""
+    """Return whether bytes, or the content of their base64 text, are a pickle."""
     candidates = [content]
     with suppress(ValueError):
         candidates.append(base64.b64decode(content, validate=True))
@@ -193,7 +193,7 @@ def test_nothing_that_was_written_is_a_pickle(stocked: Home, candidate: Any) -> 
 
 
 def read_members(path: Path) -> list[bytes]:
-    """Give a file's bytes; for an archive also those of its members."""
+    """Return a file's bytes; for an archive also those of its members."""
     contents = [path.read_bytes()]
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:

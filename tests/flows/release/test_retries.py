@@ -1,4 +1,4 @@
-"""What the world does to a release in mid-run, and what the release makes of it."""
+"""Infrastructure errors during a release, and its retries."""
 
 import os
 import sqlite3
@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from demo.faults import leak_answer
+from demo.faults import leak_target
 from sluice.config.loading import load_service
 from sluice.home import SAMPLES, Home
 from support.releases.runs import gate_runs_of, logs_of, states_of, task_runs_of
@@ -44,9 +44,9 @@ def count_runs(database: Path) -> int:
 
 @contextmanager
 def lock_registry(home: Home, seconds: float) -> Iterator[list[float]]:
-    """Hold the registry's database for so long, from the moment at which a release opens its run.
+    """Lock the registry's database for some seconds after a release opens its run.
 
-    Gives the times at which it was locked and let go.
+    Yields the times at which it was locked and released.
     """
     database = home.mlflow / "mlflow.db"
     times: list[float] = []
@@ -72,7 +72,7 @@ def lock_registry(home: Home, seconds: float) -> Iterator[list[float]]:
 
 
 def rescued_tasks(state: Any) -> set[str]:
-    """Give the tasks of which the run's log says that a retry saved it."""
+    """Return the tasks that a retry saved, according to the run's log."""
     return {line.partition(": ")[0] for line in logs_of(state) if RESCUE in line}
 
 
@@ -93,7 +93,7 @@ def test_release_outlives_a_locked_registry(begun: Home) -> None:
 
 @contextmanager
 def start_release(home: Home) -> Iterator["subprocess.Popen[str]"]:
-    """Start a release of the command line that has no more rights than its folders give it."""
+    """Start a release on the command line, without root's right to read every folder."""
     process = subprocess.Popen(
         [sys.executable, "-c", LAUNCH, "-m", "cli", "release", "employment"],
         env={**os.environ, "SLUICE_HOME": str(home.root), "PYTHONUNBUFFERED": "1"},
@@ -112,7 +112,7 @@ def start_release(home: Home) -> Iterator["subprocess.Popen[str]"]:
 
 
 def follow(process: "subprocess.Popen[str]", react: Callable[[str], None]) -> list[str]:
-    """Read a process's lines to its end, each handed on as it comes."""
+    """Read a process's lines to its end, and pass each one to `react`."""
     assert process.stdout is not None
     lines = []
     for line in process.stdout:
@@ -156,7 +156,7 @@ def append_leaky_year(home: Home) -> None:
     config = load_service("employment", "development")
     clean = pd.read_parquet(SAMPLES / "acs_employment_2017.parquet")
     path = home.root / "leaky.parquet"
-    leak_answer(clean, config, 1).to_parquet(path, index=False)
+    leak_target(clean, config, 1).to_parquet(path, index=False)
     append_batch(home.table("employment"), read_batch(path, config.data), {}, config.data.id)
 
 
@@ -166,7 +166,7 @@ def test_gate_fails_once_though_the_release_was_retried(begun: Home) -> None:
     append_leaky_year(begun)
     with lock_registry(begun, BRIEF_SECONDS):
         state = release("employment", cause="leaky", return_state=True)
-    assert state.message.startswith("DataRejected: leakage of ancestry")
+    assert state.message.startswith("DataRejected: target leakage of ancestry")
     assert rescued_tasks(state)
     gates = gate_runs_of(state)
     assert list(gates) == ["data"]

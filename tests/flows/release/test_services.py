@@ -1,4 +1,4 @@
-"""The committed services on real rows: as `init` guesses them, and released twice."""
+"""The committed services on real rows: guessed by `init`, and released twice."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +11,7 @@ from sluice.config.loading import load_service
 from sluice.home import Home
 from support.releases.runs import gate_runs_of, run_sluice
 from support.releases.services import write_examples
+from support.servers.images import add_databases
 
 pytestmark = pytest.mark.slow
 
@@ -23,22 +24,23 @@ INIT = {
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path]]:
-    """Each service's first file and the later one."""
+    """Return each service's first file and its later file."""
     folder = tmp_path_factory.mktemp("files")
     return {service: write_examples(service, folder) for service in SERVICES}
 
 
 @pytest.fixture(scope="module")
 def home(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """A state folder that the tests of this file share."""
+    """Return a state folder that the tests of this file share."""
     with pytest.MonkeyPatch.context() as patch:
         root: Path = tmp_path_factory.mktemp("services")
+        add_databases(Home(root))
         patch.setenv("SLUICE_HOME", str(root))
         yield Home(root)
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_init_guesses_what_the_committed_file_kept(
+def test_init_guesses_what_the_committed_file_has(
     files: dict[str, tuple[Path, Path]], tmp_path: Path, service: str
 ) -> None:
     for name in ("configs", "gx"):
@@ -61,7 +63,7 @@ def test_init_guesses_what_the_committed_file_kept(
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_second_release_meets_its_own_champion(
+def test_a_second_release_is_compared_with_its_own_champion(
     home: Home, files: dict[str, tuple[Path, Path]], service: str
 ) -> None:
     from flows.ingest import ingest

@@ -26,7 +26,7 @@ from support.servers.outages import OTHER, run_registry_server
 from support.servers.ports import find_free_port
 from support.servers.stack import await_answer
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.usefixtures("api")]
 
 FIND_SECONDS, END_SECONDS = 300.0, 480.0
 OUTAGE_SECONDS = 15.0
@@ -35,7 +35,7 @@ FILE = SAMPLES / "acs_employment_2015.parquet"
 
 @pytest.fixture
 def filled(home: Home) -> Home:
-    """Two services with 2015 ingested, and no registry yet."""
+    """Return a state folder with two services that have 2015 ingested, and no registry yet."""
     config = load_service("employment", "development")
     for service in ("employment", OTHER):
         batch = read_batch(FILE, config.data)
@@ -45,7 +45,7 @@ def filled(home: Home) -> Home:
 
 @pytest.fixture
 def store(filled: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
-    """The same, with its control store on Postgres."""
+    """Return the same state folder with its control store on Postgres."""
     if reason := why_no_postgres():
         pytest.skip(reason)
     with run_postgres() as address:

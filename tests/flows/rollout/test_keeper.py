@@ -23,6 +23,7 @@ from support.releases.runs import artifacts_of
 from support.releases.sources import events_of
 from support.rollouts.counts import LAPTOP
 from support.rollouts.live import register_versions
+from support.servers.images import add_databases
 
 pytestmark = pytest.mark.slow
 
@@ -34,6 +35,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 def home(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     with pytest.MonkeyPatch.context() as patch:
         root: Path = tmp_path_factory.mktemp("kept")
+        add_databases(Home(root))
         patch.setenv("SLUICE_HOME", str(root))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         yield Home(root)
@@ -65,25 +67,25 @@ def keep() -> Any:
 
 
 def begin(control: Control) -> tuple[Lease, RolloutRecord]:
-    """Open a rollout and give its first tick; its controller then renews no more."""
+    """Open a rollout and write its first tick; its controller then stops renewing."""
     lease = control.leases.acquire(SERVICE, CONTROLLER, "a controller", 1.0)
     terms = RouteConfig(lease_ttl=1.0)
-    course = control.rollouts.open(lease, Opening(SERVICE, 1, 2, LAPTOP, terms, "salt"), NOW)
-    return lease, advance(control, lease, course)
+    rollout = control.rollouts.open(lease, Opening(SERVICE, 1, 2, LAPTOP, terms, "salt"), NOW)
+    return lease, advance(control, lease, rollout)
 
 
 def advance(
-    control: Control, lease: Lease, course: RolloutRecord, action: Action | None = None
+    control: Control, lease: Lease, rollout: RolloutRecord, action: Action | None = None
 ) -> RolloutRecord:
     command = Command(action, "Ada", "a test") if action else None
-    facts = Facts(epoch=course.state.epoch)
-    state, decision = step(course.state, facts, command, LAPTOP)
-    record = write_step(course.tick, facts, command, Derived(state, decision), LAPTOP)
-    tick = Tick(replace(course, state=state), record, decision)
-    return control.rollouts.write(lease, course, tick, NOW)
+    facts = Facts(epoch=rollout.state.epoch)
+    state, decision = step(rollout.state, facts, command, LAPTOP)
+    record = write_step(rollout.tick, facts, command, Derived(state, decision), LAPTOP)
+    tick = Tick(replace(rollout, state=state), record, decision)
+    return control.rollouts.write(lease, rollout, tick, NOW)
 
 
-def test_an_alias_that_was_moved_by_hand_is_adopted_and_put_on_record(
+def test_an_alias_that_was_moved_by_hand_is_adopted_and_recorded(
     control: Control, registry: Registry
 ) -> None:
     registry.store.set_alias(SERVICE, "champion", 3)
@@ -93,52 +95,52 @@ def test_an_alias_that_was_moved_by_hand_is_adopted_and_put_on_record(
     assert route is not None
     assert route.champion == 3
     done = control.commands.list_commands(SERVICE)[-1]
-    assert (done.action, done.by, done.words) == ("adopt", "the registry", "v3 is champion")
+    assert (done.action, done.by, done.message) == ("adopt", "the registry", "v3 is champion")
     assert "| employment | v3 |" in artifacts_of(state)["rollouts"].data
 
 
-def test_with_nothing_to_do_it_says_so_and_shows_what_is_live(control: Control) -> None:
+def test_without_anything_to_repair_it_shows_what_is_live(control: Control) -> None:
     state = keep()
-    assert (state.name, state.message) == ("Skipped", "everything is as it should be")
+    assert (state.name, state.message) == ("Skipped", "nothing to repair")
     assert "| employment | v1 |" in artifacts_of(state)["rollouts"].data
 
 
-def test_beside_a_rollout_a_moved_alias_is_a_conflict_and_moves_nothing(
+def test_during_a_rollout_a_moved_alias_is_a_conflict_and_changes_nothing(
     control: Control, registry: Registry
 ) -> None:
-    lease, course = begin(control)
+    lease, rollout = begin(control)
     registry.store.set_alias(SERVICE, "champion", 3)
     page = artifacts_of(keep())["rollouts"].data
-    assert "conflict: the alias champion names v3, the rollout decides" in page
+    assert "conflict: the alias champion names v3, but a rollout is under way" in page
     assert "gone: the champion serves alone" in page
     route = control.routes.find(SERVICE)
     assert route is not None
     assert (route.champion, route.candidate) == (1, 2)
     registry.store.set_alias(SERVICE, "champion", 1)
-    advance(control, lease, course, Action.ABORT)
+    advance(control, lease, rollout, Action.ABORT)
 
 
-def test_conflict_is_told_once_however_often_it_is_met(
+def test_conflict_is_announced_once_although_it_is_found_twice(
     control: Control, registry: Registry, api: str
 ) -> None:
-    lease, course = begin(control)
+    lease, rollout = begin(control)
     registry.store.set_alias(SERVICE, "champion", 3)
     before = len(events_of(api, SERVICE, "rollout.conflict"))
     for _ in range(2):
         keep()
     assert len(events_of(api, SERVICE, "rollout.conflict")) == before + 1
     registry.store.set_alias(SERVICE, "champion", 1)
-    advance(control, lease, course, Action.ABORT)
+    advance(control, lease, rollout, Action.ABORT)
 
 
-def test_aliases_that_do_not_follow_an_end_are_brought_there(
+def test_aliases_that_do_not_match_a_rollouts_end_are_moved(
     control: Control, registry: Registry
 ) -> None:
-    lease, course = begin(control)
-    course = advance(control, lease, course, Action.ROLL_BACK)
-    advance(control, lease, course)
+    lease, rollout = begin(control)
+    rollout = advance(control, lease, rollout, Action.ROLL_BACK)
+    advance(control, lease, rollout)
     assert [item.number for item in control.rollouts.list_unsettled()]
-    assert "aliases follow rollout" in keep().message
+    assert "aliases moved to match rollout" in keep().message
     assert control.rollouts.list_unsettled() == []
     assert registry.find_alias(SERVICE, "candidate") is None
 
@@ -151,7 +153,7 @@ def test_a_controller_that_is_gone_is_started_again(
     from support.servers.stack import deploy, find_runs, remove_all
 
     deploy()
-    lease, course = begin(control)
+    lease, rollout = begin(control)
     try:
         assert "a controller for v2 was started" in keep().message
         assert "a controller for v2 was started" in keep().message  # the same run, once in a while
@@ -161,4 +163,4 @@ def test_a_controller_that_is_gone_is_started_again(
         assert run.parameters == {"service": SERVICE, "version": 2, "resume": True}
     finally:
         remove_all()
-        advance(control, lease, course, Action.ABORT)
+        advance(control, lease, rollout, Action.ABORT)

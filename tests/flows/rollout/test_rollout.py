@@ -16,8 +16,9 @@ from sluice.home import Home
 from sluice.rollout.log import derive
 from sluice.rollout.record import RolloutRecord
 from support.gateway.replica import TrafficReplica
-from support.rollouts.beside import Beside, await_course, run_replica
+from support.rollouts.beside import Beside, await_rollout, run_replica
 from support.rollouts.live import register_versions
+from support.servers.images import add_databases
 
 pytestmark = pytest.mark.slow
 
@@ -41,6 +42,7 @@ soak: 0.6 s
 def home(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     with pytest.MonkeyPatch.context() as patch:
         root: Path = tmp_path_factory.mktemp("rolled")
+        add_databases(Home(root))
         patch.setenv("SLUICE_HOME", str(root))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.setattr("tasks.rollout.opening.WATCH_SECONDS", 1.0)
@@ -100,10 +102,10 @@ def roll(policy: str, **given: Any) -> Any:
     return rollout(SERVICE, policy=policy, return_state=True, **given)
 
 
-def steer(action: str, why: str = "a test") -> Any:
+def steer(action: str, reason: str = "a test") -> Any:
     from flows.rollout_control import rollout_control
 
-    return rollout_control(SERVICE, action=action, reason=why, by="Ada", return_state=True)
+    return rollout_control(SERVICE, action=action, reason=reason, by="Ada", return_state=True)
 
 
 def aliases(registry: Registry) -> dict[str, int]:
@@ -113,12 +115,12 @@ def aliases(registry: Registry) -> dict[str, int]:
 
 
 def last_log(control: Control) -> list[dict[str, Any]]:
-    course = control.rollouts.list_rollouts(SERVICE)[-1]
-    return [record for _, record in control.rollouts.read_log(SERVICE, course.number)]
+    number = control.rollouts.list_rollouts(SERVICE)[-1].number
+    return [record for _, record in control.rollouts.read_log(SERVICE, number)]
 
 
 def newest_page() -> str:
-    """Give the page of the rollout as it was published last."""
+    """Return the page of the rollout as it was published last."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
     from prefect.client.schemas.sorting import ArtifactSort
@@ -130,8 +132,8 @@ def newest_page() -> str:
 
 
 def await_open(control: Control, question: Callable[[RolloutRecord], object]) -> RolloutRecord:
-    """Wait until the rollout under way is as asked."""
-    return await_course(lambda: control.rollouts.find_open(SERVICE), question)
+    """Wait until the question is true of the rollout under way."""
+    return await_rollout(lambda: control.rollouts.find_open(SERVICE), question)
 
 
 def test_a_healthy_candidate_serves_in_the_end(
@@ -151,7 +153,7 @@ def test_a_healthy_candidate_serves_in_the_end(
     assert derived[-1].state.phase.value == "done"
     page = newest_page()
     assert "| **done** | half | 100% |" in page
-    assert "half: proved within its limits" in page
+    assert "half: every test passed after" in page
     assert "[Watch it, second by second](http://127.0.0.1:8090/services/employment)" in page
     shown = StoreReader(control).read_service(SERVICE)
     assert shown is not None
@@ -182,7 +184,7 @@ def test_one_that_turns_bad_in_the_soak_is_rolled_back_too(
     text = POLICY.lstrip().replace("policy: quick", "policy: long")
     long.write_text(text.replace("soak: 0.6 s", "soak: 60 s"))
     beside = Beside(roll, str(long))
-    await_open(control, lambda course: course.state.phase.value == "soak")
+    await_open(control, lambda record: record.state.phase.value == "soak")
     replica.behave(errors={2: 0.5})
     state = beside.end()
     assert state.message.startswith("RolloutRolledBack: error_rate: beyond its frozen limit")
@@ -196,9 +198,9 @@ def test_a_person_rolls_back(
 
     replica.behave(rate=20.0)
     beside = Beside(roll, policy)
-    await_open(control, lambda course: course.state.phase.value == "shadow")
+    await_open(control, lambda record: record.state.phase.value == "shadow")
     done = rollback(SERVICE, reason="complaints", by="Ada", return_state=True)
-    assert done.result().words == "roll back (Ada: complaints)"
+    assert done.result().message == "roll back (Ada: complaints)"
     assert beside.end().message.startswith("RolloutRolledBack: roll back (Ada: complaints)")
     commands = control.commands.list_commands(SERVICE)
     assert (commands[-1].action, commands[-1].by, commands[-1].answer) == (
@@ -213,17 +215,17 @@ def test_commands_are_obeyed_where_they_make_sense_and_refused_elsewhere(
 ) -> None:
     replica.behave(rate=20.0)
     beside = Beside(roll, policy)
-    await_open(control, lambda course: course.state.phase.value == "shadow")
+    await_open(control, lambda record: record.state.phase.value == "shadow")
     refused = steer("resume")
     assert refused.message == (
-        "CommandRefused: resume: the rollout is shadow; allowed where it is paused"
+        "CommandRefused: resume: the rollout is shadow; allowed while it is paused"
     )
     assert steer("pause").is_completed()
     assert steer("sleep").message.startswith("CommandRefused: found 'sleep'; allowed: pause")
-    paused = await_open(control, lambda course: course.state.phase.value == "paused")
-    await_open(control, lambda course: course.tick >= paused.tick + 3)  # it goes on testing
+    paused = await_open(control, lambda record: record.state.phase.value == "paused")
+    await_open(control, lambda record: record.tick >= paused.tick + 3)  # it is still tested
     assert steer("skip").is_completed()
-    await_open(control, lambda course: course.state.stage == 1)
+    await_open(control, lambda record: record.state.stage == 1)
     assert steer("abort", "enough seen").is_completed()
     assert beside.end().result().phase == "aborted"
     assert steer("pause").message.startswith("CommandRefused: pause: no rollout of employment")
@@ -233,7 +235,7 @@ def test_what_cannot_be_seen_holds_with_its_reason_and_lets_the_lease_lapse(
     replica: TrafficReplica, policy: str, control: Control
 ) -> None:
     beside = Beside(roll, policy)
-    await_open(control, lambda course: course.state.phase.value == "shadow")
+    await_open(control, lambda record: record.state.phase.value == "shadow")
     for trouble, reason in (
         ({"status": 500}, "/v1/counters answers 500"),
         ({"status": 200, "broken": "nan"}, "requests is nan"),
@@ -242,12 +244,12 @@ def test_what_cannot_be_seen_holds_with_its_reason_and_lets_the_lease_lapse(
     ):
         replica.behave(**trouble)
         if reason:
-            held = await_open(control, lambda course, why=reason: why in course.state.reason)
+            held = await_open(control, lambda record, text=reason: text in record.state.reason)
             assert held.state.phase.value == "holding"
-            await_open(control, lambda course: not course.state.renews)
+            await_open(control, lambda record: not record.state.renews)
         else:
-            await_open(control, lambda course: course.state.renews)
-    stage = await_open(control, lambda course: True).state.stage
+            await_open(control, lambda record: record.state.renews)
+    stage = await_open(control, lambda record: True).state.stage
     assert steer("abort").is_completed()
     assert beside.end().result().phase == "aborted"
     assert stage in {0, 1, 2}
@@ -258,11 +260,11 @@ def test_an_incident_of_both_arms_freezes_and_blames_nobody(
 ) -> None:
     replica.behave(rate=200.0)
     beside = Beside(roll, policy)
-    await_open(control, lambda course: course.state.phase.value == "shadow")
+    await_open(control, lambda record: record.state.phase.value == "shadow")
     replica.behave(tripped=True, alarm=12.0)
-    await_open(control, lambda course: course.state.phase.value == "frozen")
+    await_open(control, lambda record: record.state.phase.value == "frozen")
     replica.behave(tripped=False, alarm=-3.0)
-    await_open(control, lambda course: course.state.phase.value != "frozen")
+    await_open(control, lambda record: record.state.phase.value != "frozen")
     replica.behave(rate=4000.0)
     assert beside.end().result().phase == "done"
 
@@ -272,13 +274,13 @@ def test_a_rollout_that_lost_its_controller_goes_on_from_its_last_tick(
 ) -> None:
     replica.behave(rate=20.0)
     beside = Beside(roll, policy)
-    course = await_open(control, lambda course: course.tick > 3)
+    record = await_open(control, lambda record: record.tick > 3)
     while not control.leases.take(control.leases.find(SERVICE, "rollout"), "nobody", 1.0):
         pass
     assert beside.end().message.startswith("LeaseLost: the lease rollout of employment")
     left = control.rollouts.find_open(SERVICE)
     assert left is not None
-    assert left.tick >= course.tick
+    assert left.tick >= record.tick
     replica.behave(rate=4000.0)
     state = roll(policy, resume=True)
     assert state.result().number == left.number
@@ -297,12 +299,12 @@ def test_a_second_one_waits_or_replaces(
 ) -> None:
     replica.behave(rate=20.0)
     first = Beside(roll, policy)
-    await_open(control, lambda course: course.state.phase.value == "shadow")
+    await_open(control, lambda record: record.state.phase.value == "shadow")
     registry.store.set_alias(SERVICE, "candidate", 3)
     monkeypatch.setattr("flows.rollout.load_service", lambda *_: configure(second="replace"))
     second = Beside(roll, policy, version=3)
     assert first.end().result().phase == "aborted"
-    await_open(control, lambda course: course.candidate == 3)
+    await_open(control, lambda record: record.candidate == 3)
     replica.behave(rate=4000.0)
     assert second.end().result().version == 3
     assert aliases(registry) == {"champion": 3, "previous": 1}
@@ -314,14 +316,14 @@ def test_restore_and_rollback_move_alias_and_route_and_keep_who_and_why(
     from flows.restore import restore
     from flows.rollback import rollback
 
-    words = {"reason": "a test", "by": "Ada"}
-    assert restore(SERVICE, version=4, **words, return_state=True).is_completed()
+    given = {"reason": "a test", "by": "Ada"}
+    assert restore(SERVICE, version=4, **given, return_state=True).is_completed()
     assert aliases(registry) == {"champion": 4, "candidate": 2, "previous": 1}
-    assert rollback(SERVICE, **words, return_state=True).result().words == "v1 is champion"
+    assert rollback(SERVICE, **given, return_state=True).result().message == "v1 is champion"
     assert aliases(registry) == {"champion": 1, "candidate": 2}
-    none = rollback(SERVICE, **words, return_state=True)
+    none = rollback(SERVICE, **given, return_state=True)
     assert "has no previous version; next: `sluice restore" in none.message
-    unknown = restore(SERVICE, version=99, **words, return_state=True)
+    unknown = restore(SERVICE, version=99, **given, return_state=True)
     assert unknown.message == "RolloutRefused: employment has no v99"
     route = control.routes.find(SERVICE)
     assert route is not None

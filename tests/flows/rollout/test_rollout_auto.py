@@ -1,4 +1,4 @@
-"""A change of data that ends in a rollout: each step starts the next by its event, and is told."""
+"""A change of data that ends in a rollout: each step starts the next by its event."""
 
 import json
 from collections.abc import Iterator
@@ -33,8 +33,8 @@ pytestmark = [
 
 SERVICE = "employment"
 SECONDS = 400.0
-TOLD_SECONDS = 60.0
-TOLD = """
+RECEIVE_SECONDS = 60.0
+NOTIFICATION = """
 notifications:
   - name: anyone
     kind: webhook
@@ -43,7 +43,7 @@ notifications:
     events: [rollout.*, run.failed]
 """
 EVENTS = {
-    "rollout.wanted": 1,
+    "rollout.requested": 1,
     "rollout.started": 1,
     "rollout.advanced": 3,
     "rollout.promoted": 1,
@@ -58,9 +58,9 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="module")
 def file(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The shipped deployments, and a receiver that is told of every event of a rollout."""
+    """The shipped deployments, and a receiver of every event of a rollout."""
     file = tmp_path_factory.mktemp("told") / "deployments.yaml"
-    file.write_text(FILE.read_text(encoding="utf-8") + TOLD, encoding="utf-8")
+    file.write_text(FILE.read_text(encoding="utf-8") + NOTIFICATION, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ANYONE_URL", receiver.url("anyone"))
         yield file
@@ -70,7 +70,7 @@ def file(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def replica(
     stocked: Home, file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TrafficReplica]:
-    """A replica beside the shipped deployments, and a worker to which the service starts itself."""
+    """A replica beside the shipped deployments, and a worker for the runs that events start."""
     root = tmp_path_factory.mktemp("auto")
     policy = root / "quick.yaml"
     policy.write_text(POLICY.lstrip(), encoding="utf-8")
@@ -101,25 +101,25 @@ def test_new_data_is_released_and_its_candidate_rolled_out_by_events_alone(
     done = await_answer(
         lambda: [item for item in control.rollouts.list_rollouts(SERVICE) if item.settled], SECONDS
     )
-    [course] = done
-    assert (course.champion, course.candidate, course.state.phase.value) == (1, 2, "done")
+    [rollout] = done
+    assert (rollout.champion, rollout.candidate, rollout.state.phase.value) == (1, 2, "done")
     champion = open_registry(stocked).find_alias(SERVICE, "champion")
     assert champion is not None
     assert champion.version == 2
-    records = [record for _, record in control.rollouts.read_log(SERVICE, course.number)]
-    assert len(list(derive(records, course.policy))) == len(records) - 1
+    records = [record for _, record in control.rollouts.read_log(SERVICE, rollout.number)]
+    assert len(list(derive(records, rollout.policy))) == len(records) - 1
     runs = find_runs(find_deployments()["rollout/rollout"])
     assert {run.parameters["version"] for run in runs} == {2}
     assert set(replica.weights) <= {0.0, 0.25, 0.5}
     wanted = sum(EVENTS.values())
-    await_answer(lambda: len(read_told(receiver)) >= wanted, TOLD_SECONDS)
-    told = read_told(receiver)  # in any order: the server tells several at once
-    events = [item["event"] for item in told]
+    await_answer(lambda: len(read_received(receiver)) >= wanted, RECEIVE_SECONDS)
+    received = read_received(receiver)  # in any order: the server sends several at once
+    events = [item["event"] for item in received]
     assert {event: events.count(event) for event in set(events)} == EVENTS
-    assert {item["version"] for item in told} == {2}
+    assert {item["version"] for item in received} == {2}
 
 
-def read_told(receiver: Receiver) -> list[dict[str, Any]]:
-    """Give what the receiver was told of the service."""
+def read_received(receiver: Receiver) -> list[dict[str, Any]]:
+    """Return the notifications about the service that the receiver got."""
     found = [json.loads(item["text"]) for item in receiver.of("anyone")]
     return [item for item in found if item["service"] == SERVICE]

@@ -1,4 +1,4 @@
-"""Every command in every phase, put to the real controller: obeyed, or refused with where it is."""
+"""Every command in every phase, given to the real controller: obeyed, or refused with a reason."""
 
 from collections.abc import Iterator
 
@@ -90,22 +90,24 @@ def test_after_its_end_every_command_is_refused(
             live.give(action.value)
 
 
-def count_tested(course: RolloutRecord) -> float:
-    """The candidate's requests that the test of errors has weighed."""
-    return float(course.state.seen.evidence["error_margin"].rollback.requests)
+def count_tested(rollout: RolloutRecord) -> float:
+    """The candidate's requests in the test of errors so far."""
+    return float(rollout.state.observation.evidence["error_margin"].rollback.requests)
 
 
-def test_while_paused_the_tests_go_on_and_roll_back(live: Live, replica: TrafficReplica) -> None:
+def test_a_paused_rollout_is_still_tested_and_rolled_back(
+    live: Live, replica: TrafficReplica
+) -> None:
     beside = Beside(live.roll)
     live.await_phase("shadow")
     assert live.steer("skip").is_completed()
     assert live.steer("pause").is_completed()
     paused = live.await_phase("paused")
-    assert count_tested(paused) == 0, "so few requests tell nothing yet"
+    assert count_tested(paused) == 0, "too few requests for a test yet"
     replica.behave(rate=2000.0)
-    tested = live.await_course(lambda course: count_tested(course) > 0)
+    tested = live.await_rollout(lambda rollout: count_tested(rollout) > 0)
     assert tested.state.phase is Phase.PAUSED
-    assert tested.state.seen.blocks == paused.state.seen.blocks
+    assert tested.state.observation.blocks == paused.state.observation.blocks
     replica.behave(errors={2: 0.4})
     state = beside.end()
     assert state.message.startswith("RolloutRolledBack: error_")
@@ -114,10 +116,10 @@ def test_while_paused_the_tests_go_on_and_roll_back(live: Live, replica: Traffic
     assert live.aliases() == {"champion": 1}
 
 
-def test_what_names_nobody_or_no_reason_is_refused(live: Live, replica: TrafficReplica) -> None:
+def test_a_command_without_a_reason_is_refused(live: Live, replica: TrafficReplica) -> None:
     beside = Beside(live.roll)
     live.await_phase("shadow")
-    told = live.steer("pause", why=" ").message
-    assert "reason: String should match pattern" in told, "the form's own rule"
+    message = live.steer("pause", reason=" ").message
+    assert "reason: String should match pattern" in message, "the form's own rule"
     assert live.steer("abort").is_completed()
     beside.end()

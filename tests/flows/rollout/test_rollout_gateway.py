@@ -15,6 +15,7 @@ from support.gateway.faulty import write_faulty
 from support.gateway.models import write_towns
 from support.gateway.site import Running, Site, run_gateway
 from support.rollouts.live import register_versions
+from support.servers.images import add_databases
 
 pytestmark = pytest.mark.slow
 
@@ -72,15 +73,15 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def register_two(site: Site, service: str) -> Registry:
-    """Have two versions in the registry: v1 the champion, v2 the candidate."""
-    registry = open_registry(site.home)
+    """Register two versions: v1 is the champion, v2 the candidate."""
+    registry = open_registry(add_databases(site.home))
     registry.prepare()
     register_versions(registry, service, 2)
     return registry
 
 
 def roll(gateway: Running, service: str, policy: str) -> tuple[Any, set[int]]:
-    """Roll out beside real requests; give the run's state and what callers were answered with."""
+    """Roll out under real requests; return the run's state and the callers' answers."""
     from flows.rollout import rollout
 
     with run_load([gateway.port], service, callers=4, pause=0.01) as load:

@@ -13,7 +13,7 @@ from support.gateway.replica import Behaviour, TrafficReplica
 from support.rollouts.beside import Beside, run_replica
 from support.rollouts.live import POLICY, Apart, Live, run_live, watch_routes
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 SERVICE = "killed"
 SLOW, FAST = 20.0, 4000.0
@@ -120,14 +120,14 @@ def test_a_killed_controllers_rollout_goes_on_from_the_same_phase(
         apart.begin()
         reach(live, replica, phase)
         apart.kill()
-        left = live.find_course()
+        left = live.find_rollout()
         assert left is not None
         assert left.state.phase.value == phase
         replica.behave(rate=FAST, status=200, tripped=False, alarm=-5.0)
         beside = Beside(live.roll, resume=True)
         if phase == "paused":
-            live.await_course(lambda course: course.tick > left.tick)
-            assert live.find_course().state.phase.value == "paused"  # type: ignore[union-attr]
+            live.await_rollout(lambda rollout: rollout.tick > left.tick)
+            assert live.find_rollout().state.phase.value == "paused"  # type: ignore[union-attr]
             live.give("resume")
         state = beside.end()
     beaten = phase == "rolling back"
@@ -143,12 +143,12 @@ def test_a_killed_controllers_rollout_goes_on_from_the_same_phase(
 def shown_above_the_stage(
     shown: set[tuple[int, float]], records: list[dict[str, object]]
 ) -> set[tuple[int, float]]:
-    """Give the weights that the route had at an epoch at which the log has a smaller one."""
+    """Return the weights of the route that exceed the log's weight at the same epoch."""
     allowed = {record["epoch"]: record.get("weight", 0.0) for record in records}
     return {(epoch, weight) for epoch, weight in shown if weight > allowed.get(epoch, 0.0)}  # type: ignore[operator]
 
 
-def test_a_controller_that_wakes_up_after_it_was_taken_over_changes_nothing(
+def test_a_controller_that_continues_after_it_was_replaced_changes_nothing(
     live: Live, replica: TrafficReplica, apart: Apart
 ) -> None:
     apart.begin()
@@ -168,7 +168,7 @@ def test_a_controller_that_wakes_up_after_it_was_taken_over_changes_nothing(
 
 
 def stop_and_take_over(live: Live, apart: Apart) -> Lease:
-    """Stop the controller where it does not hold the store's lock, and take its lease."""
+    """Stop the controller while it does not hold the store's lock, and take its lease."""
     while True:
         apart.send(signal.SIGSTOP)
         with suppress(ControlUnavailable):
@@ -180,7 +180,7 @@ def stop_and_take_over(live: Live, apart: Apart) -> Lease:
         apart.send(signal.SIGCONT)
 
 
-def test_a_controller_that_waits_goes_on_where_the_killed_one_was(
+def test_a_waiting_controller_continues_where_the_killed_one_was(
     live: Live, replica: TrafficReplica, apart: Apart
 ) -> None:
     apart.begin()

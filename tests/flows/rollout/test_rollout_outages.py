@@ -1,4 +1,4 @@
-"""A rollout on a worker while worker, controller or Prefect's server are killed; callers go on."""
+"""A rollout on a worker while worker, controller or Prefect's server are killed, under load."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from support.rollouts.live import TOWNS, Live, route_config, run_live
 from support.servers.outages import Stack, find_flow_process, run_stack, start_server
 from support.servers.stack import await_final, run_worker
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 SERVICE = "employment"
 
@@ -51,7 +51,7 @@ def gateway(site: Site, live: Live) -> Iterator[Running]:
 
 @pytest.fixture
 def load(gateway: Running, live: Live) -> Iterator[Load]:
-    """Callers during the whole test: none of them ever notices anything, each answer is logged."""
+    """Callers during the whole test: none of them gets an error, and each answer is logged."""
     live.reset()
     with run_load([gateway.port], SERVICE, callers=2, pause=0.05) as load:
         yield load
@@ -67,9 +67,9 @@ def place_of(gateway: Running) -> tuple[Path, str]:
 
 
 def begin(stack: Stack, live: Live) -> Any:
-    """Have the worker start a rollout, and wait until it waits for a person's word."""
+    """Let the worker start a rollout, and wait until it waits for a person's approval."""
     run = stack.create_run("rollout", service=SERVICE, policy=live.policy)
-    live.await_course(lambda course: "approval" in course.state.reason)
+    live.await_rollout(lambda rollout: "approval" in rollout.state.reason)
     return run
 
 
@@ -82,7 +82,7 @@ def test_a_rollout_goes_on_while_the_server_is_down(
         stack.kill_server()
         first = live.await_ticks(1)
         time.sleep(down)
-        last = live.await_course(lambda _: True)
+        last = live.await_rollout(lambda _: True)
         assert last.tick - first.tick >= down / last.policy.block / 4
         start_server(stack.home, stack.port)
         live.give("approve")
@@ -114,12 +114,12 @@ def test_the_keeper_continues_a_killed_controllers_rollout(
     with run_worker(tmp_path / "worker.log"):
         run = begin(stack, live)
         os.kill(find_flow_process(str(run.id)), signal.SIGKILL)
-        left = live.await_course(lambda _: True)
-        wait_until(lambda: {item.body["arm"] for item in load.heard[-20:]} == {"none"})
-        assert {item.body["version"] for item in load.heard[-20:]} == {1}
+        left = live.await_rollout(lambda _: True)
+        wait_until(lambda: {item.body["arm"] for item in load.replies[-20:]} == {"none"})
+        assert {item.body["version"] for item in load.replies[-20:]} == {1}
         kept = stack.create_run("keeper", service=SERVICE)
         assert await_final(kept).message == "employment: a controller for v2 was started"
-        live.await_course(lambda course: course.tick > left.tick)
+        live.await_rollout(lambda rollout: rollout.tick > left.tick)
         live.give("approve")
         number = left.number
         wait_until(lambda: live.control.rollouts.find(SERVICE, number).settled)  # type: ignore[union-attr]

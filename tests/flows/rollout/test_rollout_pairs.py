@@ -51,7 +51,7 @@ def restore(version: int) -> Any:
     return restore(SERVICE, version=version, reason="a test", by="Ada", return_state=True)
 
 
-def test_an_incident_of_both_arms_is_told_blames_nobody_and_ends_in_promotion(
+def test_an_incident_of_both_arms_is_reported_and_ends_in_promotion(
     live: Live, replica: TrafficReplica
 ) -> None:
     beside = Beside(live.roll)
@@ -60,21 +60,21 @@ def test_an_incident_of_both_arms_is_told_blames_nobody_and_ends_in_promotion(
     live.await_phase("canary")
     replica.behave(tripped=True, alarm=12.0, errors={1: 0.5, 2: 0.5})
     frozen = live.await_phase("frozen")
-    assert "an incident that is not the candidate's" in frozen.state.reason
+    assert "the candidate is not the cause" in frozen.state.reason
     route = live.control.routes.find(SERVICE)
     assert route is not None
     assert (route.champion, route.candidate, route.weight) == (1, 2, 0.0)
     live.await_ticks(3)
-    assert "an incident that is not the candidate's" in live.await_page("**frozen**")
+    assert "the candidate is not the cause" in live.await_page("**frozen**")
     replica.behave(tripped=False, alarm=-3.0, errors={})
-    live.await_course(lambda course: course.state.phase.value != "frozen")
+    live.await_rollout(lambda rollout: rollout.state.phase.value != "frozen")
     replica.behave(rate=FAST)
     assert beside.end().result().phase == "done"
     live.check_log()
     assert await_answer(lambda: count_events().get("rollout.promoted"), 60)
-    told = count_events()
-    assert (told["rollout.frozen"], told["rollout.thawed"]) == (1, 1)
-    assert "rollout.rolling-back" not in told
+    events = count_events()
+    assert (events["rollout.frozen"], events["rollout.thawed"]) == (1, 1)
+    assert "rollout.rolling-back" not in events
 
 
 def test_a_second_rollout_waits_for_the_first_and_then_runs(

@@ -19,7 +19,7 @@ from support.gateway.site import Running, Site, run_gateway, wait_until
 from support.rollouts.beside import Beside
 from support.rollouts.live import TOWNS, Live, run_live
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 SERVICE = "doubled"
 GOOD = {"size": 1.0, "town": "ayr", "here": True}
@@ -59,7 +59,7 @@ def pair(site: Site, live: Live) -> Iterator[list[Running]]:
         yield [left, right]
 
 
-def told_epoch(replica: Running) -> int:
+def read_epoch(replica: Running) -> int:
     try:
         found = replica.ask("/v1/counters", seconds=5).json["services"][SERVICE]
         return int(found["epoch"])
@@ -69,7 +69,7 @@ def told_epoch(replica: Running) -> int:
 
 @contextmanager
 def watch_following(live: Live, replicas: list[Running]) -> Iterator[list[float]]:
-    """Gather how long each replica took to follow each change of the route."""
+    """Collect how long each replica took to follow each change of the route."""
     lags: list[float] = []
     ended = threading.Event()
 
@@ -81,7 +81,7 @@ def watch_following(live: Live, replicas: list[Running]) -> Iterator[list[float]
             assert route is not None
             seen.setdefault(route.epoch, time.monotonic())
             for place, replica in enumerate(replicas):
-                epoch = told_epoch(replica)
+                epoch = read_epoch(replica)
                 if epoch in seen and (place, epoch) not in followed:
                     followed.add((place, epoch))
                     lags.append(time.monotonic() - seen[epoch])
@@ -120,16 +120,16 @@ def test_two_replicas_follow_agree_and_are_summed(
     with watch_following(live, pair) as lags:
         with run_load([replica.port for replica in pair], SERVICE, pause=0.01) as load:
             beside = Beside(live.roll)
-            course = live.await_course(lambda found: "approval" in found.state.reason)
-            assert course.state.phase.value == "holding"
-            wait_until(lambda: {told_epoch(item) for item in pair} == {course.state.epoch})
+            rollout = live.await_rollout(lambda found: "approval" in found.state.reason)
+            assert rollout.state.phase.value == "holding"
+            wait_until(lambda: {read_epoch(item) for item in pair} == {rollout.state.epoch})
             units = [f"unit {number}" for number in range(60)]
             arms = [
                 [item.predict(GOOD, SERVICE, unit=unit).json["arm"] for unit in units]
                 for item in pair
             ]
         live.await_ticks(3)
-        epoch = course.state.epoch
+        epoch = rollout.state.epoch
         wait_until(lambda: count_answers(site, epoch) == count_decided(live, epoch))
         with run_load([replica.port for replica in pair], SERVICE, pause=0.01) as more:
             live.give("approve")
@@ -137,7 +137,7 @@ def test_two_replicas_follow_agree_and_are_summed(
             wait_until(
                 lambda: len(lags) >= 2 * 4
             )  # shadow, canary, soak, end of the soak's candidate
-    places = [place_of(course.salt, hash_unit(unit)) for unit in units]
+    places = [place_of(rollout.salt, hash_unit(unit)) for unit in units]
     by_rule = ["candidate" if place < 0.25 else "champion" for place in places]
     assert arms == [by_rule, by_rule]
     assert load.statuses | more.statuses == {200}
@@ -153,18 +153,18 @@ def test_with_one_of_two_replicas_killed_it_holds_and_the_champion_serves(
     left, right = pair
     with run_load([right.port], SERVICE, pause=0.01) as load:
         beside = Beside(live.roll)
-        live.await_course(lambda course: "approval" in course.state.reason)
+        live.await_rollout(lambda rollout: "approval" in rollout.state.reason)
         left.process.kill()
         left.process.wait()
-        held = live.await_course(lambda course: "1 of 2 replicas answer" in course.state.reason)
+        held = live.await_rollout(lambda rollout: "1 of 2 replicas answer" in rollout.state.reason)
         assert held.state.stage == 1
         live.give("approve")
-        live.await_course(lambda course: not course.state.renews)
-        before = len(load.heard)
-        wait_until(lambda: len(load.heard) > before + 30)
-        wait_until(lambda: {item.body["arm"] for item in load.heard[-20:]} == {"none"})
-        assert {item.body["version"] for item in load.heard[-20:]} == {1}
-        assert live.find_course().state.stage == 1  # type: ignore[union-attr]
+        live.await_rollout(lambda rollout: not rollout.state.renews)
+        before = len(load.replies)
+        wait_until(lambda: len(load.replies) > before + 30)
+        wait_until(lambda: {item.body["arm"] for item in load.replies[-20:]} == {"none"})
+        assert {item.body["version"] for item in load.replies[-20:]} == {1}
+        assert live.find_rollout().state.stage == 1  # type: ignore[union-attr]
         with run_gateway(site, name="left", port=left.port):
             state = beside.end()
     assert state.result().phase == "done", state.message
@@ -182,15 +182,15 @@ def test_while_the_store_is_away_the_champion_serves_and_the_rollout_then_goes_o
         patch.setenv("SLUICE_GATEWAY_URLS", right.address)
         with run_load([right.port], SERVICE, pause=0.05) as load:
             beside = Beside(live.roll)
-            live.await_course(lambda course: "approval" in course.state.reason)
+            live.await_rollout(lambda rollout: "approval" in rollout.state.reason)
             left = live.await_ticks(1)
             store = str(site.home.root / "control.db")
             command = [sys.executable, "-c", LOCK, store, str(AWAY_SECONDS)]
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as locker:
                 assert locker.stdout is not None
                 assert locker.stdout.readline() == "locked\n"
-                wait_until(lambda: {item.body["arm"] for item in load.heard[-20:]} == {"none"})
-            went_on = live.await_course(lambda course: course.tick > left.tick + 2)
+                wait_until(lambda: {item.body["arm"] for item in load.replies[-20:]} == {"none"})
+            went_on = live.await_rollout(lambda rollout: rollout.tick > left.tick + 2)
             assert went_on.number == left.number
             live.give("approve")
             state = beside.end()

@@ -1,4 +1,4 @@
-"""What a rollout does while traffic, counters or replicas are missing: it holds, and says why."""
+"""A rollout holds, with the reason, while traffic, counters or replicas are missing."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -54,7 +54,7 @@ def replicas(live: Live, pair: list[TrafficReplica]) -> list[TrafficReplica]:
     ],
     ids=["none", "champion-only", "candidate-only", "nan", "half", "all-away"],
 )
-def test_it_holds_shows_why_and_goes_on_when_all_is_seen_again(
+def test_it_holds_with_the_reason_and_continues_when_nothing_is_missing(
     live: Live, replicas: list[TrafficReplica], trouble: dict[str, Any], count: int, reason: str
 ) -> None:
     beside = Beside(live.roll)
@@ -63,7 +63,7 @@ def test_it_holds_shows_why_and_goes_on_when_all_is_seen_again(
     live.await_phase("canary")
     for replica in replicas[:count]:
         replica.behave(**trouble)
-    first = live.await_course(lambda course: reason in course.state.reason)
+    first = live.await_rollout(lambda rollout: reason in rollout.state.reason)
     last = live.await_ticks(TICKS)
     assert (last.state.stage, last.state.epoch) == (1, first.state.epoch)
     held = [item for item in live.read_log() if first.tick <= item["tick"] < last.tick]

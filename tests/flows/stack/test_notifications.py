@@ -1,4 +1,4 @@
-"""Each event reaches each receiver once, whatever was deployed before; a lost one is seen."""
+"""Each event reaches each receiver once, whatever was deployed before; a lost one shows."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -10,7 +10,9 @@ from prefect import flow
 
 from sluice.config.deployments import read_deployments
 from sluice.errors import ConfigInvalid
+from sluice.home import Home
 from sluice.verdict import Outcome, Verdict
+from support.servers.images import add_databases
 from support.servers.receiver import MailServer, Receiver, run_mail_server, run_receiver
 from support.servers.stack import ask, await_answer, deploy, find_deployments, find_runs, remove_all
 
@@ -18,7 +20,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:'imghdr' is deprecated"),  # Apprise imports it
 ]
-SERVICE = "told-of"
+SERVICE = "watched"
 LAST = "rollout.aborted"
 SECONDS = 120.0
 TEN = [
@@ -76,7 +78,7 @@ MAIL = """\
 
 
 def apply(file: Path, prune: bool = False) -> list[str]:
-    """Apply a file's notifications alone, which takes less time; give what was reported."""
+    """Apply a file's notifications alone, which takes less time; return what was reported."""
     from tasks.deploy.notifications import apply_notifications, check_notifications, settle_left
 
     said: list[str] = []
@@ -92,7 +94,7 @@ def flush() -> None:
     EventsWorker.drain_all(timeout=30)
 
 
-def tell(*events: str, service: str = SERVICE, **payload: Any) -> None:
+def emit(*events: str, service: str = SERVICE, **payload: Any) -> None:
     from tasks.run.events import publish_event
 
     for event in events:
@@ -101,7 +103,7 @@ def tell(*events: str, service: str = SERVICE, **payload: Any) -> None:
 
 
 def automations() -> dict[str, Any]:
-    """Give the server's automations that are notifications, by name."""
+    """Return the server's automations that are notifications, by name."""
     found = ask(lambda client: client.read_automations())
     names = [item.name for item in found if "notification" in item.tags]
     assert len(names) == len(set(names))
@@ -109,19 +111,19 @@ def automations() -> dict[str, Any]:
 
 
 def read(receiver: Receiver, service: str = SERVICE) -> list[dict[str, Any]]:
-    """Give what `everything` was told of a service."""
+    """Return what `everything` received about a service."""
     found = [json.loads(item["text"]) for item in receiver.of("everything")]
     return [item for item in found if item["service"] == service]
 
 
 def read_words(receiver: Receiver, path: str) -> list[str]:
-    """Give what a person was told of our service."""
+    """Return what a person received about our service."""
     found = [item["content"] for item in receiver.of(path)]
     return [item for item in found if item.startswith(SERVICE)]
 
 
 def await_all(question: Callable[[], list[Any]], least: int = 0) -> list[Any]:
-    """Wait for `least` messages and for one that is sent after them, and give all but that.
+    """Wait for `least` messages and for one that is sent after them, and return all but that.
 
     Messages may come in another order than they were sent in: one that has to come is waited
     for. The one more is for those that should not come: they would have had the time.
@@ -135,14 +137,14 @@ def await_all(question: Callable[[], list[Any]], least: int = 0) -> list[Any]:
 
     assert await_answer(lambda: len(read_wanted()) >= least, SECONDS)
     before = count_last()
-    tell(LAST)
+    emit(LAST)
     assert await_answer(lambda: count_last() > before, SECONDS)
     return read_wanted()
 
 
 @pytest.fixture(scope="module")
 def receiver() -> Iterator[Receiver]:
-    """A receiver that takes its time, so that calls overlap."""
+    """A slow receiver, so that calls overlap."""
     with run_receiver(seconds=0.3) as receiver:
         yield receiver
 
@@ -160,12 +162,12 @@ def file(
     mail_server: MailServer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Path]:
-    """A deployments file whose secrets are in the environment; all of it is gone at the end."""
+    """A deployments file whose secrets are in the environment; all of it is removed at the end."""
     root = tmp_path_factory.mktemp("notifications")
     file = root / "deployments.yaml"
     file.write_text(FILE + MAIL.replace("PORT", str(mail_server.port)), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SLUICE_HOME", str(root / "home"))
+        patch.setenv("SLUICE_HOME", str(add_databases(Home(root / "home")).root))
         patch.setenv("EVERYTHING_URL", receiver.url("everything"))
         patch.setenv("EVERYTHING_TOKEN", "Bearer abc")
         patch.setenv("SECOND_URL", receiver.url("second"))
@@ -195,20 +197,20 @@ def test_missing_secret_changes_nothing_on_the_server(
     assert automations() == {}
 
 
-def test_deploy_says_what_it_made_and_that_nothing_changed(lines: list[list[str]]) -> None:
+def test_deploy_reports_what_it_created_and_that_nothing_changed(lines: list[list[str]]) -> None:
     names = ["everything' (webhook)", "another-service' (webhook)", "second' (webhook)"]
     names.append("mail' (email)")
-    assert lines[0] == [f"notification '{name} made" for name in names]
+    assert lines[0] == [f"notification '{name} created" for name in names]
     assert lines[1] == [f"notification '{name} unchanged" for name in names]
 
 
 def test_ten_events_arrive_once_each_after_two_deploys(
     lines: list[list[str]], receiver: Receiver
 ) -> None:
-    tell(*TEN)
-    told = await_all(lambda: read(receiver), len(TEN))
-    assert sorted(item["event"] for item in told) == sorted(TEN)
-    assert len({item["id"] for item in told}) == len(TEN)
+    emit(*TEN)
+    received = await_all(lambda: read(receiver), len(TEN))
+    assert sorted(item["event"] for item in received) == sorted(TEN)
+    assert len({item["id"] for item in received}) == len(TEN)
     assert len(await_all(lambda: read_words(receiver, "second"), len(TEN))) == len(TEN)
     assert all(
         item.headers["Authorization"] == "Bearer abc"
@@ -219,7 +221,7 @@ def test_ten_events_arrive_once_each_after_two_deploys(
 
 @pytest.fixture(scope="module")
 def halted(lines: list[list[str]], receiver: Receiver) -> tuple[str, dict[str, Any]]:
-    """A run that a gate halted, and what the receiver was told of it."""
+    """A run that a gate halted, and what the receiver got about it."""
     from prefect.runtime import flow_run
 
     from tasks.run.gates import pass_gate
@@ -240,30 +242,32 @@ def halted(lines: list[list[str]], receiver: Receiver) -> tuple[str, dict[str, A
     return runs[0], found[0]
 
 
-def test_message_says_what_why_next_and_where(halted: tuple[str, dict[str, Any]]) -> None:
-    run, told = halted
-    assert told["title"] == "halted: halted by the evaluation gate"
-    assert told["reason"] == 'accuracy 0.5 < 0.9 in "north" & <south>'
-    assert told["next"] == "train on more rows"
-    assert told["run"].endswith(f"/runs/flow-run/{run}")
-    assert told["details"]["outcome"] == "fail"
-    assert told["version"] is None
+def test_message_has_the_fact_the_reason_the_next_step_and_a_link(
+    halted: tuple[str, dict[str, Any]],
+) -> None:
+    run, received = halted
+    assert received["title"] == "halted: halted by the evaluation gate"
+    assert received["reason"] == 'accuracy 0.5 < 0.9 in "north" & <south>'
+    assert received["next"] == "train on more rows"
+    assert received["run"].endswith(f"/runs/flow-run/{run}")
+    assert received["details"]["outcome"] == "fail"
+    assert received["version"] is None
 
 
 def test_mail_arrives_through_the_server(lines: list[list[str]], mail_server: MailServer) -> None:
-    tell("rollout.rollback", by="Ada", reason="complaints")
+    emit("rollout.rollback", by="Ada", reason="complaints")
     assert await_answer(lambda: mail_server.mails, SECONDS)
     ((_, mail),) = mail_server.mails
-    assert mail["Subject"] == "told-of v5: champion again by Ada"
+    assert mail["Subject"] == "watched v5: champion again by Ada"
     body = mail.get_payload(decode=True)
     assert isinstance(body, bytes)
     assert body.decode().startswith("complaints\nrollout.rollback at ")
 
 
-def test_failed_run_of_a_deployed_flow_is_told_and_no_other(
+def test_failed_run_of_a_deployed_flow_is_reported_and_no_other(
     halted: tuple[str, dict[str, Any]], receiver: Receiver
 ) -> None:
-    """Neither a flow that the file does not deploy, nor `notice`, which would go in a circle."""
+    """Neither a flow that the file does not deploy, nor `notice`, which would be a loop."""
     from flows.notice import notice
     from flows.promote import promote
 
@@ -274,23 +278,23 @@ def test_failed_run_of_a_deployed_flow_is_told_and_no_other(
     assert await_answer(lambda: read(receiver, "earnings"), SECONDS)
     await_all(lambda: read(receiver))
     texts = [json.loads(item["text"]) for item in receiver.of("everything")]
-    (told,) = (item for item in texts if item["event"] == "run.failed")
-    assert told["title"] == "earnings: promote failed"
-    assert told["reason"].startswith("PromotionRefused: ")
-    assert "/runs/flow-run/" in told["run"]
+    (received,) = (item for item in texts if item["event"] == "run.failed")
+    assert received["title"] == "earnings: promote failed"
+    assert received["reason"].startswith("PromotionRefused: ")
+    assert "/runs/flow-run/" in received["run"]
 
 
-def test_event_told_while_the_receiver_is_down_is_lost_and_seen(
+def test_event_emitted_while_the_receiver_is_down_is_lost_and_shown(
     lines: list[list[str]], receiver: Receiver, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is not sent again; `notice` says so once, and neither is told of to the receivers."""
+    """It is not sent again; `notice` reports it once, and the receivers get neither."""
     before = len(receiver.of("everything"))
     with run_receiver() as gone:
         url = gone.url("second")
     monkeypatch.setenv("SECOND_URL", url)
     assert "notification 'second' (webhook) changed" in apply(file)
     notice = find_deployments()["notice/notice"]
-    tell("rollout.held")
+    emit("rollout.held")
     (run,) = await_answer(lambda: find_runs(notice), SECONDS)
     assert run.parameters["automation"] == "notification second"
     assert "Notification failed" in run.parameters["reason"]
@@ -312,11 +316,11 @@ def test_changed_secret_moves_to_the_new_address(
     assert "notification 'second' (webhook) changed" in said
     assert "notification 'everything' (webhook) unchanged" in said
     before = len(receiver.of("second"))
-    tell("rollout.held", reason="errors 1.2 %")
+    emit("rollout.held", reason="errors 1.2 %")
     (words,) = await_all(lambda: read_words(receiver, "moved"), 1)
     lines_of = words.splitlines()
     assert lines_of[:3] == [
-        "told-of v5: the rollout is held, neither good nor bad is proved",
+        "watched v5: the rollout holds at its stage's max, without enough evidence",
         "errors 1.2 %",
         "Next: wait for more traffic, or skip, promote or roll back by `rollout-control`",
     ]
@@ -325,7 +329,7 @@ def test_changed_secret_moves_to_the_new_address(
     assert automations()["notification second"].id == identity
 
 
-def test_notification_switched_off_by_hand_is_on_again_and_that_is_said(
+def test_notification_switched_off_by_hand_is_on_again_and_that_is_reported(
     lines: list[list[str]], file: Path
 ) -> None:
     found = automations()["notification everything"]

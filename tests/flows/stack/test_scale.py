@@ -18,7 +18,11 @@ from support.servers.ports import find_free_ports
 from support.servers.proxy import make_certificate, run_nginx, run_redis, why_no_scale
 
 MISSING = why_no_scale()
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=MISSING)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.faults,
+    pytest.mark.skipif(bool(MISSING), reason=MISSING),
+]
 
 PAGE = (PROJECT / "docs" / "run-it.md").read_text(encoding="utf-8")
 TEMPLATES = PROJECT / "docs" / "run-it"
@@ -26,20 +30,20 @@ RUN_SECONDS = 480.0
 
 
 class Site:
-    """The running whole: what a person or a program outside asks of it, through the proxy."""
+    """The running system as a person or program outside sees it, through the proxy."""
 
     def __init__(self, stage: Stage, proxy: str, registry: str) -> None:
         self.stage, self.api, self.registry = stage, f"https://{proxy}/api", f"https://{registry}"
 
     def ask(self, path: str, **body: Any) -> Any:
-        """Ask Prefect's API through the proxy: a question with a body, or a plain one."""
+        """Call Prefect's API through the proxy, with a body or without."""
         method = "POST" if body else "GET"
         options = {"json": body} if body else {}
         answer = self.stage.ask(method, f"{self.api}/{path}", **options)
         return answer.raise_for_status().json()
 
     def list_models(self) -> list[tuple[int, str]]:
-        """Give each registered version with its data version, oldest first."""
+        """Return each registered version with its data version, oldest first."""
         address = f"{self.registry}/api/2.0/mlflow/model-versions/search"
         answer = self.stage.ask("GET", address, params={"filter": "name='employment'"})
         versions = answer.raise_for_status().json().get("model_versions", [])
@@ -49,13 +53,13 @@ class Site:
         return sorted(zip(numbers, data, strict=True))
 
     def create_run(self, deployment: str, **parameters: Any) -> str:
-        """Ask for a run of a deployment, `flow/deployment`, and give its id."""
+        """Create a run of a deployment, `flow/deployment`, and return its id."""
         found = self.ask(f"deployments/name/{deployment}")
         path = f"deployments/{found['id']}/create_flow_run"
         return str(self.ask(path, parameters=parameters, state={"type": "SCHEDULED"})["id"])
 
     def list_runs(self, flow: str) -> list[dict[str, Any]]:
-        """Give the runs of a flow that are due, not those of the weekly schedule to come."""
+        """Return the runs of a flow that are due, not those of the weekly schedule to come."""
         runs = self.ask("flow_runs/filter", flows={"name": {"any_": [flow]}})
         return [run for run in runs if not run["auto_scheduled"]]
 
@@ -63,13 +67,13 @@ class Site:
         return str(self.ask(f"flow_runs/{run}")["state"]["type"])
 
     def explain(self, run: str) -> str:
-        """Give what a run and every process told, for whom a failure finds."""
+        """Return the output of a run and of every process, for a failed assertion."""
         wanted = {"flow_run_id": {"any_": [run]}}
         logs = self.ask("logs/filter", logs=wanted, sort="TIMESTAMP_ASC", limit=200)
         return "\n".join(item["message"] for item in logs) + "\n" + self.stage.read_logs()
 
     def await_state(self, run: str, *wanted: str) -> str:
-        """Wait until a run is in one of the states, or has ended; give the state."""
+        """Wait until a run is in one of the states, or has ended; return the state."""
         final = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
         self.await_true(lambda: self.state_of(run) in (*wanted, *final))
         return self.state_of(run)
@@ -83,7 +87,7 @@ class Site:
 
 
 def find_places(folder: Path, postgres: str, ports: list[int]) -> dict[str, str]:
-    """Give what stands here for each place of the page and of its files: the only difference."""
+    """Return this machine's value of each place of the page and its files: the only difference."""
     first, second, pages, proxy, registry, redis = ports
     database = postgres.split("@")[1]
     return {
@@ -117,7 +121,7 @@ def find_places(folder: Path, postgres: str, ports: list[int]) -> dict[str, str]
 
 
 def write_settings(stage: Stage) -> None:
-    """Copy the page's files to where it says, with this machine's places."""
+    """Copy the page's files to their places, with this machine's values."""
     for name in ("etc", "srv/sluice/mlflow", "var", "backups"):
         (stage.folder / name).mkdir(parents=True)
     for name in ("api.env", "mlflow.env", "worker.env", "nginx.conf", "databases.sql"):
@@ -132,7 +136,7 @@ def write_settings(stage: Stage) -> None:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The page's part `Many workers`, played to its end, with a second worker."""
+    """The page's part `Many workers`, run to its end, with a second worker."""
     folder = tmp_path_factory.mktemp("scale")
     ports = find_free_ports(6)
     first, second, pages, proxy, registry, redis = ports
@@ -160,7 +164,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         stage.play(deploy)
         stage.play(worker)
         stage.play(worker)
-        stack.callback(stage.stop)  # before what it speaks to
+        stack.callback(stage.stop)  # before the servers that it uses
         yield Site(stage, f"127.0.0.1:{proxy}", f"127.0.0.1:{registry}")
 
 
@@ -177,10 +181,10 @@ def test_both_workers_are_online(site: Site) -> None:
 
 
 def test_command_line_of_a_worker_reaches_the_server(site: Site) -> None:
-    asked = "import os; from sluice.adapters.server.api import is_healthy as healthy; "
-    asked += "print(healthy(os.environ['PREFECT_API_URL']))"
+    probe = "import os; from sluice.adapters.server.api import is_healthy as healthy; "
+    probe += "print(healthy(os.environ['PREFECT_API_URL']))"
     settings = "set -a; . /etc/sluice/worker.env; set +a"
-    printed = site.stage.run("health", [settings, f'{sys.executable} -c "{asked}"'])
+    printed = site.stage.run("health", [settings, f'{sys.executable} -c "{probe}"'])
     assert printed == "True\n"
 
 

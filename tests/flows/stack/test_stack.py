@@ -44,20 +44,20 @@ def server_log(api: str) -> Path:
 
 
 def find_faults(log: str) -> list[str]:
-    """Tracebacks of the server, but for SQLite's own lock: a loop met it, and tries again."""
+    """Tracebacks of the server, except SQLite's lock, after which a loop tries again."""
     _, *found = log.split("Traceback (most recent call last)")
     return [item for item in found if "database is locked" not in item]
 
 
 @pytest.fixture(scope="module")
 def deployed(server_log: Path) -> Iterator[dict[str, Any]]:
-    """The deployments of `deployments.yaml`, deployed twice; gone from the server at the end."""
+    """The deployments of `deployments.yaml`, deployed twice; removed from the server at the end."""
     log_size = server_log.stat().st_size
     before = set(PROJECT.iterdir())
     try:
-        told = deploy()
-        assert told[0] == f"made the work pool '{POOL}'"
-        assert deploy() == told[1:]
+        reported = deploy()
+        assert reported[0] == f"created the work pool '{POOL}'"
+        assert deploy() == reported[1:]
         assert set(PROJECT.iterdir()) == before
         yield find_deployments()
     finally:
@@ -155,11 +155,11 @@ def test_wrong_parameter_is_refused_when_the_run_is_asked_for(
 ) -> None:
     from prefect.exceptions import PrefectHTTPStatusError
 
-    asked = {"service": "employment", **parameters}
+    given = {"service": "employment", **parameters}
     with pytest.raises(PrefectHTTPStatusError, match="409") as refused:
         ask(
             lambda client: client.create_flow_run_from_deployment(
-                deployed["release/release"].id, parameters=asked
+                deployed["release/release"].id, parameters=given
             )
         )
     assert said in refused.value.response.json()["detail"]
@@ -169,14 +169,14 @@ def test_wrong_file_changes_nothing_on_the_server(deployed: dict[str, Any], tmp_
     file = tmp_path / "deployments.yaml"
     text = FILE.read_text(encoding="utf-8").replace("limit: 4", "limit: 3")
     file.write_text(text.replace("flows.notice.notice", "flows.notice.nothing"), encoding="utf-8")
-    with pytest.raises(ConfigInvalid, match="no flow stands at"):
+    with pytest.raises(ConfigInvalid, match="there is no flow at"):
         deploy(file)
     assert find_deployments()["release/release"].global_concurrency_limit.limit == 4
 
 
 @dataclass(frozen=True)
 class Redeployed:
-    """What deploying said of a file whose names had changed, and of the shipped one after it."""
+    """Output of deploying a file whose names had changed, and then the shipped one."""
 
     other: list[str]
     shipped: list[str]
@@ -184,7 +184,7 @@ class Redeployed:
 
 @pytest.fixture(scope="module")
 def redeployed(deployed: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Redeployed:
-    """Another file and the shipped one deployed again, after a person's hand on the server."""
+    """Another file and the shipped one deployed again, after a person changed the server."""
     from prefect.client.schemas.actions import WorkPoolUpdate
 
     release = find_deployments()["release/release"]
@@ -234,7 +234,7 @@ def test_pool_that_ends_runs_with_their_worker_is_named(redeployed: Redeployed) 
 
 @pytest.mark.parametrize(
     ("changes", "field"),
-    [({"by": ""}, "by"), ({"why": "  "}, "why"), ({"decision": "maybe"}, "decision")],
+    [({"by": ""}, "by"), ({"reason": "  "}, "reason"), ({"decision": "maybe"}, "decision")],
 )
 def test_decision_without_name_reason_or_answer_is_refused_by_the_form(
     deployed: dict[str, Any], changes: dict[str, str], field: str
@@ -242,8 +242,8 @@ def test_decision_without_name_reason_or_answer_is_refused_by_the_form(
     from prefect.exceptions import PrefectHTTPStatusError
 
     item = deployed["approve/approve"]
-    assert {"service", "decision", "by", "why"} == set(item.parameter_openapi_schema["required"])
-    given = {"service": "employment", "decision": "approve", "by": "Ada", "why": "so"}
+    assert {"service", "decision", "by", "reason"} == set(item.parameter_openapi_schema["required"])
+    given = {"service": "employment", "decision": "approve", "by": "Ada", "reason": "so"}
     with pytest.raises(PrefectHTTPStatusError) as refused:
         ask(
             lambda client: client.create_flow_run_from_deployment(

@@ -1,4 +1,4 @@
-"""A Prefect server that is killed between an event and its run: one release all the same."""
+"""A Prefect server that is killed between an event and its run: still one release."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from sluice.home import SAMPLES, Home
 from support.releases.runs import run_sluice
 from support.servers.stack import await_answer, count_versions, run_worker
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 SECONDS = 240.0
@@ -26,7 +26,7 @@ SECONDS = 240.0
 
 @contextmanager
 def serve(home: Home, port: int) -> Iterator[str]:
-    """A server of the home's own, whatever server the session has."""
+    """A server of the state folder's own, independent of the session's server."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PREFECT_API_URL", raising=False)
         with run_server(home, port, report=lambda _: None) as api:
@@ -44,7 +44,7 @@ def post(api: str, path: str, body: Any) -> Any:
 
 
 def find_releases(api: str) -> list[dict[str, Any]]:
-    """Give the release runs that no schedule made."""
+    """Return the release runs that no schedule created."""
     wanted = {"flows": {"name": {"any_": ["release"]}}}
     found: list[dict[str, Any]] = post(api, "flow_runs/filter", wanted)
     return [run for run in found if not run["auto_scheduled"]]
@@ -75,12 +75,12 @@ def test_server_killed_between_event_and_run_releases_once(tmp_path: Path) -> No
         taken = run_sluice("ingest", "employment", file, home=home.root, **variables)
         assert taken.returncode == 0, taken.stdout + taken.stderr
         assert len(await_answer(lambda: find_releases(api), SECONDS)) == 1
-        told = await_answer(lambda: find_events(api), SECONDS)
+        events = await_answer(lambda: find_events(api), SECONDS)
         port = kill_server(home)
         with serve(home, port) as again:
             assert again == api
-            # What a client sends again that had no answer: the same events, word for word.
-            post(api, "events", [{**event, "follows": None} for event in told])
+            # What a client without an answer sends again: exactly the same events.
+            post(api, "events", [{**event, "follows": None} for event in events])
             log = tmp_path / "worker.log"
             with run_worker(log, **variables):
                 assert await_answer(lambda: all_ended(api), SECONDS), log.read_text()

@@ -1,4 +1,4 @@
-"""A change of data starts one release, however often it is told; a failed trigger is seen."""
+"""A change of data starts one release, whatever the number of events; failures show."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +9,7 @@ import pytest
 from sluice.adapters.control.store import open_control
 from sluice.home import Home
 from support.releases.runs import ingest_year
+from support.servers.images import add_databases
 from support.servers.stack import (
     POOL,
     ask,
@@ -32,9 +33,10 @@ EVENT_SECONDS, END_SECONDS = 180.0, 400.0
 
 @pytest.fixture(scope="module")
 def home(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """A home with one data version, which was told before anything listened."""
+    """A state folder with one data version, announced before any trigger was deployed."""
     with pytest.MonkeyPatch.context() as patch:
         root: Path = tmp_path_factory.mktemp("triggers")
+        add_databases(Home(root))
         patch.setenv("SLUICE_HOME", str(root))
         assert ingest_year(2015).is_completed()
         flush()
@@ -43,7 +45,7 @@ def home(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 
 @pytest.fixture(scope="module")
 def deployed(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """The shipped deployments and a worker that works in the home; gone at the end."""
+    """The shipped deployments and a worker in the state folder; removed at the end."""
     log = tmp_path_factory.mktemp("worker") / "worker.log"
     try:
         deploy()
@@ -59,16 +61,16 @@ def flush() -> None:
     EventsWorker.drain_all(timeout=30)
 
 
-def tell(payload: dict[str, Any], **labels: str) -> None:
-    """Emit `data.changed` as somebody else's program would."""
-    from prefect.events import publish_event
+def emit(payload: dict[str, Any], **labels: str) -> None:
+    """Emit `data.changed` as another program would."""
+    from prefect.events import emit_event
 
     resource = {
         "prefect.resource.id": f"sluice.service.{SERVICE}",
         "prefect.resource.name": SERVICE,
         **{label.replace("_", "."): value for label, value in labels.items()},
     }
-    publish_event("data.changed", resource=resource, payload=payload)
+    emit_event("data.changed", resource=resource, payload=payload)
 
 
 def await_runs(deployment: Any, count: int) -> list[Any]:
@@ -79,7 +81,7 @@ def await_runs(deployment: Any, count: int) -> list[Any]:
     )
 
 
-def endings(runs: list[Any]) -> list[str]:
+def state_names(runs: list[Any]) -> list[str]:
     states = [await_final(run, END_SECONDS) for run in runs]
     assert all(states)
     return sorted(state.name for state in states)
@@ -91,14 +93,14 @@ def causes(home: Home) -> list[str]:
 
 @pytest.fixture(scope="module")
 def burst(deployed: dict[str, Any], home: Home) -> list[Any]:
-    """The runs that ten events of one version made."""
+    """The runs that ten events of one version started."""
     from tasks.run.events import publish_event
 
     for _ in range(10):
         publish_event(SERVICE, "data.changed", {"version": 0, "rows": 12_000})
     flush()
     runs = await_runs(deployed["release/release"], 1)
-    assert endings(runs) == ["Completed"]
+    assert state_names(runs) == ["Completed"]
     return runs
 
 
@@ -118,17 +120,17 @@ def test_ten_events_of_one_version_start_one_run(
 def test_events_and_runs_that_come_again_find_it_done(
     burst: list[Any], deployed: dict[str, Any], home: Home
 ) -> None:
-    """Told without a label, and without a version; asked for twice at once: nothing is done."""
+    """An event without a label or without a version, and two runs at once: nothing is done."""
     release = deployed["release/release"]
-    tell({"version": 0})
+    emit({"version": 0})
     flush()
-    asked = [
+    requested = [
         create_run(release, home, service=SERVICE, data_version=0, cause="data.changed")
         for _ in range(2)
     ]
-    told = [run for run in await_runs(release, 4) if run.id not in {burst[0].id}]
-    assert {run.id for run in asked} < {run.id for run in told}
-    assert endings(told) == ["Skipped"] * 3
+    later = [run for run in await_runs(release, 4) if run.id not in {burst[0].id}]
+    assert {run.id for run in requested} < {run.id for run in later}
+    assert state_names(later) == ["Skipped"] * 3
     assert count_versions(home) == 1
     assert causes(home) == ["registered it"]
 
@@ -138,33 +140,33 @@ def test_event_without_a_version_means_the_latest(
 ) -> None:
     release = deployed["release/release"]
     before = {run.id for run in find_runs(release)}
-    tell({}, sluice_version="unsaid")
+    emit({}, sluice_version="unsaid")
     flush()
     runs = [run for run in await_runs(release, len(before) + 1) if run.id not in before]
     assert [run.parameters["data_version"] for run in runs] == [-1]
-    assert endings(runs) == ["Skipped"]
+    assert state_names(runs) == ["Skipped"]
 
 
 @pytest.fixture(scope="module")
 def notices(deployed: dict[str, Any]) -> dict[str, Any]:
     """The failed runs by trigger: an event that no form takes, a deployment that is gone."""
     from prefect.automations import Automation
-    from prefect.events import publish_event
+    from prefect.events import emit_event
     from prefect.events.actions import RunDeployment
     from prefect.events.schemas.automations import EventTrigger
 
     gone = deployed["promote/promote"]
     remove_deployment(gone)
-    made = Automation(
+    created = Automation(
         name="promote by itself",
         trigger=EventTrigger(expect={"test.promote"}),
         actions=[RunDeployment(deployment_id=gone.id, parameters={"service": SERVICE})],
     ).create()
-    tell({"version": "newest"}, sluice_version="newest")
-    publish_event("test.promote", resource={"prefect.resource.id": "test"})
+    emit({"version": "newest"}, sluice_version="newest")
+    emit_event("test.promote", resource={"prefect.resource.id": "test"})
     flush()
     runs = await_runs(deployed["notice/notice"], 2)
-    ask(lambda client: client.delete_automation(made.id))
+    ask(lambda client: client.delete_automation(created.id))
     return {run.parameters["automation"]: (run, await_final(run, END_SECONDS)) for run in runs}
 
 
@@ -193,19 +195,19 @@ def test_failed_triggers_share_one_artifact_with_their_history(
     wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[KEY]))
     found = ask(lambda client: client.read_artifacts(artifact_filter=wanted))
     ours = {run.id for run in find_runs(deployed["notice/notice"])}
-    told = {item.flow_run_id for item in found} & ours
-    assert told == {run.id for run, _ in notices.values()}
+    reported = {item.flow_run_id for item in found} & ours
+    assert reported == {run.id for run, _ in notices.values()}
     assert any("'newest' is not of type 'integer'" in item.data for item in found)
 
 
 def test_notice_does_not_answer_its_own_failure(
     notices: dict[str, Any], deployed: dict[str, Any]
 ) -> None:
-    """Were it to, it would fail again and again; another's failure, told after it, is answered."""
-    from prefect.events import publish_event
+    """Otherwise it would fail for ever; the failure of another automation after it is reported."""
+    from prefect.events import emit_event
 
     for name in ("notice on a failed trigger", "another"):
-        publish_event(
+        emit_event(
             "prefect.automation.action.failed",
             resource={
                 "prefect.resource.id": f"prefect.automation.{name}",

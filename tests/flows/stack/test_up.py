@@ -1,4 +1,4 @@
-"""`sluice up`, from outside: a real one on ports of its own, ended, killed and called again."""
+"""`sluice up` as a real process on its own ports: ended, killed and started again."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ from support.servers.up import (
     stored_state,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 FILE = str(SAMPLES / "acs_employment_2015.parquet")
 RESTART_SECONDS = 240.0
@@ -39,7 +39,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @pytest.fixture(scope="module")
 def taken() -> Iterator[tuple[int, int]]:
-    """Two ports that this very process listens on."""
+    """Two ports that this process listens on."""
     with (
         socket.create_server(("127.0.0.1", 0)) as one,
         socket.create_server(("127.0.0.1", 0)) as two,
@@ -71,7 +71,7 @@ def answers(address: str) -> bool:
         return False
 
 
-def test_everything_that_it_names_answers(up: Up) -> None:
+def test_every_address_that_it_prints_answers(up: Up) -> None:
     assert answers(up.address("Prefect"))
     assert answers(f"{up.address('MLflow')}/health")
     assert answers(f"{up.address('rollouts')}/")
@@ -79,7 +79,7 @@ def test_everything_that_it_names_answers(up: Up) -> None:
     assert Path(up.said.split("log ")[1].splitlines()[0]).exists()
 
 
-def test_whoever_has_the_wished_ports_is_named(up: Up, taken: tuple[int, int]) -> None:
+def test_the_program_on_a_preferred_port_is_named(up: Up, taken: tuple[int, int]) -> None:
     for port in taken:
         assert f"port {port} is taken by " in up.said
     assert up.said.count(f"(process {os.getpid()})") == 2
@@ -92,7 +92,7 @@ def test_every_deployment_of_the_file_is_there(up: Up) -> None:
 
 
 def list_parts(home: Home) -> list[str]:
-    """The stack's processes, without those of a scheduled run that comes and goes."""
+    """The stack's processes, without those of scheduled runs."""
     return sorted(command for command in find_all(home) if not is_of_run(command))
 
 
@@ -151,7 +151,7 @@ def test_parts_and_server_that_are_killed_come_back_where_they_were(up: Up, home
 
 @pytest.fixture(scope="module")
 def again(up: Up, home: Home) -> Iterator[Up]:
-    """The next one, after the first was killed and left everything."""
+    """The next one, after the first was killed and left all its processes."""
     up.kill()
     left = {item.pid for part in ("worker", "pages") for item in find_part(home, part)}
     assert left
@@ -164,7 +164,7 @@ def again(up: Up, home: Home) -> Iterator[Up]:
         end_by_force(started)
 
 
-def test_what_a_killed_one_left_is_used_or_ended_and_never_doubled(
+def test_leftovers_of_a_killed_one_are_used_or_ended_and_never_doubled(
     again: Up, up: Up, home: Home
 ) -> None:
     assert f"using the Prefect server at {up.address('Prefect')}" in again.said
@@ -190,7 +190,7 @@ def test_end_in_mid_run_cancels_it_and_leaves_no_process(again: Up, home: Home) 
     assert find_all(home) == []
     assert is_free(port)
     kind, message = stored_state(home, run)
-    # On a machine that is too slow for the grace it is killed, and that is said.
+    # On a machine too slow for the grace period it is killed, and that is reported.
     killed = "is closed as Crashed" in again.said
     assert kind == ("CRASHED" if killed else "CANCELLED"), (kind, message)
     assert message

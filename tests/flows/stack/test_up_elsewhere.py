@@ -1,4 +1,4 @@
-"""`sluice up` for a Prefect server that somebody else keeps, ended in a hurry."""
+"""`sluice up` with another's Prefect server, ended urgently."""
 
 import signal
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from sluice.home import SAMPLES, Home
 from support.servers.stack import ask, find_deployments
 from support.servers.up import READY, Up, ask_run, await_state, end_by_force, find_all, state_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def up(api: str, tmp_path: Path) -> Iterator[Up]:
         ask(lambda client: client.delete_work_pool(POOL))
 
 
-def test_named_server_gets_the_worker_and_outlives_a_hasty_end(up: Up, api: str) -> None:
+def test_named_server_gets_the_worker_and_outlives_an_urgent_end(up: Up, api: str) -> None:
     assert up.said.startswith(f"using the Prefect server at {api}\n")
     assert not (up.home.root / "server.json").exists()
     file = str(SAMPLES / "acs_employment_2015.parquet")

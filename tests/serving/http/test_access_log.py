@@ -1,4 +1,4 @@
-"""The access log has a line an answer, and none of a caller's data."""
+"""The access log has one line per answer, without a caller's data."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,7 @@ def test_lines_hold_no_data_of_the_caller(tmp_path: Path) -> None:
     assert not any(word in text for word in ("age", "yes", "unit"))
 
 
-def test_level_errors_leaves_out_what_went_well(tmp_path: Path) -> None:
+def test_level_errors_leaves_out_successful_answers(tmp_path: Path) -> None:
     assert [line["request_id"] for line in read_lines(tmp_path, "errors")] == ["r2"]
 
 

@@ -1,4 +1,4 @@
-"""Fields that are there twice are found wherever they are, and only then is JSON read again."""
+"""Duplicate fields are found at every depth; JSON is only parsed again where there may be one."""
 
 import json
 

@@ -1,11 +1,17 @@
-"""Feedback that is unknown, told twice, contradicting or late has a defined answer."""
+"""Feedback that is unknown, repeated, contradicting or late has a defined result."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from serving.http.feedback import FeedbackBody, RecentAnswers, attribute, decode_feedback
+from serving.http.feedback import (
+    ANSWERS_FILE,
+    FeedbackBody,
+    RecentAnswers,
+    attribute,
+    decode_feedback,
+)
 from serving.log.records import AssignedArm
 from sluice.errors import FeedbackInvalid
 from support.gateway.records import AT, make_answer
@@ -16,61 +22,66 @@ def uncapped(service: str) -> float:
 
 
 @pytest.fixture
-def answered(tmp_path: Path) -> Iterator[RecentAnswers]:
-    table = RecentAnswers(tmp_path / "answered", 1000)
+def answers(tmp_path: Path) -> Iterator[RecentAnswers]:
+    table = RecentAnswers(tmp_path / ANSWERS_FILE, 1000)
     yield table
     table.close()
 
 
-def test_unknown_id_is_logged_and_counts_nowhere(answered: RecentAnswers) -> None:
-    told = attribute(FeedbackBody("nobody", rating=-1.0, value=3.0), AT, lambda _: 10.0, answered)
-    assert (told.service, told.arm, told.rates, told.values) == ("", "none", False, False)
-    assert (told.rating, told.value) == (-1.0, 3.0)
+def test_unknown_id_is_logged_and_counts_nowhere(answers: RecentAnswers) -> None:
+    record = attribute(FeedbackBody("nobody", rating=-1.0, value=3.0), AT, lambda _: 10.0, answers)
+    assert (record.service, record.arm, record.counts_rating, record.counts_value) == (
+        "",
+        "none",
+        False,
+        False,
+    )
+    assert (record.rating, record.value) == (-1.0, 3.0)
 
 
-def test_each_part_counts_once(answered: RecentAnswers) -> None:
-    answered.remember([make_answer(1)])
-    first = attribute(FeedbackBody("r1", rating=1.0), AT, uncapped, answered)
-    contrary = attribute(FeedbackBody("r1", rating=-1.0, value=2.0), AT, uncapped, answered)
-    again = attribute(FeedbackBody("r1", rating=-1.0, value=2.0), AT, uncapped, answered)
-    assert [(item.rates, item.values) for item in (first, contrary, again)] == [
+def test_each_part_counts_once(answers: RecentAnswers) -> None:
+    answers.remember([make_answer(1)])
+    first = attribute(FeedbackBody("r1", rating=1.0), AT, uncapped, answers)
+    contrary = attribute(FeedbackBody("r1", rating=-1.0, value=2.0), AT, uncapped, answers)
+    again = attribute(FeedbackBody("r1", rating=-1.0, value=2.0), AT, uncapped, answers)
+    assert [(item.counts_rating, item.counts_value) for item in (first, contrary, again)] == [
         (True, False),
         (False, True),
         (False, False),
     ]
 
 
-def test_label_alone_takes_nothing(answered: RecentAnswers) -> None:
-    answered.remember([make_answer(1)])
-    assert attribute(FeedbackBody("r1", label=True), AT, uncapped, answered).label == "true"
-    assert attribute(FeedbackBody("r1", rating=1.0), AT, uncapped, answered).rates
+def test_label_alone_counts_no_part(answers: RecentAnswers) -> None:
+    answers.remember([make_answer(1)])
+    assert attribute(FeedbackBody("r1", label=True), AT, uncapped, answers).label == "true"
+    assert attribute(FeedbackBody("r1", rating=1.0), AT, uncapped, answers).counts_rating
 
 
-def test_answer_of_no_arm_counts_nowhere(answered: RecentAnswers) -> None:
-    answered.remember([make_answer(1, arm=AssignedArm.NONE)])
-    assert not attribute(FeedbackBody("r1", rating=1.0), AT, uncapped, answered).rates
+def test_answer_of_no_arm_counts_nowhere(answers: RecentAnswers) -> None:
+    answers.remember([make_answer(1, arm=AssignedArm.NONE)])
+    assert not attribute(FeedbackBody("r1", rating=1.0), AT, uncapped, answers).counts_rating
 
 
-def test_workers_share_what_was_answered_and_told(answered: RecentAnswers, tmp_path: Path) -> None:
-    other = RecentAnswers(tmp_path / "answered", 5000)
-    answered.remember([make_answer(1, service="a-service-with-a-name-of-41-characters-xx")])
-    told = attribute(FeedbackBody("r1", rating=1.0), AT, uncapped, other)
-    assert told.service == "a-service-with-a-name-of-41-characters-xx"
-    assert told.rates
-    assert not attribute(FeedbackBody("r1", rating=1.0), AT, uncapped, answered).rates
+def test_workers_share_answers_and_feedback(answers: RecentAnswers, tmp_path: Path) -> None:
+    other = RecentAnswers(tmp_path / ANSWERS_FILE, 5000)
+    answers.remember([make_answer(1, service="a-service-with-a-name-of-41-characters-xx")])
+    record = attribute(FeedbackBody("r1", rating=1.0), AT, uncapped, other)
+    assert record.service == "a-service-with-a-name-of-41-characters-xx"
+    assert record.counts_rating
+    assert not attribute(FeedbackBody("r1", rating=1.0), AT, uncapped, answers).counts_rating
     other.close()
 
 
-def test_answers_beyond_the_memory_are_forgotten(answered: RecentAnswers) -> None:
-    answered.remember([make_answer(number) for number in range(20_000)])
-    known = sum(answered.find(f"r{number}") is not None for number in range(20_000))
+def test_answers_beyond_the_memory_are_forgotten(answers: RecentAnswers) -> None:
+    answers.remember([make_answer(number) for number in range(20_000)])
+    known = sum(answers.find(f"r{number}") is not None for number in range(20_000))
     assert 900 <= known <= 1000
-    assert answered.find("r19999") is not None
+    assert answers.find("r19999") is not None
 
 
-def test_request_id_of_two_answers_means_the_last(answered: RecentAnswers) -> None:
-    answered.remember([make_answer(1, arm_version=3), make_answer(1, arm_version=4)])
-    found = answered.find("r1")
+def test_request_id_of_two_answers_means_the_last(answers: RecentAnswers) -> None:
+    answers.remember([make_answer(1, arm_version=3), make_answer(1, arm_version=4)])
+    found = answers.find("r1")
     assert found is not None
     assert found.version == 4
 
@@ -92,12 +103,12 @@ def test_request_id_of_two_answers_means_the_last(answered: RecentAnswers) -> No
         (b"", "feedback"),
     ],
 )
-def test_body_that_tells_nothing_is_refused(body: bytes, names: str) -> None:
+def test_body_that_is_not_feedback_is_refused(body: bytes, names: str) -> None:
     with pytest.raises(FeedbackInvalid, match=names):
         decode_feedback(body)
 
 
 @pytest.mark.parametrize("label", ['"yes"', "3", "2.5", "false"])
-def test_labels_are_kept_as_json(label: str, answered: RecentAnswers) -> None:
-    opinion = decode_feedback(f'{{"request_id": "r", "label": {label}}}'.encode())
-    assert attribute(opinion, AT, uncapped, answered).label == label
+def test_labels_are_kept_as_json(label: str, answers: RecentAnswers) -> None:
+    feedback = decode_feedback(f'{{"request_id": "r", "label": {label}}}'.encode())
+    assert attribute(feedback, AT, uncapped, answers).label == label

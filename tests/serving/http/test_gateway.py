@@ -1,4 +1,4 @@
-"""A real gateway on loopback: what callers get, for good requests and for all others."""
+"""A real gateway on loopback: the replies to valid and to invalid requests."""
 
 import json
 import socket
@@ -17,29 +17,29 @@ GOOD = {"size": 1.0, "town": "ayr", "here": True}
 PREDICT = "/v1/models/towns:predict"
 
 
-def test_one_record_is_answered_as_the_trained_pipeline_does(
-    gateway: Running, towns: Towns
-) -> None:
-    rows = towns.asked.head(20)
+def test_answers_equal_those_of_the_trained_pipeline(gateway: Running, towns: Towns) -> None:
+    rows = towns.held_out.head(20)
     wanted = towns.pipeline.predict_proba(rows[["size", "town", "here"]])
     records = json.loads(rows[["size", "town", "here"]].to_json(orient="records"))
-    said = gateway.predict(records).json["outputs"]
+    got = gateway.predict(records).json["outputs"]
     classes = list(towns.pipeline.classes_)
-    for found, expected in zip(said, wanted, strict=True):
+    for found, expected in zip(got, wanted, strict=True):
         assert found["probabilities"]["yes"] == pytest.approx(expected[classes.index("yes")])
 
 
-def test_an_answer_says_who_gave_it_and_echoes_the_ids(gateway: Running) -> None:
-    said = gateway.predict(GOOD, request_id="r-1", unit="ada").json
-    assert said["outputs"]["prediction"] in ("yes", "no")
-    told = {key: said[key] for key in ("request_id", "unit", "service", "version", "arm", "form")}
-    assert told == {
+def test_an_answer_names_its_version_and_repeats_the_ids(gateway: Running) -> None:
+    got = gateway.predict(GOOD, request_id="r-1", unit="ada").json
+    assert got["outputs"]["prediction"] in ("yes", "no")
+    facts = {
+        key: got[key] for key in ("request_id", "unit", "service", "version", "arm", "backend")
+    }
+    assert facts == {
         "request_id": "r-1",
         "unit": "ada",
         "service": "towns",
         "version": 1,
         "arm": "champion",
-        "form": "onnx",
+        "backend": "onnx",
     }
 
 
@@ -64,7 +64,7 @@ REFUSED: list[tuple[int, str, str, bytes | None, dict[str, str]]] = [
 
 
 @pytest.mark.parametrize(("status", "method", "path", "body", "headers"), REFUSED)
-def test_what_is_not_allowed_is_refused_with_words(
+def test_what_is_not_allowed_is_refused_with_a_message(
     gateway: Running,
     status: int,
     method: str,
@@ -72,11 +72,11 @@ def test_what_is_not_allowed_is_refused_with_words(
     body: bytes | None,
     headers: dict[str, str],
 ) -> None:
-    said = gateway.ask(path, body, headers, method)
-    assert said.status == status
-    assert "allowed" in said.json["error"] or "Expected" in said.json["error"] or status == 422
+    got = gateway.ask(path, body, headers, method)
+    assert got.status == status
+    assert "allowed" in got.json["error"] or "Expected" in got.json["error"] or status == 422
     if status == 405:
-        assert said.headers["allow"] in ("GET", "POST")
+        assert got.headers["allow"] in ("GET", "POST")
 
 
 HOSTILE: list[tuple[bytes, str]] = [
@@ -108,19 +108,19 @@ HOSTILE: list[tuple[bytes, str]] = [
 def test_hostile_json_is_refused_and_the_field_is_named(
     gateway: Running, body: bytes, named: str
 ) -> None:
-    said = gateway.ask(PREDICT, body)
-    assert said.status == 422
-    assert named in said.json["error"]
+    got = gateway.ask(PREDICT, body)
+    assert got.status == 422
+    assert named in got.json["error"]
 
 
-def test_a_huge_whole_number_is_a_number_or_refused_at_once(gateway: Running) -> None:
+def test_a_huge_integer_is_accepted_or_refused_at_once(gateway: Running) -> None:
     body = b'{"inputs": {"size": ' + b"9" * 50_000 + b', "town": "a", "here": true, "z": 1}}'
     began = time.monotonic()
     assert gateway.ask(PREDICT, body).status in (200, 422)
     assert time.monotonic() - began < 10
 
 
-def test_a_body_that_grows_beyond_the_limit_is_cut_off_while_it_comes(gateway: Running) -> None:
+def test_a_body_beyond_the_limit_is_refused_while_it_comes(gateway: Running) -> None:
     with socket.create_connection(("127.0.0.1", gateway.port), 30) as caller:
         head = f"POST {PREDICT} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
         caller.sendall(head.encode())
@@ -136,22 +136,24 @@ def test_a_body_that_never_comes_is_not_waited_for(gateway: Running) -> None:
         assert caller.recv(100).startswith(b"HTTP/1.1 408")
 
 
-def test_a_service_whose_model_is_not_here_says_try_again(site: Site, gateway: Running) -> None:
+def test_a_service_whose_model_is_not_loaded_replies_try_again(
+    site: Site, gateway: Running
+) -> None:
     site.route("later", champion=7)
-    lacks = "later: v7 is not fetched yet"
-    gateway.await_all("later", lambda told: told.get("why") == lacks.removeprefix("later: "))
-    assert gateway.predict(GOOD, "later").json["error"] == lacks
-    assert gateway.ask("/readyz").json["amiss"] == [lacks]
-    said = gateway.predict(GOOD, "later")
-    assert said.status == gateway.ask("/readyz").status == 503
-    assert int(said.headers["retry-after"]) >= 1
+    missing = "v7 is not fetched yet"
+    gateway.await_all("later", lambda state: state.get("backend_reason") == missing)
+    assert gateway.predict(GOOD, "later").json["error"] == f"later: {missing}"
+    assert gateway.ask("/readyz").json["problems"] == [f"later: {missing}"]
+    got = gateway.predict(GOOD, "later")
+    assert got.status == gateway.ask("/readyz").status == 503
+    assert int(got.headers["retry-after"]) >= 1
     site.serve_more("later", 7)
     gateway.await_champion("later", 7)
     assert gateway.predict(GOOD, "later").json["version"] == 7
     gateway.await_ready()
 
 
-def test_metrics_count_what_was_answered_and_never_fall(gateway: Running) -> None:
+def test_metrics_count_the_answers_and_never_decrease(gateway: Running) -> None:
     def count() -> float:
         families = text_string_to_metric_families(gateway.ask("/metrics").text.decode())
         samples = [item for family in families for item in family.samples]
@@ -170,21 +172,21 @@ def test_metrics_count_what_was_answered_and_never_fall(gateway: Running) -> Non
 
 def test_feedback_counts_once_for_the_arm_that_answered(gateway: Running) -> None:
     def count() -> tuple[int, int]:
-        lives = gateway.ask("/v1/counters").json["lives"]
-        entries = [entry for life in lives for entry in life["counters"]]
+        runs = gateway.ask("/v1/counters").json["worker_runs"]
+        entries = [entry for run in runs for entry in run["counters"]]
         return (sum(e["feedbacks"] for e in entries), sum(e["negatives"] for e in entries))
 
     before = count()
     gateway.predict(GOOD, request_id="liked")
-    told: list[dict[str, Any]] = [
+    bodies: list[dict[str, Any]] = [
         {"request_id": "liked", "rating": -1.0},
         {"request_id": "liked", "rating": 1.0},
         {"request_id": "nobody", "rating": -1.0},
         {"request_id": "liked", "label": "yes"},
     ]
-    for body in told:
-        said = gateway.ask("/v1/feedback", body)
-        assert (said.status, said.json["taken"]) == (202, True)
+    for body in bodies:
+        got = gateway.ask("/v1/feedback", body)
+        assert (got.status, got.json["accepted"]) == (202, True)
     wait_until(lambda: count() == (before[0] + 1, before[1] + 1))
     assert gateway.ask("/v1/feedback", {"request_id": "liked", "rating": 2}).status == 422
 
@@ -201,5 +203,5 @@ def test_keys_open_what_they_are_for_and_nothing_else(site: Site) -> None:
         assert locked.ask(PREDICT, body, {"x-api-key": "master"}).status == 200
         assert locked.ask(PREDICT, body, {"authorization": "Bearer master"}).status == 200
         assert locked.ask("/readyz").status == 200
-        said = locked.ask("/openapi.json").json
-        assert said["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+        got = locked.ask("/openapi.json").json
+        assert got["components"]["securitySchemes"]["key"]["scheme"] == "bearer"

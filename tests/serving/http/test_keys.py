@@ -1,4 +1,4 @@
-"""API keys: read strictly, compared by hash, some for some services only."""
+"""API keys: parsed strictly, compared by hash, some for some services only."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -18,10 +18,10 @@ def test_a_key_opens_the_services_it_names_and_without_names_all() -> None:
     assert ring.admits(b"all", "c")
     assert ring.admits(b"word")
     assert not ring.admits(b"")
-    assert not ring.admits(HASH.encode(), "a"), "the hash itself is no key"
+    assert not ring.admits(HASH.encode(), "a"), "the hash itself is not a key"
 
 
-def test_a_key_that_controls_asks_for_nothing_else() -> None:
+def test_a_control_key_opens_no_predictions() -> None:
     ring = Keyring(parse_keys([f"{HASH} +control a"], "x"))
     assert ring.has_control
     assert ring.controls(b"word", "a")
@@ -32,18 +32,18 @@ def test_a_key_that_controls_asks_for_nothing_else() -> None:
     assert not ring, "callers need no key where every key is for control"
 
 
-def test_a_key_that_asks_controls_nothing() -> None:
+def test_a_key_for_predictions_controls_nothing() -> None:
     ring = Keyring(parse_keys([HASH], "x"))
     assert not ring.has_control
     assert not ring.controls(b"word", "a")
 
 
-def test_a_right_that_is_unknown_is_refused() -> None:
+def test_an_unknown_right_is_refused() -> None:
     with pytest.raises(ConfigInvalid, match="x: entry 1: found an unknown right; allowed: "):
         parse_keys([f"{HASH} +everything"], "x")
 
 
-def test_without_keys_none_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_keys_none_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLUICE_GATEWAY_KEYS", raising=False)
     assert not load_keys("")
 

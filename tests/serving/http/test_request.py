@@ -1,4 +1,4 @@
-"""The body of a request: strict in its own fields, raw where the model will read."""
+"""The body of a request: its own fields are strict, the inputs stay raw for the model."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def test_unit_and_id_may_be_absent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         (b"{}", "missing required field inputs"),
         (b"[]", "got array"),
@@ -34,8 +34,8 @@ def test_unit_and_id_may_be_absent() -> None:
         (b"", "truncated"),
     ],
 )
-def test_what_is_no_request_is_refused(body: bytes, told: str) -> None:
+def test_what_is_not_a_request_is_refused(body: bytes, message: str) -> None:
     with pytest.raises(RequestInvalid) as refused:
         decode_request(body)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     assert "allowed: inputs (one record or a list)" in str(refused.value)

@@ -1,4 +1,4 @@
-"""The `curl` lines of docs/serving.md, asked of a real gateway, get what the page shows."""
+"""The `curl` lines of docs/serving.md, sent to a real gateway, get what the page shows."""
 
 import json
 import re
@@ -21,7 +21,7 @@ LINE = re.compile(r"^\$ (curl .*)\n(.*)$", re.MULTILINE)
 
 
 def shape(value: Any) -> Any:
-    """Keep names and types, and what is no measurement and no stamp of a life."""
+    """Keep everything except measured numbers and the stamps of worker runs."""
     if isinstance(value, dict):
         return {name: shape(item) for name, item in value.items()}
     if isinstance(value, str):
@@ -32,9 +32,9 @@ def shape(value: Any) -> Any:
 def test_the_curl_lines_of_the_page_get_what_it_shows(tmp_path: Path) -> None:
     service = load_service("employment", "development")
     rows = pd.read_parquet(SAMPLES / "acs_employment_2015.parquet")
-    seen, asked = rows.head(4000), rows.tail(200)
-    pipeline = fit_model("binary", service.model, service.data, seen, seen["employed"])
-    folder = write_model_files(tmp_path / "model", pipeline, asked, service.data, "binary")
+    training, held_out = rows.head(4000), rows.tail(200)
+    pipeline = fit_model("binary", service.model, service.data, training, training["employed"])
+    folder = write_model_files(tmp_path / "model", pipeline, held_out, service.data, "binary")
     site = Site(tmp_path)
     site.keep(describe_model(service.data, "binary", service="employment"), folder)
     site.route("employment")

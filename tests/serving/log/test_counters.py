@@ -1,4 +1,6 @@
-"""What counts for whom, and what does not."""
+"""Which arm a record counts for, and what is not counted."""
+
+from typing import Any
 
 import pytest
 
@@ -32,18 +34,18 @@ def test_fallback_counts_against_the_assigned_arm() -> None:
     assert find(counters, CANDIDATE, 4) == ArmCounts(requests=1, failures=1, fallbacks=1)
 
 
-def test_latency_falls_in_the_decisions_bucket() -> None:
+def test_latency_falls_in_the_bucket_of_the_decisions() -> None:
     counts = find(count(make_answer(latency_ms=7.3)), CHAMPION)
     assert counts.latencies == {bucket_of(7.3): 1}
     assert counts.latency_us == 7300
 
 
-def test_arm_none_stands_apart() -> None:
+def test_arm_none_is_counted_separately() -> None:
     counters = count(make_answer(arm=NONE, stages=(0.05, 0.5)))
     assert list(counters.counts) == [Key("employment", 3, NONE, 5)]
 
 
-def test_shadow_counts_the_arm_to_be_at_each_stage() -> None:
+def test_shadow_counts_the_units_arm_at_each_coming_stage() -> None:
     counters = count(*[make_answer(number, stages=(0.05, 0.25, 0.5)) for number in range(10)])
     assert find(counters, CHAMPION).requests == 10
     for weight, inside in ((0.05, 1), (0.25, 3), (0.5, 5)):
@@ -51,7 +53,7 @@ def test_shadow_counts_the_arm_to_be_at_each_stage() -> None:
         assert find(counters, CHAMPION, stage=weight).requests == 10 - inside
 
 
-def test_shadow_calls_are_the_candidates() -> None:
+def test_shadow_calls_count_for_the_candidate() -> None:
     counters = count(make_shadow(differs=True), make_shadow(failed=True, differs=None))
     counts = find(counters, CANDIDATE, 4)
     assert (counts.requests, counts.failures) == (2, 1)
@@ -59,24 +61,25 @@ def test_shadow_calls_are_the_candidates() -> None:
 
 
 def test_cost_and_value_are_shares_of_their_caps() -> None:
-    facts = {"service": "employment", "arm": CHAMPION, "version": 3, "epoch": 5}
-    told = [
-        Feedback("r1", AT, rating=-1, value=30.0, value_cap=40.0, rates=True, values=True, **facts),
-        Feedback("r1", AT, rating=1, value=90.0, value_cap=40.0, rates=False, values=True, **facts),
+    facts: dict[str, Any] = {"service": "employment", "arm": CHAMPION, "version": 3, "epoch": 5}
+    facts |= {"value_cap": 40.0, "counts_value": True}
+    feedback = [
+        Feedback("r1", AT, rating=-1, value=30.0, counts_rating=True, **facts),
+        Feedback("r1", AT, rating=1, value=90.0, counts_rating=False, **facts),
     ]
-    counts = find(count(make_answer(cost=2.5, cost_cap=10.0), *told), CHAMPION)
+    counts = find(count(make_answer(cost=2.5, cost_cap=10.0), *feedback), CHAMPION)
     assert (counts.priced, counts.cost, counts.spent) == (1, 250_000, 2_500_000)
     assert (counts.feedbacks, counts.negatives) == (1, 1)
     assert (counts.valued, counts.lack) == (2, 250_000)
 
 
-def test_cost_without_a_cap_is_not_judged() -> None:
+def test_cost_without_a_cap_is_not_evaluated() -> None:
     counts = find(count(make_answer(cost=2.5)), CHAMPION)
     assert (counts.priced, counts.cost, counts.spent) == (0, 0, 2_500_000)
 
 
 @pytest.mark.parametrize("latency", [0.0, -1.0, float("inf"), float("nan")])
-def test_latency_that_cannot_be_is_counted_at_the_end(latency: float) -> None:
+def test_impossible_latency_is_counted_at_the_end_of_the_range(latency: float) -> None:
     assert sum(find(count(make_answer(latency_ms=latency)), CHAMPION).latencies.values()) == 1
 
 
@@ -89,16 +92,16 @@ def test_old_epochs_are_counted_together() -> None:
     assert counters.counts[Key("employment", 3, CHAMPION, 0)].requests == 100 - EPOCHS + 1
 
 
-def test_export_reads_as_the_controllers_arms() -> None:
+def test_export_is_read_as_the_controllers_arms() -> None:
     counters = count(
         make_answer(latency_ms=7.3, cost=2.5, cost_cap=10.0, stages=(0.5,)),
         make_answer(epoch=4),
         make_answer(arm=NONE),
         make_shadow(differs=True, latency_ms=1.0),
     )
-    lives = [{"life": "w0@1", "started": "1", "counters": counters.export()}]
-    reading = build_readings(lives, "employment", 5)["w0@1"]
+    runs = [{"run": "w0@1", "started": "1", "counters": counters.export()}]
+    reading = build_readings(runs, "employment", 5)["w0@1"]
     assert reading.started == "1"
     assert reading.champion == Arm(requests=1, latencies={bucket_of(7.3): 1}, priced=1, cost=0.25)
     assert reading.candidate == Arm(requests=1, latencies={0: 1}, compared=1, differing=1)
-    assert build_readings(lives, "arrivals", 5)["w0@1"].champion == Arm()
+    assert build_readings(runs, "arrivals", 5)["w0@1"].champion == Arm()

@@ -1,4 +1,4 @@
-"""What was answered is in the traffic log once, with what belongs to it, for as long as allowed."""
+"""Each answer is in the traffic log once, with its feedback, until its retention ends."""
 
 import logging
 import os
@@ -45,8 +45,10 @@ def read(uri: Path) -> pa.Table:
 
 def test_every_column_arrives(home: Home, worker: Worker) -> None:
     answer = make_answer(1, cost=0.5, reason="timeout", failed=True)
-    told = Feedback("r1", AT, label='"yes"', rating=0.5, service="employment", version=3, epoch=5)
-    worker.write([answer, make_shadow(1, differs=None), told, Feedback("nobody", AT, value=2.0)])
+    label = '"yes"'
+    known = Feedback("r1", AT, label, rating=0.5, service="employment", version=3, epoch=5)
+    unknown = Feedback("nobody", AT, value=2.0)
+    worker.write([answer, make_shadow(1, differs=None), known, unknown])
     assert LogShipper(home, CONFIG).ship(AT, all_of_it=True) == 4
     (row,) = read(home.answers("employment")).to_pylist()
     for name in ("request_id", "unit", "version", "arm", "place", "epoch", "reason", "cost"):
@@ -56,12 +58,12 @@ def test_every_column_arrives(home: Home, worker: Worker) -> None:
     assert (row["source"], row["hour"]) == ("a/w0@1", row["at"].strftime("%Y-%m-%dT%H"))
     (shadow,) = read(home.shadows("employment")).to_pylist()
     assert shadow["differs"] is None
-    known, unknown = read(home.feedback).to_pylist()
-    assert (known["label"], known["rating"], known["service"]) == ('"yes"', 0.5, "employment")
-    assert (unknown["value"], unknown["service"], unknown["version"]) == (2.0, "", None)
+    first, second = read(home.feedback).to_pylist()
+    assert (first["label"], first["rating"], first["service"]) == ('"yes"', 0.5, "employment")
+    assert (second["value"], second["service"], second["version"]) == (2.0, "", None)
 
 
-def test_batch_waits_until_it_is_enough_or_old_enough(home: Home, worker: Worker) -> None:
+def test_batch_waits_until_it_is_full_or_old(home: Home, worker: Worker) -> None:
     shipper = LogShipper(home, CONFIG)
     worker.write([make_answer(number) for number in range(10)])
     assert shipper.ship(AT) == 0
@@ -73,20 +75,22 @@ def test_batch_waits_until_it_is_enough_or_old_enough(home: Home, worker: Worker
     assert shipper.ship(AT + 30) == 100
     worker.write([make_answer(1)])
     assert shipper.ship(AT + 31) == 0
-    assert shipper.ship(AT - 3600) == 1, "a clock that is set back keeps nothing waiting"
+    assert shipper.ship(AT - 3600) == 1, "a clock that is set back delays nothing"
     assert DeltaTable(str(home.answers("employment"))).version() == 3
 
 
-def test_only_what_table_and_snapshot_have_is_removed(home: Home, worker: Worker) -> None:
+def test_only_segments_that_table_and_snapshot_cover_are_removed(
+    home: Home, worker: Worker
+) -> None:
     shipper = LogShipper(home, CONFIG)
     for number in range(300):
         worker.write([make_answer(number)])
     shipper.ship(AT, all_of_it=True)
     shipper.clear(AT)
-    assert list_segments(worker.life.folder)[0] == 0, "the counters on disk need it"
+    assert list_segments(worker.run.folder)[0] == 0, "the counters on disk need it"
     worker.snapshot()
     shipper.clear(AT)
-    assert list_segments(worker.life.folder) == [worker.spool.position.segment]
+    assert list_segments(worker.run.folder) == [worker.spool.position.segment]
 
 
 def test_dead_worker_is_settled_logged_and_cleared_after_an_hour(home: Home) -> None:
@@ -95,27 +99,27 @@ def test_dead_worker_is_settled_logged_and_cleared_after_an_hour(home: Home) -> 
     worker.die()
     shipper = LogShipper(home, CONFIG)
     assert shipper.ship(AT, all_of_it=True) == 20
-    written = worker.life.counters.stat().st_mtime
+    written = worker.run.counters.stat().st_mtime
     shipper.clear(written + 1)
-    assert list_segments(worker.life.folder) == []
-    assert worker.life.read().final
+    assert list_segments(worker.run.folder) == []
+    assert worker.run.read().final
     shipper.clear(written + CLEAR_SECONDS + 1)
-    assert not worker.life.folder.exists()
+    assert not worker.run.folder.exists()
     assert sum(item.requests for item in sum_counters(home.serving / "a").counts.values()) == 20
 
 
-def test_lost_note_doubles_nothing(home: Home, worker: Worker) -> None:
+def test_lost_note_duplicates_nothing(home: Home, worker: Worker) -> None:
     worker.write([make_answer(number) for number in range(30)])
     assert LogShipper(home, CONFIG).ship(AT, all_of_it=True) == 30
-    worker.life.logged.unlink()
+    worker.run.logged.unlink()
     worker.write([make_answer(30), make_shadow(30)])
     LogShipper(home, CONFIG).ship(AT, all_of_it=True)
     assert read(home.answers("employment")).num_rows == 31
     assert read(home.shadows("employment")).num_rows == 1
-    assert read_note(worker.life) == worker.spool.position
+    assert read_note(worker.run) == worker.spool.position
 
 
-def test_table_that_is_away_loses_nothing(home: Home, worker: Worker) -> None:
+def test_unreachable_table_loses_nothing(home: Home, worker: Worker) -> None:
     worker.write([make_answer(number) for number in range(30)])
     shipper = LogShipper(home, CONFIG)
     folder = home.answers("employment").parent
@@ -144,7 +148,7 @@ def test_full_disk_at_the_tables_loses_nothing(home: Home, worker: Worker) -> No
     assert read(home.answers("employment")).num_rows == 30
 
 
-def test_positions_outlive_the_commits_that_carried_them(home: Home, worker: Worker) -> None:
+def test_positions_are_kept_longer_than_their_commits(home: Home, worker: Worker) -> None:
     shipper = LogShipper(home, CONFIG)
     worker.write([make_answer(1, service="arrivals")])
     for number in range(23):
@@ -161,7 +165,7 @@ def test_damaged_segment_is_named_and_the_next_one_read(
 ) -> None:
     while worker.spool.position.segment == 0:
         worker.write([make_answer(1)])
-    with segment_path(worker.life.folder, 0).open("r+b") as file:
+    with segment_path(worker.run.folder, 0).open("r+b") as file:
         file.seek(1000)
         file.write(b"\xff" * 9)
     with caplog.at_level(logging.ERROR):
@@ -171,7 +175,7 @@ def test_damaged_segment_is_named_and_the_next_one_read(
     assert 1 << 32 in segments.to_pylist()
 
 
-def test_old_hours_and_those_beyond_the_size_go(home: Home, worker: Worker) -> None:
+def test_old_hours_and_those_beyond_the_size_are_deleted(home: Home, worker: Worker) -> None:
     def ship(day: float, rows: int) -> None:
         for number in range(rows):
             worker.write([make_answer(0, at=AT + 86400 * day + number, inputs=bytes(range(250)))])
@@ -193,10 +197,10 @@ def test_old_hours_and_those_beyond_the_size_go(home: Home, worker: Worker) -> N
     assert 0 < left.num_rows < 60
     assert min(left["at"].to_pylist()).timestamp() >= AT + 86400 * 20
     ship(20.2, 1)
-    assert read(uri).num_rows == left.num_rows + 1, "positions outlive what was deleted"
+    assert read(uri).num_rows == left.num_rows + 1, "positions are kept when rows are deleted"
 
 
-def test_finished_hours_are_put_together(home: Home, worker: Worker) -> None:
+def test_finished_hours_are_compacted(home: Home, worker: Worker) -> None:
     shipper = LogShipper(home, CONFIG)
     for number in range(4):
         worker.write([make_answer(number)])
@@ -216,7 +220,7 @@ def test_second_log_writer_is_refused(home: Home) -> None:
         pass
 
 
-def test_second_process_ends_with_the_code_of_a_refusal(home: Home) -> None:
+def test_second_process_exits_with_the_code_for_bad_input(home: Home) -> None:
     environment = {**os.environ, "SLUICE_HOME": str(home.root)}
     with hold_alone(home.serving.parent / "traffic"):
         ended = subprocess.run(
@@ -233,7 +237,7 @@ def test_second_process_ends_with_the_code_of_a_refusal(home: Home) -> None:
     )
 
 
-def test_end_commits_what_is_there(home: Home, worker: Worker) -> None:
+def test_shutdown_commits_the_rest(home: Home, worker: Worker) -> None:
     worker.write([make_answer(number) for number in range(5)])
     stopping = Event()
     stopping.set()
@@ -241,7 +245,7 @@ def test_end_commits_what_is_there(home: Home, worker: Worker) -> None:
     assert read(home.answers("employment")).num_rows == 5
 
 
-def test_replicas_of_one_home_are_logged_together(home: Home, worker: Worker) -> None:
+def test_replicas_of_one_state_folder_are_logged_together(home: Home, worker: Worker) -> None:
     other = begin_worker(home.serving / "b")
     other.write([make_answer(1)])
     worker.write([make_answer(1)])
@@ -252,8 +256,8 @@ def test_replicas_of_one_home_are_logged_together(home: Home, worker: Worker) ->
     other.die()
 
 
-def test_life_that_never_wrote_is_no_trouble(home: Home) -> None:
-    life, lock = begin_run(home.serving / "a", "w0", "1")
+def test_run_that_never_wrote_is_no_problem(home: Home) -> None:
+    run, lock = begin_run(home.serving / "a", "w0", "1")
     assert LogShipper(home, CONFIG).ship(AT, all_of_it=True) == 0
     assert lock
-    assert settle(life) is None
+    assert settle(run) is None

@@ -1,4 +1,4 @@
-"""Two slots in turn: whatever happens to the newest write, the one before is there."""
+"""Two slots in turn: if the newest write is damaged, the one before is read."""
 
 import resource
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from serving.log.counters import HEADER, Slots, read_slots
 
 
-def test_newest_is_read_and_goes_on_after_opening_again(tmp_path: Path) -> None:
+def test_newest_is_read_also_after_the_file_was_reopened(tmp_path: Path) -> None:
     path = tmp_path / "slots"
     assert read_slots(path) is None
     for number in range(5):
@@ -31,7 +31,7 @@ def test_each_damaged_byte_of_the_newest_leaves_the_one_before(tmp_path: Path, o
     slots.close()
 
 
-def test_file_that_was_only_begun_is_empty_and_usable(tmp_path: Path) -> None:
+def test_empty_file_is_usable(tmp_path: Path) -> None:
     path = tmp_path / "slots"
     path.touch()
     assert read_slots(path) is None

@@ -1,4 +1,4 @@
-"""Reading a log that is still written: what is not whole yet comes later, and once."""
+"""Reading a spool while it is written: a frame that is not whole yet is read later, once."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def test_frame_larger_than_a_chunk_is_read(tmp_path: Path) -> None:
     assert list(SpoolReader(tmp_path, Position()).read()) == contents
 
 
-def test_reading_goes_on_from_any_position(tmp_path: Path) -> None:
+def test_reading_continues_from_any_position(tmp_path: Path) -> None:
     spool = Spool(tmp_path, 256)
     contents = [b"%04d" % number * 10 for number in range(30)]
     write(spool, *contents[:3])

@@ -46,7 +46,7 @@ def run(
 
 
 async def begin(model: Model, batcher: Batcher[int, int], *row: int) -> "asyncio.Task[list[int]]":
-    """Ask, and come back once the model is at work on it."""
+    """Ask, and return once the model is running the call."""
     first = asyncio.create_task(batcher.ask(row))
     await asyncio.to_thread(model.entered.wait, PATIENCE)
     return first
@@ -89,10 +89,10 @@ def test_callers_that_come_back_together_share_a_call() -> None:
 
     asyncio.run(body())
     assert sum(calls) == 32
-    assert len(calls) <= 5  # 1 and 7, then all 8 together; without company it is 8 calls
+    assert len(calls) <= 5  # 1 and 7, then all 8 together; without waiting it is 8 calls
 
 
-def test_alone_nobody_waits() -> None:
+def test_a_single_caller_never_waits() -> None:
     waits: list[float] = []
 
     async def body() -> None:
@@ -108,14 +108,14 @@ def test_alone_nobody_waits() -> None:
     assert sorted(waits)[25] < 0.005
 
 
-def test_a_call_has_no_more_rows_than_allowed_and_no_callers_rows_are_divided() -> None:
+def test_a_call_has_no_more_rows_than_allowed_and_no_callers_rows_are_split() -> None:
     async def body(model: Model, batcher: Batcher[int, int]) -> None:
         model.gate.set()
         answers = await asyncio.gather(*(batcher.ask([number] * 3) for number in range(20, 40)))
         assert answers == [[2 * number] * 3 for number in range(20, 40)]
         assert await batcher.ask(range(50, 100)) == [2 * number for number in range(50, 100)]
 
-    model = run(body, most_rows=7)
+    model = run(body, max_rows=7)
     assert all(len(call) in (3, 6, 50) for call in model.calls)
 
 
@@ -153,7 +153,7 @@ def test_a_hang_costs_a_caller_its_own_limit_and_the_loop_nothing() -> None:
     run(body)
 
 
-def test_who_gave_up_is_asked_for_no_more() -> None:
+def test_rows_of_a_cancelled_caller_are_dropped() -> None:
     async def body(model: Model, batcher: Batcher[int, int]) -> None:
         first = await begin(model, batcher, 0)
         gone = asyncio.create_task(batcher.ask([1]))
@@ -168,7 +168,7 @@ def test_who_gave_up_is_asked_for_no_more() -> None:
     assert run(body).calls == [[0], [2]]
 
 
-def test_behind_a_hang_only_so_many_wait() -> None:
+def test_behind_a_hang_a_limited_number_waits() -> None:
     async def body(model: Model, batcher: Batcher[int, int]) -> None:
         first = await begin(model, batcher, 0)
         second = asyncio.create_task(batcher.ask([1, 2, 3]))
@@ -179,7 +179,7 @@ def test_behind_a_hang_only_so_many_wait() -> None:
         assert [await first, await second] == [[0], [2, 4, 6]]
         assert await batcher.ask(range(9)) == [2 * number for number in range(9)]
 
-    run(body, most_waiting=4)
+    run(body, max_waiting=4)
 
 
 def test_a_thread_that_hangs_does_not_keep_the_process() -> None:

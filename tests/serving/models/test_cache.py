@@ -1,4 +1,4 @@
-"""The cache gives what was fetched, byte for byte, or nothing."""
+"""The cache returns what was fetched, byte for byte, or nothing."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ def test_a_version_that_was_never_fetched_is_not_there(models: ModelCache) -> No
     assert models.find("towns", 1) is None
 
 
-def test_nobody_finds_a_model_before_it_is_published(models: ModelCache, towns: Any) -> None:
+def test_a_model_is_not_found_before_it_is_published(models: ModelCache, towns: Any) -> None:
     entry = models.keep(describe_model(towns.data, "binary"), towns.folder)
     assert models.find("towns", 1) is None
     assert models.open(entry)
@@ -47,7 +47,7 @@ def test_keeping_the_same_again_changes_nothing(
 
 @pytest.mark.parametrize("file", [*FILES, MANIFEST_FILE])
 @pytest.mark.parametrize("damage", ["cut short", "one bit", "empty"])
-def test_a_file_that_is_not_what_was_fetched_is_refused(
+def test_a_damaged_file_is_refused(
     models: ModelCache, kept: CacheEntry, file: str, damage: str
 ) -> None:
     path = models.folder / kept.digest / file
@@ -66,7 +66,7 @@ def test_a_file_that_is_gone_is_named(models: ModelCache, kept: CacheEntry, file
         models.open(kept)
 
 
-def test_a_manifest_made_to_fit_other_files_has_another_name(
+def test_a_manifest_changed_to_fit_other_files_is_refused(
     models: ModelCache, kept: CacheEntry
 ) -> None:
     folder = models.folder / kept.digest
@@ -86,14 +86,14 @@ def test_a_manifest_names_no_file_outside_its_folder() -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"service": "towns"}', "\x00"])
-def test_an_index_that_cannot_be_read_is_none(
+def test_an_unreadable_index_counts_as_absent(
     models: ModelCache, kept: CacheEntry, content: str
 ) -> None:
     (models.folder / "towns-1.json").write_text(content)
     assert models.find("towns", 1) is None
 
 
-def test_a_refused_version_says_why(models: ModelCache) -> None:
+def test_a_refused_version_has_its_reason(models: ModelCache) -> None:
     models.folder.mkdir()
     models.publish(CacheEntry("towns", 2, refused="it holds a type that nobody reviewed"))
     entry = models.find("towns", 2)
@@ -114,7 +114,7 @@ def test_a_damaged_model_is_discarded_once_and_a_newer_one_stays(
     assert models.open(newer)
 
 
-def test_keeping_puts_a_whole_folder_in_the_place_of_a_damaged_one(
+def test_keeping_replaces_a_damaged_folder_by_a_whole_one(
     models: ModelCache, kept: CacheEntry, towns: Any
 ) -> None:
     (models.folder / kept.digest / "model.skops").write_bytes(b"")
@@ -179,7 +179,9 @@ def test_a_fetcher_killed_at_any_point_leaves_nothing_that_is_found(
     assert list(models.folder.glob(f"{DRAFT}*")) == []
 
 
-def test_of_two_fetchers_one_is_at_work_and_the_dead_ones_draft_goes(models: ModelCache) -> None:
+def test_of_several_fetchers_one_works_and_the_draft_of_a_killed_one_is_removed(
+    models: ModelCache,
+) -> None:
     models.folder.mkdir()
     (models.folder / f"{DRAFT}dead").mkdir()
     inside, most, lock = 0, 0, threading.Lock()
@@ -203,7 +205,9 @@ def test_of_two_fetchers_one_is_at_work_and_the_dead_ones_draft_goes(models: Mod
     assert list(models.folder.glob(f"{DRAFT}*")) == []
 
 
-def test_models_that_no_route_names_go_but_for_the_newest(models: ModelCache, towns: Any) -> None:
+def test_models_that_no_route_names_are_removed_except_the_newest(
+    models: ModelCache, towns: Any
+) -> None:
     for version in range(1, 6):
         models.publish(models.keep(describe_model(towns.data, "binary", version), towns.folder))
     gone = models.prune([("towns", 1)], spare=2)

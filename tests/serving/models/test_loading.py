@@ -1,4 +1,4 @@
-"""A cached model serves in the form that answers as the trained one did, or not at all."""
+"""A cached model serves with a backend that agrees with its sample, or not at all."""
 
 import asyncio
 import io
@@ -18,11 +18,11 @@ from pydantic import TypeAdapter
 from serving.models.cache import CacheEntry, ModelCache
 from serving.models.loading import load_cached
 from serving.models.predictors import INLINE_ROWS, LoadedModel, ModelPredictor
-from sluice.adapters.registry.model_files import load_serving, save_serving
+from sluice.adapters.registry.model_files import load_export, save_export
 from sluice.config.loading import list_services, load_service
 from sluice.config.model import ModelConfig
 from sluice.errors import AnswerInvalid, ModelDamaged, ModelUntrusted
-from sluice.models.export.form import ROWS, SAMPLE_FILE, ParitySample, make_sample
+from sluice.models.export.form import SAMPLE_FILE, SAMPLE_ROWS, ParitySample, make_sample
 from sluice.models.prediction import predict
 from sluice.models.training import fit_model
 from sluice.stats.holdout import Predictions
@@ -32,7 +32,7 @@ from support.releases.services import read_first_rows
 
 MODEL: TypeAdapter[ModelConfig] = TypeAdapter(ModelConfig)
 SMALL = {"linear": {}, "random_forest": {"trees": 20}, "hist_gradient_boosting": {"iterations": 25}}
-TAUGHT, ASKED = 2000, 400
+TRAINING, HELD_OUT = 2000, 400
 PATIENCE = 60.0
 
 
@@ -44,78 +44,84 @@ def keep(models: ModelCache, folder: Path, data: Any, **changes: Any) -> LoadedM
 
 
 def copy_files(towns: Any, folder: Path) -> Path:
-    """Give files of the small model that a test may change."""
-    return write_model_files(folder, towns.pipeline, towns.asked, towns.data, "binary")
+    """Return the files of the small model that a test may change."""
+    return write_model_files(folder, towns.pipeline, towns.held_out, towns.data, "binary")
 
 
-def list_records(asked: pd.DataFrame, data: Any) -> bytes:
-    """Write rows as a caller sends them."""
-    nothing = Predictions(np.zeros(len(asked)))
-    return json.dumps(make_sample(asked, nothing, data).records).encode()
+def list_records(held_out: pd.DataFrame, data: Any) -> bytes:
+    """Return rows as JSON, as a caller sends them."""
+    nothing = Predictions(np.zeros(len(held_out)))
+    return json.dumps(make_sample(held_out, nothing, data).records).encode()
 
 
 @pytest.mark.parametrize("service", list_services())
-def test_both_forms_answer_as_the_trained_one_on_held_out_rows(
+def test_both_backends_answer_as_the_trained_pipeline_on_held_out_rows(
     models: ModelCache, service: str, tmp_path: Path
 ) -> None:
     config = load_service(service, "development")
     kind = config.model.kind
-    rows = read_first_rows(config, tmp_path).sample(TAUGHT + ASKED, random_state=1)
+    rows = read_first_rows(config, tmp_path).sample(TRAINING + HELD_OUT, random_state=1)
     rows = rows.reset_index(drop=True)
-    taught, asked = rows[:TAUGHT], rows[TAUGHT:].reset_index(drop=True)
+    training, held_out = rows[:TRAINING], rows[TRAINING:].reset_index(drop=True)
     model = MODEL.validate_python({"kind": kind, "seed": 3, **SMALL[kind]})
-    pipeline = fit_model(config.problem, model, config.data, taught, taught[config.data.target])
-    folder = write_model_files(tmp_path / "files", pipeline, asked, config.data, config.problem)
-    wanted = predict(pipeline, asked, config.data, config.problem)
-    for form, name in (("onnx", "onnx"), ("sklearn", "trained")):
+    pipeline = fit_model(config.problem, model, config.data, training, training[config.data.target])
+    folder = write_model_files(tmp_path / "files", pipeline, held_out, config.data, config.problem)
+    wanted = predict(pipeline, held_out, config.data, config.problem)
+    for form in ("onnx", "sklearn"):
         loaded = keep(models, folder, config.data, problem=config.problem, form=form)
-        assert (loaded.form.name, loaded.proved) == (name, ROWS)
-        found = loaded.form.answer(loaded.signature.decode(list_records(asked, config.data)))
+        assert (loaded.backend.name, loaded.checked_rows) == (form, SAMPLE_ROWS)
+        found = loaded.backend.answer(loaded.signature.decode(list_records(held_out, config.data)))
         evidence = measure_parity(wanted, found)
-        assert (evidence.n, evidence.beyond, evidence.flips, evidence.missing) == (ASKED, 0, 0, "")
-        answers = loaded.answer(loaded.signature.decode(list_records(asked, config.data)))
+        assert (evidence.n, evidence.beyond, evidence.flips, evidence.missing) == (
+            HELD_OUT,
+            0,
+            0,
+            "",
+        )
+        answers = loaded.answer(loaded.signature.decode(list_records(held_out, config.data)))
         assert [item.prediction for item in answers] == found.labels.tolist()
 
 
-def test_the_graph_serves_and_says_so(models: ModelCache, kept: CacheEntry) -> None:
+def test_the_onnx_export_serves_and_is_reported(models: ModelCache, kept: CacheEntry) -> None:
     loaded = load_cached(models, kept)
     predictor = ModelPredictor(loaded, inline=True)
-    assert (predictor.version, predictor.form, predictor.why) == (1, "onnx", "")
-    assert (loaded.proved, loaded.digest) == (ROWS, kept.digest)
+    assert (predictor.version, predictor.backend_name, predictor.backend_reason) == (1, "onnx", "")
+    assert (loaded.checked_rows, loaded.digest) == (SAMPLE_ROWS, kept.digest)
 
 
-def test_the_trained_form_serves_where_the_gate_said_so(models: ModelCache, towns: Any) -> None:
+def test_the_native_model_serves_where_the_gate_chose_it(models: ModelCache, towns: Any) -> None:
     loaded = keep(models, towns.folder, towns.data, form="sklearn")
-    assert (loaded.form.name, loaded.proved) == ("trained", ROWS)
-    assert loaded.why == "the parity gate let the trained form serve"
+    assert (loaded.backend.name, loaded.checked_rows) == ("sklearn", SAMPLE_ROWS)
+    assert loaded.backend_reason == "the parity gate chose the native model"
 
 
-def test_a_graph_that_answers_otherwise_here_gives_way_to_the_trained_form(
+def test_an_export_with_other_answers_is_replaced_by_the_native_model(
     models: ModelCache, towns: Any, tmp_path: Path
 ) -> None:
     folder = copy_files(towns, tmp_path / "files")
-    form = load_serving(folder / "serving").form
-    save_serving(
-        replace(form, answering=replace(form.answering, threshold=0.9)), folder / "serving"
+    form = load_export(folder / "serving").export
+    save_export(
+        replace(form, postprocessing=replace(form.postprocessing, threshold=0.9)),
+        folder / "serving",
     )
     loaded = keep(models, folder, towns.data)
-    assert loaded.form.name == "trained"
-    assert "towns v1, onnx: answers otherwise than when it was judged" in loaded.why
-    assert "labels flip" in loaded.why
+    assert loaded.backend.name == "sklearn"
+    assert "towns v1, onnx: answers differ from those of its evaluation" in loaded.backend_reason
+    assert "labels flip" in loaded.backend_reason
 
 
 @pytest.mark.parametrize("file", ["serving.onnx", "preprocessing.json", "answering.json"])
-def test_a_graph_that_cannot_be_read_gives_way_to_the_trained_form(
+def test_an_unreadable_export_is_replaced_by_the_native_model(
     models: ModelCache, towns: Any, tmp_path: Path, file: str
 ) -> None:
     folder = copy_files(towns, tmp_path / "files")
     (folder / "serving" / file).write_bytes(b"{}")
     loaded = keep(models, folder, towns.data)
-    assert loaded.form.name == "trained"
-    assert loaded.why
+    assert loaded.backend.name == "sklearn"
+    assert loaded.backend_reason
 
 
-def test_a_version_whose_forms_both_answer_otherwise_is_refused(
+def test_a_version_whose_backends_both_answer_otherwise_is_refused(
     models: ModelCache, towns: Any, tmp_path: Path
 ) -> None:
     folder = copy_files(towns, tmp_path / "files")
@@ -126,24 +132,24 @@ def test_a_version_whose_forms_both_answer_otherwise_is_refused(
         keep(models, folder, towns.data)
 
 
-def test_a_version_without_a_sample_serves_unproved(
+def test_a_version_without_a_sample_serves_untested(
     models: ModelCache, towns: Any, tmp_path: Path
 ) -> None:
     folder = copy_files(towns, tmp_path / "files")
     (folder / SAMPLE_FILE).unlink()
     loaded = keep(models, folder, towns.data)
-    assert (loaded.form.name, loaded.proved) == ("onnx", 0)
+    assert (loaded.backend.name, loaded.checked_rows) == ("onnx", 0)
 
 
 class Harm:
-    """What a file must never build."""
+    """An object that a file must never build."""
 
     def __reduce__(self) -> Any:
         return (print, ("built",))
 
 
 def poison(path: Path) -> None:
-    """Make the model file name a type that nobody reviewed, as skops writes one."""
+    """Make the model file name a type that was not reviewed, as skops writes one."""
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     schema = json.loads(parts["schema.json"])
@@ -178,20 +184,20 @@ def test_64_callers_at_once_get_the_answers_of_one_and_share_calls(
     models: ModelCache, towns: Any
 ) -> None:
     loaded = keep(models, towns.folder, towns.data, form="sklearn")
-    records = loaded.signature.decode(list_records(towns.asked.head(64), towns.data))
+    records = loaded.signature.decode(list_records(towns.held_out.head(64), towns.data))
     alone = loaded.answer(records)
     calls: list[int] = []
-    answer = loaded.form.answer
+    answer = loaded.backend.answer
 
     class Counted:
-        name = loaded.form.name
+        name = loaded.backend.name
 
         def answer(self, rows: Any) -> Predictions:
             calls.append(len(rows))
             return answer(rows)
 
     async def ask() -> list[Any]:
-        predictor = ModelPredictor(replace(loaded, form=Counted()), inline=False)
+        predictor = ModelPredictor(replace(loaded, backend=Counted()), inline=False)
         found = await asyncio.gather(*(predictor.predict([record]) for record in records))
         predictor.close()
         return [item for (item,) in found]
@@ -201,25 +207,25 @@ def test_64_callers_at_once_get_the_answers_of_one_and_share_calls(
     assert len(calls) < 10
 
 
-def test_the_graph_has_a_call_for_each_request_off_the_loop_too(
+def test_the_export_has_one_call_per_request_off_the_loop_too(
     models: ModelCache, kept: CacheEntry, towns: Any
 ) -> None:
     loaded = load_cached(models, kept)
-    records = loaded.signature.decode(list_records(towns.asked.head(16), towns.data))
+    records = loaded.signature.decode(list_records(towns.held_out.head(16), towns.data))
     calls: list[int] = []
-    answer = loaded.form.answer
+    answer = loaded.backend.answer
 
     class Counted:
-        name = loaded.form.name
+        name = loaded.backend.name
 
         def answer(self, rows: Any) -> Predictions:
             calls.append(len(rows))
             return answer(rows)
 
     async def ask() -> list[Any]:
-        predictor = ModelPredictor(replace(loaded, form=Counted()), inline=False)
-        asked = [predictor.predict([record]) for record in records[:12]]
-        found = await asyncio.gather(*asked, predictor.predict(records[12:]))
+        predictor = ModelPredictor(replace(loaded, backend=Counted()), inline=False)
+        calls_of_one = [predictor.predict([record]) for record in records[:12]]
+        found = await asyncio.gather(*calls_of_one, predictor.predict(records[12:]))
         predictor.close()
         return [item for items in found for item in items]
 
@@ -227,22 +233,22 @@ def test_the_graph_has_a_call_for_each_request_off_the_loop_too(
     assert sorted(calls) == [*[1] * 12, 4]
 
 
-def test_time_is_the_models_own_however_long_a_call_waited_for_its_thread(
+def test_latency_excludes_the_wait_for_the_thread(
     models: ModelCache, kept: CacheEntry, towns: Any
 ) -> None:
     loaded = load_cached(models, kept)
-    [record] = loaded.signature.decode(list_records(towns.asked.head(1), towns.data))
-    answer, spent = loaded.form.answer, 0.5
+    [record] = loaded.signature.decode(list_records(towns.held_out.head(1), towns.data))
+    answer, spent = loaded.backend.answer, 0.5
 
     class Slow:
-        name = loaded.form.name
+        name = loaded.backend.name
 
         def answer(self, rows: Any) -> Predictions:
             time.sleep(spent)
             return answer(rows)
 
     async def ask() -> list[float]:
-        predictor = ModelPredictor(replace(loaded, form=Slow()), inline=False)
+        predictor = ModelPredictor(replace(loaded, backend=Slow()), inline=False)
         first = asyncio.create_task(predictor.predict_timed([record]))
         await asyncio.sleep(spent / 5)  # the thread has taken it, or the two are one call
         _, second = await predictor.predict_timed([record])
@@ -257,11 +263,11 @@ def test_time_is_the_models_own_however_long_a_call_waited_for_its_thread(
 
 @pytest.mark.parametrize("inline", [True, False])
 @pytest.mark.parametrize("rows", [1, INLINE_ROWS + 1])
-def test_the_graph_answers_the_same_inline_and_in_a_thread(
+def test_the_export_answers_the_same_inline_and_in_a_thread(
     models: ModelCache, kept: CacheEntry, towns: Any, inline: bool, rows: int
 ) -> None:
     loaded = load_cached(models, kept)
-    records = loaded.signature.decode(list_records(towns.asked.head(rows), towns.data))
+    records = loaded.signature.decode(list_records(towns.held_out.head(rows), towns.data))
 
     async def ask() -> list[Any]:
         predictor = ModelPredictor(loaded, inline=inline)
@@ -280,27 +286,27 @@ def test_the_graph_answers_the_same_inline_and_in_a_thread(
     ids=["NaN", "shape", "dtype"],
 )
 @pytest.mark.parametrize("inline", [True, False])
-def test_what_is_no_answer_is_a_failure_of_the_arm(
+def test_an_invalid_answer_is_a_failure_of_the_arm(
     models: ModelCache, kept: CacheEntry, towns: Any, answers: Predictions, inline: bool
 ) -> None:
     loaded = load_cached(models, kept)
 
     class Wrong:
-        name = loaded.form.name
+        name = loaded.backend.name
 
         def answer(self, _rows: Any) -> Predictions:
             return answers
 
-    record = loaded.signature.decode(list_records(towns.asked.head(1), towns.data))
+    record = loaded.signature.decode(list_records(towns.held_out.head(1), towns.data))
 
     async def ask() -> None:
-        await ModelPredictor(replace(loaded, form=Wrong()), inline=inline).predict(record)
+        await ModelPredictor(replace(loaded, backend=Wrong()), inline=inline).predict(record)
 
     with pytest.raises(AnswerInvalid):
         asyncio.run(asyncio.wait_for(ask(), PATIENCE))
 
 
-def test_serving_a_graph_imports_neither_pandas_nor_the_registrys_library(
+def test_serving_an_export_imports_neither_pandas_nor_mlflow(
     models: ModelCache, kept: CacheEntry
 ) -> None:
     import subprocess
@@ -315,7 +321,7 @@ def test_serving_a_graph_imports_neither_pandas_nor_the_registrys_library(
         'loaded.answer(loaded.signature.decode(b\'{"size": 1, "town": null, "here": true}\'))\n'
         "heavy = {'mlflow', 'prefect', 'pandas', 'sklearn', 'great_expectations'} "
         "& set(sys.modules)\n"
-        "print(loaded.form.name, sorted(heavy))"
+        "print(loaded.backend.name, sorted(heavy))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(models.folder)],

@@ -1,4 +1,4 @@
-"""Answers are given only where they are answers: so many, finite, of known classes."""
+"""Answers are checked: their number, finite values, known classes."""
 
 import json
 from typing import Any
@@ -38,7 +38,7 @@ def test_answers_are_json_as_callers_get_it() -> None:
     assert encode_outputs(found, many=True) == b'[{"prediction":1.5},{"prediction":-2.0}]'
 
 
-def test_classes_that_are_no_texts_are_named_as_json_writes_them() -> None:
+def test_classes_that_are_not_texts_are_named_as_in_json() -> None:
     shape = AnswerShape((False, True), True)
     (found,) = shape.read(Predictions(np.array([True]), np.array([0.75])), 1)
     assert encode_outputs([found], many=False) == (
@@ -76,7 +76,7 @@ def test_the_first_class_may_be_the_positive_one() -> None:
         (VALUE, Predictions(None)),  # type: ignore[arg-type]
     ],
 )
-def test_what_is_no_answer_is_a_failure_of_its_arm(
+def test_an_invalid_answer_is_a_failure_of_its_arm(
     shape: AnswerShape, answers: Predictions
 ) -> None:
     with pytest.raises(AnswerInvalid, match=r"^found "):

@@ -1,4 +1,4 @@
-"""A record is taken as the model's columns say, or refused by field, found and allowed."""
+"""A record is decoded by the model's columns, or refused with field, found and allowed."""
 
 import json
 from contextlib import suppress
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.http.requests import decode_request
-from serving.models.signature import MOST_RECORDS, Signature, is_many
+from serving.models.signature import MAX_RECORDS, Signature, is_many
 from sluice.errors import RequestInvalid
 
 SIGNATURE = Signature(
@@ -30,7 +30,7 @@ JSON = st.dictionaries(st.sampled_from([*GOOD, "x"]), VALUES | st.lists(VALUES))
 
 
 def refuse(content: bytes | str | Any) -> str:
-    """Give what is said of inputs that are refused."""
+    """Return the message of inputs that are refused."""
     text = content if isinstance(content, bytes | str) else json.dumps(content)
     with pytest.raises(RequestInvalid) as refused:
         SIGNATURE.decode(text if isinstance(text, bytes) else text.encode())
@@ -50,14 +50,14 @@ def test_many_records_keep_their_order() -> None:
     assert [getattr(item, age) for item in SIGNATURE.decode(b" \n" + content)] == list(range(20))
 
 
-def test_nulls_are_taken_and_whole_numbers_pass_for_numbers() -> None:
+def test_nulls_are_accepted_and_integers_count_as_numbers() -> None:
     (record,) = SIGNATURE.decode(json.dumps(dict.fromkeys(GOOD)).encode())
     assert [getattr(record, place) for place in SIGNATURE.places_of(tuple(GOOD))] == [None] * 5
     (record,) = SIGNATURE.decode(json.dumps({**GOOD, "pay-1": 3}).encode())
     assert getattr(record, SIGNATURE.places_of(("pay-1",))[0]) == 3.0
 
 
-def test_a_field_that_the_model_does_not_know_is_left_alone() -> None:
+def test_a_field_that_the_model_does_not_know_is_ignored() -> None:
     assert SIGNATURE.decode(json.dumps({**GOOD, "new": [1, {}]}).encode()) == SIGNATURE.decode(
         json.dumps(GOOD).encode()
     )
@@ -65,14 +65,14 @@ def test_a_field_that_the_model_does_not_know_is_left_alone() -> None:
 
 @pytest.mark.parametrize("name", GOOD)
 def test_an_absent_field_is_named(name: str) -> None:
-    told = refuse({key: value for key, value in GOOD.items() if key != name})
-    assert told.startswith(f"inputs.{name}: found nothing; allowed: ")
-    told = refuse([GOOD, {key: value for key, value in GOOD.items() if key != name}])
-    assert told.startswith(f"inputs[1].{name}: found nothing; allowed: ")
+    message = refuse({key: value for key, value in GOOD.items() if key != name})
+    assert message.startswith(f"inputs.{name}: found nothing; allowed: ")
+    message = refuse([GOOD, {key: value for key, value in GOOD.items() if key != name}])
+    assert message.startswith(f"inputs[1].{name}: found nothing; allowed: ")
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("age", '"31"', "found str; allowed: a whole number of 64 bits, or null"),
         ("age", "3.5", "found float; allowed: a whole number"),
@@ -89,24 +89,26 @@ def test_an_absent_field_is_named(name: str) -> None:
         ("seen", "1714564800", "found int; allowed: an RFC 3339 time"),
     ],
 )
-def test_a_value_of_another_kind_is_named_and_never_shown(name: str, value: str, told: str) -> None:
+def test_a_value_of_another_kind_is_named_and_never_shown(
+    name: str, value: str, message: str
+) -> None:
     body = json.dumps({**GOOD, name: "PLACE"}).replace('"PLACE"', value)
-    assert refuse(body).startswith(f"inputs.{name}: {told}")
+    assert refuse(body).startswith(f"inputs.{name}: {message}")
     assert "31" not in refuse(body)
     assert "many" not in refuse(body)
 
 
 @pytest.mark.parametrize("content", ["5", '"text"', "null", "[5]", "[[]]", "[]"])
-def test_what_is_no_record_is_refused(content: str) -> None:
+def test_inputs_without_a_record_are_refused(content: str) -> None:
     assert "allowed: one record, or a list of 1 to 1,000 of them" in refuse(content)
 
 
 def test_more_records_than_allowed_are_refused() -> None:
-    assert "allowed: one record, or a list" in refuse([GOOD] * (MOST_RECORDS + 1))
+    assert "allowed: one record, or a list" in refuse([GOOD] * (MAX_RECORDS + 1))
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "truncated"),
         (b'{"age": NaN}', "malformed"),
@@ -116,8 +118,8 @@ def test_more_records_than_allowed_are_refused() -> None:
         (b'{"zz": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "too deep"),
     ],
 )
-def test_what_is_no_json_is_refused(content: bytes, told: str) -> None:
-    assert told in refuse(content)
+def test_inputs_that_are_not_json_are_refused(content: bytes, message: str) -> None:
+    assert message in refuse(content)
 
 
 def test_of_a_field_given_twice_the_last_counts() -> None:
@@ -127,7 +129,7 @@ def test_of_a_field_given_twice_the_last_counts() -> None:
 
 
 @given(st.binary() | st.text().map(str.encode) | JSON.map(json.dumps).map(str.encode))
-def test_whatever_comes_is_taken_or_refused(content: bytes) -> None:
+def test_any_input_is_accepted_or_refused(content: bytes) -> None:
     with suppress(RequestInvalid):
         assert SIGNATURE.decode(content)
     with suppress(RequestInvalid):
@@ -138,7 +140,7 @@ def test_whatever_comes_is_taken_or_refused(content: bytes) -> None:
     ("change", "fits"),
     [({}, True), ({"age": None, "seen": None}, True), ({"new": 1}, True), ({"age": "31"}, False)],
 )
-def test_the_schema_says_what_is_taken(change: dict[str, Any], fits: bool) -> None:
+def test_the_schema_describes_what_is_accepted(change: dict[str, Any], fits: bool) -> None:
     from jsonschema import Draft202012Validator
 
     found = {**GOOD, **change}
@@ -146,6 +148,6 @@ def test_the_schema_says_what_is_taken(change: dict[str, Any], fits: bool) -> No
     assert not Draft202012Validator(SIGNATURE.describe()).is_valid({"age": 31})
 
 
-def test_a_list_is_told_from_a_record() -> None:
+def test_a_list_is_distinguished_from_a_record() -> None:
     assert is_many(b" [{}]")
     assert not is_many(b" {}")

@@ -23,7 +23,7 @@ KEYS = (
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Control:
-    """`shop` was rolled back and is on trial again, `quiet` has a champion alone."""
+    """`shop` was rolled back and has a new candidate; `quiet` has only a champion."""
     control = open_control(Home(tmp_path_factory.mktemp("stored")))
     control.prepare()
     control.routes.follow_champion("quiet", 3)

@@ -1,4 +1,4 @@
-"""What the rollout page shows, over HTTP, and that looking changes nothing."""
+"""The rollout page over HTTP: what it shows, and that a GET changes nothing."""
 
 import re
 import threading
@@ -25,7 +25,7 @@ PLACES = (
 
 
 def plain(page: httpx.Response) -> str:
-    """Give a page's text as a person reads it."""
+    """Return a page's text as a person reads it."""
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.text))
 
@@ -52,9 +52,9 @@ def test_a_service_shows_stages_arms_rules_decisions_and_commands(page: httpx.Cl
         "candidate v3 5 %",
         "champion v1 95 %",
         "error_margin",
-        "to pass: not yet of 3.00",
-        "go on",
-        "shadow: proved within its limits",
+        "to pass: none yet of 3.00",
+        "advance",
+        "shadow: every test passed",
         "it is over",
     ):
         assert words in text, words
@@ -71,7 +71,7 @@ def test_an_ended_rollout_has_its_page_and_where_it_was_stopped(page: httpx.Clie
     assert "No tick for" not in text
 
 
-def test_a_service_without_a_rollout_says_how_to_begin_one(page: httpx.Client) -> None:
+def test_a_service_without_a_rollout_says_how_to_start_one(page: httpx.Client) -> None:
     text = plain(page.get("/services/quiet"))
     assert "sluice rollout quiet" in text
     assert text.count("No command now: no rollout is under way.") == 1
@@ -86,19 +86,20 @@ def test_what_a_person_typed_never_becomes_markup(page: httpx.Client) -> None:
 
 
 def test_the_same_facts_come_as_json(page: httpx.Client) -> None:
-    told = page.get("/v1/rollouts/shop").json()
-    found = told["found"]
-    assert (told["trouble"], told["age_seconds"] < 60) == ("", True)
-    assert (found["champion"], found["candidate"], found["weight"]) == (1, 3, 0.05)
-    rollout = found["rollout"]
-    assert rollout["outline"]["phase"] == "canary"
+    reply = page.get("/v1/rollouts/shop").json()
+    service = reply["data"]
+    assert (reply["problem"], reply["age_seconds"] < 60) == ("", True)
+    assert (service["champion"], service["candidate"], service["weight"]) == (1, 3, 0.05)
+    rollout = service["rollout"]
+    assert rollout["summary"]["phase"] == "canary"
     assert [stage["state"] for stage in rollout["stages"]][:3] == ["past", "now", "ahead"]
     assert {"error_rate", "error_margin"} <= {rule["name"] for rule in rollout["rules"]}
-    assert any(command["by"] == HOSTILE for command in found["commands"])
-    assert [item["number"] for item in found["rollouts"]] == [2, 1]
-    rows = page.get("/v1/rollouts").json()["found"]["services"]
+    assert any(command["by"] == HOSTILE for command in service["commands"])
+    assert [item["number"] for item in service["rollouts"]] == [2, 1]
+    rows = page.get("/v1/rollouts").json()["data"]["services"]
     assert [row["service"] for row in rows] == ["quiet", "shop"]
-    assert page.get("/v1/rollouts/shop/1").json()["found"]["rollout"]["outline"]["number"] == 1
+    first = page.get("/v1/rollouts/shop/1").json()["data"]["rollout"]
+    assert first["summary"]["number"] == 1
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -154,22 +155,22 @@ def test_no_get_is_a_command(page: httpx.Client, stored: Control) -> None:
     assert stored.commands.list_commands("shop") == before
 
 
-def test_many_who_look_at_once_are_one_read(stored: Control) -> None:
-    begun: list[object] = []
+def test_simultaneous_requests_share_one_read(stored: Control) -> None:
+    transactions: list[object] = []
 
     def note(connection: object) -> None:
-        begun.append(connection)
+        transactions.append(connection)
 
     engine = stored._database.engine
     event.listen(engine, "begin", note)
     try:
         with run_page(stored) as client:
-            lookers = [threading.Thread(target=client.get, args=("/",)) for _ in range(20)]
-            for looker in lookers:
-                looker.start()
-            for looker in lookers:
-                looker.join()
+            callers = [threading.Thread(target=client.get, args=("/",)) for _ in range(20)]
+            for caller in callers:
+                caller.start()
+            for caller in callers:
+                caller.join()
     finally:
         event.remove(engine, "begin", note)
     # A read of all services is 4 transactions; on a slow machine one more second is a second read.
-    assert 4 <= len(begun) <= 12
+    assert 4 <= len(transactions) <= 12

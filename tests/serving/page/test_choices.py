@@ -1,4 +1,4 @@
-"""A button is closed exactly where the machine would refuse, or where nothing was asked."""
+"""A command is unavailable exactly where the state machine would refuse it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,37 +16,38 @@ from support.rollouts.store import StoredRollout
 
 
 @pytest.fixture(scope="module")
-def course(tmp_path_factory: pytest.TempPathFactory) -> RolloutRecord:
+def record(tmp_path_factory: pytest.TempPathFactory) -> RolloutRecord:
     control = open_control(Home(Path(tmp_path_factory.mktemp("chosen"))))
     control.prepare()
     rollout = StoredRollout(control, "town")
     rollout.tick_to(Phase.SHADOW)
-    return rollout.course
+    return rollout.record
 
 
 @pytest.mark.parametrize("phase", list(Phase))
-def test_each_phase_closes_what_the_machine_would_refuse(
-    course: RolloutRecord, phase: Phase
+def test_each_phase_closes_what_the_state_machine_would_refuse(
+    record: RolloutRecord, phase: Phase
 ) -> None:
-    state = replace(course.state, phase=phase)
-    for choice in list_choices(replace(course, state=state), ""):
+    state = replace(record.state, phase=phase)
+    for choice in list_choices(replace(record, state=state), ""):
         _, decision = apply_command(state, Command(Action(choice.action), "Ada", "x"), LAPTOP)
         refused = decision.verb is Verb.REFUSE
         if choice.action != Action.APPROVE:
-            assert bool(choice.why_not) == refused, choice
+            assert bool(choice.unavailable_reason) == refused, choice
         elif refused:
-            assert choice.why_not
+            assert choice.unavailable_reason
 
 
-def test_approval_is_open_where_the_stage_asks_and_only_once(course: RolloutRecord) -> None:
+def test_approval_is_open_where_the_stage_requires_it_and_only_once(record: RolloutRecord) -> None:
     first = LAPTOP.stages[0].model_copy(update={"approve": True})
     policy = LAPTOP.model_copy(update={"stages": (first, *LAPTOP.stages[1:])})
-    asking = replace(course, policy=policy)
-    given = replace(asking, state=replace(course.state, approved=True))
+    requiring = replace(record, policy=policy)
+    approved = replace(requiring, state=replace(record.state, approved=True))
 
-    def why_not(course: RolloutRecord) -> str:
-        return next(one.why_not for one in list_choices(course, "") if one.action == "approve")
+    def refuse(record: RolloutRecord) -> str:
+        choices = {choice.action: choice for choice in list_choices(record, "")}
+        return choices["approve"].unavailable_reason
 
-    assert why_not(course) == "this stage asks for no approval"
-    assert why_not(asking) == ""
-    assert why_not(given) == "this stage is approved already"
+    assert refuse(record) == "this stage requires no approval"
+    assert refuse(requiring) == ""
+    assert refuse(approved) == "this stage is approved already"

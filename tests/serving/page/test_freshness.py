@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serving.page.reading import StoreReadings
+from serving.page.reading import StoreCache
 from sluice.adapters.control.store import Control, open_control
 from sluice.home import Home
 from sluice.rollout.state import Phase
@@ -26,7 +26,7 @@ def control(tmp_path: Path) -> Control:
 
 @pytest.fixture
 def client(control: Control, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
-    """A page that reads anew each time."""
+    """A page that reads the store at each request."""
     monkeypatch.setattr("serving.page.reading.FRESH_SECONDS", 0.0)
     with run_page(control) as client:
         yield client
@@ -38,24 +38,26 @@ def test_a_rollout_that_ticks_has_no_warning(client: httpx.Client, control: Cont
     assert "No tick for" not in client.get("/services/town").text
 
 
-def test_ticks_that_stopped_are_said_at_once_and_until_one_comes(
+def test_ticks_that_stopped_are_reported_at_once_until_one_comes(
     client: httpx.Client, control: Control
 ) -> None:
     rollout = StoredRollout(control, "town", opened=datetime.now(UTC) - timedelta(hours=1))
     rollout.tick(2)
     for place in ("/", "/services/town"):
         assert "No tick for 60 min: what is shown is old." in client.get(place).text
-    rollout.tick()  # by a clock that is an hour behind ours
+    rollout.tick()  # by a clock that is an hour behind
     for place in ("/", "/services/town"):
         assert "No tick for" not in client.get(place).text
 
 
-def test_a_controller_that_let_go_is_gone(client: httpx.Client, control: Control) -> None:
+def test_a_controller_that_released_its_lease_is_gone(
+    client: httpx.Client, control: Control
+) -> None:
     rollout = StoredRollout(control, "town")
     rollout.tick_to(Phase.SHADOW)
     rollout.end()
     text = client.get("/services/town").text
-    assert "The controller is gone. v1 serves alone 15 s after its last sign" in text
+    assert "The controller is gone. v1 serves alone 15 s after the last renewal" in text
 
 
 @pytest.fixture
@@ -69,17 +71,17 @@ def test_a_fault_of_the_page_itself_is_not_called_old_data() -> None:
         raise ZeroDivisionError
 
     async def ask() -> None:
-        readings = StoreReadings()
+        cache = StoreCache()
         try:
-            await readings.get("x", fail)
+            await cache.get("x", fail)
         finally:
-            readings.close()
+            cache.close()
 
     with pytest.raises(ZeroDivisionError):
         asyncio.run(ask())
 
 
-def test_a_slow_store_does_not_keep_those_waiting_who_saw_something(
+def test_a_slow_store_does_not_delay_those_who_have_a_cached_value(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("serving.page.reading.FRESH_SECONDS", 0.0)
@@ -87,19 +89,19 @@ def test_a_slow_store_does_not_keep_those_waiting_who_saw_something(
     answered = threading.Event()
 
     async def ask() -> list[int]:
-        readings = StoreReadings()
-        first = await readings.get("x", lambda: 1)
-        second = await readings.get("x", lambda: 2 if answered.wait(60) else 3)
+        cache = StoreCache()
+        first = await cache.get("x", lambda: 1)
+        second = await cache.get("x", lambda: 2 if answered.wait(60) else 3)
         answered.set()
-        while (third := await readings.get("x", lambda: 4)).value == 1:
+        while (third := await cache.get("x", lambda: 4)).value == 1:
             pass
-        readings.close()
+        cache.close()
         return [first.value, second.value, third.value]
 
     assert asyncio.run(ask()) in ([1, 1, 2], [1, 1, 4])
 
 
-def test_a_store_that_is_away_is_said_beside_what_was_read_last(
+def test_an_unavailable_store_is_reported_beside_the_last_values(
     client: httpx.Client, control: Control, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("serving.page.reading.OLD_SECONDS", 0.0)
@@ -112,7 +114,7 @@ def test_a_store_that_is_away_is_said_beside_what_was_read_last(
     assert "the control store cannot be read" in answer.text
     assert "unable to open database file" in answer.text
     assert "<b>v4</b>" in answer.text
-    assert client.get("/v1/rollouts/town").json()["trouble"].startswith("control store: ")
+    assert client.get("/v1/rollouts/town").json()["problem"].startswith("control store: ")
     file.rmdir()
     kept.rename(file)
     monkeypatch.setattr("serving.page.reading.OLD_SECONDS", 5.0)
@@ -125,6 +127,6 @@ def test_a_store_that_never_answered_is_a_page_too(client: httpx.Client, file: P
     answer = client.get("/services/town")
     assert answer.status_code == 503
     assert "The control store cannot be read" in answer.text
-    told = client.get("/v1/rollouts")
-    assert (told.status_code, "unable to open" in told.json()["error"]) == (503, True)
+    reply = client.get("/v1/rollouts")
+    assert (reply.status_code, "unable to open" in reply.json()["error"]) == (503, True)
     assert client.get("/healthz").json() == {"healthy": True}

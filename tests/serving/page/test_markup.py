@@ -9,7 +9,7 @@ from serving.page.markup import element, join
 
 
 class Reader(HTMLParser):
-    """Gives back what a browser would see."""
+    """Collects what a browser would see."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The page as a process of its own: where it listens, and how it ends."""
+"""The page as its own process: where it listens, and how it ends."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ def start(home: Path, port: int) -> "subprocess.Popen[str]":
     return subprocess.Popen(arguments, env=environment, stderr=subprocess.PIPE, text=True)
 
 
-def test_it_serves_an_empty_home_and_ends_on_a_signal(tmp_path: Path) -> None:
+def test_it_serves_an_empty_state_folder_and_ends_on_a_signal(tmp_path: Path) -> None:
     port = find_free_port()
     process = start(tmp_path, port)
     try:
@@ -47,6 +47,6 @@ def test_a_port_that_is_taken_is_refused(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         process = start(tmp_path, port)
-        _, said = process.communicate(timeout=WAIT_SECONDS)
+        _, output = process.communicate(timeout=WAIT_SECONDS)
     assert process.returncode == 2
-    assert f"GatewayBusy: 127.0.0.1:{port} cannot be listened at; next: free it" in said
+    assert f"GatewayBusy: cannot listen on 127.0.0.1:{port}; next: free it" in output

@@ -1,4 +1,4 @@
-"""Processes of a replica: started again with growing pauses, and none outlives its parent."""
+"""Processes of a replica: restarted with growing pauses, and none outlives its parent."""
 
 import subprocess
 import sys
@@ -20,20 +20,20 @@ time.sleep(600)
 """
 
 
-def test_pauses_grow_and_begin_anew_after_a_long_life() -> None:
-    pauses = RestartBackoff()
-    taken = [pauses.take(1.0) for _ in range(9)]
-    assert taken[:4] == [0.0, 0.5, 1.0, 2.0]
-    assert taken[-1] == LONGEST_PAUSE
-    assert pauses.take(STEADY_SECONDS) == 0.0
+def test_pauses_grow_and_are_reset_by_a_long_run() -> None:
+    backoff = RestartBackoff()
+    pauses = [backoff.take(1.0) for _ in range(9)]
+    assert pauses[:4] == [0.0, 0.5, 1.0, 2.0]
+    assert pauses[-1] == LONGEST_PAUSE
+    assert backoff.take(STEADY_SECONDS) == 0.0
 
 
-def test_what_ended_is_found_once_and_started_again() -> None:
+def test_a_process_that_ended_is_reported_once_and_restarted() -> None:
     child = Child("brief", lambda: ["-c", "pass"])
     child.start()
-    wait_until(lambda: child.look(time.monotonic()))
+    wait_until(lambda: child.check(time.monotonic()))
     assert child.pid == 0
-    assert not child.look(time.monotonic())
+    assert not child.check(time.monotonic())
     assert child.pid
     child.await_end(time.monotonic() + 60)
 

@@ -1,4 +1,4 @@
-"""kill -9 under load, the store away, the disk full: callers go on, and the log has each answer."""
+"""kill -9 under load, store unreachable, disk full: callers are served, each answer is logged."""
 
 import http.client
 import os
@@ -13,28 +13,28 @@ from deltalake import DeltaTable
 
 from serving.log.worker_runs import list_runs, sum_counters
 from support.gateway.callers import Load, run_load
-from support.gateway.site import Running, Said, Site, read_answers, run_gateway, wait_until
+from support.gateway.site import CallerReply, Running, Site, read_answers, run_gateway, wait_until
 from support.gateway.towns import Towns
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 GOOD = {"size": 1.0, "town": "ayr", "here": True}
 SEGMENT = 1 << 20
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory, towns: Towns) -> Site:
-    """A state folder of its own: what others serve need not be loaded anew for each replica."""
+    """A state folder of its own: services of other tests need not be loaded for each replica."""
     site = Site(tmp_path_factory.mktemp("small"))
     site.serve("towns", towns.folder)
     return site
 
 
 def settled(running: Running) -> bool:
-    return all(life.read().final for life in list_runs(running.folder))
+    return all(run.read().final for run in list_runs(running.folder))
 
 
 def check_log(running: Running, load: Load, service: str) -> None:
-    """Everything that was answered is in the log once, and the counters say the same."""
+    """Every answer is in the log once, and the counters equal the log."""
     wait_until(lambda: settled(running))
     ids = [item.request_id for item in read_answers(running.folder, service)]
     assert len(ids) == len(set(ids))
@@ -44,8 +44,8 @@ def check_log(running: Running, load: Load, service: str) -> None:
     assert counted == len(ids)
 
 
-def ask_first(replicas: list[Running]) -> Said:
-    """Ask as a caller with two addresses does: the next one where a connection breaks."""
+def ask_first(replicas: list[Running]) -> CallerReply:
+    """Ask like a caller with two addresses: the next one where a connection breaks."""
     for replica in replicas:
         try:
             return replica.predict(GOOD, "towns")
@@ -58,8 +58,8 @@ def test_killed_workers_are_replaced_and_lose_no_answer(small: Site) -> None:
     with run_gateway(small, name="killed") as running:
         with run_load([running.port], "towns") as load:
             for _ in range(3):
-                before = len(load.heard)
-                wait_until(lambda seen=before: len(load.heard) > seen + 100)
+                before = len(load.replies)
+                wait_until(lambda seen=before: len(load.replies) > seen + 100)
                 victim = running.workers()[0]
                 os.kill(victim, signal.SIGKILL)
                 wait_until(lambda dead=victim: dead not in running.workers())
@@ -74,7 +74,7 @@ def test_killed_workers_are_replaced_and_lose_no_answer(small: Site) -> None:
 def test_of_two_replicas_the_other_serves_when_one_is_killed(small: Site) -> None:
     with run_gateway(small, name="left") as left, run_gateway(small, name="right") as right:
         with run_load([left.port, right.port], "towns") as load:
-            wait_until(lambda: len(load.heard) > 100)
+            wait_until(lambda: len(load.replies) > 100)
             children = left.children()
             killed = time.monotonic()
             left.process.kill()
@@ -82,8 +82,8 @@ def test_of_two_replicas_the_other_serves_when_one_is_killed(small: Site) -> Non
             assert ask_first([left, right]).status == 200
             assert time.monotonic() - killed < 1
             wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
-            before = len(load.heard)
-            wait_until(lambda: len(load.heard) > before + 100)
+            before = len(load.replies)
+            wait_until(lambda: len(load.replies) > before + 100)
             assert right.predict(GOOD, "towns").status == 200
         assert load.statuses == {200}
         with run_gateway(small, name="left", port=left.port) as again:
@@ -110,8 +110,8 @@ def test_the_log_writer_is_killed_and_every_answer_is_in_the_table_once(
             for _ in range(2):
                 writer = int(lock.read_text())
                 os.kill(writer, signal.SIGKILL)
-                before = len(load.heard)
-                wait_until(lambda seen=before: len(load.heard) > seen + 100)
+                before = len(load.replies)
+                wait_until(lambda seen=before: len(load.replies) > seen + 100)
                 wait_until(lambda dead=writer: lock.read_text() not in ("", str(dead)))
         assert load.statuses == {200}
         assert running.end() == 0
@@ -120,7 +120,9 @@ def test_the_log_writer_is_killed_and_every_answer_is_in_the_table_once(
     assert set(ids) == load.ids
 
 
-def test_while_the_store_is_away_the_champion_serves_alone(tmp_path: Path, towns: Towns) -> None:
+def test_while_the_store_is_unreachable_the_champion_serves_alone(
+    tmp_path: Path, towns: Towns
+) -> None:
     site = Site(tmp_path)
     site.serve("towns", towns.folder)
     route = site.canary("towns", 1.0, ttl=2.0)
@@ -130,11 +132,11 @@ def test_while_the_store_is_away_the_champion_serves_alone(tmp_path: Path, towns
         away = site.home.root / "away.db"
         (site.home.root / "control.db").rename(away)
         with run_load([running.port], "towns") as load:
-            wait_until(lambda: {item.body.get("arm") for item in load.heard[-50:]} == {"none"})
+            wait_until(lambda: {item.body.get("arm") for item in load.replies[-50:]} == {"none"})
             os.kill(running.workers()[0], signal.SIGKILL)
-            before = len(load.heard)
-            wait_until(lambda: len(running.workers()) == 2 and len(load.heard) > before + 300)
-            late = load.heard[-50:]
+            before = len(load.replies)
+            wait_until(lambda: len(running.workers()) == 2 and len(load.replies) > before + 300)
+            late = load.replies[-50:]
         assert load.statuses == {200}
         assert {item.body["arm"] for item in late} == {"none"}
         assert {item.body["version"] for item in late} == {1}
@@ -145,7 +147,7 @@ def test_while_the_store_is_away_the_champion_serves_alone(tmp_path: Path, towns
         assert running.predict(GOOD).json["version"] == route.candidate
 
 
-def test_a_full_disk_first_costs_the_candidate_and_then_says_so(
+def test_a_full_disk_first_turns_the_candidate_off_then_replies_503(
     tmp_path: Path, towns: Towns
 ) -> None:
     site = Site(tmp_path, traffic_log={"segment_bytes": SEGMENT})
@@ -158,17 +160,17 @@ def test_a_full_disk_first_costs_the_candidate_and_then_says_so(
             workers = running.workers()
             for pid in workers:
                 resource.prlimit(pid, resource.RLIMIT_FSIZE, (SEGMENT - 1, resource.RLIM_INFINITY))
-            said = []
+            got = []
             for _ in range(200):
-                said.append(running.predict(filler))
-                time.sleep(0.02)  # a worker looks four times a second whether there is room
-                if said[-1].status == 503:
+                got.append(running.predict(filler))
+                time.sleep(0.02)  # a worker checks four times a second whether there is room
+                if got[-1].status == 503:
                     break
-            served = [item.json for item in said if item.status == 200]
+            served = [item.json for item in got if item.status == 200]
             assert served[0]["arm"] == "candidate"
             assert served[-1]["arm"] == "none"
-            assert (said[-1].status, said[-1].json["error"]) == (503, "the log has no room")
-            assert int(said[-1].headers["retry-after"]) >= 1
+            assert (got[-1].status, got[-1].json["error"]) == (503, "the log has no room")
+            assert int(got[-1].headers["retry-after"]) >= 1
             lows = {running.ask("/readyz").json["log"] for _ in range(10)}
             assert "low: the candidates get nothing" in lows
             for pid in workers:
@@ -183,10 +185,10 @@ def test_a_full_disk_first_costs_the_candidate_and_then_says_so(
         assert {item["request_id"] for item in served} <= logged
 
 
-def test_requests_in_flight_are_finished_before_the_end(small: Site) -> None:
+def test_requests_in_flight_are_finished_before_the_shutdown(small: Site) -> None:
     with run_gateway(small, name="drained") as running:
         with run_load([running.port], "towns", pause=0.0) as load:
-            wait_until(lambda: len(load.heard) > 200)
+            wait_until(lambda: len(load.replies) > 200)
             assert running.end() == 0
         assert load.statuses == {200}
         check_log(running, load, "towns")

@@ -1,4 +1,4 @@
-"""The registry's server away for half a minute: the champion goes on, the next one comes later."""
+"""The registry server down for half a minute: the champion serves on, the next one comes later."""
 
 from pathlib import Path
 
@@ -12,11 +12,11 @@ from support.gateway.towns import Towns
 from support.servers.outages import run_registry_server
 from support.servers.ports import find_free_port
 
-pytestmark = pytest.mark.slow
-AWAY_SECONDS = 30.0
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
+DOWN_SECONDS = 30.0
 
 
-def test_while_the_registry_is_away_the_champion_serves_and_then_the_next_one_does(
+def test_while_the_registry_is_down_the_champion_serves_and_then_the_next_one(
     tmp_path: Path, towns: Towns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -32,11 +32,11 @@ def test_while_the_registry_is_away_the_champion_serves_and_then_the_next_one_do
         with run_gateway(site, "--no-log-writer", MLFLOW_TRACKING_URI=address) as gateway:
             gateway.await_champion("towns")
             with run_load([gateway.port], "towns", pause=0.02) as load:
-                wait_until(lambda: len(load.heard) > 50)
+                wait_until(lambda: len(load.replies) > 50)
                 site.route("towns", champion=2)
-                restart_after(AWAY_SECONDS)
-                assert {item.body["version"] for item in load.heard} == {1}
-                wait_until(lambda: load.heard[-1].body["version"] == 2)
+                restart_after(DOWN_SECONDS)
+                assert {item.body["version"] for item in load.replies} == {1}
+                wait_until(lambda: load.replies[-1].body["version"] == 2)
             assert load.statuses == {200}
             assert load.broken == load.refused == 0
             assert gateway.end() == 0

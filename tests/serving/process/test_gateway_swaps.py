@@ -1,4 +1,4 @@
-"""A hundred changes of route and model under load: nothing fails, nothing is mis-assigned."""
+"""A hundred changes of route and model under load: no failure, no wrong assignment."""
 
 import time
 from pathlib import Path
@@ -14,7 +14,7 @@ from support.gateway.towns import Towns
 pytestmark = pytest.mark.slow
 SWAPS, MODELS = 100, 6
 GROWTH = 60 << 20
-"""Bytes that a worker may grow: what the allocator keeps, not what a hundred models would take."""
+"""Bytes that a worker may grow by: free memory of the allocator, not a hundred models."""
 
 
 def resident(pid: int) -> int:
@@ -44,7 +44,7 @@ def test_a_hundred_swaps_under_load_fail_nothing_and_mis_assign_nothing(
                     sizes.append(sum(map(resident, running.workers())))
             last = site.route("swapped", candidate=None, weight=0.0, mode=Mode.CHAMPION, salt="")
             routes[last.epoch] = last
-            wait_until(lambda: load.heard[-1].body["version"] == last.champion)
+            wait_until(lambda: load.replies[-1].body["version"] == last.champion)
         assert load.statuses == {200}
         assert load.broken == load.refused == 0
         assert running.end() == 0

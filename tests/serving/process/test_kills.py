@@ -1,4 +1,4 @@
-"""kill -9 of a worker or of the log-writer, at any point: nothing missing, nothing twice."""
+"""kill -9 of a worker or of the log-writer, at any point: no record is lost or duplicated."""
 
 import os
 import signal
@@ -13,11 +13,11 @@ import pytest
 from deltalake import DeltaTable
 
 from serving.log.records import Feedback
-from serving.log.worker_runs import sum_counters
+from serving.log.worker_runs import RUNS_FOLDER, sum_counters
 from sluice.home import Home
 from support.gateway.records import AT, begin_worker, make_answer, make_shadow
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 PATIENCE = 120
 
 SHIPPING = """
@@ -28,16 +28,16 @@ import serving.log.log_writer as shipping
 from sluice.config.serving import TrafficLogConfig
 from sluice.home import Home
 
-def arm(name, moment, turn):
+def arm(name, moment, call):
     original, calls = getattr(shipping, name), []
     def wrapped(*given, **named):
         calls.append(1)
-        if len(calls) == turn and moment == "before":
+        if len(calls) == call and moment == "before":
             os.kill(os.getpid(), signal.SIGKILL)
-        if len(calls) == turn and moment.startswith("in "):
+        if len(calls) == call and moment.startswith("in "):
             threading.Timer(float(moment[3:]), os.kill, (os.getpid(), signal.SIGKILL)).start()
         result = original(*given, **named)
-        if len(calls) == turn and moment == "after":
+        if len(calls) == call and moment == "after":
             os.kill(os.getpid(), signal.SIGKILL)
         return result
     setattr(shipping, name, wrapped)
@@ -48,11 +48,11 @@ def ship(home, now):
     shipper.clear(now + 1e6)
 
 for line in sys.stdin:
-    folder, name, moment, turn = line.strip().split("|")
+    folder, name, moment, call = line.strip().split("|")
     home = Home(Path(folder))
     child = os.fork()
     if not child:
-        arm(name, moment, int(turn))
+        arm(name, moment, int(call))
         ship(home, float(sys.argv[1]))
         os._exit(0)
     print(os.waitpid(child, 0)[1], flush=True)
@@ -75,25 +75,25 @@ POINTS = [
     ("write_note", "after", 1),
     ("write_note", "after", 2),
     ("segment_path", "before", 2),
-    ("clear_life", "before", 1),
-    ("clear_life", "after", 1),
+    ("clear_run", "before", 1),
+    ("clear_run", "after", 1),
 ]
 WRITING = """
 import asyncio, sys
 from pathlib import Path
-from serving.log.ledger import Ledger
+from serving.log.request_log import RequestLog
 from sluice.config.serving import TrafficLogConfig
 from support.gateway.records import AT, make_answer
 
 async def answer_for_ever():
     config = TrafficLogConfig(segment_bytes=1 << 20, remembered_answers=1000)
-    ledger = Ledger(Path(sys.argv[1]), "w0", sys.argv[2], config)
+    log = RequestLog(Path(sys.argv[1]), "w0", sys.argv[2], config)
     number = 0
     while True:
-        turn = [make_answer(0, request_id=f"{sys.argv[2]}-{number + i}", inputs=bytes(200))
-                for i in range(20)]
-        await asyncio.gather(*[ledger.record(item) for item in turn])
-        print(*[item.request_id for item in turn], flush=True)
+        batch = [make_answer(0, request_id=f"{sys.argv[2]}-{number + i}", inputs=bytes(200))
+                 for i in range(20)]
+        await asyncio.gather(*[log.record(item) for item in batch])
+        print(*[item.request_id for item in batch], flush=True)
         number += 20
 
 asyncio.run(answer_for_ever())
@@ -136,25 +136,29 @@ def test_log_writer_killed_anywhere_logs_each_record_once(tmp_path: Path) -> Non
         assert len(read_ids(home.feedback)) == 70, point
         counts = sum_counters(home.serving / "a").counts.values()
         assert sum(item.requests for item in counts) == 1470, point
-        assert not any((home.serving / "a" / "lives").iterdir()), point
+        assert not any((home.serving / "a" / RUNS_FOLDER).iterdir()), point
 
 
-def test_workers_and_log_writer_killed_under_load_lose_and_double_nothing(tmp_path: Path) -> None:
+def test_workers_and_log_writer_killed_under_load_lose_and_duplicate_nothing(
+    tmp_path: Path,
+) -> None:
     home = Home(tmp_path / "home")
     replica = home.serving / "a"
     environment = {**os.environ, "SLUICE_HOME": str(home.root), "SLUICE_ENV": "development"}
-    answered: list[str] = []
-    for life in ("1", "2", "3"):
+    logged: list[str] = []
+    for started in ("1", "2", "3"):
         with start([sys.executable, "-m", "serving.log.log_writer"], environment) as writer:
-            with start([sys.executable, "-c", WRITING, str(replica), life], environment) as worker:
+            with start(
+                [sys.executable, "-c", WRITING, str(replica), started], environment
+            ) as worker:
                 assert worker.stdout is not None
-                while len(answered) < 6000 * int(life):  # more than a batch
+                while len(logged) < 6000 * int(started):  # more than a batch
                     line = worker.stdout.readline()
                     assert line, "the worker ended by itself"
-                    answered += line.split()
+                    logged += line.split()
                 worker.kill()
                 lines = worker.stdout.read().split("\n")
-                answered += [name for line in lines[:-1] for name in line.split()]
+                logged += [name for line in lines[:-1] for name in line.split()]
             wait_for_table(home)
             writer.kill()
     with start([sys.executable, "-m", "serving.log.log_writer"], environment) as writer:
@@ -164,7 +168,7 @@ def test_workers_and_log_writer_killed_under_load_lose_and_double_nothing(tmp_pa
         assert writer.wait(PATIENCE) == 0
     ids = read_ids(home.answers("employment"))
     assert len(ids) == len(set(ids))
-    assert set(answered) <= set(ids)
+    assert set(logged) <= set(ids)
     counts = sum_counters(replica).counts.values()
     assert sum(item.requests for item in counts) == len(ids)
 

@@ -1,14 +1,14 @@
-"""A worker of the gateway starts light: nothing heavy is imported for the log."""
+"""The log, the breakers and the metrics of a worker import no heavy library."""
 
 import subprocess
 import sys
 
 
-def test_log_and_breaker_import_nothing_heavy() -> None:
+def test_log_breakers_and_metrics_import_nothing_heavy() -> None:
     heavy = {"prefect", "mlflow", "pandas", "pyarrow", "deltalake", "scipy", "sklearn", "numpy"}
     code = (
-        "import sys, serving.log.ledger, serving.routing.breaker\n"
-        "import serving.http.pages, serving.log.worker_runs\n"
+        "import sys, serving.log.request_log, serving.routing.breaker\n"
+        "import serving.http.metrics, serving.log.worker_runs\n"
         f"sys.exit(' '.join({heavy!r} & set(sys.modules)) or 0)"
     )
     ended = subprocess.run(

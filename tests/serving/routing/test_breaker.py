@@ -1,4 +1,4 @@
-"""The breaker of a replica: trips as published, for all workers, and comes back in half-open."""
+"""A replica's breaker breakers: they trip as published, for all workers, and half-open again."""
 
 import signal
 import subprocess
@@ -42,49 +42,49 @@ def test_four_failures_open_it() -> None:
     assert not trip().is_closed
 
 
-def test_open_arm_gets_one_probe_a_second_after_its_wait() -> None:
-    circuit = trip(now=100.0)
+def test_an_open_breaker_admits_one_probe_a_second_after_its_wait() -> None:
+    breaker = trip(now=100.0)
     admissions = []
     for tenth in range(10 * 34):
-        admission, circuit = circuit.admit(100.0 + tenth / 10)
+        admission, breaker = breaker.admit(100.0 + tenth / 10)
         admissions.append(admission)
     assert {item for item in admissions[: 10 * 30]} == {Admission.NO}
     assert admissions.count(Admission.PROBE) == 4
     assert Admission.YES not in admissions
 
 
-def test_twenty_good_probes_close_it_and_forget() -> None:
-    circuit = trip()
+def test_twenty_successful_probes_close_it() -> None:
+    breaker = trip()
     for number in range(SUCCESSES):
-        assert not circuit.is_closed
-        circuit = circuit.observe_probe(False, FIRST_WAIT + number)
-    assert circuit == CircuitBreaker(trips=1)
+        assert not breaker.is_closed
+        breaker = breaker.observe_probe(False, FIRST_WAIT + number)
+    assert breaker == CircuitBreaker(trips=1)
 
 
 def test_failed_probe_doubles_the_wait_up_to_ten_minutes() -> None:
-    circuit, now, waits = trip(), 0.0, []
+    breaker, now, waits = trip(), 0.0, []
     for _ in range(7):
-        now += circuit.wait
-        circuit = circuit.observe_probe(False, now).observe_probe(True, now)
-        waits.append(circuit.wait)
-        assert circuit.admit(now + circuit.wait - 0.1)[0] is Admission.NO
-        assert circuit.successes == 0
+        now += breaker.wait
+        breaker = breaker.observe_probe(False, now).observe_probe(True, now)
+        waits.append(breaker.wait)
+        assert breaker.admit(now + breaker.wait - 0.1)[0] is Admission.NO
+        assert breaker.successes == 0
     assert waits == [60, 120, 240, 480, LONGEST_WAIT, LONGEST_WAIT, LONGEST_WAIT]
 
 
-def test_what_was_in_flight_when_it_opened_changes_nothing() -> None:
-    circuit = trip()
-    assert circuit.observe([False] * 100, 1.0) is circuit
-    assert circuit.observe_probe(True, 1.0) is circuit
+def test_requests_in_flight_when_it_opened_change_nothing() -> None:
+    breaker = trip()
+    assert breaker.observe([False] * 100, 1.0) is breaker
+    assert breaker.observe_probe(True, 1.0) is breaker
 
 
-def test_clock_that_began_anew_waits_once_more() -> None:
-    admission, circuit = trip(now=1e6).admit(5.0)
+def test_after_a_restart_of_the_clock_it_waits_once_more() -> None:
+    admission, breaker = trip(now=1e6).admit(5.0)
     assert admission is Admission.NO
-    assert circuit.admit(5.0 + FIRST_WAIT + 1)[0] is Admission.PROBE
+    assert breaker.admit(5.0 + FIRST_WAIT + 1)[0] is Admission.PROBE
 
 
-def test_file_keeps_exactly_what_the_breaker_computes(shared: ReplicaBreakers) -> None:
+def test_file_has_exactly_what_the_breaker_computes(shared: ReplicaBreakers) -> None:
     expected = Breaker()
     for failed in np.random.default_rng(7).random(400) < 0.05:
         shared.observe(*ARM, [bool(failed)], 0.0)
@@ -101,44 +101,44 @@ def test_workers_trip_it_together(shared: ReplicaBreakers, tmp_path: Path) -> No
     other.close()
 
 
-def test_arms_are_apart(shared: ReplicaBreakers) -> None:
+def test_arms_are_separate(shared: ReplicaBreakers) -> None:
     arms = [("employment", version, AssignedArm.CANDIDATE) for version in range(300)]
     for arm in arms:
         shared.observe(*arm, [True] * (arm[1] % 2 * 4), 0.0)
     assert [shared.read(*arm).is_closed for arm in arms] == [arm[1] % 2 == 0 for arm in arms]
 
 
-def test_more_arms_than_places_are_refused(shared: ReplicaBreakers) -> None:
+def test_more_arms_than_slots_are_refused(shared: ReplicaBreakers) -> None:
     for version in range(ARMS):
         shared.read("employment", version, AssignedArm.CHAMPION)
     with pytest.raises(ValueError, match=f"more than {ARMS} arms"):
         shared.read("employment", ARMS, AssignedArm.CHAMPION)
 
 
-def test_torn_state_leaves_the_one_before(shared: ReplicaBreakers) -> None:
+def test_torn_copy_leaves_the_one_before(shared: ReplicaBreakers) -> None:
     shared.observe(*ARM, [True], 0.0)
     before = shared.read(*ARM)
     shared.observe(*ARM, [True], 0.0)
-    place = shared._find_place(*ARM)
-    start = place + NAME + 2 % 2 * COPY
+    slot = shared._find_slot(*ARM)
+    start = slot + NAME + 2 % 2 * COPY
     shared._memory[start + 12] ^= 0xFF
     assert shared.read(*ARM) == before
 
 
 @pytest.mark.slow
-def test_workers_at_once_lose_no_request(shared: ReplicaBreakers, tmp_path: Path) -> None:
+def test_concurrent_workers_lose_no_request(shared: ReplicaBreakers, tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
-from serving.routing.breaker import SharedBreaker
+from serving.routing.breaker import ReplicaBreakers
 from serving.log.records import AssignedArm
-breaker = SharedBreaker(Path({str(tmp_path / "breakers")!r}))
+breaker = ReplicaBreakers(Path({str(tmp_path / "breakers")!r}))
 for number in range(3000):
     breaker.observe("employment", 4, AssignedArm.CANDIDATE, [False], 0.0)
 """
     workers = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
     assert [worker.wait(120) for worker in workers] == [0, 0]
-    turn, _ = shared._read(shared._find_place(*ARM))
-    assert turn == 6000
+    sequence, _ = shared._read(shared._find_slot(*ARM))
+    assert sequence == 6000
 
 
 @pytest.mark.slow
@@ -146,10 +146,10 @@ def test_killed_holder_leaves_nothing_locked(shared: ReplicaBreakers, tmp_path: 
     code = f"""
 import sys, time
 from pathlib import Path
-from serving.routing.breaker import SharedBreaker
+from serving.routing.breaker import ReplicaBreakers
 from serving.log.records import AssignedArm
-breaker = SharedBreaker(Path({str(tmp_path / "breakers")!r}))
-with breaker._locked(breaker._find_place("employment", 4, AssignedArm.CANDIDATE)):
+breaker = ReplicaBreakers(Path({str(tmp_path / "breakers")!r}))
+with breaker._locked(breaker._find_slot("employment", 4, AssignedArm.CANDIDATE)):
     print("held", flush=True)
     time.sleep(600)
 """

@@ -1,4 +1,4 @@
-"""Candidates that fail, hang or answer NaN: no caller sees it, and the breaker ends it."""
+"""Candidates that fail, hang or return NaN: no caller sees it, and the breaker stops it."""
 
 import time
 from collections import Counter
@@ -19,11 +19,11 @@ from support.gateway.towns import Towns
 pytestmark = pytest.mark.slow
 GOOD = {"size": 1.0, "town": "ayr", "here": True}
 CANDIDATE, NONE = AssignedArm.CANDIDATE, AssignedArm.NONE
-MOST_COMPLETED, WORKERS = 5, 2
+MAX_COMPLETED, WORKERS = 5, 2
 
 
 @pytest.mark.parametrize(("fault", "reason"), [("nan", "invalid"), ("error", "invalid")])
-def test_a_failing_candidate_is_cut_off_and_no_caller_notices(
+def test_a_failing_candidate_is_stopped_and_no_caller_notices(
     site: Site, gateway: Running, towns: Towns, tmp_path: Path, fault: Fault, reason: str
 ) -> None:
     service = f"fails-{fault}"
@@ -31,12 +31,12 @@ def test_a_failing_candidate_is_cut_off_and_no_caller_notices(
     site.canary(service, 1.0)
     with site.renewing(service):
         gateway.await_candidate(service)
-        said = [gateway.predict(GOOD, service) for _ in range(30)]
-    assert {item.status for item in said} == {200}
-    assert {item.json["version"] for item in said} == {1}
+        got = [gateway.predict(GOOD, service) for _ in range(30)]
+    assert {item.status for item in got} == {200}
+    assert {item.json["version"] for item in got} == {1}
     answers = read_answers(gateway.folder, service)
     tried = [item for item in answers if item.arm is CANDIDATE]
-    assert 1 <= len(tried) <= MOST_COMPLETED
+    assert 1 <= len(tried) <= MAX_COMPLETED
     assert all(item.failed and item.fallback and item.reason == reason for item in tried)
     assert {item.arm for item in answers} == {CANDIDATE, NONE}
     assert len(answers) == 30
@@ -54,15 +54,15 @@ def test_a_candidate_that_hangs_costs_its_time_limit_and_few_requests(
             took = []
             for _ in range(15):
                 began = time.monotonic()
-                said = gateway.predict(GOOD, service)
+                got = gateway.predict(GOOD, service)
                 took.append(time.monotonic() - began)
-                assert (said.status, said.json["version"]) == (200, 1)
+                assert (got.status, got.json["version"]) == (200, 1)
         answers = read_answers(gateway.folder, service)
         tried = [item for item in answers if item.arm is CANDIDATE]
-        assert 1 <= len(tried) <= MOST_COMPLETED
+        assert 1 <= len(tried) <= MAX_COMPLETED
         assert {item.reason for item in tried} == {"timeout"}
         assert max(took) < 10 * limit_ms / 1000
-        assert gateway.end() == 0, "a thread that hangs keeps nobody from ending"
+        assert gateway.end() == 0, "a thread that hangs does not keep a process from ending"
 
 
 def test_without_renewal_the_candidate_gets_nothing_after_the_ttl(
@@ -73,10 +73,10 @@ def test_without_renewal_the_candidate_gets_nothing_after_the_ttl(
     with site.renewing("lapses"):
         gateway.await_candidate("lapses")
         assert gateway.predict(GOOD, "lapses").json["arm"] == "candidate"
-    gateway.await_all("lapses", lambda told: not told["candidate"])
-    said = gateway.predict(GOOD, "lapses").json
-    assert (said["arm"], said["version"]) == ("none", 1)
-    assert "no renewal of epoch 2" in gateway.tell("lapses")["reason"]
+    gateway.await_all("lapses", lambda state: not state["candidate"])
+    got = gateway.predict(GOOD, "lapses").json
+    assert (got["arm"], got["version"]) == ("none", 1)
+    assert "no renewal of epoch 2" in gateway.describe("lapses")["candidate_reason"]
 
 
 def test_a_fresh_replica_waits_for_a_renewal(site: Site, towns: Towns) -> None:
@@ -84,7 +84,7 @@ def test_a_fresh_replica_waits_for_a_renewal(site: Site, towns: Towns) -> None:
     site.canary("fresh", 1.0, ttl=30.0)
     with run_gateway(site, "--workers", "1", "--no-fetcher", "--no-log-writer", name="new") as new:
         assert new.predict(GOOD, "fresh").json["arm"] == "none"
-        assert "waits for a first renewal" in new.tell("fresh")["reason"]
+        assert "waits for a first renewal" in new.describe("fresh")["candidate_reason"]
         site.renew("fresh")
         wait_until(lambda: new.predict(GOOD, "fresh").json["arm"] == "candidate")
 
@@ -96,12 +96,12 @@ def test_every_worker_of_every_replica_agrees_on_every_unit(site: Site, gateway:
             for replica in (gateway, other):
                 replica.await_candidate("towns")
             units = [f"user-{number}" for number in range(150)]
-            asked = [
+            replies = [
                 [replica.predict(GOOD, unit=unit).json for unit in units]
                 for replica in (gateway, other, gateway)
             ]
         site.route("towns", candidate=None, weight=0.0, mode=Mode.CHAMPION, salt="")
-        arms = [[item["arm"] for item in round_] for round_ in asked]
+        arms = [[item["arm"] for item in round_] for round_ in replies]
         wanted = [
             "candidate" if place_of("agreed", hash_unit(unit)) < 0.3 else "champion"
             for unit in units
@@ -109,41 +109,41 @@ def test_every_worker_of_every_replica_agrees_on_every_unit(site: Site, gateway:
         assert arms == [wanted] * 3
         assert all(
             item["version"] == (2 if item["arm"] == "candidate" else 1)
-            for round_ in asked
+            for round_ in replies
             for item in round_
         )
         answers = read_answers(other.folder, "towns")
         assert {item.unit for item in answers} == {hash_unit(unit) for unit in units}
 
 
-def test_in_shadow_the_candidate_is_compared_and_nobody_waits_for_it(
+def test_in_shadow_the_candidate_is_compared_and_no_caller_waits_for_it(
     site: Site, gateway: Running, towns: Towns
 ) -> None:
     site.serve("copied", towns.folder)
     site.shadow("copied", stage_weights=(0.05, 0.5))
     with site.renewing("copied"):
         gateway.await_candidate("copied")
-        said = [gateway.predict(GOOD, "copied").json for _ in range(40)]
-        assert {(item["arm"], item["version"]) for item in said} == {("champion", 1)}
+        got = [gateway.predict(GOOD, "copied").json for _ in range(40)]
+        assert {(item["arm"], item["version"]) for item in got} == {("champion", 1)}
 
         def shadows() -> list[Shadow]:
             found = [item for item in read_log(gateway.folder) if isinstance(item, Shadow)]
             return [item for item in found if item.service == "copied"]
 
         wait_until(lambda: len(shadows()) == 40)
-    assert {item.request_id for item in shadows()} == {item["request_id"] for item in said}
+    assert {item.request_id for item in shadows()} == {item["request_id"] for item in got}
     assert not any(item.differs or item.failed for item in shadows())
-    lives = gateway.ask("/v1/counters").json["lives"]
+    runs = gateway.ask("/v1/counters").json["worker_runs"]
     stages = Counter(
         entry["stage"]
-        for life in lives
-        for entry in life["counters"]
+        for run in runs
+        for entry in run["counters"]
         if entry["service"] == "copied" and entry["requests"]
     )
     assert {None, 0.05, 0.5} >= set(stages) >= {None, 0.5}
 
 
-def test_a_shadow_that_fails_is_cut_off_without_any_caller_waiting(
+def test_a_shadow_that_fails_is_stopped_without_any_caller_waiting(
     site: Site, gateway: Running, towns: Towns, tmp_path: Path
 ) -> None:
     service = "copied-badly"
@@ -154,11 +154,11 @@ def test_a_shadow_that_fails_is_cut_off_without_any_caller_waiting(
         wait_until(lambda: gateway.predict(GOOD, service).json["arm"] == "none")
     failed = [item for item in read_log(gateway.folder) if isinstance(item, Shadow)]
     mine = [item for item in failed if item.service == service]
-    assert 1 <= len(mine) <= MOST_COMPLETED + WORKERS * 8
+    assert 1 <= len(mine) <= MAX_COMPLETED + WORKERS * 8
     assert all(item.failed and item.differs is None for item in mine)
 
 
-def test_a_champion_that_is_damaged_on_disk_is_refused_and_the_one_before_goes_on(
+def test_a_champion_damaged_on_disk_is_refused_and_the_one_before_serves_on(
     site: Site, gateway: Running, towns: Towns
 ) -> None:
     site.serve("damaged", towns.folder)
@@ -173,11 +173,11 @@ def test_a_champion_that_is_damaged_on_disk_is_refused_and_the_one_before_goes_o
         wait_until(lambda: site.cache.find("damaged", 3) is None)
         assert gateway.predict(GOOD, "damaged").json["version"] == 1
         site.serve_more("damaged", 3)
-        wait_until(lambda: load.heard[-1].body.get("version") == 3)
+        wait_until(lambda: load.replies[-1].body.get("version") == 3)
     assert load.statuses == {200}
 
 
-def test_the_smoke_test_asks_the_candidate_its_fixed_records(
+def test_the_smoke_test_runs_the_candidate_on_its_fixed_records(
     site: Site, gateway: Running, towns: Towns
 ) -> None:
     site.serve("smoked", towns.folder)
@@ -186,6 +186,6 @@ def test_the_smoke_test_asks_the_candidate_its_fixed_records(
     site.canary("smoked", 0.0)
     with site.renewing("smoked"):
         gateway.await_candidate("smoked")
-        told = gateway.ask("/v1/models/smoked:smoke").json
-    assert told == {"service": "smoked", "version": 2, "rows": 64, "passed": True, "why": ""}
-    assert not read_answers(gateway.folder, "smoked"), "no request of a caller: it is not logged"
+        result = gateway.ask("/v1/models/smoked:smoke").json
+    assert result == {"service": "smoked", "version": 2, "rows": 64, "passed": True, "reason": ""}
+    assert not read_answers(gateway.folder, "smoked"), "not a caller's request: it is not logged"

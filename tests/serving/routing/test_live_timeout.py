@@ -1,4 +1,4 @@
-"""A time limit that a standstill of the whole process does not use up."""
+"""A time limit that does not count a standstill of the whole process."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ def run(request: pytest.FixtureRequest) -> Run:
     return asyncio.run if request.param == "asyncio" else uvloop.run
 
 
-def test_what_takes_too_long_is_ended_at_the_limit(run: Run) -> None:
+def test_a_block_that_takes_too_long_is_cancelled_at_the_limit(run: Run) -> None:
     async def body() -> None:
         began = time.monotonic()
         with pytest.raises(TimeoutError):
@@ -32,7 +32,7 @@ def test_what_takes_too_long_is_ended_at_the_limit(run: Run) -> None:
     run(body())
 
 
-def test_what_is_in_time_is_not_touched_and_leaves_no_timer(run: Run) -> None:
+def test_a_block_in_time_is_not_cancelled_and_leaves_no_timer(run: Run) -> None:
     async def body() -> None:
         async with LiveTimeout(LIMIT) as limit:
             await asyncio.sleep(LIMIT / 4)
@@ -42,7 +42,7 @@ def test_what_is_in_time_is_not_touched_and_leaves_no_timer(run: Run) -> None:
     run(body())
 
 
-def test_a_standstill_of_the_process_is_no_time(run: Run) -> None:
+def test_a_standstill_of_the_process_does_not_count(run: Run) -> None:
     async def body() -> None:
         async with LiveTimeout(LIMIT) as limit:
             for _ in range(3):
@@ -53,7 +53,7 @@ def test_a_standstill_of_the_process_is_no_time(run: Run) -> None:
     run(body())
 
 
-def test_an_answer_that_came_during_a_standstill_is_taken(run: Run) -> None:
+def test_an_answer_that_came_during_a_standstill_is_accepted(run: Run) -> None:
     async def body() -> None:
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1) as pool:
@@ -67,7 +67,7 @@ def test_an_answer_that_came_during_a_standstill_is_taken(run: Run) -> None:
     run(body())
 
 
-def test_a_timeout_from_inside_is_passed_on_as_what_it_is(run: Run) -> None:
+def test_a_timeout_from_inside_is_not_taken_for_the_limit(run: Run) -> None:
     async def body() -> None:
         limit = LiveTimeout(LIMIT)
         with pytest.raises(TimeoutError, match="of the model"):
@@ -78,7 +78,7 @@ def test_a_timeout_from_inside_is_passed_on_as_what_it_is(run: Run) -> None:
     run(body())
 
 
-def test_who_is_cancelled_from_outside_is_cancelled(run: Run) -> None:
+def test_a_cancellation_from_outside_passes(run: Run) -> None:
     async def wait() -> None:
         async with LiveTimeout(60):
             await asyncio.sleep(60)

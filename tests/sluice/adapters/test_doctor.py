@@ -37,7 +37,7 @@ def test_every_pin_is_examined_against_the_projects_own_requirement(home: Home) 
         assert re.search(r"[<=>]", findings[name].wanted)
 
 
-def test_nothing_is_made_by_examining(home: Home) -> None:
+def test_examining_creates_nothing(home: Home) -> None:
     examine(home)
     assert not home.root.exists()
 
@@ -47,12 +47,12 @@ def test_a_folder_that_cannot_be_written_is_found() -> None:
     assert not find(Home(Path("/proc/state")), "state folder").ok
 
 
-def test_a_missing_folder_is_judged_by_where_it_would_be_made(home: Home) -> None:
+def test_a_missing_folder_is_judged_by_the_folder_above(home: Home) -> None:
     assert find(home, "state folder").ok
     assert find(home, "free disk").found.endswith("GiB")
 
 
-def test_git_gives_its_version(home: Home) -> None:
+def test_git_reports_its_version(home: Home) -> None:
     assert re.match(r"\d+\.\d+", find(home, "git").found)
 
 
@@ -70,12 +70,12 @@ def test_a_taken_port_names_its_user(
     assert found.found != "free"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows it")
 def test_the_process_behind_a_port_is_named(listener: int) -> None:
     assert f"(process {os.getpid()})" in name_user(listener)
 
 
-def test_a_port_that_nobody_uses_has_no_user() -> None:
+def test_a_free_port_has_no_user() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     assert name_user(port) == ""

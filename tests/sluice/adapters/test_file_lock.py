@@ -22,12 +22,12 @@ def test_a_lock_is_free_after_its_block(tmp_path: Path) -> None:
             pass
 
 
-def test_who_waits_is_told_how_long(tmp_path: Path) -> None:
-    path, told = tmp_path / "lock", list[float]()
-    with hold_lock(path, 1.0), pytest.raises(TimeoutError), hold_lock(path, 0.3, told.append):
+def test_the_time_waited_is_reported(tmp_path: Path) -> None:
+    path, waited = tmp_path / "lock", list[float]()
+    with hold_lock(path, 1.0), pytest.raises(TimeoutError), hold_lock(path, 0.3, waited.append):
         pass
-    assert told
-    assert told == sorted(told)
+    assert waited
+    assert waited == sorted(waited)
 
 
 def test_shared_locks_go_together_and_keep_an_exclusive_one_out(tmp_path: Path) -> None:

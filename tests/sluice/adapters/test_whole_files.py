@@ -1,4 +1,4 @@
-"""Files are written all or not at all, and suites keep what nobody changed."""
+"""Files are written all or not at all, and suites keep what was not changed."""
 
 import json
 from pathlib import Path

@@ -12,7 +12,7 @@ SHIPPED = PROJECT / "deployments.yaml"
 
 
 def refuse(tmp_path: Path, old: str, new: str) -> str:
-    """Give what is said of the shipped file with one text for another."""
+    """Return the error of the shipped file after one text is replaced."""
     text = SHIPPED.read_text(encoding="utf-8")
     assert old in text
     file = tmp_path / "deployments.yaml"
@@ -34,15 +34,17 @@ def test_shipped_file_is_read() -> None:
 
 
 def test_unknown_key_is_named_with_its_line_and_the_likely_one(tmp_path: Path) -> None:
-    said = refuse(tmp_path, "    schedules:", "    shedules:")
-    assert said.startswith(f":{line_of('    schedules:')}: deployments.0.shedules: unknown key")
-    assert "did you mean `schedules`?" in said
+    message = refuse(tmp_path, "    schedules:", "    shedules:")
+    assert message.startswith(f":{line_of('    schedules:')}: deployments.0.shedules: unknown key")
+    assert "did you mean `schedules`?" in message
 
 
-def test_unknown_key_of_a_trigger_is_told_what_a_trigger_takes(tmp_path: Path) -> None:
-    said = refuse(tmp_path, "within: 60", "withing: 60")
-    assert said.startswith(f":{line_of('within: 60')}: deployments.0.triggers.0.withing: unknown")
-    assert "did you mean `within`?" in said
+def test_unknown_key_of_a_trigger_is_named_with_a_triggers_keys(tmp_path: Path) -> None:
+    message = refuse(tmp_path, "within: 60", "withing: 60")
+    assert message.startswith(
+        f":{line_of('within: 60')}: deployments.0.triggers.0.withing: unknown"
+    )
+    assert "did you mean `within`?" in message
 
 
 @pytest.mark.parametrize(
@@ -60,13 +62,13 @@ def test_value_that_is_not_allowed_is_named(tmp_path: Path, old: str, new: str, 
 
 
 def test_schedule_has_exactly_one_rhythm(tmp_path: Path) -> None:
-    said = refuse(tmp_path, "timezone: UTC", "interval: 60")
-    assert "deployments.0.schedules.0: give exactly one of cron, interval and rrule" in said
+    message = refuse(tmp_path, "timezone: UTC", "interval: 60")
+    assert "deployments.0.schedules.0: give exactly one of cron, interval and rrule" in message
 
 
 def test_deployment_without_our_tag_is_refused(tmp_path: Path) -> None:
-    said = refuse(tmp_path, "[sluice, release]", "[release]")
-    assert "deployments.0: tags lack 'sluice'" in said
+    message = refuse(tmp_path, "[sluice, release]", "[release]")
+    assert "deployments.0: tags lack 'sluice'" in message
 
 
 def test_file_that_is_not_there_or_no_yaml_is_refused(tmp_path: Path) -> None:

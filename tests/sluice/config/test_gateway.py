@@ -1,4 +1,4 @@
-"""The gateway's settings: strict, laid over by an environment's own."""
+"""The gateway's settings: strict, and replaced by an environment's overlay."""
 
 from pathlib import Path
 
@@ -13,11 +13,11 @@ def test_file_of_the_project_has_the_defaults() -> None:
     assert load_gateway("production") == GatewayConfig()
 
 
-def test_no_file_means_the_defaults(tmp_path: Path) -> None:
+def test_without_a_file_the_defaults_apply(tmp_path: Path) -> None:
     assert load_gateway("development", tmp_path) == GatewayConfig()
 
 
-def test_overlay_is_laid_over_section_by_section(tmp_path: Path) -> None:
+def test_overlay_replaces_values_section_by_section(tmp_path: Path) -> None:
     (tmp_path / "gateway.yaml").write_text("traffic_log: {batch_rows: 2000, retention_days: 7}\n")
     (tmp_path / "production.yaml").write_text("traffic_log: {retention_days: 90}\n")
     found = load_gateway("production", tmp_path).traffic_log

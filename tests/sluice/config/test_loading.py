@@ -14,7 +14,7 @@ DEFAULT = (CONFIGS / "employment.yaml").read_text(encoding="utf-8").splitlines()
 
 
 def line_of(text: str) -> int:
-    """Give the number of the one line of the default service's file that holds the text."""
+    """Return the number of the one line of the default service's file that has the text."""
     found = [number for number, line in enumerate(DEFAULT, 1) if text in line]
     assert len(found) == 1, text
     return found[0]
@@ -114,7 +114,7 @@ NOT_YAML = {
 
 
 @pytest.mark.parametrize("name", sorted(NOT_YAML))
-def test_what_is_no_plain_yaml_is_refused(name: str, tmp_path: Path) -> None:
+def test_files_that_are_not_plain_yaml_are_refused(name: str, tmp_path: Path) -> None:
     message = refuse(tmp_path, NOT_YAML[name])
     assert "not readable as YAML" in message or "alias" in message
     assert "\n" not in message
@@ -153,7 +153,7 @@ def test_wrong_key_of_an_overlay_is_named_by_the_overlay(tmp_path: Path) -> None
     )
 
 
-def test_overlay_lies_over_the_service(tmp_path: Path) -> None:
+def test_overlay_replaces_values_of_the_service(tmp_path: Path) -> None:
     write_service(tmp_path, "work")
     (tmp_path / "production.yaml").write_text("code: {uncommitted: refuse}\n", encoding="utf-8")
     assert load_service("work", "production", tmp_path).code.uncommitted == "refuse"
@@ -179,7 +179,8 @@ def test_service_is_no_path(tmp_path: Path) -> None:
 
 def test_file_of_another_service_is_refused(tmp_path: Path) -> None:
     write_service(tmp_path, "work").rename(tmp_path / "play.yaml")
-    with pytest.raises(ConfigInvalid, match=r"play\.yaml: service is 'work', the file says 'play'"):
+    words = r"play\.yaml: service is 'work', the file's name is 'play'"
+    with pytest.raises(ConfigInvalid, match=words):
         load_service("play", "development", tmp_path)
 
 

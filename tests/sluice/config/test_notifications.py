@@ -36,14 +36,14 @@ def refuse(tmp_path: Path, text: str) -> str:
     return str(refused.value).removeprefix(f"{file}:")
 
 
-def test_pattern_means_every_event_that_begins_so(tmp_path: Path) -> None:
+def test_pattern_stands_for_every_event_that_begins_with_it(tmp_path: Path) -> None:
     entry = read_deployments(write(tmp_path, SLACK)).notifications[0]
     assert {"gate.failed", "rollout.held", "rollout.promoted"} <= entry.names
     assert "gate.passed" not in entry.names
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         (
             "kind: slack",
@@ -59,13 +59,15 @@ def test_pattern_means_every_event_that_begins_so(tmp_path: Path) -> None:
         ("kind: slack", "kind: slack\n    chanel: x", "9: notifications.0.chanel: unknown key"),
     ],
 )
-def test_wrong_value_is_named_with_its_line(tmp_path: Path, old: str, new: str, said: str) -> None:
-    assert refuse(tmp_path, SLACK.replace(old, new)).startswith(said)
+def test_wrong_value_is_named_with_its_line(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    assert refuse(tmp_path, SLACK.replace(old, new)).startswith(message)
 
 
-def test_event_that_is_none_is_told_the_likely_one(tmp_path: Path) -> None:
-    said = refuse(tmp_path, SLACK.replace("gate.failed", "gate.faild"))
-    assert "(did you mean `gate.failed`?); allowed: data.changed, gate.passed" in said
+def test_unknown_event_is_named_with_the_likely_one(tmp_path: Path) -> None:
+    message = refuse(tmp_path, SLACK.replace("gate.failed", "gate.faild"))
+    assert "(did you mean `gate.failed`?); allowed: data.changed, gate.passed" in message
 
 
 def test_name_that_is_there_twice_is_refused(tmp_path: Path) -> None:
@@ -74,5 +76,5 @@ def test_name_that_is_there_twice_is_refused(tmp_path: Path) -> None:
 
 def test_mail_with_a_user_needs_a_password(tmp_path: Path) -> None:
     mail = "  - {name: mail, kind: email, host: mail, user: me, sender: a@b.org, to: [d@e.org], "
-    said = refuse(tmp_path, mail + "events: [gate.failed]}\n")
-    assert said == "7: notifications.0: give both of user and password, or neither"
+    message = refuse(tmp_path, mail + "events: [gate.failed]}\n")
+    assert message == "7: notifications.0: give both of user and password, or neither"

@@ -86,7 +86,7 @@ def test_bad_policy_is_refused_with_its_line(name: str, tmp_path: Path) -> None:
     assert words.replace("LINE", str(line)) in str(refused.value)
 
 
-def test_limit_that_leaves_no_room_is_refused_where_it_is_asked(tmp_path: Path) -> None:
+def test_limit_that_no_candidate_can_pass_is_refused_at_its_stage(tmp_path: Path) -> None:
     path = write(tmp_path, "business: none ", "business: {metric: paid, cap: 10, margin: 9.9} ")
     text = path.read_text(encoding="utf-8").replace(
         "passes: [error_margin, latency_margin]", "passes: [business]"
@@ -113,7 +113,7 @@ def test_service_names_its_policy() -> None:
     assert find_policy(other) == load_policy("laptop")
 
 
-def test_policy_that_a_service_names_and_nobody_wrote_is_refused() -> None:
+def test_missing_policy_of_a_service_is_refused() -> None:
     config = load_service("employment", "development")
     lost = config.model_copy(update={"rollout": RolloutConfig(policy="fast")})
     with pytest.raises(ConfigInvalid) as refused:
@@ -125,6 +125,6 @@ def test_policy_that_a_service_names_and_nobody_wrote_is_refused() -> None:
 
 def test_hash_changes_with_a_limit_and_not_with_words(tmp_path: Path) -> None:
     same = load_policy(str(write(tmp_path)))
-    told = load_policy(str(write(tmp_path, "Shadow, 5", "From shadow to 5")))
+    reworded = load_policy(str(write(tmp_path, "Shadow, 5", "From shadow to 5")))
     wider = load_policy(str(write(tmp_path, "margin: 0.005", "margin: 0.006")))
-    assert hash_policy(same) == hash_policy(told) != hash_policy(wider)
+    assert hash_policy(same) == hash_policy(reworded) != hash_policy(wider)

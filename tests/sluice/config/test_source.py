@@ -1,4 +1,4 @@
-"""A source is one of three kinds, and what is wrong in it is named by line and key."""
+"""A source is one of three kinds, and an error in it is named with line and key."""
 
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", sorted(WRONG))
-def test_what_is_wrong_is_named_by_line_and_key(name: str, tmp_path: Path) -> None:
+def test_an_error_is_named_with_line_and_key(name: str, tmp_path: Path) -> None:
     source, words = WRONG[name]
     path = configure(tmp_path, "work", **source)
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -86,4 +86,4 @@ def test_what_is_wrong_is_named_by_line_and_key(name: str, tmp_path: Path) -> No
 
 
 def test_a_times_colon_is_no_bind_parameter(tmp_path: Path) -> None:
-    assert load(tmp_path, **{**SQL, "query": "select '12:30:00'"}).source.asks_since is False
+    assert load(tmp_path, **{**SQL, "query": "select '12:30:00'"}).source.uses_since is False

@@ -1,4 +1,4 @@
-"""How a request for approval stands at a time, and what needs a person at all."""
+"""The answer to a request for approval at a time, and what needs a person's approval."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -96,7 +96,7 @@ def test_tags_of_a_decision_tell_who_why_and_when() -> None:
     assert tag_decision(decision) == {
         "sluice.approval": "refused",
         "sluice.approval.by": "Ada",
-        "sluice.approval.why": "too early",
+        "sluice.approval.reason": "too early",
         "sluice.approval.at": "2026-01-02T00:00:00+00:00",
     }
 
@@ -107,5 +107,5 @@ def test_what_was_not_approved_is_to_be_released_again(answer: str) -> None:
 
 
 def test_what_waits_is_to_be_decided() -> None:
-    told = say_not_approved("employment", 3, "pending")
-    assert told.startswith("employment v3 waits for a person's approval; next: `sluice approve")
+    message = say_not_approved("employment", 3, "pending")
+    assert message.startswith("employment v3 waits for a person's approval; next: `sluice approve")

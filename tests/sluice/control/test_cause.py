@@ -1,4 +1,4 @@
-"""Who may answer a cause."""
+"""Which run may take a claim on a cause."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whether a holder has gone is judged by a counter and the reader's own clock, nothing else."""
+"""Whether a holder is gone is decided by a counter and the reader's own clock only."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""A route holds only what a gateway can obey."""
+"""A route holds only values that a gateway can follow."""
 
 from dataclasses import replace
 from typing import Any
@@ -25,7 +25,7 @@ def test_a_new_champion_ends_what_was_on_trial() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"champion": 0}, "champion: found 0; allowed: 1 and more"),
         ({"weight": 1.5}, "weight: found 1.5; allowed: 0 to 1"),
@@ -42,6 +42,8 @@ def test_a_new_champion_ends_what_was_on_trial() -> None:
         ({"salt": ""}, "salt: found ''"),
     ],
 )
-def test_what_no_gateway_could_obey_is_refused(change: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValueError, match=f"route of employment: {told}"):
+def test_values_that_no_gateway_could_follow_are_refused(
+    change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"route of employment: {message}"):
         replace(CANARY, **change)

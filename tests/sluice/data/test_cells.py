@@ -1,4 +1,4 @@
-"""A driver's cells become the service's kinds exactly, or are refused by row and column."""
+"""A driver's cells are cast to the service's kinds exactly, or refused with row and column."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal

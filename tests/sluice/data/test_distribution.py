@@ -1,4 +1,4 @@
-"""Distributions are compared as scipy and statsmodels would, and alarm on sure, large changes."""
+"""Distributions are compared as by scipy and statsmodels; significant, large changes alarm."""
 
 import numpy as np
 import pandas as pd
@@ -94,7 +94,7 @@ def test_a_shift_that_matters_alarms() -> None:
     assert found.alarms(0.01 / 30)
 
 
-def test_a_sure_but_tiny_shift_does_not_alarm() -> None:
+def test_a_significant_but_tiny_shift_does_not_alarm() -> None:
     (found,) = compare_column(draw(1, 60_000), draw(2, 60_000, 0.05), LIMITS)
     assert found.p < 1e-6
     assert not found.alarms(0.01 / 30)

@@ -1,4 +1,4 @@
-"""What feedback counts for once it is joined with the log."""
+"""Feedback that is joined with the answers of the log."""
 
 from typing import Any
 
@@ -27,40 +27,40 @@ def make_feedback(*rows: dict[str, Any]) -> pa.Table:
     return pa.Table.from_pylist([{"position": n, **row} for n, row in enumerate(rows)], schema)
 
 
-def test_last_word_of_each_field_counts() -> None:
-    told = make_feedback(
+def test_last_value_of_each_field_counts() -> None:
+    feedback = make_feedback(
         {"at": 2.0, "request_id": "a", "label": "no", "value": 5.0},
         {"at": 1.0, "request_id": "a", "label": "yes", "rating": 1.0},
     )
-    assert take_last_words(told).to_pylist() == [
+    assert take_last_words(feedback).to_pylist() == [
         {"request_id": "a", "label": "no", "rating": 1.0, "value": 5.0}
     ]
 
 
-def test_words_of_one_moment_count_in_the_order_of_the_log() -> None:
-    told = make_feedback(
+def test_values_of_one_time_count_in_the_order_of_the_log() -> None:
+    feedback = make_feedback(
         {"at": 1.0, "request_id": "a", "label": "yes"},
         {"at": 1.0, "request_id": "a", "label": "no"},
     )
-    assert take_last_words(told)["label"].to_pylist() == ["no"]
+    assert take_last_words(feedback)["label"].to_pylist() == ["no"]
 
 
-def test_feedback_of_months_later_finds_its_answer_and_unknown_ids_are_dropped() -> None:
+def test_feedback_after_months_finds_its_answer_and_unknown_ids_are_dropped() -> None:
     answers = make_answers((1.0, "a", 3), (2.0, "b", 4))
-    told = make_feedback(
+    feedback = make_feedback(
         {"at": 9e6, "request_id": "a", "label": "yes"}, {"at": 3.0, "request_id": "x"}
     )
-    rows = join_feedback(answers, told).sort_by("request_id").to_pylist()
+    rows = join_feedback(answers, feedback).sort_by("request_id").to_pylist()
     assert [(row["request_id"], row["version"], row["label"]) for row in rows] == [
         ("a", 3, "yes"),
         ("b", 4, None),
     ]
 
 
-def test_id_that_was_answered_twice_means_the_last_answer() -> None:
+def test_id_that_was_answered_twice_stands_for_the_last_answer() -> None:
     answers = make_answers((1.0, "a", 3), (2.0, "a", 4))
-    told = make_feedback({"at": 3.0, "request_id": "a", "rating": -1.0})
-    (row,) = join_feedback(answers, told).to_pylist()
+    feedback = make_feedback({"at": 3.0, "request_id": "a", "rating": -1.0})
+    (row,) = join_feedback(answers, feedback).to_pylist()
     assert (row["version"], row["rating"]) == (4, -1.0)
 
 

@@ -1,4 +1,4 @@
-"""A feature's power alone is measured without flattering columns that only look informative."""
+"""The power of one feature alone, also for columns that only look informative."""
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,8 @@ LABEL = pd.Series((RNG.random(ROWS) < 0.6).astype(int))
 
 
 def power_of(values: object, problem: str = "binary", target: object = None) -> float:
-    answer = LABEL if target is None else pd.Series(target)
-    found = estimate_power(pd.Series(values), answer, problem)  # type: ignore[arg-type]
+    label = LABEL if target is None else pd.Series(target)
+    found = estimate_power(pd.Series(values), label, problem)  # type: ignore[arg-type]
     assert found is not None
     return found[0]
 
@@ -28,11 +28,11 @@ def test_the_area_is_that_of_scikit_learn() -> None:
     assert 0.0 < error < 0.02
 
 
-def test_a_copy_of_the_answer_has_all_power() -> None:
+def test_a_copy_of_the_target_has_all_power() -> None:
     assert power_of(LABEL.map({0: "no", 1: "yes"})) == 1.0
 
 
-def test_a_number_sorted_by_the_answer_has_nearly_all_power() -> None:
+def test_a_number_sorted_by_the_target_has_nearly_all_power() -> None:
     assert power_of(LABEL * 10.0 + RNG.random(ROWS)) > 0.97
 
 
@@ -44,12 +44,12 @@ def test_a_column_whose_every_value_is_unique_has_none() -> None:
     assert power_of([f"row {index}" for index in range(ROWS)]) < 0.52
 
 
-def test_a_null_that_follows_the_answer_has_power() -> None:
+def test_a_null_that_follows_the_target_has_power() -> None:
     assert power_of(np.where(LABEL == 1, "x", None)) == 1.0
     assert power_of(np.where(LABEL == 1, RNG.random(ROWS), np.nan)) == 1.0
 
 
-def test_power_does_not_hang_on_direction() -> None:
+def test_power_does_not_depend_on_direction() -> None:
     noisy = LABEL + RNG.normal(scale=0.8, size=ROWS)
     assert power_of(noisy) == pytest.approx(power_of(-noisy), abs=0.01)
 
@@ -65,7 +65,7 @@ def test_regression_scores_the_explained_variance() -> None:
     assert power_of(RNG.normal(size=ROWS), "regression", value) < 0.51
 
 
-def test_too_few_rows_or_one_class_cannot_tell() -> None:
+def test_too_few_rows_or_one_class_have_no_power() -> None:
     assert estimate_power(pd.Series([1.0] * 199), pd.Series([0, 1] * 99 + [0]), "binary") is None
     assert estimate_power(pd.Series([1.0] * 300), pd.Series([1] * 300), "binary") is None
     assert estimate_power(pd.Series([1.0] * 300), pd.Series([2.5] * 300), "regression") is None
@@ -78,7 +78,7 @@ def test_numbers_are_cut_into_bins_and_null_is_a_level() -> None:
     assert (np.diff(levels[1:]) >= 0).all()
 
 
-def test_the_honest_survey_leaks_nothing_and_age_is_strongest() -> None:
+def test_the_clean_survey_leaks_nothing_and_age_is_strongest() -> None:
     frame = parquet.read_table(SAMPLES / "acs_employment_2015.parquet").to_pandas()
     features = tuple(set(frame.columns) - {"person_id", "survey_year", "employed"})
     new = pd.Series(data=True, index=frame.index)
@@ -100,6 +100,6 @@ def test_a_leak_in_the_newest_rows_is_not_diluted() -> None:
     assert found.n == ROWS
 
 
-def test_the_same_rows_give_the_same_power() -> None:
+def test_the_same_rows_have_the_same_power() -> None:
     noisy = LABEL + RNG.normal(size=ROWS)
     assert power_of(noisy) == power_of(noisy)

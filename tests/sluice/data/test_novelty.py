@@ -14,15 +14,15 @@ def make(rows: Rows) -> pa.Table:
     return pa.table({"key": [k for k, _ in rows], "value": [v for _, v in rows]}, schema=SCHEMA)
 
 
-def test_rows_are_divided_and_keep_their_order() -> None:
-    novelty = compare_batch(
+def test_rows_are_separated_and_keep_their_order() -> None:
+    found = compare_batch(
         make([(4, "d"), (1, "a"), (2, "other"), (3, None)]),
         make([(3, None), (2, "b"), (1, "a")]),
         "key",
     )
-    assert novelty.fresh.to_pylist() == [{"key": 4, "value": "d"}]
-    assert novelty.changed.to_pylist() == [{"key": 2, "value": "other"}]
-    assert novelty.known == 2
+    assert found.fresh.to_pylist() == [{"key": 4, "value": "d"}]
+    assert found.changed.to_pylist() == [{"key": 2, "value": "other"}]
+    assert found.known == 2
 
 
 def test_null_and_a_value_differ() -> None:
@@ -34,7 +34,7 @@ def test_without_a_table_everything_is_new() -> None:
     assert compare_batch(make([(1, "a")]), None, "key").fresh.num_rows == 1
 
 
-def test_a_table_of_other_types_is_left_to_the_append_to_refuse() -> None:
+def test_a_table_of_other_types_is_refused_only_by_the_append() -> None:
     other = pa.table({"key": ["1"], "value": ["a"]})
     assert compare_batch(make([(1, "a")]), other, "key").fresh.num_rows == 1
 
@@ -46,9 +46,9 @@ ROWS = st.dictionaries(st.integers(0, 6), st.none() | st.sampled_from("ab"), max
 def test_it_agrees_with_dictionaries(
     batch: dict[int, str | None], table: dict[int, str | None]
 ) -> None:
-    novelty = compare_batch(make(list(batch.items())), make(list(table.items())), "key")
+    found = compare_batch(make(list(batch.items())), make(list(table.items())), "key")
     fresh = [key for key in batch if key not in table]
     changed = [key for key in batch if key in table and table[key] != batch[key]]
-    assert novelty.fresh["key"].to_pylist() == fresh
-    assert novelty.changed["key"].to_pylist() == changed
-    assert novelty.known == len(batch) - len(fresh) - len(changed)
+    assert found.fresh["key"].to_pylist() == fresh
+    assert found.changed["key"].to_pylist() == changed
+    assert found.known == len(batch) - len(fresh) - len(changed)

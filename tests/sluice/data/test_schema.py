@@ -1,4 +1,4 @@
-"""A table is brought to the service's schema exactly, or refused with the reason."""
+"""A table is cast to the service's schema exactly, or refused with the reason."""
 
 from datetime import date
 from typing import Any
@@ -25,7 +25,7 @@ def make_table(**changes: Any) -> pa.Table:
     return pa.table({**columns, **changes})
 
 
-def test_lossless_differences_of_type_are_taken_in() -> None:
+def test_types_are_cast_where_nothing_is_lost() -> None:
     table = check_schema(make_table(), CONFIG, "x")
     assert table.schema.equals(arrow_schema(CONFIG))
     assert table["label"].to_pylist() == [0, 1, 1]

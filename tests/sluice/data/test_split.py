@@ -68,31 +68,33 @@ def test_a_larger_share_only_adds_rows() -> None:
 def test_order_of_rows_changes_no_side(ids: list[int], random: object) -> None:
     shuffled = list(ids)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    asked = SplitConfig(holdout=0.5, seed=9)
-    first = dict(zip(ids, split_rows(make_rows(ids), DATA, asked).holdout, strict=True))
-    again = dict(zip(shuffled, split_rows(make_rows(shuffled), DATA, asked).holdout, strict=True))
+    config = SplitConfig(holdout=0.5, seed=9)
+    first = dict(zip(ids, split_rows(make_rows(ids), DATA, config).holdout, strict=True))
+    again = dict(zip(shuffled, split_rows(make_rows(shuffled), DATA, config).holdout, strict=True))
     assert first == again
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.sets(st.integers(), min_size=1, max_size=200))
-def test_rows_that_come_change_no_side(later: set[int]) -> None:
+def test_added_rows_change_no_side(later: set[int]) -> None:
     ids = np.arange(60)
-    asked = SplitConfig(holdout=0.5)
-    before = split_rows(make_rows(ids), DATA, asked).holdout
+    config = SplitConfig(holdout=0.5)
+    before = split_rows(make_rows(ids), DATA, config).holdout
     grown = [*ids.tolist(), *(number % 10**9 + 1_000 for number in later)]
-    assert (split_rows(make_rows(grown), DATA, asked).holdout[:60] == before).all()
+    assert (split_rows(make_rows(grown), DATA, config).holdout[:60] == before).all()
 
 
-def test_known_ids_stay_on_their_sides_for_ever() -> None:
-    held = split_rows(make_rows(np.arange(20)), DATA, SplitConfig(holdout=0.3, seed=2015)).holdout
-    assert np.flatnonzero(held).tolist() == [3, 8, 9, 10, 13, 18]
+def test_known_ids_stay_on_their_sides() -> None:
+    is_held_out = split_rows(
+        make_rows(np.arange(20)), DATA, SplitConfig(holdout=0.3, seed=2015)
+    ).holdout
+    assert np.flatnonzero(is_held_out).tolist() == [3, 8, 9, 10, 13, 18]
 
 
 def test_the_same_id_hashes_alike_in_any_storage_type() -> None:
-    asked = SplitConfig(holdout=0.5)
+    config = SplitConfig(holdout=0.5)
     sides = [
-        split_rows(make_rows(np.arange(200).astype(kind)), DATA, asked).holdout.tolist()
+        split_rows(make_rows(np.arange(200).astype(kind)), DATA, config).holdout.tolist()
         for kind in ("int64", "int32", "float64")
     ]
     assert sides[0] == sides[1] == sides[2]
@@ -100,9 +102,9 @@ def test_the_same_id_hashes_alike_in_any_storage_type() -> None:
 
 def test_text_and_number_of_the_same_spelling_are_different_ids() -> None:
     texts = DATA.model_copy(update={"columns": {**DATA.columns, "id": "text"}})
-    asked = SplitConfig(holdout=0.5)
-    numbers = split_rows(make_rows(np.arange(200)), DATA, asked).holdout
-    spelled = split_rows(make_rows([str(i) for i in range(200)]), texts, asked).holdout
+    config = SplitConfig(holdout=0.5)
+    numbers = split_rows(make_rows(np.arange(200)), DATA, config).holdout
+    spelled = split_rows(make_rows([str(i) for i in range(200)]), texts, config).holdout
     assert (numbers != spelled).any()
 
 
@@ -112,7 +114,7 @@ def test_rows_of_a_group_stay_together() -> None:
     assert rows.assign(held=split.holdout).groupby("house")["held"].nunique().max() == 1
 
 
-def test_time_holds_out_the_newest_and_divides_no_period() -> None:
+def test_time_holds_out_the_newest_and_splits_no_period() -> None:
     years = np.repeat([2015, 2016, 2017, 2018], [400, 300, 200, 100])
     split = split_rows(make_rows(np.arange(1_000), years), DATA, SplitConfig(by="time"))
     assert set(years[split.holdout]) == {2017, 2018}
@@ -123,7 +125,7 @@ def test_time_holds_out_the_newest_and_divides_no_period() -> None:
 def test_time_reports_the_realised_share() -> None:
     years = np.repeat([2015, 2016], [500, 500])
     split = split_rows(make_rows(np.arange(1_000), years), DATA, SplitConfig(by="time"))
-    assert (split.asked, split.share) == (0.3, 0.5)
+    assert (split.configured_share, split.share) == (0.3, 0.5)
 
 
 def test_time_takes_a_group_whole_by_its_newest_row() -> None:
@@ -154,11 +156,11 @@ def test_no_rows_are_refused() -> None:
 
 
 def test_a_side_without_rows_is_refused() -> None:
-    with pytest.raises(TrainingImpossible, match="leaves no row"):
+    with pytest.raises(TrainingImpossible, match="leaves no held-out row"):
         split_rows(make_rows([1]), DATA, SplitConfig())
 
 
-def test_rows_that_the_champion_trained_on_never_compare() -> None:
+def test_rows_that_the_champion_trained_on_are_never_compared() -> None:
     ids = np.arange(1_000)
     split = split_rows(make_rows(ids), DATA, SplitConfig(seed=1))
     trained = ids[~split_rows(make_rows(ids), DATA, SplitConfig(seed=2)).holdout]
@@ -168,7 +170,7 @@ def test_rows_that_the_champion_trained_on_never_compare() -> None:
     assert mask.sum() == (split.holdout & ~np.isin(ids, trained)).sum()
 
 
-def test_without_a_champion_every_held_out_row_compares() -> None:
+def test_without_a_champion_every_held_out_row_is_compared() -> None:
     ids = np.arange(100)
     split = split_rows(make_rows(ids), DATA, SplitConfig())
     assert (comparison_mask(split, ids, None) == split.holdout).all()

@@ -14,7 +14,7 @@ N = 6_000
 
 
 def make_rows(n: int = N, tilt: float = 0.0, seed: int = 0) -> tuple[Holdout, Predictions]:
-    """Half positives, 90 % found and 10 % false alarms; `tilt` of women's hits are taken away."""
+    """Return half positives with rates .9 (true) and .1 (false); women's true rate loses `tilt`."""
     random = np.random.default_rng(seed)
     frame = pd.DataFrame(
         {
@@ -29,10 +29,14 @@ def make_rows(n: int = N, tilt: float = 0.0, seed: int = 0) -> tuple[Holdout, Pr
 
 
 def judge(
-    holdout: Holdout, answers: Predictions, problem: Any = "binary", good: Any = 1, **limits: Any
+    holdout: Holdout,
+    predictions: Predictions,
+    problem: Any = "binary",
+    good: Any = 1,
+    **limits: Any,
 ) -> Verdict:
     config = BiasConfig(**{"sensitive": ("sex", "race"), "draws": 400, **limits})
-    return BiasGate(config).judge(measure_bias(config, problem, good, holdout, answers))
+    return BiasGate(config).judge(measure_bias(config, problem, good, holdout, predictions))
 
 
 def find(verdict: Verdict, name: str) -> Check:
@@ -62,33 +66,33 @@ def test_reason_shows_group_figure_interval_limit_and_rows() -> None:
     assert "reweigh" in verdict.next_step
 
 
-def test_gate_stops_false_alarms_either_way() -> None:
-    holdout, answers = make_rows()
-    labels = answers.labels.copy()
+def test_gate_stops_false_positive_differences_either_way() -> None:
+    holdout, predictions = make_rows()
+    labels = predictions.labels.copy()
     labels[(holdout.frame["sex"] == "male").to_numpy() & (np.arange(N) % 3 == 0)] = 1
-    verdict = judge(holdout, Predictions(labels, answers.scores))
+    verdict = judge(holdout, Predictions(labels, predictions.scores))
     checks = [find(verdict, f"false-positive difference of sex={s}") for s in ("female", "male")]
     assert [check.outcome for check in checks] == [Outcome.FAIL, Outcome.FAIL]
     assert [check.limit for check in checks] == [-0.15, 0.15]
 
 
 def test_gate_stops_a_group_that_is_never_selected() -> None:
-    holdout, answers = make_rows()
-    labels = np.where(holdout.frame["sex"] == "female", 0, answers.labels)
+    holdout, predictions = make_rows()
+    labels = np.where(holdout.frame["sex"] == "female", 0, predictions.labels)
     check = find(judge(holdout, Predictions(labels)), "selection ratio of sex=female")
     assert check.outcome is Outcome.FAIL
 
 
 def test_bias_needs_labels_only() -> None:
-    holdout, answers = make_rows()
-    assert judge(holdout, Predictions(answers.labels)).passed
+    holdout, predictions = make_rows()
+    assert judge(holdout, Predictions(predictions.labels)).passed
 
 
 def test_group_of_a_pair_alone_is_found() -> None:
-    holdout, answers = make_rows(12_000)
+    holdout, predictions = make_rows(12_000)
     frame = holdout.frame
     hit = ((frame["sex"] == "female") & (frame["race"] == "black")).to_numpy()
-    labels = np.where(hit & (np.arange(12_000) % 3 == 0), 0, answers.labels)
+    labels = np.where(hit & (np.arange(12_000) % 3 == 0), 0, predictions.labels)
     verdict = judge(holdout, Predictions(labels))
     assert find(verdict, "true-positive difference of sex=female, race=black").outcome == "fail"
 
@@ -104,7 +108,7 @@ def unproved() -> tuple[Holdout, Predictions]:
     return make_rows(1_000, tilt=0.08)
 
 
-def test_unproved_checks_are_listed_loudly() -> None:
+def test_unproved_checks_are_listed_with_a_notice() -> None:
     verdict = judge(*unproved())
     assert verdict.passed
     assert any(notice.startswith("not proved: ") for notice in verdict.notices)
@@ -123,39 +127,39 @@ def test_no_sensitive_column_passes_with_its_reason() -> None:
 
 
 def test_missing_sensitive_column_halts_by_name() -> None:
-    holdout, answers = make_rows()
+    holdout, predictions = make_rows()
     bare = Holdout(holdout.y, holdout.frame.drop(columns="race"))
-    verdict = judge(bare, answers)
+    verdict = judge(bare, predictions)
     assert verdict.outcome is Outcome.INSUFFICIENT
     assert verdict.reason.startswith("sensitive column 'race' is not in the held-out rows")
 
 
 def test_wholly_null_sensitive_column_halts_by_name() -> None:
-    holdout, answers = make_rows()
+    holdout, predictions = make_rows()
     holdout.frame["race"] = None
-    verdict = judge(holdout, answers)
+    verdict = judge(holdout, predictions)
     assert verdict.outcome is Outcome.INSUFFICIENT
     assert "'race' is null in all 6,000 rows" in verdict.reason
 
 
 def test_missing_column_does_not_hide_bias_in_another() -> None:
-    holdout, answers = make_rows(tilt=0.3)
-    verdict = judge(Holdout(holdout.y, holdout.frame.drop(columns="race")), answers)
+    holdout, predictions = make_rows(tilt=0.3)
+    verdict = judge(Holdout(holdout.y, holdout.frame.drop(columns="race")), predictions)
     assert verdict.outcome is Outcome.FAIL
 
 
 def test_column_that_was_not_measured_halts() -> None:
-    holdout, answers = make_rows()
+    holdout, predictions = make_rows()
     config = BiasConfig(sensitive=("sex",), draws=400)
-    evidence = measure_bias(config, "binary", 1, holdout, answers)
+    evidence = measure_bias(config, "binary", 1, holdout, predictions)
     verdict = BiasGate(BiasConfig(sensitive=("sex", "race"))).judge(evidence)
     assert verdict.outcome is Outcome.INSUFFICIENT
 
 
 def test_null_values_form_a_group() -> None:
-    holdout, answers = make_rows()
+    holdout, predictions = make_rows()
     holdout.frame.loc[:500, "sex"] = None
-    assert find(judge(holdout, answers), "selection ratio of sex=(missing)").n == 501
+    assert find(judge(holdout, predictions), "selection ratio of sex=(missing)").n == 501
 
 
 def test_empty_holdout_is_insufficient() -> None:
@@ -171,8 +175,8 @@ def test_no_group_large_enough_is_insufficient() -> None:
 
 
 def test_one_class_is_insufficient() -> None:
-    holdout, answers = make_rows()
-    verdict = judge(Holdout(np.zeros(N, dtype=int), holdout.frame), answers)
+    holdout, predictions = make_rows()
+    verdict = judge(Holdout(np.zeros(N, dtype=int), holdout.frame), predictions)
     assert verdict.outcome is Outcome.INSUFFICIENT
     assert "the favourable class" in verdict.reason
 
@@ -184,12 +188,12 @@ def test_multiclass_without_a_favourable_class_is_insufficient() -> None:
 
 
 def test_multiclass_is_judged_by_the_favourable_class_against_the_rest() -> None:
-    holdout, answers = make_rows(tilt=0.3)
+    holdout, predictions = make_rows(tilt=0.3)
     words = np.array(["no", "grant"], dtype=object)
     y = words[holdout.y]
     y[::10] = "later"
-    spoken = Predictions(words[answers.labels])
-    verdict = judge(Holdout(y, holdout.frame), spoken, problem="multiclass", good="grant")
+    worded = Predictions(words[predictions.labels])
+    verdict = judge(Holdout(y, holdout.frame), worded, problem="multiclass", good="grant")
     assert find(verdict, "selection ratio of sex=female").outcome is Outcome.FAIL
 
 
@@ -215,12 +219,14 @@ def test_regression_with_larger_errors_for_a_group_is_stopped() -> None:
 def test_evidence_records_the_summaries_of_fairlearn() -> None:
     from fairlearn.metrics import demographic_parity_ratio
 
-    holdout, answers = make_rows()
+    holdout, predictions = make_rows()
     config = BiasConfig(sensitive=("sex",), draws=400)
-    evidence = measure_bias(config, "binary", 1, holdout, answers)
+    evidence = measure_bias(config, "binary", 1, holdout, predictions)
     found = {summary.name: summary.value for summary in evidence.summaries}
     assert found["demographic_parity_ratio"] == pytest.approx(
-        demographic_parity_ratio(holdout.y, answers.labels, sensitive_features=holdout.frame["sex"])
+        demographic_parity_ratio(
+            holdout.y, predictions.labels, sensitive_features=holdout.frame["sex"]
+        )
     )
     json.dumps(evidence.to_dict(), allow_nan=False)
 

@@ -1,4 +1,4 @@
-"""The other committed services' limits on real rows: what is sound passes, what is not halts."""
+"""The other committed services' limits on real rows: good models pass, broken ones halt."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,70 +24,73 @@ SERVICES = ("arrivals", "earnings")
 
 
 @dataclass(frozen=True, eq=False)
-class Ground:
-    """A committed service's first rows, divided as it says."""
+class FittedService:
+    """A committed service's first rows, split as configured."""
 
     config: ServiceConfig
     frame: pd.DataFrame
-    held: NDArray[np.bool_]
+    is_held_out: NDArray[np.bool_]
 
     @property
-    def judged(self) -> pd.DataFrame:
-        return self.frame[self.held].reset_index(drop=True)
+    def held_out_rows(self) -> pd.DataFrame:
+        return self.frame[self.is_held_out].reset_index(drop=True)
 
-    def fit(self, taught: pd.DataFrame, judged: pd.DataFrame | None = None) -> Predictions:
-        """Give the answers for the rows that judge, of a model taught by the others."""
-        data, rows = self.config.data, taught[~self.held]
-        model = fit_model(self.config.problem, self.config.model, data, rows, rows[data.target])
-        asked = self.judged if judged is None else judged
-        return predict(model, asked, data, self.config.problem)
+    def fit(self, frame: pd.DataFrame, held_out: pd.DataFrame | None = None) -> Predictions:
+        """Fit on the training rows of `frame` and return predictions for the held-out rows."""
+        data, training = self.config.data, frame[~self.is_held_out]
+        target = training[data.target]
+        model = fit_model(self.config.problem, self.config.model, data, training, target)
+        rows = self.held_out_rows if held_out is None else held_out
+        return predict(model, rows, data, self.config.problem)
 
-    def evaluate(self, answers: Predictions, champion: Predictions | None = None) -> Verdict:
-        limits, rows = self.config.evaluation, self.judged
+    def evaluate(self, predictions: Predictions, champion: Predictions | None = None) -> Verdict:
+        limits, rows = self.config.evaluation, self.held_out_rows
         holdout = Holdout(rows[self.config.data.target].to_numpy(), rows)
         problem: Any = self.config.problem
         return EvaluationGate(limits).judge(
-            measure_evaluation(limits, problem, 1, holdout, answers, champion)
+            measure_evaluation(limits, problem, 1, holdout, predictions, champion)
         )
 
-    def audit(self, answers: Predictions, rows: pd.DataFrame) -> Verdict:
+    def audit(self, predictions: Predictions, rows: pd.DataFrame) -> Verdict:
         limits, problem = self.config.bias, self.config.problem
         holdout = Holdout(rows[self.config.data.target].to_numpy(), rows)
-        evidence = measure_bias(limits, problem, limits.favourable, holdout, answers)
+        evidence = measure_bias(limits, problem, limits.favourable, holdout, predictions)
         return BiasGate(limits).judge(evidence)
 
 
 @pytest.fixture(scope="module")
-def grounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ground]:
+def services(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FittedService]:
     found = {}
     for service in SERVICES:
         config = load_service(service, "production")
         folder: Path = tmp_path_factory.mktemp(service)
         frame = read_first_rows(config, folder)
-        found[service] = Ground(config, frame, split_rows(frame, config.data, config.split).holdout)
+        found[service] = FittedService(
+            config, frame, split_rows(frame, config.data, config.split).holdout
+        )
     return found
 
 
 @pytest.fixture(scope="module")
-def sound(grounds: dict[str, Ground]) -> dict[str, Predictions]:
-    return {service: ground.fit(ground.frame) for service, ground in grounds.items()}
+def sound(services: dict[str, FittedService]) -> dict[str, Predictions]:
+    return {service: fitted.fit(fitted.frame) for service, fitted in services.items()}
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_sound_model_passes(
-    grounds: dict[str, Ground], sound: dict[str, Predictions], service: str
+    services: dict[str, FittedService], sound: dict[str, Predictions], service: str
 ) -> None:
-    ground, answers = grounds[service], sound[service]
-    assert ground.evaluate(answers).passed
-    assert ground.evaluate(answers, answers).passed
-    assert ground.audit(answers, ground.judged).passed
+    fitted, predictions = services[service], sound[service]
+    assert fitted.evaluate(predictions).passed
+    assert fitted.evaluate(predictions, predictions).passed
+    assert fitted.audit(predictions, fitted.held_out_rows).passed
 
 
-def test_what_needs_no_model_does_not_pass(grounds: dict[str, Ground]) -> None:
-    earnings, arrivals = grounds["earnings"], grounds["arrivals"]
-    again = Predictions(earnings.judged["earned_1975"].to_numpy())
+def test_what_needs_no_model_does_not_pass(services: dict[str, FittedService]) -> None:
+    earnings, arrivals = services["earnings"], services["arrivals"]
+    again = Predictions(earnings.held_out_rows["earned_1975"].to_numpy())
     assert not earnings.evaluate(again).passed
-    delay = arrivals.judged["departure_delay"].to_numpy()
+    delay = arrivals.held_out_rows["departure_delay"].to_numpy()
     classes = ("early", "late", "on time")
     labels = np.select([delay < -10, delay < 15], ["early", "on time"], "late").astype(object)
     scores = (labels[:, None] == np.array(classes, dtype=object)) * 0.9 + 0.1 / 3
@@ -98,37 +101,39 @@ def test_what_needs_no_model_does_not_pass(grounds: dict[str, Ground]) -> None:
 
 
 def test_a_class_that_collapsed_is_found(
-    grounds: dict[str, Ground], sound: dict[str, Predictions]
+    services: dict[str, FittedService], sound: dict[str, Predictions]
 ) -> None:
-    """Until the end of February nobody told early from on time."""
-    ground = grounds["arrivals"]
-    early = (ground.frame["day"] < "2013-02-27") & (ground.frame["arrival"] == "early")
-    taught = ground.frame.assign(arrival=ground.frame["arrival"].mask(early, "on time"))
-    verdict = ground.evaluate(ground.fit(taught), sound["arrivals"])
+    """Until the end of February, early flights were recorded as on time."""
+    fitted = services["arrivals"]
+    early = (fitted.frame["day"] < "2013-02-27") & (fitted.frame["arrival"] == "early")
+    training_rows = fitted.frame.assign(arrival=fitted.frame["arrival"].mask(early, "on time"))
+    verdict = fitted.evaluate(fitted.fit(training_rows), sound["arrivals"])
     assert verdict.outcome is Outcome.FAIL
     check = next(item for item in verdict.checks if item.name == "accuracy against champion")
     assert check.outcome is Outcome.FAIL
 
 
 def test_targets_joined_in_the_wrong_order_are_found(
-    grounds: dict[str, Ground], sound: dict[str, Predictions]
+    services: dict[str, FittedService], sound: dict[str, Predictions]
 ) -> None:
-    ground = grounds["earnings"]
-    shuffled = ground.frame["earned_1978"].sample(frac=1, random_state=3).to_numpy()
+    fitted = services["earnings"]
+    shuffled = fitted.frame["earned_1978"].sample(frac=1, random_state=3).to_numpy()
     half = np.arange(len(shuffled)) % 2 == 0
-    taught = ground.frame.assign(earned_1978=ground.frame["earned_1978"].where(~half, shuffled))
-    verdict = ground.evaluate(ground.fit(taught), sound["earnings"])
+    training_rows = fitted.frame.assign(
+        earned_1978=fitted.frame["earned_1978"].where(~half, shuffled)
+    )
+    verdict = fitted.evaluate(fitted.fit(training_rows), sound["earnings"])
     assert verdict.outcome is Outcome.FAIL
     assert verdict.reason.startswith("rmse ")
 
 
-def test_a_group_whose_record_was_lost_is_found(grounds: dict[str, Ground]) -> None:
-    """What Hispanic workers earned before stands as nothing; their outcome is right."""
-    ground = grounds["earnings"]
-    gone = ground.frame["ethnicity"] == "hispanic"
-    former = {name: ground.frame[name].mask(gone, 0.0) for name in ("earned_1974", "earned_1975")}
-    broken = ground.frame.assign(**former)
-    judged = broken[ground.held].reset_index(drop=True)
-    verdict = ground.audit(ground.fit(broken, judged), judged)
+def test_a_group_whose_record_was_lost_is_found(services: dict[str, FittedService]) -> None:
+    """Earlier earnings of Hispanic workers are recorded as 0; their outcome is correct."""
+    fitted = services["earnings"]
+    gone = fitted.frame["ethnicity"] == "hispanic"
+    former = {name: fitted.frame[name].mask(gone, 0.0) for name in ("earned_1974", "earned_1975")}
+    broken = fitted.frame.assign(**former)
+    held_out_rows = broken[fitted.is_held_out].reset_index(drop=True)
+    verdict = fitted.audit(fitted.fit(broken, held_out_rows), held_out_rows)
     assert verdict.outcome is Outcome.FAIL
     assert verdict.reason.startswith("error ratio of ethnicity=hispanic 1.")

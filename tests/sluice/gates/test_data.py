@@ -1,4 +1,4 @@
-"""The data gate passes good evidence, stops bad, and halts on what it cannot tell."""
+"""The data gate passes good evidence, stops bad evidence, and halts on missing evidence."""
 
 from dataclasses import replace
 
@@ -67,8 +67,8 @@ def test_every_rule_and_feature_has_a_check() -> None:
         "age within [16, 100]",
         "code in set",
         "key new",
-        "leakage of age",
-        "leakage of code",
+        "target leakage of age",
+        "target leakage of code",
         "rows",
     ]
 
@@ -130,7 +130,7 @@ def test_a_leaking_feature_fails() -> None:
     verdict = judge(leakage=(AGE, leak))
     assert verdict.outcome is Outcome.FAIL
     assert verdict.reason == (
-        "leakage of code: code alone tells the answer: power 0.970 on new rows"
+        "target leakage of code: code alone predicts the target: power 0.970 on new rows"
     )
     assert "data.leakage.allowed" in verdict.next_step
 
@@ -139,7 +139,7 @@ def test_power_at_the_limit_is_no_leak() -> None:
     assert judge(leakage=(AGE, replace(CODE, power=0.9))).passed
 
 
-def test_a_leak_that_somebody_allowed_passes_with_notice() -> None:
+def test_a_leak_that_is_allowed_passes_with_notice() -> None:
     leakage = LIMITS.leakage.model_copy(update={"allowed": ("code",)})
     gate = DataGate(LIMITS.model_copy(update={"leakage": leakage}))
     verdict = gate.judge(replace(GOOD, leakage=(AGE, replace(CODE, power=0.97))))
@@ -151,7 +151,7 @@ def test_a_leak_that_somebody_allowed_passes_with_notice() -> None:
 def test_leakage_that_was_not_measured_halts(leakage: tuple[FeaturePower, ...]) -> None:
     verdict = judge(leakage=leakage)
     assert verdict.outcome is Outcome.INSUFFICIENT
-    assert "leakage of" in verdict.reason
+    assert "target leakage of" in verdict.reason
 
 
 def test_the_verdict_survives_json() -> None:

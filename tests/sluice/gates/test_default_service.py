@@ -1,4 +1,4 @@
-"""The gates on the default service's real rows, against the figures published for them."""
+"""The gates on the default service's real rows, compared with the published figures."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +27,7 @@ YEARS = (2015, 2016, 2017)
 @dataclass(frozen=True, eq=False)
 class Rows:
     frame: pd.DataFrame
-    held: NDArray[np.bool_]
+    is_held_out: NDArray[np.bool_]
 
     @property
     def y(self) -> NDArray[np.int64]:
@@ -35,16 +35,18 @@ class Rows:
 
     @property
     def holdout(self) -> Holdout:
-        return Holdout(self.y[self.held], self.frame[self.held].reset_index(drop=True))
+        return Holdout(
+            self.y[self.is_held_out], self.frame[self.is_held_out].reset_index(drop=True)
+        )
 
     def fit(self, features: list[str], y: NDArray[np.int64], years: Any = YEARS) -> Predictions:
-        taught = ~self.held & self.frame["survey_year"].isin(years).to_numpy()
+        is_training = ~self.is_held_out & self.frame["survey_year"].isin(years).to_numpy()
         table = self.frame[features].copy()
         for column in table.columns[[str(kind) == "str" for kind in table.dtypes]]:
             table[column] = table[column].astype("category")
         model = HistGradientBoostingClassifier(random_state=7, categorical_features="from_dtype")
-        model.fit(table[taught], y[taught])
-        scores = model.predict_proba(table[self.held])[:, 1]
+        model.fit(table[is_training], y[is_training])
+        scores = model.predict_proba(table[self.is_held_out])[:, 1]
         return Predictions((scores >= 0.5).astype(int), scores)
 
 
@@ -62,7 +64,7 @@ def clean(rows: Rows) -> Predictions:
 
 @pytest.fixture(scope="module")
 def champion(rows: Rows) -> Predictions:
-    """The champion before the newest year came."""
+    """Return the champion's predictions, from a model without the newest year."""
     return rows.fit(FEATURES, rows.y, years=YEARS[:2])
 
 
@@ -99,7 +101,7 @@ def test_equal_models_pass_as_often_as_published(
     difference *= 0.19 / difference.std()  # the published rates are those of the largest spread
     random, passed, rounds = np.random.default_rng(1), 0, 150
     for seed in range(rounds):
-        # Which model is the candidate is a coin's throw a row, so neither is better.
+        # The candidate is chosen at random in each row, so neither model is better.
         drawn = random.choice(difference, n) * random.choice([-1, 1], n)
         draws = Resampling(n, 200, seed).apply([prepare_mean(drawn)])[0]
         passed += (bound_draws(float(drawn.mean()), draws, n).low or -1.0) > -0.01
@@ -107,7 +109,7 @@ def test_equal_models_pass_as_often_as_published(
     assert stats.binomtest(passed, rounds, published).pvalue > 0.001
 
 
-def test_candidate_that_knows_too_little_is_stopped(rows: Rows, clean: Predictions) -> None:
+def test_candidate_with_too_few_features_is_stopped(rows: Rows, clean: Predictions) -> None:
     poor = rows.fit(["education", "marital_status"], rows.y)
     measured = measure_evaluation(CONFIG.evaluation, "binary", 1, rows.holdout, poor, clean)
     verdict = EvaluationGate(CONFIG.evaluation).judge(measured)

@@ -22,7 +22,7 @@ LIMITS: dict[str, Any] = {
 
 
 def make_rows(n: int = N, strength: float = 2.0, seed: int = 0) -> tuple[Holdout, Predictions]:
-    """Rows whose outcomes follow the returned probabilities exactly."""
+    """Return rows whose outcomes follow the returned probabilities exactly."""
     random = np.random.default_rng(seed)
     logit = random.normal(0, strength, n)
     scores = 1 / (1 + np.exp(-logit))
@@ -72,7 +72,7 @@ def test_reason_names_both_figures_the_interval_the_limit_and_the_rows() -> None
     assert verdict.next_step.startswith("keep the champion")
 
 
-def test_gate_says_how_many_rows_would_decide() -> None:
+def test_advice_names_how_many_rows_would_decide() -> None:
     holdout, good = make_rows(300)
     verdict = judge(holdout, blur(holdout, 1.0), good, floors={}, calibration=None, margin=0.02)
     assert verdict.outcome is Outcome.INSUFFICIENT
@@ -184,8 +184,8 @@ def test_decisive_failure_comes_before_what_is_insufficient() -> None:
 
 def test_empty_holdout_is_insufficient() -> None:
     holdout = Holdout(np.empty(0), pd.DataFrame({"sex": []}))
-    answers = Predictions(np.empty(0), np.empty(0))
-    verdict = judge(holdout, answers, answers)
+    predictions = Predictions(np.empty(0), np.empty(0))
+    verdict = judge(holdout, predictions, predictions)
     assert (verdict.outcome, verdict.reason) == (Outcome.INSUFFICIENT, "no held-out rows")
 
 
@@ -213,13 +213,13 @@ def break_scores(good: Predictions, value: float) -> Predictions:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1.2])
-@pytest.mark.parametrize("who", ["candidate", "champion"])
-def test_broken_probabilities_are_insufficient(value: float, who: str) -> None:
+@pytest.mark.parametrize("model", ["candidate", "champion"])
+def test_broken_probabilities_are_insufficient(value: float, model: str) -> None:
     holdout, good = make_rows(400)
-    models = {"candidate": good, "champion": good, who: break_scores(good, value)}
+    models = {"candidate": good, "champion": good, model: break_scores(good, value)}
     verdict = judge(holdout, models["candidate"], models["champion"])
     assert verdict.outcome is Outcome.INSUFFICIENT
-    assert verdict.reason.startswith(f"the {who}'s probabilities")
+    assert verdict.reason.startswith(f"the {model}'s probabilities")
     assert "3 of 400" in verdict.reason
 
 
@@ -228,7 +228,7 @@ def test_missing_probabilities_are_insufficient() -> None:
     verdict = judge(holdout, Predictions(good.labels))
     assert (verdict.outcome, verdict.reason) == (
         Outcome.INSUFFICIENT,
-        "the candidate gave no probabilities",
+        "the candidate returned no probabilities",
     )
 
 
@@ -256,11 +256,11 @@ def test_null_target_is_insufficient() -> None:
     assert "null in 7 of 400" in verdict.reason
 
 
-def test_champion_that_answered_other_rows_is_insufficient() -> None:
+def test_champion_with_predictions_of_other_rows_is_insufficient() -> None:
     holdout, good = make_rows(400)
     verdict = judge(holdout, good, make_rows(300)[1])
     assert verdict.outcome is Outcome.INSUFFICIENT
-    assert "the champion gave 300 answers for 400" in verdict.reason
+    assert "the champion returned 300 predictions for 400" in verdict.reason
 
 
 def test_slice_column_that_is_absent_is_insufficient() -> None:

@@ -14,10 +14,10 @@ def judge(noise: float, champion_noise: float = 5.0) -> Verdict:
     y = random.normal(100, 20, 1_000)
     errors = random.normal(0, 1, 1_000)
     holdout = Holdout(y, pd.DataFrame(index=range(1_000)))
-    ours = Predictions(y + noise * errors)
-    theirs = Predictions(y + champion_noise * errors)
+    candidate = Predictions(y + noise * errors)
+    champion = Predictions(y + champion_noise * errors)
     config = EvaluationConfig(primary="mae", margin=0.5, floors={"r2": 0.5}, draws=400)
-    evidence = measure_evaluation(config, "regression", None, holdout, ours, theirs)
+    evidence = measure_evaluation(config, "regression", None, holdout, candidate, champion)
     return EvaluationGate(config).judge(evidence)
 
 
@@ -38,7 +38,7 @@ def test_smaller_errors_are_a_positive_difference() -> None:
 
 
 @pytest.mark.parametrize("noise", [float("nan"), float("inf")])
-def test_answers_that_are_not_finite_are_insufficient(noise: float) -> None:
+def test_predictions_that_are_not_finite_are_insufficient(noise: float) -> None:
     verdict = judge(noise)
     assert verdict.outcome is Outcome.INSUFFICIENT
     assert "1,000 of 1,000" in verdict.reason

@@ -24,27 +24,27 @@ def make(name: str, outcome: Outcome) -> Finding:
         (None, "unknown"),
     ],
 )
-def test_figure_is_written_as_a_person_reads_it(value: float | None, text: str) -> None:
+def test_figure_is_written_as_short_text(value: float | None, text: str) -> None:
     assert format_figure(value) == text
 
 
-def test_first_failure_speaks_and_the_others_are_counted() -> None:
+def test_first_failure_is_the_reason_and_the_others_are_counted() -> None:
     findings = [make("a", Outcome.PASS), make("b", Outcome.FAIL), make("c", Outcome.FAIL)]
     verdict = conclude("g", findings, "fine")
     assert verdict.reason == "b says; 1 more check failed"
     assert verdict.next_step == "mend b"
 
 
-def test_failure_outranks_what_could_not_be_told() -> None:
+def test_failure_outranks_missing_evidence() -> None:
     findings = [report_missing("a", "a is missing", "find a"), make("b", Outcome.FAIL)]
     assert conclude("g", findings, "fine").reason == "b says"
 
 
-def test_what_could_not_be_told_outranks_a_pass() -> None:
+def test_missing_evidence_outranks_a_pass() -> None:
     findings = [make("a", Outcome.PASS), *(make(name, Outcome.INSUFFICIENT) for name in "bcd")]
-    assert conclude("g", findings, "fine").reason == "b says; 2 more checks could not be told"
+    assert conclude("g", findings, "fine").reason == "b says; 2 more checks could not be decided"
 
 
-def test_all_passing_gives_the_passing_reason() -> None:
+def test_all_passing_has_the_passing_reason() -> None:
     verdict = conclude("g", [make("a", Outcome.PASS)], "fine", ["note"])
     assert (verdict.message, verdict.notices) == ("fine", ("note",))

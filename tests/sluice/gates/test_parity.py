@@ -1,8 +1,8 @@
-"""The parity gate passes what is equal, stops what differs, and says what it could not compare."""
+"""The parity gate passes equal predictions, stops different ones, and reports missing evidence."""
 
 import pytest
 
-from sluice.gates.parity import ParityEvidence, ParityGate, choose_form
+from sluice.gates.parity import ParityEvidence, ParityGate, choose_backend
 from sluice.verdict import Outcome
 
 GOOD = ParityEvidence(n=7_182, difference=2e-16, allowed=1.5e-5)
@@ -13,11 +13,11 @@ EMPTY = ParityEvidence()
 
 
 @pytest.mark.parametrize("serving", ["auto", "onnx"])
-def test_equal_form_passes_and_serves(serving: str) -> None:
+def test_equal_export_passes_and_serves(serving: str) -> None:
     verdict = ParityGate(serving).judge(GOOD)
     assert verdict.passed
-    assert choose_form(verdict) == "onnx"
-    assert verdict.reason.startswith("served form differs by at most ")
+    assert choose_backend(verdict) == "onnx"
+    assert verdict.reason.startswith("ONNX export differs by at most ")
     assert verdict.reason.endswith("no label flips, n 7,182")
     assert verdict.notices == ()
 
@@ -25,7 +25,7 @@ def test_equal_form_passes_and_serves(serving: str) -> None:
 def test_difference_halts() -> None:
     verdict = ParityGate("onnx").judge(DIFFERS)
     assert verdict.outcome is Outcome.FAIL
-    assert verdict.reason.startswith("served form differs by .070 from the trained form, limit ")
+    assert verdict.reason.startswith("ONNX export differs by .070 from the native model, limit ")
     assert "12 of n 7,182" in verdict.reason
     assert "serving: sklearn" in verdict.next_step
 
@@ -33,13 +33,13 @@ def test_difference_halts() -> None:
 def test_flipped_label_halts_though_numbers_agree() -> None:
     verdict = ParityGate("onnx").judge(FLIPS)
     assert verdict.outcome is Outcome.FAIL
-    assert verdict.reason == "3 labels of the served form flip, limit 0, n 7,182"
+    assert verdict.reason == "3 labels of the ONNX export flip, limit 0, n 7,182"
 
 
-def test_flips_speak_before_differences() -> None:
+def test_flips_are_reported_before_differences() -> None:
     both = ParityEvidence(n=50, difference=0.07, allowed=1e-5, beyond=2, flips=1)
     reason = ParityGate("onnx").judge(both).reason
-    assert reason == "1 labels of the served form flip, limit 0, n 50; 1 more check failed"
+    assert reason == "1 labels of the ONNX export flip, limit 0, n 50; 1 more check failed"
 
 
 @pytest.mark.parametrize("evidence", [UNCONVERTED, EMPTY])
@@ -50,19 +50,19 @@ def test_missing_evidence_halts(evidence: ParityEvidence) -> None:
 
 
 @pytest.mark.parametrize("evidence", [DIFFERS, FLIPS, UNCONVERTED, EMPTY])
-def test_auto_falls_back_to_the_trained_form_with_a_red_line(evidence: ParityEvidence) -> None:
+def test_auto_falls_back_to_the_native_model_with_a_red_line(evidence: ParityEvidence) -> None:
     verdict = ParityGate("auto").judge(evidence)
     assert verdict.passed
-    assert choose_form(verdict) == "sklearn"
-    assert verdict.notices[0].startswith("RED LINE: the slower trained form serves, not ONNX: ")
-    assert verdict.reason.startswith("the trained form serves: ")
+    assert choose_backend(verdict) == "sklearn"
+    assert verdict.notices[0].startswith("RED LINE: the slower native model serves, not ONNX: ")
+    assert verdict.reason.startswith("the native model serves: ")
     assert Outcome.LISTED in {check.outcome for check in verdict.checks}
     assert Outcome.FAIL not in {check.outcome for check in verdict.checks}
 
 
 @pytest.mark.parametrize("evidence", [GOOD, DIFFERS, EMPTY])
-def test_trained_form_by_choice_passes_without_a_red_line(evidence: ParityEvidence) -> None:
+def test_native_model_by_choice_passes_without_a_red_line(evidence: ParityEvidence) -> None:
     verdict = ParityGate("sklearn").judge(evidence)
     assert verdict.passed
-    assert choose_form(verdict) == "sklearn"
+    assert choose_backend(verdict) == "sklearn"
     assert verdict.notices == ()

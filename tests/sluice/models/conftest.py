@@ -20,7 +20,7 @@ MODEL: TypeAdapter[ModelConfig] = TypeAdapter(ModelConfig)
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A problem with its rows and what its columns mean."""
+    """A problem with its rows and the configuration of its columns."""
 
     problem: Problem
     data: DataConfig
@@ -65,17 +65,17 @@ def make_model(kind: str, **options: object) -> ModelConfig:
 
 @pytest.fixture
 def case() -> Callable[[Problem], Case]:
-    """Give a problem's case; its frame is shared, so copy before you change it."""
+    """Return a problem's case; its frame is shared, so copy before you change it."""
     return load_case
 
 
 @pytest.fixture
 def model() -> Callable[..., ModelConfig]:
-    """Give a small model of a kind."""
+    """Return a small model of a kind."""
     return make_model
 
 
 @pytest.fixture
 def year() -> Callable[[int], pd.DataFrame]:
-    """Give one survey year of the default service."""
+    """Return one survey year of the default service."""
     return read_year

@@ -29,14 +29,14 @@ def test_rare_levels_share_one_code() -> None:
     assert len(np.unique(coded)) == 3
 
 
-def test_codes_stay_below_what_gradient_boosting_knows() -> None:
+def test_codes_stay_below_the_limit_of_gradient_boosting() -> None:
     frame = pd.DataFrame({"name": [f"n{i:04}" for i in range(400) for _ in range(RARE)]})
     coded = build_tree_features(configure(name="text")).fit_transform(frame)
     assert coded.max() < 255
     assert len(np.unique(coded)) == LEVELS
 
 
-def test_columns_stand_by_kind_text_first() -> None:
+def test_columns_are_ordered_by_kind_text_first() -> None:
     data = configure(size="number", colour="text", open="boolean")
     frame = pd.DataFrame({"size": [1.5, 2.5], "colour": ["a", "a"], "open": [True, False]})
     made = build_tree_features(data).fit_transform(frame)

@@ -51,8 +51,8 @@ def test_features_are_shuffled_as_scikit_learn_shuffles_raw_columns(case, model,
         pipeline,
         sample[list(one.data.features)],
         sample[one.data.target],
-        scoring=lambda asked, X, y: roc_auc_score(
-            y == one.data.positive, asked.predict_proba(X)[:, place]
+        scoring=lambda scored, X, y: roc_auc_score(
+            y == one.data.positive, scored.predict_proba(X)[:, place]
         ),
         n_repeats=5,
         random_state=3,

@@ -23,30 +23,32 @@ def test_scores_are_the_probability_of_the_configured_positive(case, model) -> N
 def test_multiclass_scores_have_a_column_for_each_class(case, model) -> None:
     one = case("multiclass")
     pipeline = fit_model("multiclass", model("random_forest"), one.data, one.frame, one.y)
-    said = predict(pipeline, one.frame, one.data, "multiclass")
-    assert said.classes == ("barbera", "barolo", "grignolino")
-    assert said.scores.sum(axis=1) == pytest.approx(1.0)
-    assert [said.classes[i] for i in said.scores.argmax(axis=1)] == said.labels.tolist()
+    predicted = predict(pipeline, one.frame, one.data, "multiclass")
+    assert predicted.classes == ("barbera", "barolo", "grignolino")
+    assert predicted.scores.sum(axis=1) == pytest.approx(1.0)
+    assert [
+        predicted.classes[i] for i in predicted.scores.argmax(axis=1)
+    ] == predicted.labels.tolist()
 
 
 def test_a_regression_has_values_and_no_scores(case, model) -> None:
     one = case("regression")
     pipeline = fit_model("regression", model("linear"), one.data, one.frame, one.y)
-    said = predict(pipeline, one.frame, one.data, "regression")
-    assert (said.scores, said.classes, find_threshold(pipeline)) == (None, (), None)
-    assert said.labels.dtype == np.float64
+    predicted = predict(pipeline, one.frame, one.data, "regression")
+    assert (predicted.scores, predicted.classes, find_threshold(pipeline)) == (None, (), None)
+    assert predicted.labels.dtype == np.float64
 
 
 @pytest.mark.parametrize("problem", ["binary", "multiclass", "regression"])
-def test_no_rows_have_no_answers(case, model, problem) -> None:
+def test_no_rows_have_no_predictions(case, model, problem) -> None:
     one = case(problem)
     pipeline = fit_model(problem, model("linear"), one.data, one.frame, one.y)
-    said = predict(pipeline, one.frame.head(0), one.data, problem)
-    assert len(said.labels) == 0
-    assert said.scores is None or len(said.scores) == 0
+    predicted = predict(pipeline, one.frame.head(0), one.data, problem)
+    assert len(predicted.labels) == 0
+    assert predicted.scores is None or len(predicted.scores) == 0
 
 
-def test_a_class_that_the_model_never_saw_is_refused(case, model) -> None:
+def test_a_class_that_was_not_in_training_is_refused(case, model) -> None:
     one = case("binary")
     pipeline = fit_model("binary", model("linear"), one.data, one.frame, one.y)
     with pytest.raises(DataInvalid, match="knows no class 'yes'; it was trained on: 0, 1"):

@@ -1,6 +1,6 @@
 from threadpoolctl import threadpool_info
 
-from sluice.models.learner import ROWS, limit_threads
+from sluice.models.learner import ONE_THREAD_ROWS, limit_threads
 
 
 def count_threads() -> set[int]:
@@ -11,12 +11,12 @@ def count_threads() -> set[int]:
 
 def test_few_rows_get_one_thread() -> None:
     before = count_threads()
-    with limit_threads(ROWS - 1):
+    with limit_threads(ONE_THREAD_ROWS - 1):
         assert count_threads() == {1}
     assert count_threads() == before
 
 
 def test_many_rows_get_what_the_machine_has() -> None:
     before = count_threads()
-    with limit_threads(ROWS):
+    with limit_threads(ONE_THREAD_ROWS):
         assert count_threads() == before

@@ -21,13 +21,13 @@ def test_every_kind_learns_every_problem(case, model, kind, problem) -> None:
     one = case(problem)
     half = np.arange(len(one.frame)) % 2 == 0
     pipeline = fit_model(problem, model(kind), one.data, one.frame[half], one.y[half])
-    said = predict(pipeline, one.frame[~half], one.data, problem)
+    predicted = predict(pipeline, one.frame[~half], one.data, problem)
     if problem == "regression":
-        errors = np.abs(said.labels - one.y[~half])
+        errors = np.abs(predicted.labels - one.y[~half])
         assert errors.mean() < 0.9 * np.abs(one.y[~half] - one.y[half].mean()).mean()
     else:
         commonest = one.y[~half].value_counts(normalize=True).iloc[0]
-        assert accuracy_score(one.y[~half].to_numpy(), said.labels) > commonest + 0.05
+        assert accuracy_score(one.y[~half].to_numpy(), predicted.labels) > commonest + 0.05
 
 
 def test_the_default_service_reaches_its_published_figures(year) -> None:
@@ -36,13 +36,15 @@ def test_the_default_service_reaches_its_published_figures(year) -> None:
     pipeline = fit_model("binary", config.model, config.data, start, start["employed"])
     for later, (auc, accuracy) in PUBLISHED.items():
         rows = year(later)
-        said = predict(pipeline, rows, config.data, "binary")
-        assert roc_auc_score(rows["employed"], said.scores) == pytest.approx(auc, abs=0.004)
-        assert accuracy_score(rows["employed"], said.labels) == pytest.approx(accuracy, abs=0.004)
+        predicted = predict(pipeline, rows, config.data, "binary")
+        assert roc_auc_score(rows["employed"], predicted.scores) == pytest.approx(auc, abs=0.004)
+        assert accuracy_score(rows["employed"], predicted.labels) == pytest.approx(
+            accuracy, abs=0.004
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_same_rows_and_seed_give_the_same_answers(case, model, kind) -> None:
+def test_the_same_rows_and_seed_result_in_the_same_predictions(case, model, kind) -> None:
     one = case("binary")
     shuffled = one.frame.sample(frac=1.0, random_state=1).sort_values(one.data.id)
     ordered = one.frame.sort_values(one.data.id)
@@ -59,17 +61,17 @@ def test_the_same_rows_and_seed_give_the_same_answers(case, model, kind) -> None
 
 
 @pytest.mark.parametrize("kind", ["random_forest", "hist_gradient_boosting"])
-def test_reported_stages_give_the_model_of_a_single_fit(case, model, kind) -> None:
+def test_reported_steps_result_in_the_model_of_a_single_fit(case, model, kind) -> None:
     from sluice.models.kinds import build_pipeline
 
     one = case("binary")
     X, y = one.frame[list(one.data.features)], one.y.to_numpy()
-    staged = fit_model("binary", model(kind), one.data, one.frame, one.y)
+    stepped = fit_model("binary", model(kind), one.data, one.frame, one.y)
     single = build_pipeline("binary", model(kind), one.data).fit(X, y)
-    assert np.array_equal(staged.predict_proba(X), single.predict_proba(X))
+    assert np.array_equal(stepped.predict_proba(X), single.predict_proba(X))
 
 
-def test_a_fit_tells_how_far_it_is(case, model) -> None:
+def test_a_fit_reports_its_progress(case, model) -> None:
     one, lines = case("binary"), []
     boosting = model("hist_gradient_boosting")
     fit_model("binary", boosting, one.data, one.frame, one.y, progress=lines.append)
@@ -77,28 +79,28 @@ def test_a_fit_tells_how_far_it_is(case, model) -> None:
     assert lines[-1] == "15 of 15 iterations done"
 
 
-def test_a_calibrated_fit_tells_of_its_folds(case, model) -> None:
+def test_a_calibrated_fit_reports_its_folds(case, model) -> None:
     one, lines = case("binary"), []
     calibrated = model("linear", calibration="sigmoid")
     fit_model("binary", calibrated, one.data, one.frame, one.y, progress=lines.append)
     assert lines[1:] == [f"fit {number} of 6" for number in range(1, 7)]
 
 
-def test_a_fit_that_does_not_converge_says_so(case, model) -> None:
+def test_a_fit_that_does_not_converge_is_reported(case, model) -> None:
     one, lines = case("binary"), []
     hasty = model("linear", max_iterations=2)
     fit_model("binary", hasty, one.data, one.frame, one.y, progress=lines.append)
     assert "did not converge in 2 iterations" in lines[-1]
 
 
-def test_a_number_is_the_threshold_that_answers_hang_on(case, model) -> None:
+def test_a_number_is_the_decision_threshold(case, model) -> None:
     one = case("binary")
     strict = model("linear", threshold=0.8)
     pipeline = fit_model("binary", strict, one.data, one.frame, one.y)
-    said = predict(pipeline, one.frame, one.data, "binary")
+    predicted = predict(pipeline, one.frame, one.data, "binary")
     assert find_threshold(pipeline) == 0.8
-    assert np.array_equal(said.labels == 1, said.scores >= 0.8)
-    assert np.array_equal(pipeline.predict(one.frame[list(one.data.features)]), said.labels)
+    assert np.array_equal(predicted.labels == 1, predicted.scores >= 0.8)
+    assert np.array_equal(pipeline.predict(one.frame[list(one.data.features)]), predicted.labels)
 
 
 @pytest.mark.parametrize("calibration", ["none", "isotonic"])
@@ -110,14 +112,14 @@ def test_a_chosen_threshold_beats_one_half_on_its_own_figure(
     chosen = model("linear", threshold="balanced_accuracy", calibration=calibration)
     pipeline = fit_model("binary", chosen, one.data, rare, rare["employed"])
     later = year(2016).head(3_000)
-    said = predict(pipeline, later, one.data, "binary")
-    plain = balanced_accuracy_score(later["employed"], said.scores >= 0.5)
+    predicted = predict(pipeline, later, one.data, "binary")
+    plain = balanced_accuracy_score(later["employed"], predicted.scores >= 0.5)
     assert find_threshold(pipeline) < 0.4
-    assert balanced_accuracy_score(later["employed"], said.labels) > plain + 0.03
+    assert balanced_accuracy_score(later["employed"], predicted.labels) > plain + 0.03
 
 
 @pytest.mark.parametrize("calibration", ["sigmoid", "isotonic"])
-def test_calibration_mends_overconfident_probabilities(case, model, calibration) -> None:
+def test_calibration_corrects_overconfident_probabilities(case, model, calibration) -> None:
     from sklearn.metrics import log_loss
 
     one = case("binary")
@@ -136,17 +138,17 @@ def test_balanced_classes_find_more_of_the_rare_one(case, model) -> None:
     rare = one.frame[(one.y == 0) | (one.frame["age"] < 33)]
     found = []
     for weight in ("none", "balanced"):
-        weighed = model("hist_gradient_boosting", class_weight=weight)
-        pipeline = fit_model("binary", weighed, one.data, rare, rare["employed"])
+        weighted = model("hist_gradient_boosting", class_weight=weight)
+        pipeline = fit_model("binary", weighted, one.data, rare, rare["employed"])
         found.append((predict(pipeline, rare, one.data, "binary").labels == 1).sum())
     assert found[1] > found[0]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_rows_of_no_weight_teach_nothing(case, model, kind) -> None:
+def test_rows_of_no_weight_do_not_change_the_model(case, model, kind) -> None:
     one = case("binary")
     weights = (np.arange(len(one.frame)) % 3 > 0).astype(float)
-    lied = one.y.where(weights > 0, 1 - one.y)
+    flipped = one.y.where(weights > 0, 1 - one.y)
     scores = [
         predict(
             fit_model("binary", model(kind), one.data, one.frame, y, weights),
@@ -154,7 +156,7 @@ def test_rows_of_no_weight_teach_nothing(case, model, kind) -> None:
             one.data,
             "binary",
         ).scores
-        for y in (one.y, lied)
+        for y in (one.y, flipped)
     ]
     assert np.array_equal(scores[0], scores[1])
 
@@ -184,16 +186,16 @@ def refuse(case, model, problem, message, kind="linear", **changes):
         fit_model(problem, model(kind, **changes.get("options", {})), one.data, frame, y)
 
 
-def test_one_class_cannot_teach(case, model) -> None:
+def test_one_class_is_refused(case, model) -> None:
     refuse(case, model, "binary", "one class only", y=pd.Series(np.ones(1_500, dtype=int)))
 
 
-def test_no_rows_cannot_teach(case, model) -> None:
+def test_no_rows_are_refused(case, model) -> None:
     one = case("binary")
     refuse(case, model, "binary", "no training rows", frame=one.frame.head(0), y=one.y.head(0))
 
 
-def test_a_null_target_cannot_teach(case, model) -> None:
+def test_a_null_target_is_refused(case, model) -> None:
     y = case("binary").y.astype(float).mask(lambda values: values.index < 3)
     refuse(case, model, "binary", "'employed' is null in 3 of 1,500", y=y)
 
@@ -214,22 +216,22 @@ def test_a_class_smaller_than_the_folds_is_refused(case, model) -> None:
     refuse(case, model, "binary", "has 4 training rows; .* at least 5", y=y, options=options)
 
 
-def test_infinite_targets_cannot_teach(case, model) -> None:
+def test_infinite_targets_are_refused(case, model) -> None:
     y = case("regression").y.mask(lambda values: values.index == 2, np.inf)
     refuse(case, model, "regression", "'answer' is infinite in 1 of 442", y=y)
 
 
-def test_a_constant_target_cannot_teach(case, model) -> None:
+def test_a_constant_target_is_refused(case, model) -> None:
     refuse(case, model, "regression", "one value only", y=case("regression").y * 0 + 2.5)
 
 
-def test_infinite_features_cannot_teach(case, model) -> None:
+def test_infinite_features_are_refused(case, model) -> None:
     frame = case("regression").frame.copy()
     frame.loc[3, "bmi"] = -np.inf
     refuse(case, model, "regression", "'bmi' is infinite in 1 of 442", frame=frame)
 
 
-def test_an_empty_feature_cannot_teach(case, model) -> None:
+def test_an_empty_feature_is_refused(case, model) -> None:
     frame = case("binary").frame.assign(education=None)
     refuse(case, model, "binary", "'education' is filled in 0 of 1,500 .* 10 needed", frame=frame)
 
@@ -239,7 +241,7 @@ def test_features_without_information_cannot_choose_a_threshold(case, model) -> 
     for name in case("binary").data.features:
         frame[name] = frame[name].iloc[0]
     options = {"threshold": "f1"}
-    refuse(case, model, "binary", "features tell nothing", frame=frame, options=options)
+    refuse(case, model, "binary", "features do not predict", frame=frame, options=options)
 
 
 def test_an_absent_feature_is_named(case, model) -> None:
@@ -264,7 +266,7 @@ def test_options_that_a_problem_cannot_use_are_refused(case, model, problem, opt
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nulls_unknown_levels_and_timestamps_are_borne(model, kind) -> None:
+def test_nulls_unknown_levels_and_timestamps_are_accepted(model, kind) -> None:
     rng = np.random.default_rng(0)
     n = 400
     frame = pd.DataFrame(
@@ -289,6 +291,6 @@ def test_nulls_unknown_levels_and_timestamps_are_borne(model, kind) -> None:
     data = DataConfig.model_validate({**values, "columns": columns, "features": features})
     pipeline = fit_model("binary", model(kind), data, frame, frame["y"])
     later = frame.assign(colour="green", many="another", open=None, when=pd.NaT, size=np.nan)
-    said = predict(pipeline, later, data, "binary")
-    assert np.isfinite(said.scores).all()
-    assert set(said.labels.tolist()) <= {"yes", "no"}
+    predicted = predict(pipeline, later, data, "binary")
+    assert np.isfinite(predicted.scores).all()
+    assert set(predicted.labels.tolist()) <= {"yes", "no"}

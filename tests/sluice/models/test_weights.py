@@ -11,7 +11,7 @@ CELLS = st.lists(st.integers(1, 30), min_size=6, max_size=6)
 
 
 def make_rows(counts: list[int]) -> tuple[pd.DataFrame, pd.Series]:
-    """Rows of three groups by two labels, with the given cell counts."""
+    """Return rows of three groups by two labels, with these cell counts."""
     cells = [(group, label) for group in "abc" for label in (0, 1)]
     rows = [cell for cell, count in zip(cells, counts, strict=True) for _ in range(count)]
     frame = pd.DataFrame(rows, columns=["group", "label"])
@@ -35,13 +35,13 @@ def test_weights_keep_the_number_of_rows_and_the_label_shares(counts: list[int])
     assert weights[y == 1].sum() == pytest.approx((y == 1).sum())
 
 
-def test_published_formula_is_met_by_hand() -> None:
+def test_a_weight_equals_the_published_formula() -> None:
     groups, y = make_rows([1, 3, 3, 1, 1, 1])
     weights = reweigh(groups, y)
     assert weights[0] == pytest.approx((4 / 10) * (5 / 10) / (1 / 10))
 
 
-def test_no_row_weighs_more_than_the_bound() -> None:
+def test_no_weight_is_above_the_bound() -> None:
     groups, y = make_rows([1, 500, 500, 1, 30, 30])
     assert reweigh(groups, y).max() == BOUND
 

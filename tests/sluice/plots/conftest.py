@@ -1,4 +1,4 @@
-"""Answers with known quality, as evidence and as figures."""
+"""Predictions of known quality, and the evidence measured on them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ CHANGES = {
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
-    """A configuration, held-out rows, two models' answers and what was measured of them."""
+class Evaluated:
+    """A configuration, held-out rows, two models' predictions and the evidence."""
 
     config: ServiceConfig
     holdout: Holdout
@@ -31,7 +31,7 @@ class Judged:
     evidence: EvaluationEvidence
 
 
-def answer(problem: str, y: np.ndarray, noise: float, seed: int) -> Predictions:
+def draw_predictions(problem: str, y: np.ndarray, noise: float, seed: int) -> Predictions:
     rng = np.random.default_rng(seed)
     if problem == "regression":
         return Predictions(y + rng.normal(0.0, noise, len(y)))
@@ -44,7 +44,7 @@ def answer(problem: str, y: np.ndarray, noise: float, seed: int) -> Predictions:
     return Predictions(classes[scores.argmax(axis=1)], scores, tuple(classes.tolist()))
 
 
-def judge_problem(problem: str, rows: int = ROWS) -> Judged:
+def evaluate_problem(problem: str, rows: int = ROWS) -> Evaluated:
     config = load_service("employment", "development")
     evaluation = {**config.evaluation.model_dump(), **CHANGES[problem], "draws": 200}
     values = {**config.model_dump(), "problem": problem, "evaluation": evaluation}
@@ -66,12 +66,14 @@ def judge_problem(problem: str, rows: int = ROWS) -> Judged:
     noise = 120.0 if problem == "regression" else 0.8
     y = targets[problem]
     holdout = Holdout(y, frame)
-    models = [answer(problem, y, noise * factor, seed) for factor, seed in ((1.0, 1), (1.1, 2))]
+    models = [
+        draw_predictions(problem, y, noise * factor, seed) for factor, seed in ((1.0, 1), (1.1, 2))
+    ]
     evidence = measure_evaluation(config.evaluation, problem, 1, holdout, *models)
-    return Judged(config, holdout, models[0], models[1], evidence)
+    return Evaluated(config, holdout, models[0], models[1], evidence)
 
 
 @pytest.fixture
-def judged() -> Callable[..., Judged]:
-    """Give a problem's judged answers."""
-    return judge_problem
+def evaluated() -> Callable[..., Evaluated]:
+    """Return a function that makes a problem's predictions and evidence."""
+    return evaluate_problem

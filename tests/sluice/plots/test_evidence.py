@@ -1,4 +1,4 @@
-"""A rollout's evidence as a picture, from the decision log alone."""
+"""The plot of a rollout's evidence, drawn from the decision log alone."""
 
 from math import isnan, log
 
@@ -8,7 +8,7 @@ import pytest
 from sluice.plots.rollout import draw_evidence, gather_passes, gather_stops
 from sluice.plots.style import render_png
 from sluice.rollout.facts import Facts
-from sluice.rollout.log import Derived, Record, write_step
+from sluice.rollout.log import Derived, LogRecord, write_step
 from sluice.rollout.state_machine import step
 from support.rollouts.counts import LAPTOP, begin, facts_of
 
@@ -16,8 +16,8 @@ TICKS = 90
 
 
 @pytest.fixture(scope="module")
-def records() -> list[Record]:
-    """A rollout of a candidate that fails a little more often, as its log has it."""
+def records() -> list[LogRecord]:
+    """A rollout of a candidate that fails a little more often, as its log records it."""
     state, rng, found = begin(), np.random.default_rng(5), []
     for tick in range(1, TICKS + 1):
         facts = facts_of(state, rng, candidate=0.02) if tick > 1 else Facts()
@@ -26,25 +26,25 @@ def records() -> list[Record]:
     return found
 
 
-def test_shares_are_those_of_the_log(records: list[Record]) -> None:
+def test_shares_are_those_of_the_log(records: list[LogRecord]) -> None:
     stops = gather_stops(records)
     last = records[-1]["tests"]["error_margin"]
     assert stops["error_margin"][-1] == last["wealth"] / last["threshold"]
     assert all(len(shares) == TICKS for shares in stops.values())
 
 
-def test_a_test_is_drawn_where_its_stage_asks_for_it(records: list[Record]) -> None:
+def test_a_test_is_drawn_where_its_stage_requires_it(records: list[LogRecord]) -> None:
     passes = gather_passes(records, LAPTOP)
     for record, share in zip(records, passes["error_margin"], strict=True):
-        asked = record["stage"] in ("shadow", "canary", "half")
+        required = record["stage"] in ("shadow", "canary", "half")
         value = record["tests"]["error_margin"]["pass"]
-        known = asked and value is not None
+        known = required and value is not None
         assert isnan(share) is not known
         if known:
             assert share == value / log(1 / LAPTOP.pass_alpha)
 
 
-def test_each_rule_has_a_line_of_its_own_and_each_stage_a_mark(records: list[Record]) -> None:
+def test_each_rule_has_a_line_of_its_own_and_each_stage_a_mark(records: list[LogRecord]) -> None:
     upper, lower = draw_evidence("alpha", records, LAPTOP).axes
     handles, named = upper.get_legend_handles_labels()
     assert named == list(gather_stops(records))
@@ -53,7 +53,7 @@ def test_each_rule_has_a_line_of_its_own_and_each_stage_a_mark(records: list[Rec
     assert stages == list(dict.fromkeys(record["stage"] for record in records))
 
 
-def test_a_long_rollout_stays_a_small_picture(records: list[Record]) -> None:
+def test_a_long_rollout_is_a_small_file(records: list[LogRecord]) -> None:
     many = [
         {**record, "tick": TICKS * turn + record["tick"]}
         for turn in range(20)
@@ -62,5 +62,5 @@ def test_a_long_rollout_stays_a_small_picture(records: list[Record]) -> None:
     assert len(render_png(draw_evidence("alpha", many, LAPTOP))) < 300_000
 
 
-def test_the_first_tick_alone_can_be_drawn(records: list[Record]) -> None:
+def test_the_first_tick_alone_can_be_drawn(records: list[LogRecord]) -> None:
     assert render_png(draw_evidence("alpha", records[:1], LAPTOP)).startswith(b"\x89PNG")

@@ -25,6 +25,6 @@ def test_stopped_releases_differ_by_shape_and_filling() -> None:
     assert lines["stopped"].get_markerfacecolor() == "white"
 
 
-def test_picture_stays_small() -> None:
+def test_plot_is_a_small_file() -> None:
     points = [HistoryPoint(f"v{number}", 0.8, 0.79, 0.81, None, True) for number in range(50)]
     assert len(render_png(draw_history("alpha", "auc", points))) < 100_000

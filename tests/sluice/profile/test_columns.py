@@ -1,4 +1,4 @@
-"""A column is of the kind that all its cells fit, and its facts are counted over every row."""
+"""A column has the kind that all its cells fit, and its facts are counted over every row."""
 
 import pyarrow as pa
 import pytest
@@ -25,13 +25,13 @@ def test_kind_is_what_every_cell_fits(cells: list[str | None], kind: str) -> Non
     assert guess_kind(pa.chunked_array([pa.array(cells, pa.string())]))[0] == kind
 
 
-def test_words_for_nothing_among_numbers_are_named() -> None:
+def test_words_for_null_among_numbers_are_named() -> None:
     kind, reason = guess_kind(pa.chunked_array([pa.array(["1", "NA", "3", "NA"])]))
     assert kind == "text"
-    assert reason == "numbers, but for 2 cells such as 'NA': empty those cells"
+    assert reason == "numbers, except for 2 cells such as 'NA': empty those cells"
 
 
-def test_a_type_of_no_use_is_refused() -> None:
+def test_an_unsupported_type_is_refused() -> None:
     column = pa.chunked_array([pa.array([[1, 2], [3]])])
     with pytest.raises(DataInvalid, match=r"a\.parquet: column 'many': found list.*allowed: inte"):
         kind_of_type(column, "many", "a.parquet")
@@ -60,5 +60,5 @@ def test_a_column_with_one_value_is_constant_and_dates_are_seen() -> None:
     ("name", "words"),
     [("customer_id", ["customer", "id"]), ("HomeOwner", ["home", "owner"]), ("page", ["page"])],
 )
-def test_names_fall_into_words(name: str, words: list[str]) -> None:
+def test_names_are_split_into_words(name: str, words: list[str]) -> None:
     assert split_words(name) == words

@@ -1,4 +1,4 @@
-"""Too few rows are refused in the terms of the problem."""
+"""Too few rows are refused, with the effect of chance on the problem's figure."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from support.releases.runs import facts_of
         ([n / 7 for n in range(80)], "a mean error, in shares of its own spread, by 0.34; bring"),
     ],
 )
-def test_eighty_rows_are_refused_with_what_chance_does(target: list[float], words: str) -> None:
+def test_eighty_rows_are_refused_with_the_effect_of_chance(target: list[float], words: str) -> None:
     columns = facts_of(row_id=list(range(80)), size=[n % 9 / 2 for n in range(80)], target=target)
     with pytest.raises(DataInvalid, match=words):
         assign_roles(columns, InitOptions("target"), "file.csv")

@@ -1,4 +1,4 @@
-"""What columns are for is guessed with a reason, and refused with one that helps."""
+"""The roles of columns are guessed with a reason, and wrong choices are refused with advice."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,7 +29,7 @@ def test_a_misspelt_column_is_recognised() -> None:
         ({"income": SPREAD, "ticket": NAMES, "churned": FLAGS}, "ticket"),
     ],
 )
-def test_id_is_what_names_each_row(columns: dict[str, list[Any]], found: str) -> None:
+def test_id_is_the_column_that_names_each_row(columns: dict[str, list[Any]], found: str) -> None:
     assert find_id(facts_of(**columns), "churned").value == found
 
 
@@ -50,7 +50,7 @@ def test_a_measurement_is_no_id_only_because_it_is_unique() -> None:
         ([value / 2 for value in COUNTED], "is number; allowed: integer or text"),
     ],
 )
-def test_an_asked_id_that_is_none_is_refused(values: list[Any], words: str) -> None:
+def test_a_chosen_id_that_is_none_is_refused(values: list[Any], words: str) -> None:
     with pytest.raises(ChoiceNeeded, match=words):
         find_id(facts_of(key=values, churned=FLAGS), "churned", "key")
 
@@ -86,7 +86,7 @@ def test_problem_follows_from_the_target(values: list[Any], problem: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("values", "asked", "words"),
+    ("values", "choice", "words"),
     [
         ([1] * N, "", "has one value only in 60 rows"),
         ([None, *FLAGS[1:]], "", "is null in 1 of 60 rows"),
@@ -95,18 +95,18 @@ def test_problem_follows_from_the_target(values: list[Any], problem: str) -> Non
     ],
 )
 def test_a_target_that_cannot_be_predicted_is_refused(
-    values: list[Any], asked: str, words: str
+    values: list[Any], choice: str, words: str
 ) -> None:
     with pytest.raises(ChoiceNeeded, match=words):
-        find_problem(facts_of(target=values)[0], asked)
+        find_problem(facts_of(target=values)[0], choice)
 
 
-def test_an_integer_of_few_values_can_be_asked_to_be_a_number() -> None:
+def test_an_integer_of_few_values_can_be_a_regression_by_choice() -> None:
     assert find_problem(facts_of(stars=[1, 2, 3] * 20)[0], "regression").value == "regression"
 
 
 @pytest.mark.parametrize(
-    ("values", "asked", "positive"),
+    ("values", "choice", "positive"),
     [
         (FLAGS, "", "yes"),
         ([0, 1] * 30, "", 1),
@@ -117,9 +117,9 @@ def test_an_integer_of_few_values_can_be_asked_to_be_a_number() -> None:
     ],
 )
 def test_positive_is_the_word_for_yes_or_the_rarer_class(
-    values: list[Any], asked: str, positive: Any
+    values: list[Any], choice: str, positive: Any
 ) -> None:
-    assert find_class(facts_of(target=values)[0], asked).value == positive
+    assert find_class(facts_of(target=values)[0], choice).value == positive
 
 
 def test_an_unknown_class_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""What a person types becomes a rule that the suite can evaluate, or is refused."""
+"""Typed words become a rule that the suite can evaluate, or are refused."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from sluice.config.loading import load_service
 from sluice.errors import RuleInvalid
 from sluice.profile.rules import (
     ALARM,
-    WORDS,
+    RULES,
     check_new,
     check_removable,
     describe_rule,
@@ -37,7 +37,7 @@ DATA = load_service("employment", "development").data
 def test_words_become_a_rule(words: str, kwargs: dict[str, Any]) -> None:
     column, word, *values = words.split()
     rule = make_rule(DATA, column, word, values)
-    assert rule.type == WORDS[word]
+    assert rule.type == RULES[word]
     assert rule.kwargs == {"column": column, **kwargs}
 
 
@@ -61,7 +61,7 @@ def test_words_become_a_rule(words: str, kwargs: dict[str, Any]) -> None:
         ("person_id distribution", "is the id"),
     ],
 )
-def test_what_cannot_be_evaluated_is_refused(words: str, message: str) -> None:
+def test_a_rule_that_cannot_be_evaluated_is_refused(words: str, message: str) -> None:
     column, word, *values = words.split()
     with pytest.raises(RuleInvalid, match=message):
         make_rule(DATA, column, word, values)
@@ -70,7 +70,7 @@ def test_what_cannot_be_evaluated_is_refused(words: str, message: str) -> None:
 def test_a_rule_that_is_there_is_named() -> None:
     rule = make_rule(DATA, "age", "range", ["16", "100"])
     there = [{"type": "other", "kwargs": {}}, {"type": rule.type, "kwargs": rule.kwargs}]
-    with pytest.raises(RuleInvalid, match="rule 2 says the same of 'age'; edit 2 instead"):
+    with pytest.raises(RuleInvalid, match="rule 2 is the same rule on 'age'; edit 2 instead"):
         check_new(there, rule)
     check_new(there, make_rule(DATA, "age", "not-null", []))
 
@@ -81,8 +81,8 @@ def test_an_unknown_number_is_refused(number: str) -> None:
         find_rule([{}, {}], number)
 
 
-def test_editing_changes_values_alone() -> None:
-    rule = {"id": "u", "type": WORDS["range"], "kwargs": {"column": "age"}, "notes": "why"}
+def test_editing_changes_only_values() -> None:
+    rule = {"id": "u", "type": RULES["range"], "kwargs": {"column": "age"}, "notes": "why"}
     changed = edit_rule(rule, DATA, ["17", "99"])
     assert changed["kwargs"] == {"column": "age", "min_value": 17.0, "max_value": 99.0}
     assert (changed["id"], changed["notes"]) == ("u", "why")
@@ -90,12 +90,12 @@ def test_editing_changes_values_alone() -> None:
 
 
 def test_a_rule_without_values_cannot_be_edited() -> None:
-    rule = {"type": WORDS["distribution"], "kwargs": {"column": "age"}}
+    rule = {"type": RULES["distribution"], "kwargs": {"column": "age"}}
     with pytest.raises(RuleInvalid, match="has no values that can be typed"):
         edit_rule(rule, DATA, ["3"])
 
 
 def test_the_id_keeps_its_rules() -> None:
-    with pytest.raises(RuleInvalid, match="the split hangs on it"):
-        check_removable({"type": WORDS["unique"], "kwargs": {"column": "person_id"}}, DATA)
-    check_removable({"type": WORDS["range"], "kwargs": {"column": "age"}}, DATA)
+    with pytest.raises(RuleInvalid, match="the split depends on it"):
+        check_removable({"type": RULES["unique"], "kwargs": {"column": "person_id"}}, DATA)
+    check_removable({"type": RULES["range"], "kwargs": {"column": "age"}}, DATA)

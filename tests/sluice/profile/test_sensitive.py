@@ -1,4 +1,4 @@
-"""Sensitive columns are suspected, asked for, and never assumed."""
+"""Sensitive columns are suspected and asked for, but never assumed."""
 
 import pytest
 
@@ -26,9 +26,9 @@ def test_names_and_values_raise_suspicion() -> None:
 
 
 def test_the_question_names_the_suspects_and_the_flags() -> None:
-    asked = ask_for_sensitive({"sex": "its name says sex"})
-    assert "suspected: sex (its name says sex)" in asked
-    assert "--sensitive sex, or --sensitive none --reason" in asked
+    question = ask_for_sensitive({"sex": "its name says sex"})
+    assert "suspected: sex (its name says sex)" in question
+    assert "--sensitive sex, or --sensitive none --reason" in question
     assert "none is suspected" in ask_for_sensitive({})
 
 
@@ -38,7 +38,7 @@ def test_none_needs_a_reason() -> None:
     assert read_sensitive("none", "Rows are machines.", COLUMNS, TAKEN) == ()
 
 
-def test_named_columns_are_taken_once() -> None:
+def test_columns_named_twice_are_listed_once() -> None:
     assert read_sensitive("code, applicantGender,code", "", COLUMNS, TAKEN) == (
         "code",
         "applicantGender",
@@ -46,7 +46,7 @@ def test_named_columns_are_taken_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "words"),
+    ("choice", "words"),
     [
         ("gender", "no column 'gender'"),
         ("age", "'age' has 40 values, and each is a group; allowed: 2 to 20; add a column with ba"),
@@ -54,6 +54,6 @@ def test_named_columns_are_taken_once() -> None:
         (",", "--sensitive is empty"),
     ],
 )
-def test_a_column_that_names_no_groups_is_refused(asked: str, words: str) -> None:
+def test_a_column_that_names_no_groups_is_refused(choice: str, words: str) -> None:
     with pytest.raises(ChoiceNeeded, match=words):
-        read_sensitive(asked, "", COLUMNS, TAKEN)
+        read_sensitive(choice, "", COLUMNS, TAKEN)

@@ -1,4 +1,4 @@
-"""The trial measures what features add, on rows that teach."""
+"""The trial measures what features add, on training rows."""
 
 import numpy as np
 import pandas as pd
@@ -37,25 +37,25 @@ def frame_of(target: "np.ndarray") -> pd.DataFrame:  # type: ignore[type-arg]
         ("regression", "number", 3 * SIZE + ERROR, None),
     ],
 )
-def test_features_that_tell_something_gain(
+def test_informative_features_gain(
     problem: Problem,
     kind: ColumnKind,
     target: "np.ndarray",
     trivial: float | None,  # type: ignore[type-arg]
 ) -> None:
     trial = run_trial(frame_of(target), describe(kind), problem)
-    assert all(reading.gain > 0.05 for reading in trial.readings)
+    assert all(figure.gain > 0.05 for figure in trial.figures)
     assert trial.spread > 0.0
     assert trivial is None or trial.primary.trivial == trivial
     assert (trial.slope is not None) is (problem == "binary")
 
 
-def test_features_that_tell_nothing_do_not_gain() -> None:
+def test_uninformative_features_do_not_gain() -> None:
     trial = run_trial(frame_of((CHANCE < 0.3).astype(int)), describe("integer"), "binary")
     assert abs(trial.primary.gain) < 0.08
 
 
-def test_a_straight_line_is_learnt_by_the_linear_model() -> None:
+def test_a_straight_line_is_fitted_by_the_linear_model() -> None:
     trial = run_trial(frame_of(3 * SIZE + ERROR), describe("number"), "regression")
     assert trial.model.kind == "linear"
     assert trial.primary.model.value == pytest.approx(1.0, abs=0.1)  # the error's own deviation

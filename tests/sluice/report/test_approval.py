@@ -1,14 +1,14 @@
-"""What a person reads before and after deciding on a version."""
+"""The pages that a person reads before and after deciding on a version."""
 
 from datetime import UTC, datetime
 
 import pytest
 
 from sluice.control.approval import Approval, ApprovalAnswer
-from sluice.report.approval import MOST, describe_answer, write_decision, write_request
+from sluice.report.approval import MAX_CHECKS, describe_answer, write_decision, write_request
 from sluice.verdict import Check, Outcome, Verdict
 
-ASKED = Approval("alpha", 3, "f" * 64, datetime(2026, 1, 2, 9, 30, tzinfo=UTC))
+REQUEST = Approval("alpha", 3, "f" * 64, datetime(2026, 1, 2, 9, 30, tzinfo=UTC))
 OPEN = Check("auc floor", Outcome.INSUFFICIENT, 0.79, (0.78, 0.81), 0.8, ">=", "", 2412)
 VERDICTS = (
     Verdict("data", Outcome.PASS, (), "12,000 rows", ""),
@@ -18,13 +18,13 @@ LINKS = {"MLflow run": "http://localhost/#/runs/1", "data docs": ""}
 
 
 def test_request_has_deadline_ways_and_verdicts() -> None:
-    page = write_request(ASKED, VERDICTS, LINKS, "http://localhost/form")
+    page = write_request(REQUEST, VERDICTS, LINKS, "http://localhost/form")
     for words in (
         "# alpha v3 waits for your approval",
         "Decide before 2026-01-02 09:30 UTC.",
         "(http://localhost/form)",
-        "`sluice approve alpha --version 3 --by NAME --why WORDS`",
-        "**The evaluation gate could not tell:** auc .790, floor .800.",
+        "`sluice approve alpha --version 3 --by NAME --reason WORDS`",
+        "**The evaluation gate is undecided:** auc .790, floor .800.",
         "| evaluation | insufficient | 1 insufficient | auc .790, floor .800 |",
         "| auc floor | insufficient | 0.790 | [0.780, 0.810] | ≥ 0.800 | 2,412 |",
         "[MLflow run](http://localhost/#/runs/1)",
@@ -34,23 +34,23 @@ def test_request_has_deadline_ways_and_verdicts() -> None:
 
 
 def test_request_without_a_form_leaves_the_terminal() -> None:
-    page = write_request(ASKED, VERDICTS, LINKS, "")
+    page = write_request(REQUEST, VERDICTS, LINKS, "")
     assert "in the browser" not in page
     assert "`sluice refuse alpha --version 3" in page
 
 
-def test_decision_shows_who_why_and_what_was_decided_upon() -> None:
-    decision = ASKED.decide(ApprovalAnswer.REFUSED, "Ada", "too | early", ASKED.deadline)
-    page = write_decision(decision, VERDICTS, LINKS, "it is no candidate any more")
+def test_decision_shows_author_reason_and_verdicts() -> None:
+    decision = REQUEST.decide(ApprovalAnswer.REFUSED, "Ada", "too | early", REQUEST.deadline)
+    page = write_decision(decision, VERDICTS, LINKS, "it is no longer a candidate")
     for words in ("# alpha v3 is refused", "| by | Ada |", "too \\| early", "auc floor"):
         assert words in page
 
 
 def test_long_verdicts_are_cut_and_say_where_the_rest_is() -> None:
-    checks = tuple(Check(f"rule {number}", Outcome.PASS) for number in range(MOST + 5))
-    page = write_request(ASKED, [Verdict("data", Outcome.PASS, checks, "fine", "")], LINKS, "")
-    assert page.count("| rule ") == MOST
-    assert "5 checks more in `verdicts/data.json`" in page
+    checks = tuple(Check(f"rule {number}", Outcome.PASS) for number in range(MAX_CHECKS + 5))
+    page = write_request(REQUEST, [Verdict("data", Outcome.PASS, checks, "fine", "")], LINKS, "")
+    assert page.count("| rule ") == MAX_CHECKS
+    assert "5 more checks in `verdicts/data.json`" in page
 
 
 @pytest.mark.parametrize(
@@ -58,9 +58,9 @@ def test_long_verdicts_are_cut_and_say_where_the_rest_is() -> None:
     [
         (ApprovalAnswer.APPROVED, "champion", "is champion"),
         (ApprovalAnswer.APPROVED, "candidate", "`sluice promote alpha`"),
-        (ApprovalAnswer.REFUSED, "", "is no candidate any more"),
-        (ApprovalAnswer.EXPIRED, "", "is no candidate any more"),
+        (ApprovalAnswer.REFUSED, "", "is no longer a candidate"),
+        (ApprovalAnswer.EXPIRED, "", "is no longer a candidate"),
     ],
 )
-def test_what_comes_of_an_answer_is_said(answer: ApprovalAnswer, alias: str, words: str) -> None:
+def test_each_answer_says_what_follows(answer: ApprovalAnswer, alias: str, words: str) -> None:
     assert words in describe_answer(answer, "alpha", 3, alias)

@@ -47,7 +47,7 @@ def test_a_card_has_its_sections_in_order(card: str) -> None:
         "Model",
         "Data",
         "Figures",
-        "Noticed and not proved",
+        "Notices and unproved checks",
         "Identity",
     ]
 
@@ -57,8 +57,8 @@ def test_a_card_opens_with_the_service_and_what_it_is_for(card: str, config) -> 
     assert "whether `employed` is `1`" in read_section(card, "Intended use")
 
 
-def test_sensitive_columns_that_the_model_never_sees_are_named(card: str) -> None:
-    assert "It never sees `sex`, `race`" in read_section(card, "Intended use")
+def test_sensitive_columns_that_the_model_does_not_use_are_named(card: str) -> None:
+    assert "It does not use `sex`, `race`" in read_section(card, "Intended use")
 
 
 def test_every_hyperparameter_stands_in_the_card(card: str, config) -> None:
@@ -83,14 +83,14 @@ def test_figures_stand_with_interval_and_limit(card: str) -> None:
     assert line in read_section(card, "Figures")
 
 
-def test_what_was_not_proved_is_said_once(card: str) -> None:
-    section = read_section(card, "Noticed and not proved")
+def test_each_unproved_check_is_listed_once(card: str) -> None:
+    section = read_section(card, "Notices and unproved checks")
     assert section.count("race=other") == 1
     assert "f1" not in section
     assert "too small" in section
 
 
-def test_uncommitted_code_is_said(card: str) -> None:
+def test_uncommitted_code_is_mentioned(card: str) -> None:
     assert "`a1b2c3` with uncommitted changes" in read_section(card, "Identity")
     assert IDENTITY.id in card
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sluice.report.history import LONGEST, PastRelease, list_rows, write_history
+from sluice.report.history import MAX_REASON, PastRelease, list_rows, write_history
 
 START = datetime(2026, 1, 2, 9, 30, tzinfo=UTC)
 TAGS = {
@@ -37,7 +37,7 @@ def test_row_of_a_registered_release() -> None:
             "evaluation": "pass",
             "bias": "",
             "parity": "",
-            "what decided": "auc .835 [.830, .840]",
+            "reason": "auc .835 [.830, .840]",
             "version": "v7 champion",
         }
     ]
@@ -46,7 +46,7 @@ def test_row_of_a_registered_release() -> None:
 def test_halted_release_says_what_stopped_it() -> None:
     item = make_release("FAILED", outcome="halted", stopped="BiasFound: women -.250")
     row = list_rows([item])[0]
-    assert (row["version"], row["what decided"]) == ("halted", "BiasFound: women -.250")
+    assert (row["version"], row["reason"]) == ("halted", "BiasFound: women -.250")
     assert "**BiasFound: women -.250**" in write_history("alpha", [item])
 
 
@@ -58,12 +58,12 @@ def test_version_that_waits_says_so() -> None:
     assert list_rows([item])[0]["version"] == "v3 candidate (waits for approval)"
 
 
-def test_release_that_nobody_ended_is_told_apart_from_one_under_way() -> None:
-    assert make_release("KILLED").outcome == "cut off"
+def test_interrupted_release_differs_from_a_running_one() -> None:
+    assert make_release("KILLED").outcome == "interrupted"
     assert make_release("RUNNING").outcome == "running"
 
 
-def test_page_counts_links_and_shows_the_picture() -> None:
+def test_page_counts_links_and_shows_the_plot() -> None:
     releases = [make_release(outcome="registered", version="2"), make_release(outcome="halted")]
     page = write_history("alpha", releases, "QUJD")
     assert "The newest 2: 1 registered, 1 halted." in page
@@ -74,7 +74,7 @@ def test_page_counts_links_and_shows_the_picture() -> None:
 
 def test_long_reason_is_cut() -> None:
     row = list_rows([make_release(outcome="halted", stopped="x" * 3000)])[0]
-    assert len(row["what decided"]) == LONGEST + 4
+    assert len(row["reason"]) == MAX_REASON + 4
 
 
 def test_primary_needs_value_and_bounds() -> None:

@@ -68,7 +68,7 @@ def test_another_process_agrees() -> None:
         "from sluice.rollout.assignment import place_of;"
         "print(*(repr(place_of('s', f'user-{n}')) for n in range(100)))"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert [float(item) for item in told.stdout.split()] == [
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert [float(item) for item in done.stdout.split()] == [
         place_of("s", f"user-{number}") for number in range(100)
     ]

@@ -11,7 +11,7 @@ from support.rollouts.counts import VECTORS
 
 
 def trip(failures: "np.typing.ArrayLike") -> int | None:
-    """Give the request, counted from 1, that trips a fresh breaker."""
+    """Return the request, counted from 1, that trips a new breaker."""
     breaker = Breaker()
     for index, failed in enumerate(np.asarray(failures), 1):
         breaker = breaker.observe(bool(failed))

@@ -38,7 +38,7 @@ def test_published_vector(vector: dict[str, Any]) -> None:
 def expect(
     boundary: Boundary, q: tuple[float, float], n: tuple[int, int], p: tuple[float, float]
 ) -> float:
-    """Give the e-value's expectation by enumerating every outcome of both arms."""
+    """Return the e-value's expectation by enumerating every outcome of both arms."""
     k_c, k_b = np.arange(n[0] + 1.0), np.arange(n[1] + 1.0)
     grid_c, grid_b = np.meshgrid(k_c, k_b, indexing="ij")
     logs = measure_block(Block(n[0], grid_c, n[1], grid_b), boundary, side_of(boundary, *q), *q)

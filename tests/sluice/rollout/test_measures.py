@@ -1,4 +1,4 @@
-"""What single answers add to an arm's figures, and how `count: units` changes what is compared."""
+"""How single answers add to an arm's counts, and what `count: units` compares."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from sluice.rollout.measures import (
 from sluice.rollout.observation import open_histories
 from sluice.rollout.rules import count_block, list_rules
 from sluice.rollout.state import Phase
-from sluice.rollout.state_machine import list_wants, step
+from sluice.rollout.state_machine import list_blockers, step
 from support.rollouts.counts import LAPTOP, arm_of, facts_of, run_to
 
 BY_UNITS = LAPTOP.model_copy(update={"count": "units"})
@@ -36,7 +36,7 @@ def test_business_value_lacks_what_is_missing_to_its_cap() -> None:
 
 @pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
 def test_cost_that_cannot_be_is_refused(value: float) -> None:
-    with pytest.raises(ValueError, match="allowed: a number from 0 on"):
+    with pytest.raises(ValueError, match="allowed: a number of at least 0"):
         sum_costs([value], 1.0)
     with pytest.raises(ValueError, match="allowed: above 0"):
         set_cost_cap(CostRule(ratio=2.0), value)
@@ -71,11 +71,11 @@ def test_rules_on_errors_count_units_where_the_policy_says_so() -> None:
 
 def test_shadow_balance_is_asked_where_requests_are_counted() -> None:
     state = run_to(Phase.SHADOW)
-    while state.seen.blocks < LAPTOP.count_blocks(LAPTOP.stages[0].min):
+    while state.observation.blocks < LAPTOP.count_blocks(LAPTOP.stages[0].min):
         facts = replace(facts_of(state, np.random.default_rng(3)), fair_salt=False)
         state, _ = step(state, facts, None, LAPTOP)
-    assert any("balance" in want.words for want in list_wants(state, facts, LAPTOP))
-    assert not any("balance" in want.words for want in list_wants(state, facts, BY_UNITS))
+    assert any("balance" in blocker.reason for blocker in list_blockers(state, facts, LAPTOP))
+    assert not any("balance" in item.reason for item in list_blockers(state, facts, BY_UNITS))
 
 
 def test_history_older_than_the_policys_is_left_out() -> None:

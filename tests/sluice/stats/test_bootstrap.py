@@ -47,12 +47,12 @@ def test_rows_of_a_group_are_drawn_together() -> None:
 def test_bounds_of_a_mean_agree_with_scipy() -> None:
     values = np.random.default_rng(0).exponential(size=800)
     draws = Resampling(800, 4_000, 1).apply([prepare_mean(values)])[0]
-    ours = bound_draws(float(values.mean()), draws, 800)
-    theirs = stats.bootstrap(
+    found = bound_draws(float(values.mean()), draws, 800)
+    expected = stats.bootstrap(
         (values,), np.mean, n_resamples=4_000, confidence_level=0.9, method="percentile", rng=2
     )
-    assert ours.interval == pytest.approx(theirs.confidence_interval, abs=0.006)
-    assert ours.error == pytest.approx(theirs.standard_error, rel=0.05)
+    assert found.interval == pytest.approx(expected.confidence_interval, abs=0.006)
+    assert found.error == pytest.approx(expected.standard_error, rel=0.05)
 
 
 def test_bounds_of_groups_agree_with_the_cluster_robust_error() -> None:
@@ -73,7 +73,7 @@ def test_value_whose_draws_are_often_undefined_has_no_bounds() -> None:
     assert bound_draws(1.0, draws, 5).interval is None
 
 
-def test_spread_is_what_one_row_contributes() -> None:
+def test_spread_is_the_deviation_of_one_row() -> None:
     assert Estimate(0.0, -1.0, 1.0, 400, 0.01).spread == pytest.approx(0.2)
     assert Estimate(0.0, -1.0, 1.0, 400).spread is None
 
@@ -92,8 +92,8 @@ def test_needed_rows_are_the_published_ones() -> None:
 @settings(max_examples=10, deadline=None)
 @given(P_VALUES)
 def test_step_down_rejects_what_statsmodels_rejects(p_values: list[float]) -> None:
-    theirs = multipletests(p_values, alpha=0.05, method="holm")[0]
-    np.testing.assert_array_equal(step_down(p_values).rejected, theirs)
+    expected = multipletests(p_values, alpha=0.05, method="holm")[0]
+    np.testing.assert_array_equal(step_down(p_values).rejected, expected)
 
 
 @given(P_VALUES)
@@ -102,16 +102,16 @@ def test_step_down_rejects_exactly_what_lies_below_its_level(p_values: list[floa
     np.testing.assert_array_equal(tested.rejected, np.array(p_values) <= tested.levels)
 
 
-def test_step_down_of_nothing_is_nothing() -> None:
+def test_step_down_of_no_hypotheses_rejects_none() -> None:
     assert len(step_down([]).rejected) == 0
 
 
 def test_statistics_drawn_together_are_those_drawn_alone() -> None:
-    """Column totals are taken of many statistics in one product; each gets its own."""
+    """The column totals of many statistics are one matrix product; each gets its own totals."""
     rng = np.random.default_rng(8)
     y, scores = rng.integers(0, 2, 300), rng.random(300).round(2)
-    answers = Predictions((scores > 0.5).astype(np.int64), scores, (0, 1))
-    prepared = [METRICS[name].prepare["binary"](y, answers) for name in list_metrics("binary")]
+    predictions = Predictions((scores > 0.5).astype(np.int64), scores, (0, 1))
+    prepared = [METRICS[name].prepare["binary"](y, predictions) for name in list_metrics("binary")]
     resampling = Resampling(300, 50, 1)
     together = resampling.apply(prepared)
     alone = np.vstack([resampling.apply([statistic]) for statistic in prepared])

@@ -27,23 +27,23 @@ def logit(scores: NDArray[Any]) -> NDArray[Any]:
 @given(seed=st.integers(0, 1_000), slope=st.floats(0.4, 2.0))
 def test_slope_and_bounds_equal_the_general_linear_model(seed: int, slope: float) -> None:
     y, scores = make_rows(600, seed, slope)
-    ours = measure_slope(y, scores, None)
+    found = measure_slope(y, scores, None)
     fit = sm.GLM(y, sm.add_constant(logit(scores)), family=sm.families.Binomial()).fit()
-    assert ours.value == pytest.approx(fit.params[1], abs=1e-6)
-    assert ours.interval == pytest.approx(tuple(fit.conf_int(alpha=0.1)[1]), abs=1e-5)
+    assert found.value == pytest.approx(fit.params[1], abs=1e-6)
+    assert found.interval == pytest.approx(tuple(fit.conf_int(alpha=0.1)[1]), abs=1e-5)
 
 
 def test_slope_bounds_of_groups_equal_the_cluster_sandwich() -> None:
     y, scores = make_rows(600, 5)
     groups = np.repeat(np.arange(120), 5)
-    ours = measure_slope(y, scores, groups)
+    found = measure_slope(y, scores, groups)
     model = sm.Logit(y, sm.add_constant(logit(scores)))
     fit = model.fit(
         disp=False,
         cov_type="cluster",
         cov_kwds={"groups": groups, "use_correction": False, "df_correction": False},
     )
-    assert ours.error == pytest.approx(fit.bse[1], rel=1e-5)
+    assert found.error == pytest.approx(fit.bse[1], rel=1e-5)
 
 
 def test_overconfident_scores_have_a_slope_below_one() -> None:
@@ -69,12 +69,12 @@ def test_certain_scores_do_not_break_the_slope() -> None:
     assert measure_slope(y, scores, None).value is not None
 
 
-def test_gap_is_mean_prediction_less_observed_share() -> None:
+def test_gap_is_mean_prediction_minus_observed_share() -> None:
     y, scores = make_rows(2_000, 9)
-    ours = measure_gap(y, scores, None)
+    found = measure_gap(y, scores, None)
     oracle = sm.stats.DescrStatsW(scores - y)
-    assert ours.value == pytest.approx(scores.mean() - y.mean())
-    assert ours.interval == pytest.approx(oracle.zconfint_mean(alpha=0.1), rel=1e-6)
+    assert found.value == pytest.approx(scores.mean() - y.mean())
+    assert found.interval == pytest.approx(oracle.zconfint_mean(alpha=0.1), rel=1e-6)
 
 
 def test_gap_of_single_row_groups_equals_the_gap_of_rows() -> None:
@@ -83,7 +83,7 @@ def test_gap_of_single_row_groups_equals_the_gap_of_rows() -> None:
     assert grouped.interval == pytest.approx(measure_gap(y, scores, None).interval)
 
 
-def test_gap_of_repeated_rows_in_groups_is_no_surer() -> None:
+def test_repeated_rows_in_groups_do_not_narrow_the_gaps_interval() -> None:
     y, scores = make_rows(300, 11)
     once = measure_gap(y, scores, None)
     twice = measure_gap(np.repeat(y, 2), np.repeat(scores, 2), np.repeat(np.arange(300), 2))

@@ -14,7 +14,7 @@ from sluice.stats.holdout import Holdout, Predictions
 N = 1_200
 
 
-def make_answers(y: np.ndarray[Any, Any], noise: float, seed: int) -> Predictions:
+def make_predictions(y: np.ndarray[Any, Any], noise: float, seed: int) -> Predictions:
     logit = 2.0 * (y - 0.5) + np.random.default_rng(seed).normal(0, noise, len(y))
     scores = 1 / (1 + np.exp(-logit))
     return Predictions((scores >= 0.5).astype(int), scores)
@@ -28,11 +28,12 @@ def make_holdout(n: int = N, seed: int = 0) -> Holdout:
     return Holdout(random.integers(0, 2, n), frame)
 
 
-def measure(champion: bool = True, **limits: Any) -> EvaluationEvidence:
+def measure(with_champion: bool = True, **limits: Any) -> EvaluationEvidence:
     config = EvaluationConfig(**{"primary": "auc", "draws": 1000, **limits})
     holdout = make_holdout()
-    ours, theirs = make_answers(holdout.y, 1.5, 1), make_answers(holdout.y, 1.7, 2)
-    return measure_evaluation(config, "binary", 1, holdout, ours, theirs if champion else None)
+    candidate = make_predictions(holdout.y, 1.5, 1)
+    champion = make_predictions(holdout.y, 1.7, 2) if with_champion else None
+    return measure_evaluation(config, "binary", 1, holdout, candidate, champion)
 
 
 def interval(evidence: EvaluationEvidence, name: str) -> tuple[float, float]:
@@ -45,9 +46,9 @@ def interval(evidence: EvaluationEvidence, name: str) -> tuple[float, float]:
 
 def test_paired_interval_of_the_auc_agrees_with_scipy() -> None:
     holdout = make_holdout()
-    ours, theirs = make_answers(holdout.y, 1.5, 1), make_answers(holdout.y, 1.7, 2)
+    candidate, champion = make_predictions(holdout.y, 1.5, 1), make_predictions(holdout.y, 1.7, 2)
     oracle = stats.bootstrap(
-        (holdout.y, ours.scores, theirs.scores),
+        (holdout.y, candidate.scores, champion.scores),
         lambda y, a, b: roc_auc_score(y, a) - roc_auc_score(y, b),
         paired=True, vectorized=False, n_resamples=600, confidence_level=0.9,
         method="percentile", rng=5,
@@ -58,16 +59,16 @@ def test_paired_interval_of_the_auc_agrees_with_scipy() -> None:
 
 def test_paired_interval_of_the_accuracy_agrees_with_the_paired_t() -> None:
     holdout = make_holdout()
-    ours, theirs = make_answers(holdout.y, 1.5, 1), make_answers(holdout.y, 1.7, 2)
-    difference = (ours.labels == holdout.y).astype(float) - (theirs.labels == holdout.y)
+    candidate, champion = make_predictions(holdout.y, 1.5, 1), make_predictions(holdout.y, 1.7, 2)
+    difference = (candidate.labels == holdout.y).astype(float) - (champion.labels == holdout.y)
     oracle = stats.ttest_1samp(difference, 0).confidence_interval(0.9)
     assert interval(measure(draws=4000), "accuracy") == pytest.approx(tuple(oracle), abs=0.002)
 
 
 def test_spread_of_the_accuracy_is_the_deviation_of_the_paired_difference() -> None:
     holdout = make_holdout()
-    ours, theirs = make_answers(holdout.y, 1.5, 1), make_answers(holdout.y, 1.7, 2)
-    difference = (ours.labels == holdout.y).astype(float) - (theirs.labels == holdout.y)
+    candidate, champion = make_predictions(holdout.y, 1.5, 1), make_predictions(holdout.y, 1.7, 2)
+    difference = (candidate.labels == holdout.y).astype(float) - (champion.labels == holdout.y)
     figure = measure(draws=4000).find_metric("accuracy")
     assert figure is not None
     assert figure.difference is not None
@@ -77,9 +78,9 @@ def test_spread_of_the_accuracy_is_the_deviation_of_the_paired_difference() -> N
 @pytest.mark.parametrize("name", ["auc", "accuracy", "log_loss"])
 def test_swapping_candidate_and_champion_mirrors_the_interval(name: str) -> None:
     config, holdout = EvaluationConfig(primary="auc", draws=500), make_holdout()
-    ours, theirs = make_answers(holdout.y, 1.5, 1), make_answers(holdout.y, 1.7, 2)
-    there = interval(measure_evaluation(config, "binary", 1, holdout, ours, theirs), name)
-    back = interval(measure_evaluation(config, "binary", 1, holdout, theirs, ours), name)
+    candidate, champion = make_predictions(holdout.y, 1.5, 1), make_predictions(holdout.y, 1.7, 2)
+    there = interval(measure_evaluation(config, "binary", 1, holdout, candidate, champion), name)
+    back = interval(measure_evaluation(config, "binary", 1, holdout, champion, candidate), name)
     assert there == pytest.approx((-back[1], -back[0]))
 
 
@@ -95,7 +96,7 @@ def test_difference_of_a_loss_is_turned_so_that_positive_is_better() -> None:
 
 def test_equal_models_differ_by_nothing() -> None:
     holdout = make_holdout()
-    same = make_answers(holdout.y, 1.5, 1)
+    same = make_predictions(holdout.y, 1.5, 1)
     config = EvaluationConfig(primary="auc", draws=300)
     evidence = measure_evaluation(config, "binary", 1, holdout, same, same)
     assert interval(evidence, "auc") == (0.0, 0.0)
@@ -113,10 +114,10 @@ def test_evidence_is_json() -> None:
 def test_labels_may_be_the_target_s_own_words() -> None:
     holdout = make_holdout()
     words = Holdout(np.where(holdout.y == 1, "yes", "no").astype(object), holdout.frame)
-    plain = make_answers(holdout.y, 1.5, 1)
-    spoken = Predictions(np.where(plain.labels == 1, "yes", "no").astype(object), plain.scores)
+    plain = make_predictions(holdout.y, 1.5, 1)
+    worded = Predictions(np.where(plain.labels == 1, "yes", "no").astype(object), plain.scores)
     config = EvaluationConfig(primary="auc", draws=300)
-    there = measure_evaluation(config, "binary", "yes", words, spoken, None)
+    there = measure_evaluation(config, "binary", "yes", words, worded, None)
     here = measure_evaluation(config, "binary", 1, holdout, plain, None)
     assert there.metrics == here.metrics
 
@@ -129,8 +130,8 @@ def test_groups_are_drawn_whole() -> None:
 def test_threshold_is_kept_as_a_fact() -> None:
     holdout = make_holdout()
     config = EvaluationConfig(primary="auc", draws=200)
-    ours = make_answers(holdout.y, 1.5, 1)
-    evidence = measure_evaluation(config, "binary", 1, holdout, ours, None, threshold=0.4)
+    candidate = make_predictions(holdout.y, 1.5, 1)
+    evidence = measure_evaluation(config, "binary", 1, holdout, candidate, None, threshold=0.4)
     assert evidence.threshold == 0.4
 
 
@@ -140,10 +141,10 @@ def test_multiclass_problem_is_measured_by_its_own_metrics() -> None:
     raw = random.random((400, 3)) + np.eye(3)[place]
     scores = raw / raw.sum(axis=1, keepdims=True)
     names = np.array(classes, dtype=object)
-    ours = Predictions(names[scores.argmax(axis=1)], scores, classes)
+    candidate = Predictions(names[scores.argmax(axis=1)], scores, classes)
     config = EvaluationConfig(primary="macro_f1", draws=200)
     holdout = Holdout(names[place], pd.DataFrame(index=range(400)))
-    evidence = measure_evaluation(config, "multiclass", None, holdout, ours, ours)
+    evidence = measure_evaluation(config, "multiclass", None, holdout, candidate, candidate)
     assert evidence.find_metric("auc_ovr") is not None
     assert evidence.gap is None
 

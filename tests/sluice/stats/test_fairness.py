@@ -84,14 +84,14 @@ def test_swapping_group_and_rest_inverts_the_ratio_and_negates_differences(
     assert one.low == pytest.approx(1 / other.high)  # type: ignore[operator]
 
 
-def test_label_ratio_stands_beside_the_selection_ratio() -> None:
+def test_selection_ratio_has_the_label_ratio() -> None:
     rows = make_rows(1_000, 4)
     share = rows.groupby("sex")["y"].mean()
     figure = measure(rows)["selection_ratio", "sex=female"]
     assert figure.label_ratio == pytest.approx(share["female"] / share["male"])
 
 
-def test_group_in_which_nobody_is_selected_keeps_a_finite_interval() -> None:
+def test_group_without_any_selected_row_has_a_finite_interval() -> None:
     rows = make_rows(1_000, 5)
     rows.loc[rows["sex"] == "female", "chosen"] = 0
     estimate = measure(rows)["selection_ratio", "sex=female"].estimate
@@ -144,11 +144,13 @@ def test_loss_ratio_equals_that_of_fairlearn() -> None:
     random = np.random.default_rng(1)
     sex = np.array(["female", "male"])[random.integers(0, 2, 1_500)]
     y = random.normal(size=1_500)
-    said = y + random.normal(size=1_500) * np.where(sex == "female", 1.5, 1.0)
+    predicted = y + random.normal(size=1_500) * np.where(sex == "female", 1.5, 1.0)
     frame = pd.DataFrame({"sex": sex})
-    figures = measure_regression(CONFIG, form_groups(frame, ["sex"], False, 100), abs(y - said))
+    figures = measure_regression(
+        CONFIG, form_groups(frame, ["sex"], False, 100), abs(y - predicted)
+    )
     oracle = MetricFrame(
-        metrics=mean_absolute_error, y_true=y, y_pred=said, sensitive_features=sex
+        metrics=mean_absolute_error, y_true=y, y_pred=predicted, sensitive_features=sex
     ).by_group
     found = {figure.group: figure.estimate for figure in figures}
     assert found["sex=female"].value == pytest.approx(oracle["female"] / oracle["male"])
@@ -161,13 +163,13 @@ def test_error_of_a_loss_ratio_equals_scipy() -> None:
     errors = random.exponential(np.where(inside, 1.3, 1.0))
     frame = pd.DataFrame({"sex": np.where(inside, "female", "male")})
     groups = form_groups(frame, ["sex"], False, 100)
-    ours = {f.group: f.estimate.error for f in measure_regression(CONFIG, groups, errors)}
-    theirs = stats.bootstrap(
+    found = {f.group: f.estimate.error for f in measure_regression(CONFIG, groups, errors)}
+    expected = stats.bootstrap(
         (errors[inside], errors[~inside]),
         lambda a, b, axis: np.log(a.mean(axis=axis) / b.mean(axis=axis)),
         n_resamples=4_000, method="percentile", rng=3,
     )  # fmt: skip
-    assert ours["sex=female"] == pytest.approx(theirs.standard_error, rel=0.06)
+    assert found["sex=female"] == pytest.approx(expected.standard_error, rel=0.06)
 
 
 def test_group_without_any_error_proves_its_ratio() -> None:

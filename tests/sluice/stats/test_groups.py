@@ -10,7 +10,7 @@ def make_frame(**counts: int) -> pd.DataFrame:
     return pd.DataFrame({"race": np.repeat(list(counts), list(counts.values()))})
 
 
-def test_large_groups_stand_alone_largest_first() -> None:
+def test_large_groups_are_not_pooled_and_come_largest_first() -> None:
     groups = form_groups(make_frame(a=100, b=300), ["race"], False, 100)
     assert [(group.name, group.n) for group in groups] == [("race=b", 300), ("race=a", 100)]
 
@@ -44,7 +44,7 @@ def test_pairs_cross_the_columns() -> None:
     assert names == ["sex=f, race=a", "sex=f, race=b", "sex=m, race=a", "sex=m, race=b"]
 
 
-def test_without_pairs_columns_stand_alone() -> None:
+def test_without_pairs_no_group_crosses_columns() -> None:
     frame = pd.DataFrame({"sex": ["f", "m"] * 200, "race": ["a"] * 200 + ["b"] * 200})
     assert not any(group.pair for group in form_groups(frame, ["sex", "race"], False, 100))
 

@@ -18,10 +18,10 @@ FRAME = pd.DataFrame({"a": [1, 2, 3]})
 Y = np.array([0, 1, 1])
 
 
-def test_complete_rows_and_answers_have_no_gaps() -> None:
-    answers = Predictions(Y, np.array([0.1, 0.9, 1.0]))
-    assert find_gaps(Holdout(Y, FRAME), answers, "candidate") == []
-    assert find_score_gaps("binary", answers, "candidate") == []
+def test_complete_rows_and_predictions_have_no_gaps() -> None:
+    predictions = Predictions(Y, np.array([0.1, 0.9, 1.0]))
+    assert find_gaps(Holdout(Y, FRAME), predictions, "candidate") == []
+    assert find_score_gaps("binary", predictions, "candidate") == []
 
 
 def test_columns_of_other_rows_are_a_gap() -> None:
@@ -31,25 +31,27 @@ def test_columns_of_other_rows_are_a_gap() -> None:
 
 @pytest.mark.parametrize("label", [np.nan, np.inf])
 def test_values_that_are_not_finite_are_a_gap(label: float) -> None:
-    answers = Predictions(np.array([0.0, 1.0, label]))
-    assert "in 1 of 3" in find_gaps(Holdout(Y, FRAME), answers, "candidate")[0]
+    predictions = Predictions(np.array([0.0, 1.0, label]))
+    assert "in 1 of 3" in find_gaps(Holdout(Y, FRAME), predictions, "candidate")[0]
 
 
 def test_null_labels_are_a_gap() -> None:
-    answers = Predictions(np.array(["yes", None, None], dtype=object))
-    assert "in 2 of 3" in find_gaps(Holdout(Y, FRAME), answers, "champion")[0]
+    predictions = Predictions(np.array(["yes", None, None], dtype=object))
+    assert "in 2 of 3" in find_gaps(Holdout(Y, FRAME), predictions, "champion")[0]
 
 
 def test_probabilities_of_the_wrong_shape_are_a_gap() -> None:
-    answers = Predictions(Y, np.ones((3, 2)) / 2)
-    found = find_score_gaps("binary", answers, "candidate")
+    predictions = Predictions(Y, np.ones((3, 2)) / 2)
+    found = find_score_gaps("binary", predictions, "candidate")
     assert found == ["the candidate's probabilities have shape (3, 2), needed (3,)"]
 
 
-def test_multiclass_needs_a_column_a_class() -> None:
-    answers = Predictions(Y, np.ones((3, 2)) / 2, ("a", "b", "c"))
-    assert find_score_gaps("multiclass", answers, "candidate")
-    assert not find_score_gaps("multiclass", Predictions(Y, answers.scores, (0, 1)), "candidate")
+def test_multiclass_needs_one_column_per_class() -> None:
+    predictions = Predictions(Y, np.ones((3, 2)) / 2, ("a", "b", "c"))
+    assert find_score_gaps("multiclass", predictions, "candidate")
+    assert not find_score_gaps(
+        "multiclass", Predictions(Y, predictions.scores, (0, 1)), "candidate"
+    )
 
 
 def test_regression_needs_no_probabilities() -> None:
@@ -65,10 +67,10 @@ def test_class_is_marked_whatever_its_type(values: Any, value: Any) -> None:
 
 
 def test_marked_predictions_keep_their_scores() -> None:
-    answers = Predictions(np.array(["no", "yes"]), np.array([0.2, 0.7]))
-    marked = mark_predictions(answers, "yes")
+    predictions = Predictions(np.array(["no", "yes"]), np.array([0.2, 0.7]))
+    marked = mark_predictions(predictions, "yes")
     assert marked.labels.tolist() == [0, 1]
-    assert marked.scores is answers.scores
+    assert marked.scores is predictions.scores
 
 
 @pytest.mark.parametrize("kind", ["str", "category", "object"])

@@ -7,28 +7,28 @@ from sluice.stats.parity import ParityEvidence, measure_parity
 CLASSES = ("no", "yes")
 
 
-def answer(scores: list[float], labels: list[str] | None = None) -> Predictions:
-    said = labels or ["yes" if score >= 0.5 else "no" for score in scores]
-    return Predictions(np.array(said, dtype=object), np.array(scores), CLASSES)
+def make_predictions(scores: list[float], labels: list[str] | None = None) -> Predictions:
+    named = labels or ["yes" if score >= 0.5 else "no" for score in scores]
+    return Predictions(np.array(named, dtype=object), np.array(scores), CLASSES)
 
 
-def test_equal_forms_do_not_differ() -> None:
-    found = measure_parity(answer([0.2, 0.7]), answer([0.2, 0.7]))
+def test_equal_predictions_do_not_differ() -> None:
+    found = measure_parity(make_predictions([0.2, 0.7]), make_predictions([0.2, 0.7]))
     assert (found.n, found.difference, found.beyond, found.flips) == (2, 0.0, 0, 0)
 
 
-def test_limit_grows_with_the_answer() -> None:
+def test_limit_grows_with_the_prediction() -> None:
     """NumPy's `isclose` has the same rule."""
-    wanted = np.array([0.0, 1.0, 1e6, -1e6])
-    found = wanted + np.array([0.9e-5, 1.9e-5, 9.0, 11.0])
-    evidence = measure_parity(Predictions(wanted), Predictions(found))
-    assert evidence.beyond == int((~np.isclose(found, wanted, rtol=1e-5, atol=1e-5)).sum()) == 1
+    expected = np.array([0.0, 1.0, 1e6, -1e6])
+    found = expected + np.array([0.9e-5, 1.9e-5, 9.0, 11.0])
+    evidence = measure_parity(Predictions(expected), Predictions(found))
+    assert evidence.beyond == int((~np.isclose(found, expected, rtol=1e-5, atol=1e-5)).sum()) == 1
     assert evidence.difference == pytest.approx(11.0)
     assert evidence.allowed == pytest.approx(10.00001)
 
 
 def test_a_label_that_flips_counts_however_small_the_difference() -> None:
-    found = measure_parity(answer([0.5 - 1e-9, 0.7]), answer([0.5, 0.7]))
+    found = measure_parity(make_predictions([0.5 - 1e-9, 0.7]), make_predictions([0.5, 0.7]))
     assert (found.beyond, found.flips) == (0, 1)
 
 
@@ -38,17 +38,19 @@ def test_numbers_have_no_labels_to_flip() -> None:
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
-def test_an_answer_that_is_no_number_is_beyond_every_limit(odd: float) -> None:
-    found = measure_parity(answer([0.2, 0.7]), answer([0.2, odd], ["no", "yes"]))
+def test_a_prediction_that_is_no_number_is_beyond_every_limit(odd: float) -> None:
+    found = measure_parity(
+        make_predictions([0.2, 0.7]), make_predictions([0.2, odd], ["no", "yes"])
+    )
     assert (found.difference, found.beyond) == (np.inf, 1)
 
 
 def test_one_class_of_many_is_enough() -> None:
     labels, classes = np.array(["a", "b"], dtype=object), ("a", "b", "c")
-    wanted = np.array([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1]])
-    found = wanted + np.array([[0.0, 0.0, 0.0], [1e-3, 0.0, -1e-3]])
+    expected = np.array([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1]])
+    found = expected + np.array([[0.0, 0.0, 0.0], [1e-3, 0.0, -1e-3]])
     evidence = measure_parity(
-        Predictions(labels, wanted, classes), Predictions(labels, found, classes)
+        Predictions(labels, expected, classes), Predictions(labels, found, classes)
     )
     assert evidence.beyond == 1
 
@@ -60,8 +62,9 @@ def test_no_rows_are_missing_evidence() -> None:
 
 def test_other_classes_or_rows_are_missing_evidence() -> None:
     other = Predictions(np.array(["no"], dtype=object), np.array([0.2]), ("no", "maybe"))
-    for served in (other, answer([0.2, 0.3])):
-        assert "other classes or other rows" in measure_parity(answer([0.2]), served).missing
+    for exported in (other, make_predictions([0.2, 0.3])):
+        found = measure_parity(make_predictions([0.2]), exported)
+        assert "other classes or other rows" in found.missing
 
 
 def test_evidence_is_json_ready() -> None:

@@ -11,15 +11,15 @@ from sluice.stats.slicing import SliceFigure, compare_slices, find_slices
 
 
 def compare(effects: list[float], rows: int = 300, draws: int = 1000) -> dict[str, SliceFigure]:
-    """Slices of regression rows in which the candidate's errors grow by the given effects."""
+    """Return slices of regression rows in which the candidate's errors grow by the effects."""
     random = np.random.default_rng(0)
     names = np.repeat([f"s{index:02}" for index in range(len(effects))], rows)
-    theirs = random.normal(0, 0.3, len(names))
-    ours = theirs + np.sign(theirs) * np.repeat(effects, rows)
-    ours += random.normal(0, 0.05, len(names))
+    champion = random.normal(0, 0.3, len(names))
+    candidate = champion + np.sign(champion) * np.repeat(effects, rows)
+    candidate += random.normal(0, 0.05, len(names))
     y, metric = np.zeros(len(names)), METRICS["mae"]
     slices = find_slices(Slices(columns=("s",)), pd.DataFrame({"s": names}))
-    models = (Predictions(ours), Predictions(theirs))
+    models = (Predictions(candidate), Predictions(champion))
     prepared = [one.restrict(metric, "regression", y, m) for one in slices for m in models]
     values = np.array([float(each(np.ones((1, len(y))))[0]) for each in prepared])
     drawn = Resampling(len(y), draws, 1).apply(prepared)
@@ -76,9 +76,9 @@ def test_slice_of_one_class_is_listed_without_a_figure() -> None:
     frame = pd.DataFrame({"s": ["one"] * 300 + ["both"] * 300})
     slices = find_slices(Slices(columns=("s",)), frame)
     scores = np.random.default_rng(0).random(600)
-    answers = Predictions((scores > 0.5).astype(int), scores)
+    predictions = Predictions((scores > 0.5).astype(int), scores)
     metric = METRICS["auc"]
-    prepared = [one.restrict(metric, "binary", y, answers) for one in slices for _ in range(2)]
+    prepared = [one.restrict(metric, "binary", y, predictions) for one in slices for _ in range(2)]
     values = np.array([float(each(np.ones((1, 600)))[0]) for each in prepared])
     found = compare_slices(slices, metric, values, Resampling(600, 200, 1).apply(prepared), 0.05)
     figures = {figure.value: figure.difference for figure in found}

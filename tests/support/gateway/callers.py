@@ -1,4 +1,4 @@
-"""Callers that ask without pause, keep what they were told, and bear a connection that breaks."""
+"""Callers that ask without pause, keep their replies, and reconnect after a broken connection."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ PAUSE = 0.02
 
 
 @dataclass
-class Heard:
+class TimedReply:
     """One whole reply."""
 
     status: int
@@ -24,19 +24,19 @@ class Heard:
 
 @dataclass
 class Load:
-    """What all callers heard; `broken` counts connections that broke under a request."""
+    """The replies of all callers; `broken` counts connections that broke during a request."""
 
-    heard: list[Heard] = field(default_factory=list)
+    replies: list[TimedReply] = field(default_factory=list)
     broken: int = 0
     refused: int = 0
 
     @property
     def statuses(self) -> set[int]:
-        return {item.status for item in self.heard}
+        return {item.status for item in self.replies}
 
     @property
     def ids(self) -> set[str]:
-        return {item.body["request_id"] for item in self.heard if item.status == 200}
+        return {item.body["request_id"] for item in self.replies if item.status == 200}
 
 
 @contextmanager
@@ -78,7 +78,7 @@ async def _call(
             while not ended.is_set():
                 number += 1
                 body = {"inputs": RECORD, "unit": f"u{place}-{number}"}
-                load.heard.append(await ask(reader, writer, service, body))
+                load.replies.append(await ask(reader, writer, service, body))
                 await asyncio.sleep(pause)
         except (OSError, asyncio.IncompleteReadError):
             load.broken += 1
@@ -88,13 +88,13 @@ async def _call(
 
 async def ask(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, service: str, body: dict[str, Any]
-) -> Heard:
+) -> TimedReply:
     content = json.dumps(body).encode()
     began = time.perf_counter()
     head = f"POST /v1/models/{service}:predict HTTP/1.1\r\nhost: x\r\n"
     writer.write(f"{head}content-length: {len(content)}\r\n\r\n".encode() + content)
     lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)
-    told = await reader.readexactly(int(headers["content-length"]))
+    content = await reader.readexactly(int(headers["content-length"]))
     seconds = time.perf_counter() - began
-    return Heard(int(lines[0].split()[1]), json.loads(told), seconds)
+    return TimedReply(int(lines[0].split()[1]), json.loads(content), seconds)

@@ -1,4 +1,4 @@
-"""Models that are faulty by themselves: the served graph answers NaN, fails, or never ends."""
+"""Models with a fault in their ONNX export: the graph returns NaN, fails, or never ends."""
 
 import shutil
 from pathlib import Path
@@ -18,14 +18,14 @@ FOR_EVER = 10**15
 
 
 def write_faulty(source: Path, folder: Path, fault: Fault) -> Path:
-    """Copy a model's files, its graph made faulty, without the sample that would tell."""
+    """Copy a model's files with a faulty graph, without the sample that would reveal it."""
     shutil.copytree(source, folder)
     (folder / SAMPLE_FILE).unlink()
     path = folder / SERVING_FOLDER / GRAPH_FILE
     model = onnx.load(path)
     for node in model.graph.node:
         node.output[:] = [INNER if name == SCORES else name for name in node.output]
-    nodes, constants = {"nan": _give_nan, "error": _fail, "hang": _hang}[fault]()
+    nodes, constants = {"nan": _return_nan, "error": _fail, "hang": _hang}[fault]()
     model.graph.node.extend(nodes)
     model.graph.initializer.extend(
         numpy_helper.from_array(np.array(value), name) for name, value in constants.items()
@@ -34,7 +34,7 @@ def write_faulty(source: Path, folder: Path, fault: Fault) -> Path:
     return folder
 
 
-def _give_nan() -> tuple[list[Any], dict[str, Any]]:
+def _return_nan() -> tuple[list[Any], dict[str, Any]]:
     return [helper.make_node("Mul", [INNER, "nothing"], [SCORES])], {"nothing": np.nan}
 
 

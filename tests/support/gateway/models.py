@@ -1,4 +1,4 @@
-"""Models as the registry keeps them, for the tests of what serves them."""
+"""Models as the registry has them, for the tests of the gateway."""
 
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,8 @@ from sluice.adapters.registry.client import ModelVersionRef, Registry
 from sluice.adapters.registry.model_files import (
     MODEL_FILE,
     SERVING_FOLDER,
+    save_export,
     save_model,
-    save_serving,
 )
 from sluice.config.data import DataConfig
 from sluice.config.model import Problem
@@ -23,28 +23,28 @@ CONFIG = "problem: binary\nmodel: {{kind: hist_gradient_boosting}}\ndata: {data}
 
 
 def write_model_files(
-    folder: Path, pipeline: Any, asked: pd.DataFrame, data: DataConfig, problem: Problem
+    folder: Path, pipeline: Any, held_out: pd.DataFrame, data: DataConfig, problem: Problem
 ) -> Path:
-    """Write a model's files as a release does: pipeline, served form, parity sample."""
+    """Write a model's files as a release does: native model, ONNX export, parity sample."""
     folder.mkdir(parents=True, exist_ok=True)
     save_model(pipeline, folder / MODEL_FILE)
-    save_serving(build_onnx_export(pipeline, data), folder / SERVING_FOLDER)
-    rows = choose_rows(asked)
+    save_export(build_onnx_export(pipeline, data), folder / SERVING_FOLDER)
+    rows = choose_rows(held_out)
     sample = make_sample(rows, predict(pipeline, rows, data, problem), data)
     (folder / SAMPLE_FILE).write_text(sample.to_json(), encoding="utf-8")
     return folder
 
 
 def write_towns(folder: Path) -> Towns:
-    """Write the small gradient boosting on texts, numbers, booleans and nulls; give it."""
-    pipeline, asked = fit_towns("hist_gradient_boosting", iterations=15), make_rows(2)
-    return Towns(write_model_files(folder, pipeline, asked, DATA, "binary"), pipeline, asked)
+    """Write a small gradient boosting model on texts, numbers, booleans and nulls; return it."""
+    pipeline, held_out = fit_towns("hist_gradient_boosting", iterations=15), make_rows(2)
+    return Towns(write_model_files(folder, pipeline, held_out, DATA, "binary"), pipeline, held_out)
 
 
 def describe_model(
     data: DataConfig, problem: Problem, version: int = 1, **changes: Any
 ) -> Manifest:
-    """Give the facts of a version, its files still to be hashed."""
+    """Return the facts of a version, without the hashes of its files."""
     facts: dict[str, Any] = {
         "service": "towns",
         "version": version,
@@ -61,11 +61,11 @@ def describe_model(
 def register_towns(
     registry: Registry, towns: Towns, service: str, form: str = "onnx", **texts: str
 ) -> ModelVersionRef:
-    """Register the small model as a release does; give the version."""
+    """Register the small model as a release does; return the version."""
     run_id = registry.start_run(service, "a release", {})
     config = CONFIG.format(data=towns.data.model_dump_json())
     registry.log_text(run_id, "config.yaml", config)
-    example = towns.asked[list(towns.data.features)].head(3)
+    example = towns.held_out[list(towns.data.features)].head(3)
     return registry.register_model(
         run_id,
         service,

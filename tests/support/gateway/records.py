@@ -1,4 +1,4 @@
-"""Records of the gateway, and worker lives without an event loop."""
+"""Records of the gateway, and worker runs without an event loop."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from serving.log.spool import Spool, build_frame
 from serving.log.worker_runs import WorkerRun, begin_run
 
 AT = 1_795_000_000.0
-"""Some moment of 2026, in seconds since 1970."""
+"""A time in 2026, in seconds since 1970."""
 
 
 def make_answer(number: int = 0, **facts: Any) -> Answer:
@@ -75,7 +75,7 @@ shadows = st.builds(
     failed=st.booleans(),
     differs=st.none() | st.booleans(),
 )
-told = st.builds(
+feedback = st.builds(
     Feedback,
     request_id=st.just("r1"),
     at=st.just(AT),
@@ -86,28 +86,28 @@ told = st.builds(
     arm=_arms,
     version=st.integers(1, 3),
     epoch=_epoch,
-    rates=st.booleans(),
-    values=st.booleans(),
+    counts_rating=st.booleans(),
+    counts_value=st.booleans(),
 )
-records: st.SearchStrategy[Record] = st.one_of(answers, shadows, told)
+records: st.SearchStrategy[Record] = st.one_of(answers, shadows, feedback)
 
 
 @dataclass
 class Worker:
-    """A worker's life whose turns the test takes itself; it never ends cleanly."""
+    """A worker run whose writes the test makes itself; it never ends cleanly."""
 
-    life: WorkerRun
+    run: WorkerRun
     lock: int
     spool: Spool
     slots: Slots
     counters: Counters
 
-    def write(self, turn: Sequence[Record]) -> None:
-        frames = [build_frame(encode_record(record)) for record in turn]
-        for item in frames:
-            self.spool.promise(len(item))
+    def write(self, records: Sequence[Record]) -> None:
+        frames = [build_frame(encode_record(record)) for record in records]
+        for frame in frames:
+            self.spool.promise(len(frame))
         self.spool.write(frames)
-        for record in turn:
+        for record in records:
             self.counters.apply(record)
 
     def snapshot(self) -> None:
@@ -122,8 +122,8 @@ class Worker:
 
 
 def begin_worker(replica: Path, started: str = "1", segment_bytes: int = 1 << 16) -> Worker:
-    life, lock = begin_run(replica, "w0", started)
-    spool = Spool(life.folder, segment_bytes)
-    worker = Worker(life, lock, spool, Slots(life.counters), Counters())
+    run, lock = begin_run(replica, "w0", started)
+    spool = Spool(run.folder, segment_bytes)
+    worker = Worker(run, lock, spool, Slots(run.counters), Counters())
     worker.snapshot()
     return worker

@@ -1,4 +1,4 @@
-"""A replica over real HTTP that obeys the real route, with counts drawn instead of answered."""
+"""A replica over real HTTP that follows the real route, with random counts instead of requests."""
 
 import json
 import threading
@@ -19,7 +19,7 @@ from sluice.errors import SluiceError
 from sluice.rollout.latency import bucket_of
 
 LONGEST = 1.0
-"""Seconds that one look makes up for at most."""
+"""Most seconds of traffic that one scrape adds."""
 _TIMES = np.random.default_rng(0).lognormal(3.0, 0.4, 5000)
 BUCKETS, _COUNTS = np.unique([bucket_of(float(ms)) for ms in _TIMES], return_counts=True)
 SHARES = _COUNTS / _COUNTS.sum()
@@ -46,17 +46,17 @@ class Behaviour:
 
 
 class TrafficReplica:
-    """One replica of a gateway; what its traffic does can be changed while it runs."""
+    """One replica of a gateway; its traffic can be changed while it runs."""
 
     def __init__(self, control: Control, service: str, seed: int = 1) -> None:
         self.behaviour = Behaviour()
         self.weights: list[float] = []
-        """Shares of traffic that the candidate was given, in their order."""
+        """The candidate's shares of traffic, in their order."""
         self.drawn = 0
         """Requests so far, of both arms."""
         self._control, self._service = control, service
         self._rng = np.random.default_rng(seed)
-        self._counters, self._belief = Counters(), RouteState()
+        self._counters, self._state = Counters(), RouteState()
         self._last, self._started = time.monotonic(), 1
         self._guard = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._make_handler())
@@ -80,7 +80,7 @@ class TrafficReplica:
             self.behaviour = replace(self.behaviour, **changes)
 
     def restart(self) -> None:
-        """Begin a new life, counted from nought."""
+        """Begin a new worker run, counted from 0."""
         with self._guard:
             self._counters, self._started = Counters(), self._started + 1
 
@@ -88,32 +88,32 @@ class TrafficReplica:
         with self._guard:
             now = time.monotonic()
             with suppress(SluiceError):  # the store is away
-                self._belief = self._belief.see(self._control.routes.find(self._service), now)
+                self._state = self._state.update(self._control.routes.find(self._service), now)
             self._draw(now)
-            route = self._belief.route
+            route = self._state.route
             counters = self._counters.export()
             for entry in counters:
                 entry["requests"] = self._spoil(entry["requests"])
-            life = {"life": "w0", "started": str(self._started), "counters": counters}
-            candidate = self._belief.candidate(now) if self.behaviour.loads else None
+            run = {"run": "w0", "started": str(self._started), "counters": counters}
+            candidate = self._state.candidate(now) if self.behaviour.loads else None
             known = {"epoch": route.epoch, "candidate": candidate} if route else None
             return {
                 "replica": "r0",
-                "lives": [life],
+                "worker_runs": [run],
                 "services": {self._service: known} if known else {},
-                "breakers": self._list_circuits(),
+                "breakers": self._list_breakers(),
             }
 
     def smoke(self) -> dict[str, Any]:
-        route = self._belief.route
-        return {"version": route.candidate if route else 0, "passed": True, "rows": 1, "why": ""}
+        route = self._state.route
+        return {"version": route.candidate if route else 0, "passed": True, "rows": 1, "reason": ""}
 
     def _spoil(self, requests: float) -> float:
         broken = self.behaviour.broken
         return float("nan") if broken == "nan" else requests // 2 if broken == "back" else requests
 
-    def _list_circuits(self) -> list[dict[str, Any]]:
-        route, behaviour = self._belief.route, self.behaviour
+    def _list_breakers(self) -> list[dict[str, Any]]:
+        route, behaviour = self._state.route, self.behaviour
         if route is None:
             return []
         found = [(route.champion, "champion", False, behaviour.alarm)]
@@ -124,11 +124,11 @@ class TrafficReplica:
 
     def _draw(self, now: float) -> None:
         seconds, self._last = min(now - self._last, LONGEST), now
-        route = self._belief.route
+        route = self._state.route
         if route is None:
             return
         n = int(self._rng.poisson(self.behaviour.rate * seconds))
-        candidate, weight = self._belief.candidate(now), self._belief.weight(now)
+        candidate, weight = self._state.candidate(now), self._state.weight(now)
         if not self.weights or self.weights[-1] != weight:
             self.weights.append(weight)
         if route.weight > 0 and candidate is None:  # the lease lapsed

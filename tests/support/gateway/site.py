@@ -36,8 +36,8 @@ SETTINGS: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a caller got."""
+class CallerReply:
+    """The reply that a caller got."""
 
     status: int
     headers: dict[str, str]
@@ -66,20 +66,20 @@ class Site:
         self.cache.publish(self.cache.keep(manifest, source))
 
     def serve(self, service: str, towns: Path, candidate: Path | None = None) -> None:
-        """Have a service with a champion, and a second version that may be another model."""
+        """Add a service with a champion, and a second version that may be another model."""
         for version, source in ((1, towns), (2, candidate or towns)):
             self.keep(describe_model(DATA, "binary", version, service=service), source)
         self.route(service)
         self._source = towns
 
     def serve_more(self, service: str, version: int) -> None:
-        """Bring another version of a service into the cache."""
+        """Put another version of a service into the cache."""
         self.keep(describe_model(DATA, "binary", version, service=service), self._source)
 
     def route(self, service: str = "towns", **facts: Any) -> Route:
-        seen = self.control.routes.find(service)
-        base = seen or Route(service, 1)
-        return self.control.routes.swap(seen, replace(base, **facts))
+        before = self.control.routes.find(service)
+        base = before or Route(service, 1)
+        return self.control.routes.swap(before, replace(base, **facts))
 
     def canary(self, service: str, weight: float, **facts: Any) -> Route:
         values = {"candidate": 2, "mode": Mode.CANARY, "salt": "s", "weight": weight}
@@ -91,7 +91,7 @@ class Site:
 
     @contextmanager
     def renewing(self, service: str) -> Iterator[None]:
-        """Be the controller that keeps a route's lease alive."""
+        """Renew a route's lease, as its controller does."""
         ended = threading.Event()
 
         def renew() -> None:
@@ -132,45 +132,47 @@ class Running:
         headers: dict[str, str] | None = None,
         method: str = "",
         seconds: float = 30,
-    ) -> Said:
+    ) -> CallerReply:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
         try:
             content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-            how = method or ("GET" if content is None else "POST")
-            connection.request(how, path, content, headers or {})
+            verb = method or ("GET" if content is None else "POST")
+            connection.request(verb, path, content, headers or {})
             answer = connection.getresponse()
-            return Said(
+            return CallerReply(
                 answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
             )
         finally:
             connection.close()
 
-    def predict(self, inputs: Any, service: str = "towns", **more: Any) -> Said:
+    def predict(self, inputs: Any, service: str = "towns", **more: Any) -> CallerReply:
         return self.ask(f"/v1/models/{service}:predict", {"inputs": inputs, **more})
 
-    def tell(self, service: str = "towns") -> dict[str, Any]:
-        """What the worker that answers believes of a service."""
+    def describe(self, service: str = "towns") -> dict[str, Any]:
+        """The state of a service in the worker that answers."""
         return dict(self.ask("/readyz").json["services"].get(service, {}))
 
     def await_candidate(self, service: str) -> None:
-        """Wait until every worker gives the candidate its share."""
-        self.await_all(service, lambda told: bool(told.get("candidate") and not told["reason"]))
+        """Wait until every worker sends the candidate its share."""
+        self.await_all(
+            service, lambda state: bool(state.get("candidate") and not state["candidate_reason"])
+        )
 
     def await_champion(self, service: str, version: int = 1) -> None:
         """Wait until every worker answers with this version."""
-        self.await_all(service, lambda told: told.get("champion") == version)
+        self.await_all(service, lambda state: state.get("champion") == version)
 
     def await_all(self, service: str, holds: Callable[[dict[str, Any]], bool]) -> None:
-        """Wait until what each worker believes of a service is so; which one answers is chance."""
+        """Wait until a service's state in each worker is so; which worker answers is random."""
         good: set[str] = set()
 
-        def all_say() -> bool:
-            told = self.ask("/readyz").json
-            fits = holds(told["services"].get(service, {}))
-            (good.add if fits else good.discard)(told["worker"])
+        def all_hold() -> bool:
+            page = self.ask("/readyz").json
+            fits = holds(page["services"].get(service, {}))
+            (good.add if fits else good.discard)(page["worker"])
             return len(good) >= len(self.workers())
 
-        wait_until(all_say)
+        wait_until(all_hold)
 
     def workers(self) -> list[int]:
         """The processes of the workers, without those that are only starting."""
@@ -235,10 +237,10 @@ def wait_until(condition: Callable[[], object], seconds: float = SECONDS) -> Non
 
 
 def read_log(folder: Path) -> list[Record]:
-    """Every record that the replica's workers spooled, of lives that nobody cleared away."""
+    """Every record that the replica's workers spooled, in runs that were not cleared."""
     records = []
-    for life in list_runs(folder):
-        reader = SpoolReader(life.folder, Position())
+    for run in list_runs(folder):
+        reader = SpoolReader(run.folder, Position())
         records += [decode_record(content) for content in reader.read()]
     return records
 

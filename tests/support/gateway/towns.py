@@ -29,11 +29,11 @@ DATA = DataConfig.model_validate(
 
 @dataclass(frozen=True)
 class Towns:
-    """A model's files, its pipeline, and rows that it never saw."""
+    """A model's files, its pipeline, and held-out rows."""
 
     folder: Path
     pipeline: Any
-    asked: pd.DataFrame
+    held_out: pd.DataFrame
     data: DataConfig = DATA
 
 

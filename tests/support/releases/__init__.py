@@ -1,1 +1,1 @@
-"""Services, their data, and runs that ended."""
+"""Services and their data, and the results of runs."""

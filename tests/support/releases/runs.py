@@ -1,4 +1,4 @@
-"""What several test files ask of a run that ended."""
+"""Facts about runs that ended, for several test files."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def session_root() -> Path:
 
 
 def ingest_year(year: int) -> Any:
-    """Ingest one survey year and give the flow's final state."""
+    """Ingest one survey year and return the flow's final state."""
     from flows.ingest import ingest
 
     file = SAMPLES / f"acs_employment_{year}.parquet"
@@ -60,7 +60,7 @@ def ingest_year(year: int) -> Any:
 
 
 def artifacts_of(state: Any) -> dict[str, Any]:
-    """Give a flow run's artifacts by key."""
+    """Return a flow run's artifacts by key."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
@@ -72,7 +72,7 @@ def artifacts_of(state: Any) -> dict[str, Any]:
 
 
 def task_runs_of(state: Any) -> list[Any]:
-    """Give a flow run's task runs, in the order in which they started."""
+    """Return a flow run's task runs, in the order in which they started."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
@@ -83,13 +83,13 @@ def task_runs_of(state: Any) -> list[Any]:
 
 
 def gate_runs_of(state: Any) -> dict[str, Any]:
-    """Give the task runs that are gates, by gate."""
+    """Return the task runs that are gates, by gate."""
     runs = {item.name: item for item in task_runs_of(state)}
     return {name.removesuffix(" gate"): run for name, run in runs.items() if name.endswith(" gate")}
 
 
 def latest_run(flow: str) -> Any:
-    """Give the flow run that started last."""
+    """Return the flow run that started last."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowFilter, FlowFilterName
     from prefect.client.schemas.sorting import FlowRunSort
@@ -103,7 +103,7 @@ def latest_run(flow: str) -> Any:
 def run_sluice(
     *arguments: str, home: Path, before: Callable[[], None] | None = None, **variables: str
 ) -> "subprocess.CompletedProcess[str]":
-    """Run the command line as a person would, in a process of its own, with a state folder.
+    """Run the command line in its own process, with a state folder.
 
     `before` is called in that process first.
     """
@@ -123,7 +123,7 @@ def run_sluice(
 def start_sluice(
     *arguments: str, home: Path, **variables: str
 ) -> Iterator["subprocess.Popen[str]"]:
-    """Start the command line in a process of its own, which is gone when the block has ended."""
+    """Start the command line in its own process, which ends with the block."""
     process = subprocess.Popen(
         [sys.executable, "-m", "cli", *arguments],
         env={**os.environ, "SLUICE_HOME": str(home), "PYTHONUNBUFFERED": "1", **variables},
@@ -139,7 +139,7 @@ def start_sluice(
 
 
 def write_service(folder: Path, name: str, *changes: tuple[str, str]) -> Path:
-    """Write the default service's file under another name, each change one text for another."""
+    """Write the default service's file under another name; a change replaces one text."""
     text = (CONFIGS / "employment.yaml").read_text(encoding="utf-8")
     for old, new in (("service: employment", f"service: {name}"), *changes):
         assert text.count(old) == 1, old
@@ -159,7 +159,7 @@ def write_rollout(folder: Path, name: str, **rollout: Any) -> Path:
 
 
 def describe_state(home: Home) -> dict[str, Any]:
-    """Say what a home holds for the default service: data versions, refused batches, models."""
+    """Return a state folder's data versions, refused batches and models of the default service."""
     from sluice.adapters.registry.client import open_registry
     from sluice.adapters.tables.delta import list_versions
     from sluice.errors import DataMissing
@@ -180,7 +180,7 @@ def describe_state(home: Home) -> dict[str, Any]:
 
 
 def runs_of(home: Home, service: str = "employment") -> list[Any]:
-    """Give a service's registry runs as MLflow has them, by start."""
+    """Return a service's registry runs as MLflow has them, by start."""
     from sluice.adapters.registry.store import Store
 
     store = Store(home.tracking_uri, home.model_artifacts)
@@ -188,13 +188,13 @@ def runs_of(home: Home, service: str = "employment") -> list[Any]:
 
 
 def spans_of(home: Home, service: str = "employment") -> list[tuple[float, float]]:
-    """When each release of a service opened and ended its registry run, by start."""
+    """Return when each release of a service opened and ended its registry run, by start."""
     infos = [run.info for run in runs_of(home, service)]
     return [(info.start_time, info.end_time or float("inf")) for info in infos]
 
 
 def versions_of(home: Home, service: str = "employment") -> dict[int, str]:
-    """Give the flow run that registered each version of a service's model, by version."""
+    """Return the flow run that registered each version of a service's model, by version."""
     from sluice.adapters.registry.store import Store
 
     found = Store(home.tracking_uri, home.model_artifacts).list_versions(service)
@@ -202,7 +202,7 @@ def versions_of(home: Home, service: str = "employment") -> dict[int, str]:
 
 
 def logs_of(state: Any) -> list[str]:
-    """Give the lines that the server keeps of a flow run, its tasks' included."""
+    """Return the server's log lines of a flow run, its tasks' included."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
     from prefect.logging.handlers import APILogWorker
@@ -214,7 +214,7 @@ def logs_of(state: Any) -> list[str]:
 
 
 def states_of(run: Any) -> list[str]:
-    """Give the names of the states that a task run went through, in order."""
+    """Return the names of a task run's states, in order."""
     from prefect.client.orchestration import get_client
 
     with get_client(sync_client=True) as client:

@@ -14,7 +14,7 @@ SURVEYS = ("acs_employment_2015.parquet", "acs_employment_2016.parquet")
 
 
 def write_examples(service: str, folder: Path) -> tuple[Path, Path]:
-    """Write a service's first file and the one with the rows that come later."""
+    """Write a service's first file and the file with its later rows."""
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / f"{service}.py")],
         cwd=folder,
@@ -28,7 +28,7 @@ def write_examples(service: str, folder: Path) -> tuple[Path, Path]:
 
 
 def read_first_rows(config: ServiceConfig, folder: Path) -> pd.DataFrame:
-    """Give the rows that a committed service starts with, read as `ingest` reads them."""
+    """Return the first rows of a committed service, read as `ingest` reads them."""
     from sluice.adapters.tables.files import read_batch
 
     if config.service == "employment":

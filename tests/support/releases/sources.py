@@ -1,4 +1,4 @@
-"""Services with a source for the tests: configured in a folder of their own, rows of real years."""
+"""Services with a source for the tests: configured in their own folder, with rows of real years."""
 
 import json
 import sqlite3
@@ -20,7 +20,7 @@ OLD = ("minimum_rows: 5000 ", "minimum_rows: 500 ")
 
 
 def rows_of(year: int, rows: int = ROWS) -> pd.DataFrame:
-    """Some rows of a year's survey, always the same."""
+    """Return some rows of a year's survey, always the same."""
     frame = pd.read_parquet(SAMPLES / f"acs_employment_{year}.parquet")
     return frame.sample(rows, random_state=year).reset_index(drop=True)
 
@@ -52,9 +52,9 @@ def fill_sqlite(path: Path, frame: pd.DataFrame, updated_at: str) -> None:
 
 
 def events_of(api: str, service: str, event: str = "data.changed") -> list[dict[str, Any]]:
-    """Read a service's events back through the API, oldest first.
+    """Return a service's events from the API, oldest first.
 
-    An event of our own is sent behind them: once the server has it, it has them all.
+    A last event is sent after them: once the server has it, it has all of them.
     """
     from prefect.events import emit_event
     from prefect.events.worker import EventsWorker

@@ -1,1 +1,1 @@
-"""Rollouts: drawn, stored, live."""
+"""Rollouts for tests: random traffic, stored rollouts, live rollouts."""

@@ -1,4 +1,4 @@
-"""What runs beside a test: a rollout in a thread, and a replica that flows of this process find."""
+"""Background of a test: a rollout in a thread, and a replica that flows of this process use."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ WAIT_SECONDS = 180.0
 
 
 class Beside:
-    """A rollout that runs while the test does something else."""
+    """A rollout that runs in a thread while the test does something else."""
 
     def __init__(self, roll: Callable[..., Any], *given: Any, **named: Any) -> None:
         self.state: Any = None
@@ -32,22 +32,22 @@ class Beside:
         return self.state
 
 
-def await_course(
+def await_rollout(
     find: Callable[[], RolloutRecord | None], question: Callable[[RolloutRecord], object]
 ) -> RolloutRecord:
-    """Wait until the rollout that is found is as asked."""
-    deadline, course = time.monotonic() + WAIT_SECONDS, None
+    """Wait until the question is true of the rollout that `find` returns."""
+    deadline, rollout = time.monotonic() + WAIT_SECONDS, None
     while time.monotonic() < deadline:
-        course = find()
-        if course and question(course):
-            return course
+        rollout = find()
+        if rollout and question(rollout):
+            return rollout
         time.sleep(0.02)
-    raise AssertionError(f"still {course.state if course else 'no rollout'}")
+    raise AssertionError(f"still {rollout.state if rollout else 'no rollout'}")
 
 
 @contextmanager
 def run_replica(control: Control, service: str) -> Iterator[TrafficReplica]:
-    """Run a replica that rollouts of this process scrape."""
+    """Run a replica whose counters the rollouts of this process read."""
     with TrafficReplica(control, service) as replica, pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLUICE_GATEWAY_URLS", replica.address)
         yield replica

@@ -1,4 +1,4 @@
-"""Traffic for the rollout's machine: seeded counts of both arms, tick by tick."""
+"""Traffic for the state machine: seeded counts of both arms, tick by tick."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from sluice.home import CONFIGS, PROJECT
 from sluice.rollout.facts import Arm, Facts
 from sluice.rollout.latency import bucket_of
 from sluice.rollout.log import Derived
-from sluice.rollout.state import Phase, Rollout, start
+from sluice.rollout.state import Phase, RolloutState, start
 from sluice.rollout.state_machine import step
 
 RATE, ERRORS = 150, 0.01
@@ -33,7 +33,7 @@ LAPTOP = read_policy("laptop")
 def arm_of(
     requests: int, failures: int, rng: np.random.Generator | None = None, slower: float = 1.0
 ) -> Arm:
-    """Give an arm's counts; its latencies are lognormal around 20 ms."""
+    """Return an arm's counts; its latencies are lognormal around 20 ms."""
     latencies: dict[int, float] = {}
     if rng is not None:
         for value in rng.lognormal(3.0, 0.4, requests - failures) * slower:
@@ -43,13 +43,13 @@ def arm_of(
 
 
 def facts_of(
-    state: Rollout,
+    state: RolloutState,
     rng: np.random.Generator,
     candidate: float = ERRORS,
     slower: float = 1.0,
     policy: Policy = LAPTOP,
 ) -> Facts:
-    """Give one tick of traffic as it would be seen in a state."""
+    """Return the facts of one tick of traffic in a state."""
     weight = state.weight(policy)
     n_c = int(rng.poisson(RATE * (weight or 1.0)))
     n_b = int(rng.poisson(RATE * (1 - weight)))
@@ -64,21 +64,21 @@ def facts_of(
     )
 
 
-def begin(policy: Policy = LAPTOP) -> Rollout:
-    """Give a rollout that has not begun, on twenty seconds of the champion's traffic."""
+def begin(policy: Policy = LAPTOP) -> RolloutState:
+    """Return a rollout that has not begun, with twenty seconds of the champion's traffic."""
     rng = np.random.default_rng(99)
     before = [arm_of(RATE, int(rng.binomial(RATE, ERRORS)), rng) for _ in range(20)]
     return start(policy, before)
 
 
 def drive(
-    state: Rollout,
+    state: RolloutState,
     rng: np.random.Generator,
     ticks: int,
     candidate: float = ERRORS,
     slower: float = 1.0,
 ) -> Iterator[Derived]:
-    """Step a rollout on traffic until it is over, at most so many ticks."""
+    """Step a rollout on traffic until it ends, at most so many ticks."""
     for _ in range(ticks):
         if state.phase.is_final:
             return
@@ -88,7 +88,7 @@ def drive(
 
 
 @lru_cache(maxsize=8)
-def run_to(phase: Phase) -> Rollout:
-    """Give a healthy rollout at the first tick of a phase."""
+def run_to(phase: Phase) -> RolloutState:
+    """Return a healthy rollout at the first tick of a phase."""
     steps = drive(begin(), np.random.default_rng(0), ticks=400)
     return next(item.state for item in steps if item.state.phase is phase)

@@ -1,4 +1,4 @@
-"""Live rollouts in tests: versions in a real registry, a real store, controllers here or apart."""
+"""Live rollouts in tests: real registry and store, controllers in this or another process."""
 
 import json
 import os
@@ -31,7 +31,8 @@ from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import Command, write_state
 from sluice.rollout.state_machine import step
 from support.releases.runs import write_rollout
-from support.rollouts.beside import WAIT_SECONDS, await_course
+from support.rollouts.beside import WAIT_SECONDS, await_rollout
+from support.servers.images import add_databases
 
 PASSED = {"sluice.verdict.data": "pass", "sluice.release": "r", "sluice.data.version": "1"}
 FLOWS = ("rollout", "rollout_control", "rollback", "restore", "promote")
@@ -63,7 +64,7 @@ stages:
   - {name: canary, weight: 0.25, min: 1 s, max: 300 s, passes: [error_margin], approve: true}
 soak: 1 s
 """
-"""For real requests; the canary waits for a person's word."""
+"""For real requests; the canary waits for a person's approval."""
 ROUTE_TTL, LEASE_TTL = 3.0, 1.5
 LAUNCH = """
 import json, sys
@@ -83,7 +84,7 @@ def route_config(**changes: Any) -> RouteConfig:
 
 @dataclass(frozen=True)
 class Live:
-    """One service with versions that passed their gates, and what a test asks of its rollouts."""
+    """One service with versions that passed their gates, and how a test uses its rollouts."""
 
     home: Home
     service: str
@@ -92,7 +93,7 @@ class Live:
     registry: Registry
 
     def reset(self, candidate: int = 2) -> None:
-        """Have v1 serve and another version be the candidate, with no rollout under way."""
+        """Make v1 champion and another version candidate, with no rollout under way."""
         assert self.control.rollouts.find_open(self.service) is None
         self.registry.store.set_alias(self.service, "champion", 1)
         self.registry.store.set_alias(self.service, "candidate", candidate)
@@ -104,21 +105,21 @@ class Live:
 
         return rollout(self.service, **{"policy": self.policy, **given}, return_state=True)
 
-    def steer(self, action: str, why: str = "a test") -> Any:
+    def steer(self, action: str, reason: str = "a test") -> Any:
         from flows.rollout_control import rollout_control
 
-        words = {"action": action, "reason": why, "by": "Ada"}
-        return rollout_control(self.service, **words, return_state=True)
+        given = {"action": action, "reason": reason, "by": "Ada"}
+        return rollout_control(self.service, **given, return_state=True)
 
     def give(self, action: str) -> int:
-        """Put a command to the rollout without waiting for its answer; give its number."""
+        """Give the rollout a command without waiting for the answer; return its number."""
         now = datetime.now(UTC)
         return self.control.commands.give(self.service, action, "Ada", "a test", now).sequence
 
     def answer(self, sequence: int) -> tuple[str, str]:
         found = self.control.commands.find(sequence)
         assert found is not None
-        return found.answer, found.words
+        return found.answer, found.message
 
     def aliases(self) -> dict[str, int]:
         names = ("champion", "candidate", "previous")
@@ -126,42 +127,42 @@ class Live:
         return {name: item.version for name, item in found.items() if item}
 
     def read_log(self, number: int = 0) -> list[dict[str, Any]]:
-        """Give a rollout's records, the last one's where none is named."""
+        """Return a rollout's records; of the last rollout if none is named."""
         chosen = number or self.control.rollouts.list_rollouts(self.service)[-1].number
         return [record for _, record in self.control.rollouts.read_log(self.service, chosen)]
 
     def check_log(self, number: int = 0) -> list[dict[str, Any]]:
-        """Every tick once, none left out, and every decision follows from the log alone."""
+        """Check that no tick is missing or twice, and that the log alone gives every decision."""
         records = self.read_log(number)
         assert [record["tick"] for record in records] == list(range(len(records)))
         assert len(list(derive(records, load_policy(self.policy)))) == len(records) - 1
         return records
 
-    def find_course(self) -> RolloutRecord | None:
+    def find_rollout(self) -> RolloutRecord | None:
         return self.control.rollouts.find_open(self.service)
 
     def keep(self) -> tuple[Any, ...]:
-        """Give all that a controller may change: tick, state, log and route."""
-        course = self.find_course()
-        assert course is not None
+        """Return everything that a controller may change: tick, state, log and route."""
+        rollout = self.find_rollout()
+        assert rollout is not None
         route = self.control.routes.find(self.service)
-        state = write_state(course.state)
-        return course.tick, state, len(self.read_log(course.number)), route
+        state = write_state(rollout.state)
+        return rollout.tick, state, len(self.read_log(rollout.number)), route
 
-    def await_course(self, question: Callable[[RolloutRecord], object]) -> RolloutRecord:
-        """Wait until the rollout under way is as asked."""
-        return await_course(self.find_course, question)
+    def await_rollout(self, question: Callable[[RolloutRecord], object]) -> RolloutRecord:
+        """Wait until the question is true of the rollout under way."""
+        return await_rollout(self.find_rollout, question)
 
     def await_phase(self, phase: str) -> RolloutRecord:
-        return self.await_course(lambda course: course.state.phase.value == phase)
+        return self.await_rollout(lambda rollout: rollout.state.phase.value == phase)
 
     def await_ticks(self, count: int) -> RolloutRecord:
-        """Wait until so many more ticks were written."""
-        first = self.await_course(lambda _: True).tick
-        return self.await_course(lambda course: course.tick >= first + count)
+        """Wait until so many more ticks are written."""
+        first = self.await_rollout(lambda _: True).tick
+        return self.await_rollout(lambda rollout: rollout.tick >= first + count)
 
     def newest_page(self) -> str:
-        """Give the rollout's page as it was published last; empty where none was."""
+        """Return the rollout's page as published last; empty if there is none."""
         from prefect.client.orchestration import get_client
         from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
         from prefect.client.schemas.sorting import ArtifactSort
@@ -173,7 +174,7 @@ class Live:
         return str(found[0].data) if found else ""
 
     def await_page(self, words: str) -> str:
-        """Wait until the page has the words; give it."""
+        """Wait until the page has the words; return it."""
         deadline = time.monotonic() + WAIT_SECONDS
         while words not in (page := self.newest_page()):
             assert time.monotonic() < deadline, page
@@ -181,25 +182,25 @@ class Live:
         return page
 
     def begin(self, candidate: int = 2) -> tuple[Lease, RolloutRecord]:
-        """Open a rollout of which the test is the controller."""
+        """Open a rollout whose controller is the test."""
         lease = self.control.leases.acquire(self.service, CONTROLLER, "a test", 1.0)
         policy = load_policy(self.policy)
         opening = Opening(self.service, 1, candidate, policy, route_config(), "salt")
         return lease, self.control.rollouts.open(lease, opening, datetime.now(UTC))
 
     def advance(
-        self, lease: Lease, course: RolloutRecord, facts: Facts | None = None, command: Any = None
+        self, lease: Lease, rollout: RolloutRecord, facts: Facts | None = None, command: Any = None
     ) -> RolloutRecord:
         """Write one tick as the controller would."""
-        seen = facts or Facts(epoch=course.state.epoch)
-        word = Command(command, "Ada", "a test") if command else None
-        state, decision = step(course.state, seen, word, course.policy)
-        record = write_step(course.tick, seen, word, Derived(state, decision), course.policy)
-        tick = Tick(replace(course, state=state), record, decision)
-        return self.control.rollouts.write(lease, course, tick, datetime.now(UTC))
+        facts = facts or Facts(epoch=rollout.state.epoch)
+        given = Command(command, "Ada", "a test") if command else None
+        state, decision = step(rollout.state, facts, given, rollout.policy)
+        record = write_step(rollout.tick, facts, given, Derived(state, decision), rollout.policy)
+        tick = Tick(replace(rollout, state=state), record, decision)
+        return self.control.rollouts.write(lease, rollout, tick, datetime.now(UTC))
 
     def await_lapse(self) -> None:
-        """Wait until whoever controls the rollout has not renewed for its lease's time."""
+        """Wait until the controller has not renewed its lease for the lease's ttl."""
         from tasks.rollout.lease import is_controlled
 
         while is_controlled(self.control, self.service):
@@ -210,7 +211,7 @@ class Live:
 def run_live(
     root: Path, service: str, text: str = POLICY, versions: int = 2, **rollout: Any
 ) -> Iterator[Live]:
-    """Make a service live in a home of its own; flows in this process find it there."""
+    """Set up a service in its own state folder, which flows in this process use."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLUICE_HOME", str(root))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -223,7 +224,7 @@ def run_live(
         policy = root / f"{text.split()[1]}.yaml"
         policy.write_text(text.lstrip(), encoding="utf-8")
         assert load_policy(str(policy)).stages
-        home = Home(root)
+        home = add_databases(Home(root))
         control, registry = open_control(home), open_registry(home)
         control.prepare()
         registry.prepare()
@@ -232,7 +233,7 @@ def run_live(
 
 
 def register_versions(registry: Registry, service: str, count: int) -> None:
-    """Have so many versions in the registry that passed their gates; v1 is champion."""
+    """Register so many versions that passed their gates; v1 is champion."""
     from sklearn.linear_model import LogisticRegression
 
     rows = pd.DataFrame({"age": np.arange(40)})
@@ -244,7 +245,7 @@ def register_versions(registry: Registry, service: str, count: int) -> None:
 
 
 class Apart:
-    """A controller in a process of its own, which waits until it is told to begin."""
+    """A controller in its own process, which waits until `begin`."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
@@ -261,12 +262,12 @@ class Apart:
         )
 
     def begin(self, **given: Any) -> None:
-        """Let it roll out."""
+        """Start the rollout."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == "ready\n"
-        words = {"service": self._live.service, "policy": self._live.policy, **given}
-        self.process.stdin.write(json.dumps(words) + "\n")
+        parameters = {"service": self._live.service, "policy": self._live.policy, **given}
+        self.process.stdin.write(json.dumps(parameters) + "\n")
         self.process.stdin.flush()
 
     def send(self, number: signal.Signals) -> None:
@@ -277,15 +278,15 @@ class Apart:
         self.process.communicate()
 
     def end(self) -> tuple[str, str]:
-        """Wait for its end; give its state's name and message."""
-        told, _ = self.process.communicate(timeout=WAIT_SECONDS)
-        name, message = json.loads(told.splitlines()[-1])
+        """Wait for its end; return the name and message of its state."""
+        output, _ = self.process.communicate(timeout=WAIT_SECONDS)
+        name, message = json.loads(output.splitlines()[-1])
         return name, message
 
 
 @contextmanager
 def watch_routes(live: Live) -> Iterator[set[tuple[int, float]]]:
-    """Gather every epoch and weight that the route showed while the block ran."""
+    """Collect every epoch and weight of the route while the block runs."""
     seen: set[tuple[int, float]] = set()
     ended = threading.Event()
 

@@ -18,7 +18,7 @@ START_SECONDS = 60.0
 
 @contextmanager
 def run_page(control: Control, keys: Sequence[str] = ()) -> Iterator[httpx.Client]:
-    """Serve the page; give a client that asks it."""
+    """Serve the page; yield a client for it."""
     app = RolloutPage(control, Keyring(parse_keys(keys, "keys")), LimitsConfig())
     settings = uvicorn.Config(
         app, port=0, loop="asyncio", lifespan="off", log_config=None, access_log=False, ws="none"

@@ -1,4 +1,4 @@
-"""Rollouts left in a phase of a test's choice, without a controller."""
+"""Rollouts that are left in a given phase, without a controller."""
 
 from sluice.control.lease import Lease
 from sluice.rollout.facts import Facts
@@ -16,13 +16,13 @@ AFTER = {
     Action.RESUME: Phase.CANARY,
     Action.SKIP: Phase.CANARY,
 }
-"""The phase that a command leads to, from any; `approve` leaves it as it is."""
+"""The phase after a command, from any phase; `approve` does not change it."""
 ENDED_BY = {
     Phase.DONE: Action.PROMOTE,
     Phase.ABORTED: Action.ABORT,
     Phase.ROLLED_BACK: Action.ROLL_BACK,
 }
-"""The command that leads to each end from the first stage."""
+"""The command that leads from the first stage to each end."""
 LEADS: dict[Phase, list[Action | Facts]] = {
     Phase.PENDING: [],
     Phase.SHADOW: [],
@@ -36,34 +36,34 @@ LEADS: dict[Phase, list[Action | Facts]] = {
 
 
 def name_value(value: Phase | Action) -> str:
-    """Give how a phase or a command stands in a test's name."""
+    """Return a phase or a command as part of a test's name."""
     return value.value.replace(" ", "-")
 
 
 def leave_at(live: Live, phase: Phase) -> RolloutRecord:
     """Leave a rollout at a phase, without a controller."""
-    lease, course = live.begin()
+    lease, rollout = live.begin()
     if phase is not Phase.PENDING:
-        course = live.advance(lease, course)
+        rollout = live.advance(lease, rollout)
     for way in LEADS[phase]:
-        course = _follow(live, lease, course, way)
-    assert course.state.phase is phase
+        rollout = _follow(live, lease, rollout, way)
+    assert rollout.state.phase is phase
     assert live.control.leases.release(live.control.leases.find(live.service, lease.purpose))
-    return course
+    return rollout
 
 
 def give_ends(live: Live) -> list[int]:
-    """Put to a rollout what ends it wherever it is; give the commands' numbers."""
-    return [live.give(word.value) for word in (Action.ABORT, Action.ROLL_BACK)]
+    """Give a rollout both commands that end it in any phase; return the commands' numbers."""
+    return [live.give(action.value) for action in (Action.ABORT, Action.ROLL_BACK)]
 
 
-def _follow(live: Live, lease: Lease, course: RolloutRecord, way: Action | Facts) -> RolloutRecord:
+def _follow(live: Live, lease: Lease, rollout: RolloutRecord, way: Action | Facts) -> RolloutRecord:
     if isinstance(way, Facts):
-        return live.advance(lease, course, way)
-    return live.advance(lease, course, command=way)
+        return live.advance(lease, rollout, way)
+    return live.advance(lease, rollout, command=way)
 
 
 def say_refusal(phase: Phase, action: Action) -> str:
-    """Give the words by which a command is refused in a phase."""
-    where = ", ".join(sorted(ALLOWED[action]))
-    return f"{action}: the rollout is {phase}; allowed where it is {where}"
+    """Return the message by which a command is refused in a phase."""
+    allowed = ", ".join(sorted(ALLOWED[action]))
+    return f"{action}: the rollout is {phase}; allowed while it is {allowed}"

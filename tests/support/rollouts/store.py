@@ -1,4 +1,4 @@
-"""Rollouts written to a real control store as a controller writes them, on drawn traffic."""
+"""Rollouts in a real control store, written as by a controller, on random traffic."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ HOLDER = "amber-otter (flow run 1, x)"
 
 
 class StoredRollout:
-    """One rollout in a store, from its opening; a tick is as long as its policy's block."""
+    """One rollout in a store, from its opening on; a tick lasts one block of its policy."""
 
     def __init__(
         self,
@@ -42,54 +42,54 @@ class StoredRollout:
         )
         terms = RouteConfig(assign_by="request")
         opening = Opening(service, champion, candidate, policy, terms, "salt", before)
-        self.course = control.rollouts.open(self.lease, opening, self.now)
+        self.record = control.rollouts.open(self.lease, opening, self.now)
 
     @property
     def phase(self) -> Phase:
-        return self.course.state.phase
+        return self.record.state.phase
 
     def tick(
         self, ticks: int = 1, candidate: float = ERRORS, slower: float = 1.0, **facts: Any
     ) -> None:
-        """Go on by so many ticks, or to the end."""
+        """Write so many ticks, or fewer if the rollout ends."""
         for _ in range(ticks):
             if self.phase.is_final:
                 return
-            state = self.course.state
-            seen = facts_of(state, self._rng, candidate, slower, self.course.policy)
-            self._write(replace(seen, **facts))
+            state = self.record.state
+            drawn = facts_of(state, self._rng, candidate, slower, self.record.policy)
+            self._write(replace(drawn, **facts))
 
     def tick_to(
         self, phase: Phase, stage: int | None = None, most: int = 400, **given: Any
     ) -> None:
-        """Go on until the rollout is in a phase, and at a stage where one is given."""
+        """Write ticks until the rollout is in a phase, and at a stage if one is given."""
         for _ in range(most):
-            if self.phase is phase and stage in (None, self.course.state.stage):
+            if self.phase is phase and stage in (None, self.record.state.stage):
                 return
             self.tick(**given)
         raise AssertionError(f"still {self.phase}")
 
-    def command(self, action: Action, by: str, why: str) -> None:
+    def command(self, action: Action, by: str, reason: str) -> None:
         """Give a command and answer it, as a controller does between two ticks."""
-        self._control.commands.give(self.course.service, action.value, by, why, self.now)
+        self._control.commands.give(self.record.service, action.value, by, reason, self.now)
         self.answer()
 
     def answer(self) -> None:
-        """Answer the command that waits."""
-        waiting = self._control.commands.find_next(self.course.service, self.course.number)
-        assert waiting is not None
-        self._write(Facts(), waiting)
+        """Answer the open command."""
+        command = self._control.commands.find_next(self.record.service, self.record.number)
+        assert command is not None
+        self._write(Facts(), command)
 
     def end(self) -> None:
-        """Let go of the controller's lease."""
+        """Free the controller's lease."""
         self._control.leases.release(self.lease)
 
     def _write(self, facts: Facts, given: RecordedCommand | None = None) -> None:
-        course = self.course
-        command = Command(Action(given.action), given.by, given.why) if given else None
-        state, decision = step(course.state, facts, command, course.policy)
-        record = write_step(course.tick, facts, command, Derived(state, decision), course.policy)
-        self.now += timedelta(seconds=course.policy.block)
-        tick = Tick(replace(course, state=state), record, decision, given)
-        self.course = self._control.rollouts.write(self.lease, course, tick, self.now)
+        before = self.record
+        command = Command(Action(given.action), given.by, given.reason) if given else None
+        state, decision = step(before.state, facts, command, before.policy)
+        record = write_step(before.tick, facts, command, Derived(state, decision), before.policy)
+        self.now += timedelta(seconds=before.policy.block)
+        tick = Tick(replace(before, state=state), record, decision, given)
+        self.record = self._control.rollouts.write(self.lease, before, tick, self.now)
         assert decision.verb in Verb

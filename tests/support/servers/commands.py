@@ -1,4 +1,4 @@
-"""The commands of a documentation page, run as they stand; only places are other ones here."""
+"""The commands of a documentation page, run as written, except for places."""
 
 import os
 import re
@@ -18,10 +18,10 @@ import httpx
 from sluice.home import PROJECT
 
 STAYS = ("server start", "server services start", "mlflow server", "worker start")
-"""What a command that does not end by itself has in it."""
+"""Words in a command that does not end by itself."""
 WORD = "test-word-of-its-own"
 USER = ("sluice", WORD)
-"""The name and password that stand for each `CHANGE-ME`."""
+"""The name and password for each `CHANGE-ME`."""
 RUN_SECONDS, READY_SECONDS, STOP_SECONDS = 300.0, 300.0, 20.0
 FORGOTTEN = ("PREFECT_", "MLFLOW_", "SLUICE_")
 """Settings of the session, which a page's own env files replace."""
@@ -34,7 +34,7 @@ os.execvp("bash", ["bash", "-ec", sys.argv[1]])
 
 
 def read_commands(page: str, part: str) -> list[list[str]]:
-    """Give the console blocks of one part of a page, each a list of commands."""
+    """Return the console blocks of one part of a page, each a list of commands."""
     text = page.split(f"\n## {part}\n", 1)[1].split("\n## ", 1)[0]
     blocks = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
     return [[line.removeprefix("$ ") for line in block.splitlines()] for block in blocks]
@@ -42,20 +42,20 @@ def read_commands(page: str, part: str) -> list[list[str]]:
 
 @dataclass
 class Stage:
-    """Where a page is played: a folder for its logs, and what stands for the page's places."""
+    """Where a page's commands run: a folder for logs, and values for the page's places."""
 
     folder: Path
     places: Mapping[str, str]
     running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
     def translate(self, text: str) -> str:
-        """Put this machine's places for the page's, the longest first."""
+        """Replace the page's places by this machine's, the longest first."""
         for place in sorted(self.places, key=len, reverse=True):
             text = text.replace(place, self.places[place])
         return text
 
     def play(self, block: list[str]) -> None:
-        """Run a block's commands in their order; those that stay are left running."""
+        """Run a block's commands in order; leave those running that do not end."""
         setup = [command for command in block if command.startswith(("set -a", "cd "))]
         for command in block:
             if any(words in command for words in STAYS):
@@ -64,7 +64,7 @@ class Stage:
                 self.run(command, [*setup, command])
 
     def run(self, name: str, lines: list[str]) -> str:
-        """Run commands to their end in one shell and give what they printed."""
+        """Run commands to their end in one shell and return what they printed."""
         done = subprocess.run(
             ["bash", "-ec", self.translate("\n".join(lines))],
             cwd=PROJECT,
@@ -79,7 +79,7 @@ class Stage:
         return done.stdout
 
     def start(self, name: str, lines: list[str]) -> None:
-        """Start a command that stays, in a process group of its own."""
+        """Start a command that does not end, in its own process group."""
         count = sum(1 for other in self.running if other.startswith(name))
         name = f"{name} #{count + 1}"
         log = self.folder / f"{len(self.running):02}.log"
@@ -95,7 +95,7 @@ class Stage:
             )
 
     def await_answer(self, url: str) -> None:
-        """Wait until an address answers with 200, while every process lives."""
+        """Wait until an address answers with 200, while every process runs."""
         deadline = time.monotonic() + READY_SECONDS
         while self.ask_status(url) != 200:
             ended = [name for name, process in self.running.items() if process.poll() is not None]
@@ -104,14 +104,14 @@ class Stage:
             time.sleep(0.3)
 
     def ask_status(self, url: str, **options: Any) -> int:
-        """Give the status with which an address answers; 0 where nobody does."""
+        """Return the status with which an address answers; 0 without an answer."""
         try:
             return self.ask("GET", url, **options).status_code
         except httpx.TransportError:
             return 0
 
     def ask(self, method: str, url: str, **options: Any) -> httpx.Response:
-        """Ask an address as the page's user, who trusts the page's own authority."""
+        """Request an address as the page's user, who trusts the page's own authority."""
         known = {"auth": USER, **options}
         context = ssl.create_default_context(cafile=str(self.folder / "etc" / "ca.pem"))
         with httpx.Client(verify=context, trust_env=False, timeout=60) as client:
@@ -126,8 +126,8 @@ class Stage:
 
     def stop(self, words: str = "") -> None:
         """End the processes that have the words in their command, the last first."""
-        ending = [self.running.pop(name) for name in list(self.running)[::-1] if words in name]
-        for process in ending:
+        stopping = [self.running.pop(name) for name in list(self.running)[::-1] if words in name]
+        for process in stopping:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
@@ -137,14 +137,14 @@ class Stage:
             process.wait()
 
     def read_logs(self) -> str:
-        """Give what every process printed."""
+        """Return what every process printed."""
         files = sorted(self.folder.glob("*.log"))
         return "\n".join(f"== {file.name}\n{file.read_text(errors='replace')}" for file in files)
 
 
 @contextmanager
 def open_stage(folder: Path, places: Mapping[str, str]) -> Iterator[Stage]:
-    """Give a stage whose processes are gone when the block has ended."""
+    """Return a stage whose processes are gone when the block has ended."""
     folder.mkdir(parents=True, exist_ok=True)
     stage = Stage(folder, places)
     try:

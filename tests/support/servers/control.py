@@ -1,4 +1,4 @@
-"""Control stores for the tests: a SQLite file, and a Postgres server where its programs are."""
+"""Control stores for tests: processes that race for a store, and a Postgres server."""
 
 import os
 import pwd
@@ -37,7 +37,7 @@ else:
 
 
 def race(root: Path, action: str, count: int, **variables: str) -> list[str]:
-    """Start so many processes, let them go at once, and give what each printed."""
+    """Start so many processes, release them at once, and return what each printed."""
     racers = [
         subprocess.Popen(
             [sys.executable, "-c", CLAIMANT, str(root), action, f"run {number}"],
@@ -59,7 +59,7 @@ def race(root: Path, action: str, count: int, **variables: str) -> list[str]:
 
 
 def find_postgres() -> Path | None:
-    """Give the folder of a Postgres server's programs, None where there is none."""
+    """Return the folder of a Postgres server's programs; None if there is none."""
     on_path = shutil.which("initdb")
     places = [Path(on_path).resolve().parent] if on_path else []
     places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
@@ -67,7 +67,7 @@ def find_postgres() -> Path | None:
 
 
 def why_no_postgres() -> str:
-    """Say what is missing for the tests on Postgres; empty where nothing is."""
+    """Return what is missing for the tests on Postgres; empty if nothing is."""
     if find_postgres() is None:
         return "no Postgres server is installed (Debian: postgresql)"
     if find_spec("psycopg") is None:
@@ -79,7 +79,7 @@ def why_no_postgres() -> str:
 
 @contextmanager
 def run_postgres() -> Iterator[str]:
-    """Run a Postgres server of its own on a free port of loopback; give its address."""
+    """Run a Postgres server on a free loopback port; yield its address."""
     programs = find_postgres()
     assert programs is not None
     user = "postgres" if os.geteuid() == 0 else None

@@ -1,4 +1,4 @@
-"""The orchestrator's forms in a real browser: fill one in, send it, read what came of it."""
+"""The orchestrator's forms in a real browser: fill one in, send it, read the result."""
 
 import os
 import re
@@ -12,34 +12,34 @@ from uuid import UUID
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WAIT_SECONDS, LOAD_MS = 60.0, 15_000.0
 TRIES = 10
-"""How often a form is loaded that stays empty, or sent that the server has no time for (503)."""
+"""How often to reload a form that stays empty, or resend one answered with 503."""
 BUSY = 503
 FIELD = "xpath=ancestor::*[contains(@class, 'p-label__header')]/.."
 CONTROL = "input, textarea, [role='combobox'], .p-select-button"
 
 
 class Forms:
-    """A browser with one page, which lives in a thread of its own: its library needs that."""
+    """A browser with one page, in its own thread, as its library requires."""
 
     def __init__(self, pages: str, thread: ThreadPoolExecutor) -> None:
         self._pages, self._thread = pages, thread
         self._page: Any = None
         self.troubles: list[str] = []
-        """What the pages asked for and did not get."""
+        """Requests of the pages that failed."""
 
     def send(self, deployment: Any, choices: dict[str, str], words: dict[str, str]) -> UUID:
-        """Fill in a deployment's form as a person would, and send it; give the run's identity.
+        """Fill in a deployment's form as a person would, and send it; return the run's id.
 
         `choices` are fields to choose from, `words` those to write into.
         """
         return UUID(self._do(lambda: self._send(deployment.id, choices, words)))
 
     def refuse(self, deployment: Any, choices: dict[str, str], words: dict[str, str]) -> str:
-        """Fill in a form that cannot be sent as it is; give what the page says."""
+        """Fill in a form that cannot be sent as it is; return what the page says."""
         return str(self._do(lambda: self._refuse(deployment.id, choices, words)))
 
     def read_run(self, run: UUID, words: str) -> str:
-        """Give what a run's page shows, once it shows the words."""
+        """Return what a run's page shows, once it shows the words."""
         return str(self._do(lambda: self._read(f"/runs/flow-run/{run}", words)))
 
     def _do(self, work: Callable[[], Any]) -> Any:
@@ -65,14 +65,14 @@ class Forms:
         self._page = self._browser.new_page(viewport={"width": 1300, "height": 1500})
         self._page.set_default_timeout(WAIT_SECONDS * 1000)
         self._page.on("response", self._note)
-        self._page.on("requestfailed", lambda asked: self._add(asked, str(asked.failure)))
+        self._page.on("requestfailed", lambda request: self._add(request, str(request.failure)))
 
     def _note(self, answer: Any) -> None:
         if answer.status >= 400:
             self._add(answer.request, str(answer.status))
 
-    def _add(self, asked: Any, why: str) -> None:
-        self.troubles.append(f"{asked.method} {asked.url}: {why}")
+    def _add(self, request: Any, reason: str) -> None:
+        self.troubles.append(f"{request.method} {request.url}: {reason}")
 
     def _close(self) -> None:
         self._browser.close()
@@ -82,13 +82,13 @@ class Forms:
         self._load(f"{self._pages}/deployments/deployment/{deployment}/run")
         for name, value in choices.items():
             self._find(name).click()
-            self._page.keyboard.press("ArrowDown")  # the list opens by the keyboard alone
+            self._page.keyboard.press("ArrowDown")  # the list opens only by the keyboard
             self._page.get_by_role("option", name=value, exact=True).click()
         for name, value in words.items():
             self._find(name).fill(value)
 
     def _load(self, address: str) -> None:
-        """Load a form's page; again where a question of its own went without an answer."""
+        """Load a form's page; reload it if one of its requests had no answer."""
         from playwright.sync_api import TimeoutError as TooLate
 
         for _ in range(TRIES):
@@ -106,9 +106,9 @@ class Forms:
         return label.locator(FIELD).locator(CONTROL).first
 
     def _submit(self) -> Any:
-        with self._page.expect_response(lambda told: "create_flow_run" in told.url) as told:
+        with self._page.expect_response(lambda reply: "create_flow_run" in reply.url) as sent:
             self._page.get_by_role("button", name="Submit").click()
-        return told.value
+        return sent.value
 
     def _send(self, deployment: UUID, choices: dict[str, str], words: dict[str, str]) -> str:
         self._fill(deployment, choices, words)

@@ -20,6 +20,7 @@ from sluice.adapters.server.home_server import server_environment
 from sluice.adapters.server.process import read_record, start_process, stop_process
 from sluice.home import Home
 from support.releases.runs import write_service
+from support.servers.images import add_databases, add_server_database
 from support.servers.ports import find_free_port
 from support.servers.stack import POOL, ask, await_answer, run_prefect
 
@@ -30,7 +31,7 @@ OTHER = "other"
 
 @dataclass(frozen=True)
 class Stack:
-    """A home with a Prefect server on a port of its own, and the ids of its deployments."""
+    """A state folder with a Prefect server on its own port, and its deployments' ids."""
 
     home: Home
     port: int
@@ -56,7 +57,7 @@ def start_server(home: Home, port: int) -> None:
 
 
 def deploy_flow(name: str) -> Any:
-    """Deploy a flow to the pool so that its runs outlive their worker; give the deployment's id."""
+    """Deploy a flow to the pool so that its runs outlive their worker; return its id."""
 
     def make(client: Any) -> Any:
         return client.create_deployment(
@@ -73,10 +74,10 @@ def deploy_flow(name: str) -> Any:
 
 @contextmanager
 def run_stack(root: Path, flows: tuple[str, ...] = ("release", "ingest")) -> Iterator[Stack]:
-    """Run a Prefect server of a home, with two services, and some flows deployed."""
+    """Run a Prefect server of a state folder, with two services and some deployed flows."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    home, port = Home(root), find_free_port()
+    home, port = add_databases(add_server_database(Home(root))), find_free_port()
     api = f"http://127.0.0.1:{port}/api"
     for name in ("employment", OTHER):
         write_service(root / "configs", name)
@@ -87,8 +88,8 @@ def run_stack(root: Path, flows: tuple[str, ...] = ("release", "ingest")) -> Ite
         patch.setenv("SLUICE_CONFIGS", str(root / "configs"))
         try:
             start_server(home, port)
-            made = run_prefect("work-pool", "create", POOL, "--type", "process")
-            assert made.returncode == 0, made.stdout + made.stderr
+            created = run_prefect("work-pool", "create", POOL, "--type", "process")
+            assert created.returncode == 0, created.stdout + created.stderr
             with temporary_settings({PREFECT_API_URL: api}):
                 deployments = {name: deploy_flow(name) for name in flows}
                 yield Stack(home, port, deployments)
@@ -99,7 +100,7 @@ def run_stack(root: Path, flows: tuple[str, ...] = ("release", "ingest")) -> Ite
 
 
 def find_flow_process(flow_run: str) -> int:
-    """Give the process that runs a flow run, 0 where none does."""
+    """Return the process of a flow run, 0 if there is none."""
     mark = f"PREFECT__FLOW_RUN_ID={flow_run}".encode()
     for place in Path("/proc").glob("[0-9]*"):
         try:
@@ -112,7 +113,7 @@ def find_flow_process(flow_run: str) -> int:
 
 @contextmanager
 def run_registry_server(home: Home, port: int, log: Path) -> Iterator[Callable[[float], None]]:
-    """Run an MLflow server that keeps its files itself; give what kills it, waits, restarts it."""
+    """Run an MLflow server with its own files; return what kills it, waits and restarts it."""
     home.mlflow.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--backend-store-uri", f"sqlite:///{home.mlflow}/mlflow.db"]
@@ -154,5 +155,5 @@ def is_answering(port: int) -> bool:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
             return bool(answer.status == 200)
-    except (OSError, HTTPException):  # no server yet, or one that is not up to an answer
+    except (OSError, HTTPException):  # no server yet, or one that cannot answer yet
         return False

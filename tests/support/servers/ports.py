@@ -4,7 +4,7 @@ import socket
 
 
 def find_free_ports(count: int) -> list[int]:
-    """Give ports on which nobody listens, each another."""
+    """Return different ports without a listener."""
     probes = [socket.socket() for _ in range(count)]
     try:
         for probe in probes:
@@ -16,6 +16,6 @@ def find_free_ports(count: int) -> list[int]:
 
 
 def find_free_port() -> int:
-    """Give one port on which nobody listens."""
+    """Return one port without a listener."""
     [port] = find_free_ports(1)
     return port

@@ -1,4 +1,4 @@
-"""Who is told, in tests: a web server that counts what it is sent, and a mail server."""
+"""Receivers of notifications in tests: a web server that counts requests, a mail server."""
 
 import json
 import socketserver
@@ -35,7 +35,7 @@ class Receiver:
         return f"http://127.0.0.1:{self.port}/{path}"
 
     def of(self, path: str) -> list[dict[str, Any]]:
-        """Give the documents that came to a path."""
+        """Return the documents that came to a path."""
         return [item.document for item in self.received if item.path == f"/{path}"]
 
 

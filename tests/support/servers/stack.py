@@ -37,7 +37,7 @@ def run_prefect(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def deploy(file: Path = FILE, prune: bool = False) -> list[str]:
-    """Deploy a file to the session's server; give what was reported."""
+    """Deploy a file to the session's server; return what was reported."""
     from tasks.deploy.deployments import deploy_file
 
     lines: list[str] = []
@@ -59,7 +59,7 @@ def remove_deployment(item: Any) -> None:
 
 
 def find_runs(deployment: Any) -> list[Any]:
-    """Give a deployment's flow runs but for those that a schedule made."""
+    """Return a deployment's flow runs except those that a schedule created."""
     from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 
     one = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
@@ -75,7 +75,7 @@ def ask(question: Callable[[Any], Any]) -> Any:
 
 
 def await_answer(question: Callable[[], Any], seconds: float) -> Any:
-    """Ask until the answer is not empty or the time is over; give the last answer."""
+    """Repeat a question until the answer is not empty or time is up; return the last answer."""
     deadline = time.monotonic() + seconds
     while not (answer := question()) and time.monotonic() < deadline:
         time.sleep(0.5)
@@ -83,7 +83,7 @@ def await_answer(question: Callable[[], Any], seconds: float) -> Any:
 
 
 def find_deployments() -> dict[str, Any]:
-    """Give the server's deployments by `flow/deployment`."""
+    """Return the server's deployments by `flow/deployment`."""
     found = ask(lambda client: client.read_deployments())
     flows = {item.id: item.name for item in ask(lambda client: client.read_flows())}
     return {f"{flows[item.flow_id]}/{item.name}": item for item in found}
@@ -116,7 +116,7 @@ def run_worker(log: Path, **variables: str) -> Iterator["subprocess.Popen[bytes]
 
 
 def create_run(deployment: Any, home: Home, **parameters: Any) -> Any:
-    """Ask for a run of a deployment through the API, with a state folder of its own."""
+    """Create a run of a deployment through the API, with its own state folder."""
     return ask(
         lambda client: client.create_flow_run_from_deployment(
             deployment.id,
@@ -127,7 +127,7 @@ def create_run(deployment: Any, home: Home, **parameters: Any) -> Any:
 
 
 def await_final(run: Any, seconds: float = RUN_SECONDS) -> Any:
-    """Wait for a flow run's final state; None where it has none in time."""
+    """Wait for a flow run's final state; None if it has none in time."""
 
     def read_final() -> Any:
         state = ask(lambda client: client.read_flow_run(run.id)).state
@@ -137,7 +137,7 @@ def await_final(run: Any, seconds: float = RUN_SECONDS) -> Any:
 
 
 def count_versions(home: Home, service: str = "employment") -> int:
-    """Count the model versions that a home's registry holds of a service."""
+    """Return how many model versions of a service a state folder's registry has."""
     from mlflow import MlflowClient
 
     return len(MlflowClient(home.tracking_uri).search_model_versions(f"name='{service}'"))

@@ -1,4 +1,4 @@
-"""`sluice up` in tests: a process of its own, what it says, and whatever it leaves."""
+"""`sluice up` in tests: its process, its output, and the processes that it leaves."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from support.servers.stack import await_answer
 
 START_SECONDS, END_SECONDS, RUN_SECONDS = 420.0, 180.0, 300.0
 READY = "Ctrl-C ends all of it"
-# What a background job of a shell would ignore is set back, as at a terminal.
+# Signals that a shell's background job ignores are reset, as at a terminal.
 LAUNCH = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -73,7 +73,7 @@ class Up:
 
 
 def ask_run(up: Up, deployment: str, **parameters: Any) -> str:
-    """Ask for a run of a deployment through the API; give its id."""
+    """Create a run of a deployment through the API; return its id."""
     _, found = ask_server(f"{up.api}/deployments/name/{deployment}")
     wanted = {"parameters": parameters}
     address = f"{up.api}/deployments/{found['id']}/create_flow_run"
@@ -83,7 +83,7 @@ def ask_run(up: Up, deployment: str, **parameters: Any) -> str:
 
 
 def state_of(up: Up, run: str) -> tuple[str, str]:
-    """Give the type of a run's state, and its message."""
+    """Return the type of a run's state, and its message."""
     _, found = ask_server(f"{up.api}/flow_runs/{run}")
     state = (found or {}).get("state") or {}
     return str(state.get("type", "")), str(state.get("message", ""))
@@ -95,7 +95,7 @@ def await_state(up: Up, run: str, *kinds: str) -> None:
 
 
 def stored_state(home: Home, run: str) -> tuple[str, str]:
-    """Give the same out of the database of a server that has ended."""
+    """Return the same from the database of a server that has ended."""
     with sqlite3.connect(home.prefect / "prefect.db") as database:
         rows = database.execute(
             "select s.type, s.message from flow_run f join flow_run_state s on s.id = f.state_id"
@@ -110,7 +110,7 @@ def find_part(home: Home, part: str) -> list[RelatedProcess]:
 
 
 def find_all(home: Home) -> list[str]:
-    """Every process whose environment names the home, by its command line."""
+    """Every process whose environment names the state folder, by its command line."""
     found = []
     for place in Path("/proc").glob("[0-9]*"):
         try:
@@ -123,7 +123,7 @@ def find_all(home: Home) -> list[str]:
 
 
 def end_by_force(up: Up) -> None:
-    """After a test that failed: end what this home still has, and nothing else."""
+    """After a failed test: end the remaining processes of this state folder, no others."""
     if up.process.poll() is None:
         up.process.send_signal(signal.SIGINT)
         try:
@@ -134,7 +134,7 @@ def end_by_force(up: Up) -> None:
 
 @contextmanager
 def run_marked(**variables: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process that waits, and has said that it runs its own program by now."""
+    """A process that waits and has reported that it runs its own program."""
     with subprocess.Popen(
         [sys.executable, "-S", "-c", "print(flush=True); input()"],
         env={**os.environ, **variables},

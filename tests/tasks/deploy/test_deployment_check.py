@@ -1,4 +1,4 @@
-"""A deployments file is held against the flows before a server sees it."""
+"""A deployments file is checked against the flows before it goes to a server."""
 
 from pathlib import Path
 
@@ -34,8 +34,8 @@ def test_shipped_file_names_its_deployments() -> None:
     ("entrypoint", "said"),
     [
         ("flows.relase.release", "No module named 'flows.relase'"),
-        ("flows.release.relase", "no flow stands at 'flows.release.relase'"),
-        ("flows.release.load_service", "no flow stands at 'flows.release.load_service'"),
+        ("flows.release.relase", "there is no flow at 'flows.release.relase'"),
+        ("flows.release.load_service", "there is no flow at 'flows.release.load_service'"),
         ("release", "found 'release'"),
     ],
 )
@@ -67,7 +67,7 @@ def test_value_out_of_range_is_refused(tmp_path: Path) -> None:
 
 def test_run_that_would_lack_a_parameter_is_refused(tmp_path: Path) -> None:
     found = refuse(tmp_path, "{service: employment, cause: weekly}", "{cause: weekly}")
-    assert "the flow needs service, which nothing gives" in found
+    assert "the flow needs service, which nothing sets" in found
 
 
 def test_cron_that_is_none_is_refused_with_one_that_is(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Notifications are held against secrets, services and templates before a server is changed."""
+"""Notifications are checked for secrets, services and templates before a server changes."""
 
 import re
 from pathlib import Path
@@ -54,7 +54,7 @@ def refuse(tmp_path: Path, old: str = "", new: str = "") -> str:
     return str(refused.value).removeprefix(f"{tmp_path / 'deployments.yaml'}:")
 
 
-def test_good_file_gives_a_block_each_with_its_secret(tmp_path: Path) -> None:
+def test_good_file_makes_a_block_each_with_its_secret(tmp_path: Path) -> None:
     slack, hook = (item.block for item in check(tmp_path))
     assert slack.url.get_secret_value() == GOOD_URL  # type: ignore[attr-defined]
     assert "Bearer" in hook.url.get_secret_value()  # type: ignore[attr-defined]
@@ -73,8 +73,8 @@ def test_variable_that_is_not_set_is_named_with_line_and_key(
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("TEAM_SLACK_URL", "https://evil.example/s3cret", "9: notifications.0.url: what is stored"),
-        ("HOOK_URL", "s3cret", "14: notifications.1.url: what is stored there is no address"),
+        ("TEAM_SLACK_URL", "https://evil.example/s3cret", "9: notifications.0.url: the secret is"),
+        ("HOOK_URL", "s3cret", "14: notifications.1.url: the secret is no address"),
     ],
 )
 def test_address_of_a_wrong_form_is_refused_and_not_shown(
@@ -106,15 +106,13 @@ def test_template_that_cannot_be_filled_in_is_refused(
     assert refuse(tmp_path, old, new).startswith(said)
 
 
-def test_everything_that_is_wrong_is_said_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_problems_are_reported_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TEAM_SLACK_URL")
     monkeypatch.delenv("HOOK_URL")
     assert len(refuse(tmp_path, "{{ what }}", "{{ what").splitlines()) == 3
 
 
-def test_examples_in_the_shipped_file_work_once_their_signs_are_off(
+def test_examples_in_the_shipped_file_work_once_uncommented(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     top, marked, examples = (

@@ -14,16 +14,16 @@ OCCURRED = SimpleNamespace(strftime=lambda _: "2026-01-02 03:04:05")
 
 
 def fill(event: str, **payload: Any) -> tuple[str, str]:
-    """Give title and text of an event of the service `shop`."""
+    """Return title and text of an event of the service `shop`."""
     entry = SlackNotification(name="a", kind="slack", url=Secret(env="U"), events=[event])
     title, text = write_message(entry, group_events(entry.names)[0])
-    told = SimpleNamespace(
+    emitted = SimpleNamespace(
         event=event,
         payload=payload,
         resource={"prefect.resource.name": "shop"},
         occurred=OCCURRED,
     )
-    context = {"event": told}
+    context = {"event": emitted}
     return (
         render_user_template_sync(title, context),
         render_user_template_sync(text, context),
@@ -41,8 +41,8 @@ def test_event_of_a_version_has_its_words_reason_and_usual_next_step() -> None:
 
 
 def test_next_step_that_the_event_has_takes_the_place_of_the_usual_one() -> None:
-    _, text = fill("gate.open", gate="evaluation", next="take more rows")
-    assert EVENTS["gate.open"].next_step
+    _, text = fill("gate.undecided", gate="evaluation", next="take more rows")
+    assert EVENTS["gate.undecided"].next_step
     assert text.splitlines()[0] == "Next: take more rows"
 
 

@@ -1,4 +1,4 @@
-"""A person's decision, told apart by its outcome, and finished whatever cut it off."""
+"""A person's decision, applied by its answer, and completed after an interruption."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -16,6 +16,7 @@ from sluice.control.approval import Approval, ApprovalAnswer, read_request, tag_
 from sluice.home import Home
 from sluice.verdict import Check, Outcome, Verdict
 from support.releases.runs import artifacts_of
+from support.servers.images import add_databases
 from tasks.release.approval import (
     WAITING,
     ApprovalResult,
@@ -39,8 +40,10 @@ Wait = Callable[..., ModelVersionRef]
 
 @flow(persist_result=False, result_serializer="json")
 @state_failure
-def decide(service: str, answer: str, by: str, why: str, version: int = WAITING) -> ApprovalResult:
-    return decide_approval(service, version, answer, by, why)
+def decide(
+    service: str, answer: str, by: str, reason: str, version: int = WAITING
+) -> ApprovalResult:
+    return decide_approval(service, version, answer, by, reason)
 
 
 @flow(persist_result=False, result_serializer="json")
@@ -60,6 +63,7 @@ def expire(service: str, moment: str) -> list[ApprovalResult]:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     with pytest.MonkeyPatch.context() as patch:
         root = tmp_path_factory.mktemp("approval")
+        add_databases(Home(root))
         patch.setenv("SLUICE_HOME", str(root))
         yield Home(root)
 
@@ -71,7 +75,7 @@ def registry(home: Home) -> Registry:
 
 @pytest.fixture
 def service(request: pytest.FixtureRequest) -> str:
-    """A service of the test's own, so that one home serves all tests."""
+    """Return a service of the test's own, so that all tests share one state folder."""
     name, _, case = request.node.name.partition("[")
     case = "".join(letter for letter in case if letter.isalnum())
     return f"{name[5:30]}-{case}".replace("_", "-").strip("-")
@@ -79,7 +83,7 @@ def service(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def wait(registry: Registry, service: str) -> Wait:
-    """Registers a version as a release does; `hours` to its deadline, None: nobody is asked."""
+    """Return a function that registers a version; `hours` to its deadline, None: no approval."""
     rows = pd.DataFrame({"age": [30.0, 40.0, 50.0]})
     model = DummyClassifier().fit(rows, [0, 1, 1])
 
@@ -98,13 +102,13 @@ def wait(registry: Registry, service: str) -> Wait:
 
 
 def request_of(home: Home, version: ModelVersionRef) -> Approval:
-    """Ask for a decision on a version, as its release does after registering it."""
+    """Request a decision on a version, as its release does after registering it."""
     control = open_control(home)
     control.prepare()
-    asked = read_request(version.service, version.version, version.tags)
-    assert asked is not None
+    request = read_request(version.service, version.version, version.tags)
+    assert request is not None
     return control.approvals.request(
-        version.service, version.version, asked.verdict_digest, asked.deadline
+        version.service, version.version, request.verdict_digest, request.deadline
     )
 
 
@@ -130,7 +134,7 @@ def test_approved_version_becomes_the_first_champion(
     tags = tags_of(registry, service, 1)
     assert (tags["sluice.approval"], tags["sluice.approval.by"]) == ("approved", "Ada")
     [text] = registry.read_texts(found.run_id, "approval").values()
-    assert json.loads(text)["why"] == "figures hold"
+    assert json.loads(text)["reason"] == "figures hold"
     page = artifacts_of(state)[f"{service}-approval"].data
     for words in (f"# {service} v1 is approved", "| by | Ada |", "auc floor", "evaluation holds"):
         assert words in page
@@ -157,7 +161,7 @@ def test_refused_version_is_no_candidate_and_never_promoted(
     state = decide(service, "refused", "Ada", "too early", return_state=True)
     assert state.result() == ApprovalResult(service, 2, "refused", "")
     assert aliases_of(registry, service) == {"champion": 1}
-    assert tags_of(registry, service, 2)["sluice.approval.why"] == "too early"
+    assert tags_of(registry, service, 2)["sluice.approval.reason"] == "too early"
     assert "too early" in artifacts_of(state)[f"{service}-approval"].data
     refused = promote(service, return_state=True)
     assert f"{service} v2 was refused by a person; next: release again" in refused.message
@@ -165,7 +169,7 @@ def test_refused_version_is_no_candidate_and_never_promoted(
     assert "was refused by a person" in promote(service, return_state=True).message
 
 
-def test_nobody_s_answer_in_time_closes_the_request(
+def test_request_without_a_decision_in_time_is_closed(
     registry: Registry, wait: Wait, service: str, home: Home
 ) -> None:
     found = wait(1)
@@ -178,8 +182,8 @@ def test_nobody_s_answer_in_time_closes_the_request(
     assert aliases_of(registry, service) == {}
     assert tags_of(registry, service, 1)["sluice.approval"] == "expired"
     assert "is expired" in artifacts_of(state)[f"{service}-approval"].data
-    told = decide(service, "approved", "Ada", "figures hold", return_state=True).message
-    assert told.startswith(f"DecisionRefused: approval of {service} v1 is expired already")
+    message = decide(service, "approved", "Ada", "figures hold", return_state=True).message
+    assert message.startswith(f"DecisionRefused: approval of {service} v1 is expired already")
     assert "v1 was not approved before its deadline" in promote(service, return_state=True).message
 
 
@@ -191,7 +195,7 @@ def test_late_decision_closes_the_request(wait: Wait, service: str, registry: Re
     assert aliases_of(registry, service) == {}
 
 
-def test_second_decision_is_refused_and_the_same_words_are_taken(
+def test_second_decision_is_refused_and_the_same_one_is_accepted(
     registry: Registry, wait: Wait, service: str
 ) -> None:
     wait()
@@ -202,7 +206,7 @@ def test_second_decision_is_refused_and_the_same_words_are_taken(
     assert aliases_of(registry, service) == {"champion": 1}
 
 
-def test_verdicts_other_than_those_shown_are_not_decided_upon(
+def test_decision_on_other_verdicts_than_shown_is_refused(
     registry: Registry, wait: Wait, service: str, home: Home
 ) -> None:
     found = wait()
@@ -217,23 +221,23 @@ def test_verdicts_other_than_those_shown_are_not_decided_upon(
 
 
 @pytest.mark.parametrize(
-    ("by", "why", "found"), [("  ", "so", "nobody"), ("Ada", " ", "no reason")]
+    ("by", "reason", "found"), [("  ", "so", "without a name"), ("Ada", " ", "without a reason")]
 )
 def test_decision_needs_a_name_and_a_reason(
-    wait: Wait, service: str, by: str, why: str, found: str
+    wait: Wait, service: str, by: str, reason: str, found: str
 ) -> None:
     wait()
-    state = decide(service, "approved", by, why, return_state=True)
+    state = decide(service, "approved", by, reason, return_state=True)
     assert state.message.startswith("DecisionRefused: ")
     assert found in state.message
 
 
-def test_version_that_nobody_asked_about_is_not_decided(wait: Wait, service: str) -> None:
+def test_version_without_a_request_is_not_decided(wait: Wait, service: str) -> None:
     wait(None)
     assert "no version of" in decide(service, "approved", "A", "b", return_state=True).message
     wait()
     state = decide(service, "approved", "Ada", "so", version=1, return_state=True)
-    assert "nobody asked for a decision on" in state.message
+    assert "no decision was requested on" in state.message
     assert "waiting for one: v2" in state.message
     assert "v9; waiting" in decide(service, "approved", "A", "b", 9, return_state=True).message
 
@@ -251,29 +255,29 @@ def test_newer_version_closes_the_older_request(
 
 
 @pytest.mark.parametrize("answer", [ApprovalAnswer.APPROVED, ApprovalAnswer.REFUSED])
-def test_decision_cut_off_before_the_alias_moved_is_finished(
+def test_decision_interrupted_before_the_alias_moved_is_completed(
     registry: Registry, wait: Wait, service: str, home: Home, answer: ApprovalAnswer
 ) -> None:
     expected = {"champion": 1} if answer is ApprovalAnswer.APPROVED else {}
-    asked = request_of(home, wait())
+    request = request_of(home, wait())
     store = open_control(home).approvals
-    store.decide(asked, answer, "Ada", "so it is", datetime.now(UTC))
+    store.decide(request, answer, "Ada", "so it is", datetime.now(UTC))
     assert aliases_of(registry, service) == {"candidate": 1}
     assert decide(service, answer.value, "Ada", "so it is").answer == answer.value
     assert aliases_of(registry, service) == expected
 
 
-def test_whoever_looks_next_finishes_a_decision(
+def test_next_run_completes_an_interrupted_decision(
     registry: Registry, wait: Wait, service: str, home: Home
 ) -> None:
-    asked = request_of(home, wait())
+    request = request_of(home, wait())
     store = open_control(home).approvals
-    store.decide(asked, ApprovalAnswer.REFUSED, "Ada", "so it is", datetime.now(UTC))
+    store.decide(request, ApprovalAnswer.REFUSED, "Ada", "so it is", datetime.now(UTC))
     assert [item.answer for item in expire(service, datetime.now(UTC).isoformat())] == ["refused"]
     assert list_waiting(registry, service) == []
 
 
-def test_tag_that_somebody_set_by_hand_is_no_approval(
+def test_tag_set_by_hand_is_no_approval(
     registry: Registry, wait: Wait, service: str, home: Home
 ) -> None:
     wait(None)
@@ -282,5 +286,5 @@ def test_tag_that_somebody_set_by_hand_is_no_approval(
     assert "v2 waits for a person's" in promote(service, return_state=True).message
 
 
-def test_nothing_waits_where_nobody_was_asked(home: Home) -> None:
+def test_nothing_waits_without_requests(home: Home) -> None:
     assert settle_approvals("untouched", datetime.now(UTC)) == []

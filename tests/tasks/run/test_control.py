@@ -51,7 +51,7 @@ def hold(home: Home, ttl: float) -> Lease:
     return control.leases.acquire(*KEY, "another", ttl)
 
 
-def test_one_who_waits_says_so_and_goes_on_when_the_other_ends(home: Home) -> None:
+def test_a_waiting_run_logs_it_and_continues_when_the_other_ends(home: Home) -> None:
     lease = hold(home, 60.0)
     timer = threading.Timer(2.0, open_control(home).leases.release, (lease,))
     timer.start()

@@ -1,4 +1,4 @@
-"""Faults of the world are retried, verdicts and refusals never."""
+"""Infrastructure errors are retried, verdicts and refusals never."""
 
 import pytest
 from prefect import flow
@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 
 
 def run_failing(kind: object, errors: list[Exception]) -> tuple[State[object], int]:
-    """Run a task that raises the given errors in turn; give the flow's end and the calls made."""
+    """Run a task that raises the given errors in turn; return the flow's end and the calls made."""
     calls = 0
 
     def step() -> str:
@@ -21,11 +21,11 @@ def run_failing(kind: object, errors: list[Exception]) -> tuple[State[object], i
             raise errors.pop(0)
         return "done"
 
-    made = kind(step)  # type: ignore[operator]
+    decorated = kind(step)  # type: ignore[operator]
 
     @flow(persist_result=False, result_serializer="json")
     def once() -> str:
-        return str(made())
+        return str(decorated())
 
     return once(return_state=True), calls
 

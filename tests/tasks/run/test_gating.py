@@ -54,12 +54,12 @@ def test_verdict_that_does_not_pass_halts(gate: str, outcome: Outcome, error: st
     assert table[0]["outcome"] == outcome.value
 
 
-def test_insufficient_evaluation_left_to_a_person_is_published_and_goes_on(api: str) -> None:
+def test_insufficient_evaluation_left_to_a_person_is_published_and_continues(api: str) -> None:
     verdict = make_verdict("evaluation", Outcome.INSUFFICIENT)
     state = ask_leniently(verdict, "left-open", return_state=True)
     assert state.result() == "insufficient"
     assert "left-open-verdict-evaluation" in artifacts_of(state)
-    assert await_event(api, "gate.open", "sluice.service.left-open")["payload"]["reason"]
+    assert await_event(api, "gate.undecided", "sluice.service.left-open")["payload"]["reason"]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_nothing_else_is_left_to_a_person(gate: str, outcome: Outcome) -> None:
     assert ask_leniently(make_verdict(gate, outcome), "alpha", return_state=True).is_failed()
 
 
-def test_verdict_that_passes_goes_on_and_shows_its_notices() -> None:
+def test_verdict_that_passes_continues_and_shows_its_notices() -> None:
     notice = "no champion yet"
     state = ask(make_verdict("evaluation", Outcome.PASS, (notice,)), "alpha", return_state=True)
     assert state.is_completed()
@@ -105,7 +105,7 @@ def test_event_is_on_the_services_one_resource(api: str, outcome: Outcome, name:
 
 
 def await_event(api: str, name: str, resource: str) -> dict[str, Any]:
-    """Give the newest such event that the server has; it takes a moment to arrive."""
+    """Return the newest such event that the server has; it takes a moment to arrive."""
     wanted = {"event": {"name": [name]}, "resource": {"id": [resource]}}
     for _ in range(60):
         answer = httpx.post(f"{api}/events/filter", json={"filter": wanted}).json()

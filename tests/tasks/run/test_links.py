@@ -1,4 +1,4 @@
-"""Addresses that pages lead to."""
+"""Addresses that pages link to."""
 
 import pytest
 

@@ -19,7 +19,7 @@ AWAY = "http://127.0.0.1:9"
 
 
 class ReturningServer:
-    """Creates artifacts on a server that does not answer until it is set going."""
+    """Creates artifacts on a server that does not answer until it is switched on."""
 
     def __init__(self) -> None:
         self.is_back = threading.Event()
@@ -33,14 +33,14 @@ class ReturningServer:
 
 
 @flow(persist_result=False, result_serializer="json")
-def tell(create: Any) -> str:
+def publish_one(create: Any) -> str:
     publish(create, "waiting", markdown="here")
     return "done"
 
 
 def test_a_server_that_comes_back_gets_the_artifact() -> None:
     server = ReturningServer()
-    state = tell.with_options(validate_parameters=False)(server.create, return_state=True)
+    state = publish_one.with_options(validate_parameters=False)(server.create, return_state=True)
     assert state.result() == "done"
     assert server.is_back.is_set()
     assert list(artifacts_of(state)) == ["waiting"]
@@ -51,7 +51,7 @@ def test_a_server_that_stays_away_costs_the_artifact_only(monkeypatch: pytest.Mo
         httpx.get(AWAY, trust_env=False)
 
     monkeypatch.setattr(publishing, "AWAY_SECONDS", 3.0)
-    state = tell.with_options(validate_parameters=False)(create, return_state=True)
+    state = publish_one.with_options(validate_parameters=False)(create, return_state=True)
     assert state.result() == "done"
     assert artifacts_of(state) == {}
     assert any(line.startswith("no artifact waiting: the server was") for line in logs_of(state))

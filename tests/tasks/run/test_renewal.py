@@ -1,4 +1,4 @@
-"""A lease is renewed beside the work, and what goes wrong with that is said."""
+"""A lease is renewed in the background, and failed renewals are logged."""
 
 import logging
 import sqlite3
@@ -50,7 +50,7 @@ def test_the_lease_is_free_after_its_block(control: Control, lease: Lease) -> No
     assert control.leases.find(*KEY).is_free
 
 
-def test_one_who_was_succeeded_says_so_and_leaves_the_lease(
+def test_a_lost_lease_is_logged_and_left_to_its_successor(
     control: Control, lease: Lease, caplog: pytest.LogCaptureFixture
 ) -> None:
     with keep_lease(control, lease, LOG):

@@ -1,4 +1,4 @@
-"""Approvals on a real database: decided once, by somebody, for a reason that stays on record."""
+"""Approvals on a real database: decided once, with a name and a reason, which are recorded."""
 
 import threading
 from dataclasses import replace
@@ -98,24 +98,24 @@ def test_a_newer_version_closes_open_requests_for_older_ones(
 
 
 @pytest.mark.parametrize(
-    ("answer", "by", "why", "found"),
+    ("answer", "by", "reason", "found"),
     [
-        (ApprovalAnswer.APPROVED, " ", "so", "by nobody"),
-        (ApprovalAnswer.APPROVED, "Ada", "", "for no reason"),
+        (ApprovalAnswer.APPROVED, " ", "so", "without a name"),
+        (ApprovalAnswer.APPROVED, "Ada", "", "without a reason"),
         (ApprovalAnswer.EXPIRED, "Ada", "so", "found 'expired'"),
         (ApprovalAnswer.PENDING, "Ada", "so", "found 'pending'"),
     ],
 )
 def test_a_decision_needs_an_answer_a_name_and_a_reason(
-    control: Control, asked: Approval, answer: ApprovalAnswer, by: str, why: str, found: str
+    control: Control, asked: Approval, answer: ApprovalAnswer, by: str, reason: str, found: str
 ) -> None:
     with pytest.raises(DecisionRefused, match=found):
-        control.approvals.decide(asked, answer, by, why, NOW)
+        control.approvals.decide(asked, answer, by, reason, NOW)
     assert control.approvals.list_requests("employment") == [asked]
 
 
-def test_what_nobody_asked_is_not_decided(control: Control) -> None:
-    with pytest.raises(DecisionRefused, match="nobody asked"):
+def test_without_a_request_there_is_no_decision(control: Control) -> None:
+    with pytest.raises(DecisionRefused, match="no such approval was requested"):
         control.approvals.decide(
             Approval("employment", 4, DIGEST, DEADLINE), ApprovalAnswer.APPROVED, "Ada", "so", NOW
         )
@@ -147,7 +147,9 @@ def test_of_many_deciders_at_once_one_is_heard(store: Home, asked: Approval) -> 
     assert len(heard) == 1
 
 
-@pytest.mark.parametrize("statement", ["UPDATE decisions SET why = 'x'", "DELETE FROM decisions"])
+@pytest.mark.parametrize(
+    "statement", ["UPDATE decisions SET reason = 'x'", "DELETE FROM decisions"]
+)
 def test_the_log_is_only_appended_to(control: Control, asked: Approval, statement: str) -> None:
     from sqlalchemy import text
     from sqlalchemy.exc import DatabaseError

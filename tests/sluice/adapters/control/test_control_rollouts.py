@@ -36,22 +36,22 @@ def held(control: Control) -> Lease:
     return control.leases.acquire("employment", CONTROLLER, "first", 15)
 
 
-def make_tick(course: RolloutRecord, facts: Facts, given: RecordedCommand | None = None) -> Tick:
-    command = Command(Action(given.action), given.by, given.why) if given else None
-    state, decision = step(course.state, facts, command, course.policy)
-    record = write_step(course.tick, facts, command, Derived(state, decision), course.policy)
-    return Tick(replace(course, state=state), record, decision, given)
+def make_tick(rollout: RolloutRecord, facts: Facts, given: RecordedCommand | None = None) -> Tick:
+    command = Command(Action(given.action), given.by, given.reason) if given else None
+    state, decision = step(rollout.state, facts, command, rollout.policy)
+    record = write_step(rollout.tick, facts, command, Derived(state, decision), rollout.policy)
+    return Tick(replace(rollout, state=state), record, decision, given)
 
 
 def run(
-    control: Control, held: Lease, course: RolloutRecord, ticks: int, **traffic: Any
+    control: Control, held: Lease, rollout: RolloutRecord, ticks: int, **traffic: Any
 ) -> RolloutRecord:
     """Write so many ticks of made-up traffic, each on what the store has."""
     rng = np.random.default_rng(7)
     for _ in range(ticks):
-        tick = make_tick(course, facts_of(course.state, rng, **traffic))
-        course = control.rollouts.write(held, course, tick, NOW)
-    return course
+        tick = make_tick(rollout, facts_of(rollout.state, rng, **traffic))
+        rollout = control.rollouts.write(held, rollout, tick, NOW)
+    return rollout
 
 
 def take_over(control: Control, held: Lease) -> Lease:
@@ -61,12 +61,12 @@ def take_over(control: Control, held: Lease) -> Lease:
 
 
 def test_one_that_is_opened_is_found_with_its_first_record(control: Control, held: Lease) -> None:
-    course = control.rollouts.open(held, OPENING, NOW)
-    assert (course.number, course.state.phase, course.state.epoch) == (1, Phase.PENDING, 1)
+    rollout = control.rollouts.open(held, OPENING, NOW)
+    assert (rollout.number, rollout.state.phase, rollout.state.epoch) == (1, Phase.PENDING, 1)
     found = control.rollouts.find_open("employment")
     assert found is not None
-    assert write_state(found.state) == write_state(course.state)
-    assert replace(found, state=course.state) == course
+    assert write_state(found.state) == write_state(rollout.state)
+    assert replace(found, state=rollout.state) == rollout
     [(at, record)] = control.rollouts.read_log("employment", 1)
     assert (at, record["tick"]) == (NOW, 0)
 
@@ -86,92 +86,92 @@ def test_a_route_of_another_champion_is_refused(control: Control, held: Lease) -
 
 
 def test_state_log_and_route_move_together(control: Control, held: Lease) -> None:
-    course = run(control, held, control.rollouts.open(held, OPENING, NOW), 1)
+    rollout = run(control, held, control.rollouts.open(held, OPENING, NOW), 1)
     route = control.routes.find("employment")
     assert route is not None
-    assert (course.state.phase, route.mode, route.candidate) == (Phase.SHADOW, Mode.SHADOW, 4)
-    assert course.state.epoch == route.epoch == 2
-    assert course.tick == len(control.rollouts.read_log("employment", 1))
-    run(control, held, course, 1)
+    assert (rollout.state.phase, route.mode, route.candidate) == (Phase.SHADOW, Mode.SHADOW, 4)
+    assert rollout.state.epoch == route.epoch == 2
+    assert rollout.tick == len(control.rollouts.read_log("employment", 1))
+    run(control, held, rollout, 1)
     renewed = control.routes.find("employment")
     assert renewed is not None
     assert (renewed.epoch, renewed.renewal) == (2, 1)
 
 
 def test_a_whole_rollout_is_derived_again_from_its_log(control: Control, held: Lease) -> None:
-    course = control.rollouts.open(held, OPENING, NOW)
+    rollout = control.rollouts.open(held, OPENING, NOW)
     for _ in range(400):
-        if course.state.phase.is_final:
+        if rollout.state.phase.is_final:
             break
-        course = run(control, held, course, 1)
-    assert course.state.phase is Phase.DONE
+        rollout = run(control, held, rollout, 1)
+    assert rollout.state.phase is Phase.DONE
     records = [record for _, record in control.rollouts.read_log("employment", 1)]
-    assert [record["tick"] for record in records] == list(range(course.tick))
+    assert [record["tick"] for record in records] == list(range(rollout.tick))
     last = list(derive(records, LAPTOP))[-1]
-    assert write_state(last.state) == write_state(course.state)
+    assert write_state(last.state) == write_state(rollout.state)
     route = control.routes.find("employment")
     assert route is not None
-    assert (route.champion, route.candidate, route.epoch) == (4, None, course.state.epoch)
+    assert (route.champion, route.candidate, route.epoch) == (4, None, rollout.state.epoch)
     assert control.rollouts.find_open("employment") is None
     assert [item.number for item in control.rollouts.list_unsettled()] == [1]
-    control.rollouts.settle(course)
+    control.rollouts.settle(rollout)
     assert control.rollouts.list_unsettled() == []
 
 
 def test_a_zombies_tick_changes_nothing(control: Control, held: Lease) -> None:
-    course = run(control, held, control.rollouts.open(held, OPENING, NOW), 2)
+    rollout = run(control, held, control.rollouts.open(held, OPENING, NOW), 2)
     given = control.commands.give("employment", "roll back", "Ada", "slow", NOW)
     second = take_over(control, held)
     before = (control.routes.find("employment"), control.rollouts.read_log("employment", 1))
     with pytest.raises(LeaseLost, match="was taken over"):
-        control.rollouts.write(held, course, make_tick(course, Facts(), given), NOW)
+        control.rollouts.write(held, rollout, make_tick(rollout, Facts(), given), NOW)
     with pytest.raises(LeaseLost):
-        control.rollouts.renew(held, course, routed=True)
+        control.rollouts.renew(held, rollout, routed=True)
     assert (control.routes.find("employment"), control.rollouts.read_log("employment", 1)) == before
     assert control.commands.find_next("employment", 1) == given
-    after = control.rollouts.write(second, course, make_tick(course, Facts(), given), NOW)
+    after = control.rollouts.write(second, rollout, make_tick(rollout, Facts(), given), NOW)
     assert after.state.phase is Phase.ROLLING_BACK
 
 
 def test_a_tick_is_written_once(control: Control, held: Lease) -> None:
-    course = run(control, held, control.rollouts.open(held, OPENING, NOW), 1)
-    tick = make_tick(course, Facts())
-    control.rollouts.write(held, course, tick, NOW)
+    rollout = run(control, held, control.rollouts.open(held, OPENING, NOW), 1)
+    tick = make_tick(rollout, Facts())
+    control.rollouts.write(held, rollout, tick, NOW)
     with pytest.raises(LeaseLost, match="tick 2 was written by another"):
-        control.rollouts.write(held, course, tick, NOW)
+        control.rollouts.write(held, rollout, tick, NOW)
     assert len(control.rollouts.read_log("employment", 1)) == 3
 
 
 def test_a_route_that_somebody_moved_undoes_the_whole_tick(control: Control, held: Lease) -> None:
-    course = run(control, held, control.rollouts.open(held, OPENING, NOW), 1)
+    rollout = run(control, held, control.rollouts.open(held, OPENING, NOW), 1)
     route = control.routes.find("employment")
     assert route is not None
     control.routes.swap(route, route.follow(3))
     with pytest.raises(RouteMoved):
-        control.rollouts.write(held, course, make_tick(course, Facts()), NOW)
+        control.rollouts.write(held, rollout, make_tick(rollout, Facts()), NOW)
     found = control.rollouts.find_open("employment")
     assert found is not None
-    assert found.tick == course.tick
+    assert found.tick == rollout.tick
     assert len(control.rollouts.read_log("employment", 1)) == 2
 
 
 def test_a_champion_named_by_hand_does_not_move_the_route_beside_a_rollout(
     control: Control, held: Lease
 ) -> None:
-    course = control.rollouts.open(held, OPENING, NOW)
+    rollout = control.rollouts.open(held, OPENING, NOW)
     assert control.routes.follow_champion("employment", 2).champion == 3
     given = control.commands.give("employment", "abort", "Ada", "enough", NOW)
-    control.rollouts.write(held, course, make_tick(course, Facts(), given), NOW)
+    control.rollouts.write(held, rollout, make_tick(rollout, Facts(), given), NOW)
     assert control.routes.follow_champion("employment", 2).champion == 2
 
 
 def test_a_lease_that_is_renewed_renews_the_route_where_it_is_told_to(
     control: Control, held: Lease
 ) -> None:
-    course = run(control, held, control.rollouts.open(held, OPENING, NOW), 1)
+    rollout = run(control, held, control.rollouts.open(held, OPENING, NOW), 1)
     renewals = []
     for routed in (True, False, True):
-        control.rollouts.renew(held, course, routed=routed)
+        control.rollouts.renew(held, rollout, routed=routed)
         route = control.routes.find("employment")
         assert route is not None
         renewals.append(route.renewal)
@@ -180,37 +180,37 @@ def test_a_lease_that_is_renewed_renews_the_route_where_it_is_told_to(
 
 
 def test_a_command_is_answered_once_and_with_the_decision(control: Control, held: Lease) -> None:
-    course = run(control, held, control.rollouts.open(held, OPENING, NOW), 1)
+    rollout = run(control, held, control.rollouts.open(held, OPENING, NOW), 1)
     given = control.commands.give("employment", "pause", "Ada", "lunch", NOW)
-    tick = make_tick(course, Facts(), given)
-    course = control.rollouts.write(held, course, tick, NOW)
+    tick = make_tick(rollout, Facts(), given)
+    rollout = control.rollouts.write(held, rollout, tick, NOW)
     answered = control.commands.find(given.sequence)
     assert answered is not None
-    assert (answered.answer, answered.words) == ("obey", "pause (Ada: lunch)")
+    assert (answered.answer, answered.message) == ("obey", "pause (Ada: lunch)")
     with pytest.raises(CommandRefused, match="answered already"):
-        control.rollouts.write(held, course, make_tick(course, Facts(), given), NOW)
+        control.rollouts.write(held, rollout, make_tick(rollout, Facts(), given), NOW)
 
 
-def test_a_command_that_makes_no_sense_is_answered_with_the_reason(
+def test_a_command_that_the_phase_does_not_allow_is_answered_with_the_reason(
     control: Control, held: Lease
 ) -> None:
-    course = run(control, held, control.rollouts.open(held, OPENING, NOW), 1)
+    rollout = run(control, held, control.rollouts.open(held, OPENING, NOW), 1)
     given = control.commands.give("employment", "resume", "Ada", "again", NOW)
-    control.rollouts.write(held, course, make_tick(course, Facts(), given), NOW)
+    control.rollouts.write(held, rollout, make_tick(rollout, Facts(), given), NOW)
     answered = control.commands.find(given.sequence)
     assert answered is not None
     assert answered.answer == "refuse"
-    assert answered.words == "resume: the rollout is shadow; allowed where it is paused"
+    assert answered.message == "resume: the rollout is shadow; allowed while it is paused"
 
 
 def test_what_waits_when_a_rollout_ends_is_refused(control: Control, held: Lease) -> None:
-    course = control.rollouts.open(held, OPENING, NOW)
+    rollout = control.rollouts.open(held, OPENING, NOW)
     abort = control.commands.give("employment", "abort", "Ada", "enough", NOW)
     late = control.commands.give("employment", "pause", "Bob", "lunch", NOW)
-    control.rollouts.write(held, course, make_tick(course, Facts(), abort), NOW)
+    control.rollouts.write(held, rollout, make_tick(rollout, Facts(), abort), NOW)
     answered = control.commands.find(late.sequence)
     assert answered is not None
-    assert (answered.answer, answered.words) == ("refuse", "the rollout is over: aborted")
+    assert (answered.answer, answered.message) == ("refuse", "the rollout is over: aborted")
 
 
 def test_without_a_rollout_a_name_or_a_reason_there_is_no_command(
@@ -224,8 +224,8 @@ def test_without_a_rollout_a_name_or_a_reason_there_is_no_command(
     assert control.commands.list_commands("employment") == []
 
 
-def test_what_was_done_by_hand_is_on_record(control: Control) -> None:
-    done = control.commands.record("employment", "restore", "Ada", "why", "v3 is champion", NOW)
+def test_what_was_done_by_hand_is_recorded(control: Control) -> None:
+    done = control.commands.record("employment", "restore", "Ada", "late", "v3 is champion", NOW)
     assert control.commands.list_commands("employment") == [done]
     assert not done.is_open
 
@@ -250,7 +250,7 @@ def test_a_list_of_rollouts_says_where_each_is_and_when_its_last_record_came(
     later = NOW + timedelta(seconds=9)
     control.rollouts.write(held, first, make_tick(first, Facts(), ending), later)
     second = control.rollouts.open(held, OPENING, later)
-    found = control.rollouts.list_outlines()
+    found = control.rollouts.list_summaries()
     assert [(item.number, item.phase, item.tick, item.ended) for item in found] == [
         (1, Phase.ABORTED, first.tick + 1, later),
         (2, Phase.PENDING, second.tick, None),
@@ -259,7 +259,7 @@ def test_a_list_of_rollouts_says_where_each_is_and_when_its_last_record_came(
 
 
 def test_a_log_is_read_on_from_where_one_was(control: Control, held: Lease) -> None:
-    course = run(control, held, control.rollouts.open(held, OPENING, NOW), 6)
-    whole = control.rollouts.read_log("employment", course.number)
-    assert control.rollouts.read_log("employment", course.number, 3) == whole[3:]
-    assert control.rollouts.read_log("employment", course.number, 1, 2) == whole[1:3]
+    rollout = run(control, held, control.rollouts.open(held, OPENING, NOW), 6)
+    whole = control.rollouts.read_log("employment", rollout.number)
+    assert control.rollouts.read_log("employment", rollout.number, 3) == whole[3:]
+    assert control.rollouts.read_log("employment", rollout.number, 1, 2) == whole[1:3]

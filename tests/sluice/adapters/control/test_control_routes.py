@@ -43,7 +43,7 @@ def test_each_change_is_a_new_epoch_and_the_counter_begins_anew(control: Control
 def test_a_zombie_changes_nothing(control: Control) -> None:
     seen = control.routes.swap(None, FIRST)
     now = control.routes.swap(seen, CANARY)
-    with pytest.raises(RouteMoved, match="epoch 1 was seen, it is at epoch 2; next: read it again"):
+    with pytest.raises(RouteMoved, match="at epoch 1, now it is at epoch 2; next: read it again"):
         control.routes.swap(seen, replace(CANARY, weight=1.0))
     with pytest.raises(RouteMoved):
         control.routes.renew(seen)
@@ -52,7 +52,7 @@ def test_a_zombie_changes_nothing(control: Control) -> None:
 
 def test_a_route_that_is_there_is_not_made_again(control: Control) -> None:
     control.routes.swap(None, FIRST)
-    with pytest.raises(RouteMoved, match="no route was seen, it is at epoch 1"):
+    with pytest.raises(RouteMoved, match="there was no route, now it is at epoch 1"):
         control.routes.swap(None, CANARY)
 
 

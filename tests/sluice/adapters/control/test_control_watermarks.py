@@ -15,19 +15,19 @@ def test_what_was_never_moved_is_new(control: Control) -> None:
 
 
 def test_what_was_moved_is_found_as_it_was_written(control: Control) -> None:
-    told = NEW.tell("v1", NOW)
-    assert control.watermarks.move(NEW, told)
-    assert control.watermarks.find("work", "data version") == told
-    assert control.watermarks.move(told, told.settle("v1"))
+    announced = NEW.announce("v1", NOW)
+    assert control.watermarks.move(NEW, announced)
+    assert control.watermarks.find("work", "data version") == announced
+    assert control.watermarks.move(announced, announced.settle("v1"))
     assert control.watermarks.find("work", "data version").announced is None
 
 
 def test_of_two_that_saw_the_same_one_moves_it(control: Control) -> None:
-    told = NEW.tell("v1", NOW)
-    assert control.watermarks.move(NEW, told)
-    assert not control.watermarks.move(NEW, NEW.tell("v2", NOW))
-    assert control.watermarks.move(told, told.tell("v2", NOW))
-    assert not control.watermarks.move(told, told.tell("v3", NOW))
+    announced = NEW.announce("v1", NOW)
+    assert control.watermarks.move(NEW, announced)
+    assert not control.watermarks.move(NEW, NEW.announce("v2", NOW))
+    assert control.watermarks.move(announced, announced.announce("v2", NOW))
+    assert not control.watermarks.move(announced, announced.announce("v3", NOW))
     assert control.watermarks.find("work", "data version").mark == "v2"
 
 

@@ -1,4 +1,4 @@
-"""A real registry a module, and a small model to register in it."""
+"""A real registry per module, and a small model to register in it."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Aliases that a release and the end of a rollout move at the same moment."""
+"""Aliases that a release and the end of a rollout move at the same time."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ class Crossed(Store):
         return found
 
 
-def test_a_candidate_that_comes_while_the_last_one_leaves_keeps_its_alias(
+def test_a_candidate_registered_while_the_last_one_leaves_keeps_its_alias(
     registry: Registry, register: Any, service: str
 ) -> None:
     register()
@@ -35,7 +35,7 @@ def test_a_candidate_that_comes_while_the_last_one_leaves_keeps_its_alias(
     assert found.version == 3
 
 
-def test_a_candidate_that_leaves_brings_no_earlier_one_back(
+def test_a_candidate_that_leaves_restores_no_earlier_one(
     registry: Registry, register: Any, service: str
 ) -> None:
     for _ in range(3):

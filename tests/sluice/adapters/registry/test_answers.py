@@ -1,4 +1,4 @@
-"""What a person's answer means for a version's alias, and for whether it may be promoted."""
+"""The effect of a person's answer on a version's alias and on its promotion."""
 
 import pytest
 
@@ -53,12 +53,12 @@ def test_an_approved_insufficient_evaluation_may_be_promoted() -> None:
         ("approved", "bias", "fail"),
     ],
 )
-def test_nothing_else_is_let_through(approval: str, gate: str, outcome: str) -> None:
-    with pytest.raises(PromotionRefused, match=f"{gate} {outcome}; every gate must say `pass`"):
+def test_every_other_verdict_is_refused(approval: str, gate: str, outcome: str) -> None:
+    with pytest.raises(PromotionRefused, match=f"{gate} {outcome}; every verdict must be `pass`"):
         check_verdicts(make_version(2, approval, **{gate: outcome}))
 
 
 @pytest.mark.parametrize("approval", ["pending", "refused", "expired", "superseded", "other"])
-def test_without_approval_no_verdicts_are_good_enough(approval: str) -> None:
+def test_without_approval_good_verdicts_are_not_enough(approval: str) -> None:
     with pytest.raises(PromotionRefused, match=r"alpha v2 .*; next: "):
         check_verdicts(make_version(2, approval))

@@ -1,4 +1,4 @@
-"""What runs that died leave in the registry: open runs, versions without an alias."""
+"""Runs that died leave open runs and versions without an alias in the registry."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ def test_open_runs_of_flows_are_closed_and_name_their_successor(
     assert registry.end_lost_runs(service, mine) == []
 
 
-def test_another_services_open_runs_are_left_alone(registry: Registry, service: str) -> None:
+def test_open_runs_of_another_service_stay_open(registry: Registry, service: str) -> None:
     other = registry.start_run(f"{service}-other", "other", flow_tags("first"))
     mine = registry.start_run(service, "mine", flow_tags("second"))
     assert registry.end_lost_runs(service, mine) == []
@@ -77,7 +77,7 @@ def test_a_version_whose_run_lost_its_lease_is_orphaned(
     assert registry.find_registered(service, "late") is None
 
 
-def test_a_version_cut_off_before_its_alias_is_found_and_finished(
+def test_a_version_without_its_alias_is_found_and_completed(
     registry: Registry, register: Any, service: str
 ) -> None:
     cut_off(register, registry.start_run(service, "dead", {}), flow_tags("dead"))
@@ -90,7 +90,7 @@ def test_a_version_cut_off_before_its_alias_is_found_and_finished(
     assert registry.find_registered(service, "alive") is None
 
 
-def test_one_whose_successor_took_its_version_over_does_not_orphan_it(
+def test_a_version_that_the_next_run_completed_is_not_orphaned(
     registry: Registry, register: Any, service: str
 ) -> None:
     run_id = registry.start_run(service, "frozen", {})
@@ -103,7 +103,7 @@ def test_one_whose_successor_took_its_version_over_does_not_orphan_it(
     assert registry.find_registered(service, "frozen") is not None
 
 
-def test_a_version_that_a_newer_one_overtook_gets_no_alias(
+def test_a_version_older_than_a_registered_one_gets_no_alias(
     registry: Registry, register: Any, service: str
 ) -> None:
     register()
@@ -118,7 +118,7 @@ def test_a_version_that_a_newer_one_overtook_gets_no_alias(
     assert candidate.version == newer.version
 
 
-def test_an_alias_that_was_taken_away_is_not_given_again(
+def test_an_alias_that_was_removed_is_not_set_again(
     registry: Registry, register: Any, service: str
 ) -> None:
     register()

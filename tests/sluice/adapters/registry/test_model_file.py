@@ -52,7 +52,7 @@ def list_variants() -> list[tuple[str, str, str, object]]:
 
 
 @pytest.mark.parametrize(("kind", "problem", "calibration", "threshold"), list_variants())
-def test_every_variant_comes_back_identical(
+def test_every_variant_is_read_back_identical(
     tmp_path: Path, kind: str, problem: str, calibration: str, threshold: object
 ) -> None:
     data, frame = make_rows(problem)
@@ -102,7 +102,7 @@ def test_every_trusted_type_exists() -> None:
         assert hasattr(import_module(module), attribute)
 
 
-def test_a_type_that_nobody_reviewed_is_not_saved(tmp_path: Path) -> None:
+def test_a_type_that_was_not_reviewed_is_not_saved(tmp_path: Path) -> None:
     from fractions import Fraction
 
     with pytest.raises(ModelUntrusted, match=r"fractions\.Fraction"):
@@ -110,7 +110,7 @@ def test_a_type_that_nobody_reviewed_is_not_saved(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_type_that_nobody_reviewed_is_not_built(tmp_path: Path) -> None:
+def test_a_type_that_was_not_reviewed_is_not_loaded(tmp_path: Path) -> None:
     import skops.io
     from sklearn.gaussian_process.kernels import RBF
 
@@ -120,10 +120,10 @@ def test_a_type_that_nobody_reviewed_is_not_built(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
-def test_a_file_cut_short_is_refused(model_file: Path, tmp_path: Path, share: float) -> None:
+def test_a_truncated_file_is_refused(model_file: Path, tmp_path: Path, share: float) -> None:
     content = model_file.read_bytes()
     (tmp_path / "cut.skops").write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(DataInvalid, match=r"cut\.skops .* is cut short"):
+    with pytest.raises(DataInvalid, match=r"cut\.skops .* is truncated"):
         load_model(tmp_path / "cut.skops")
 
 

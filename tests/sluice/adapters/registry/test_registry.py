@@ -47,7 +47,7 @@ def read_run(registry: Registry, run_id: str) -> Any:
     return Store(registry.tracking_uri, registry.artifact_root).client().get_run(run_id)
 
 
-def test_facts_of_a_run_are_kept(registry: Registry, service: str) -> None:
+def test_facts_of_a_run_are_logged(registry: Registry, service: str) -> None:
     run_id = registry.start_run(service, "first", {"cause": "a test"})
     registry.log_facts(run_id, {"depth": 3}, {"auc": 0.81}, {"sluice.verdict.bias": "pass"})
     registry.end_run(run_id, "FAILED")
@@ -60,13 +60,13 @@ def test_facts_of_a_run_are_kept(registry: Registry, service: str) -> None:
     assert run.data.tags["sluice.verdict.bias"] == "pass"
 
 
-def test_more_facts_than_one_call_takes_are_kept(registry: Registry, service: str) -> None:
+def test_more_facts_than_one_call_accepts_are_logged(registry: Registry, service: str) -> None:
     run_id = registry.start_run(service, "many", {})
     registry.log_facts(run_id, params={f"p{number}": number for number in range(250)})
     assert len(read_run(registry, run_id).data.params) == 250
 
 
-def test_facts_can_be_recorded_again(registry: Registry, service: str) -> None:
+def test_facts_can_be_logged_again(registry: Registry, service: str) -> None:
     run_id = registry.start_run(service, "twice", {})
     for _ in range(2):
         registry.log_facts(run_id, {"depth": 3}, {"auc": 0.81})
@@ -88,7 +88,7 @@ def test_a_folder_that_a_run_does_not_have_is_empty(registry: Registry, service:
     assert registry.read_texts(registry.start_run(service, "none", {}), "verdicts") == {}
 
 
-def test_files_lie_below_the_services_own_folder(registry: Registry, service: str) -> None:
+def test_files_are_in_the_services_own_folder(registry: Registry, service: str) -> None:
     run_id = registry.start_run(service, "plots", {})
     registry.log_bytes(run_id, "plots/roc.png", b"\x89PNG")
     kept = registry.artifact_root / service / run_id / "artifacts" / "plots" / "roc.png"
@@ -136,7 +136,7 @@ def test_the_next_version_is_candidate(registry: Registry, register: Any, servic
     assert champion.version == 1
 
 
-def test_a_version_carries_tags_run_and_data_version(register: Any, service: str) -> None:
+def test_a_version_has_tags_run_and_data_version(register: Any, service: str) -> None:
     version = register()
     assert version.service == service
     assert version.tags == {**PASSED, "sluice.registered": "champion"}
@@ -145,7 +145,7 @@ def test_a_version_carries_tags_run_and_data_version(register: Any, service: str
     assert version.run_id
 
 
-def test_registering_again_gives_the_same_version(registry: Registry, register: Any) -> None:
+def test_registering_again_returns_the_same_version(registry: Registry, register: Any) -> None:
     register()
     version = register()
     assert register(version.run_id) == version
@@ -159,7 +159,7 @@ def test_registering_the_champion_again_leaves_it_champion(register: Any) -> Non
 @pytest.mark.parametrize(
     "step", ["log_outputs", "log_model_artifacts", "finalize_logged_model", "create_model_version"]
 )
-def test_an_attempt_cut_off_after_any_step_is_finished_by_the_next(
+def test_an_attempt_interrupted_after_any_step_is_completed_by_the_next(
     step: str, registry: Registry, register: Any, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = registry.start_run(f"{service}", "cut off", {})
@@ -183,7 +183,7 @@ def test_an_attempt_cut_off_after_any_step_is_finished_by_the_next(
     assert registry.load_model(version) is not None
 
 
-def test_a_loaded_model_answers_like_the_registered_one(
+def test_a_loaded_model_predicts_like_the_registered_one(
     registry: Registry, register: Any, pipeline: Pipeline, rows: pd.DataFrame
 ) -> None:
     loaded = registry.load_model(register())
@@ -206,7 +206,7 @@ def test_mlflow_itself_can_serve_the_version(register: Any, home: Home) -> None:
     assert "scikit-learn==" in requirements
 
 
-def test_a_type_that_nobody_reviewed_is_not_registered(
+def test_a_type_that_was_not_reviewed_is_not_registered(
     registry: Registry, rows: pd.DataFrame, service: str
 ) -> None:
     unsafe = make_pipeline(FunctionTransformer(os.path.exists)).fit(rows)
@@ -216,7 +216,7 @@ def test_a_type_that_nobody_reviewed_is_not_registered(
     assert registry.find_alias(service, "champion") is None
 
 
-def test_a_file_that_trusts_its_own_types_is_not_believed(
+def test_trusted_types_in_a_file_are_ignored(
     registry: Registry, register: Any, home: Home, rows: pd.DataFrame
 ) -> None:
     import skops.io
@@ -232,7 +232,7 @@ def test_a_file_that_trusts_its_own_types_is_not_believed(
         registry.load_model(version)
 
 
-def test_a_model_file_that_is_gone_is_named(registry: Registry, register: Any, home: Home) -> None:
+def test_a_missing_model_file_is_named(registry: Registry, register: Any, home: Home) -> None:
     version = register()
     shutil.rmtree(home.model_artifacts / version.service / "models")
     with pytest.raises(RegistryUnavailable, match=version.uri):
@@ -278,7 +278,7 @@ def test_a_candidate_whose_gates_did_not_all_pass_is_refused(
 
 
 @pytest.mark.parametrize("alias", ["previous", "champion"])
-def test_a_promotion_cut_off_on_its_way_is_finished_by_the_next(
+def test_an_interrupted_promotion_is_completed_by_the_next(
     alias: str, registry: Registry, register: Any, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = registry.find_alias(service, "champion") or register()
@@ -299,7 +299,7 @@ def test_a_promotion_cut_off_on_its_way_is_finished_by_the_next(
     assert (old.version, new.version) == (first.version, second.version)
 
 
-def test_no_pickle_lies_below_the_artifact_root(register: Any, home: Home) -> None:
+def test_no_pickle_is_below_the_artifact_root(register: Any, home: Home) -> None:
     register()
     files = [path for path in home.model_artifacts.rglob("*") if path.is_file()]
     assert any(path.suffix == ".skops" for path in files)
@@ -345,7 +345,7 @@ def test_a_file_that_is_no_database_is_given_up_in_time(tmp_path: Path) -> None:
     assert time.monotonic() - began < BOUND
 
 
-def test_a_folder_that_cannot_be_made_is_given_up_in_time(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_given_up_in_time(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     began = time.monotonic()
     with pytest.raises(RegistryUnavailable, match="preparing the registry"):
@@ -360,12 +360,14 @@ def test_a_server_that_does_not_answer_is_given_up_in_time(tmp_path: Path) -> No
     assert time.monotonic() - began < BOUND
 
 
-def test_artifacts_that_cannot_be_written_are_a_fault(registry: Registry, service: str) -> None:
+def test_artifacts_that_cannot_be_written_are_an_infrastructure_error(
+    registry: Registry, service: str
+) -> None:
     run_id = registry.start_run(service, "blocked", {})
     folder = registry.artifact_root / service
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.write_text("in the way")
-    with pytest.raises(RegistryUnavailable, match=r"keeping card.md"):
+    with pytest.raises(RegistryUnavailable, match=r"logging card.md"):
         registry.log_text(run_id, "card.md", "text")
 
 
@@ -378,12 +380,12 @@ def test_artifacts_that_cannot_be_written_are_a_fault(registry: Registry, servic
         sqlite3.OperationalError("database or disk is full"),
     ],
 )
-def test_a_full_disk_is_told_apart(error: Exception) -> None:
+def test_a_full_disk_is_an_error_of_its_own(error: Exception) -> None:
     with pytest.raises(StorageFull, match="registering: no space"), translate_faults("registering"):
         raise error
 
 
-def test_a_fault_behind_another_error_is_seen() -> None:
+def test_a_transient_cause_of_another_error_is_found() -> None:
     def fail() -> None:
         try:
             raise ConnectionResetError("reset")
@@ -394,7 +396,7 @@ def test_a_fault_behind_another_error_is_seen() -> None:
         fail()
 
 
-def test_a_mistake_of_ours_stays_what_it_is() -> None:
+def test_a_programming_error_is_not_translated() -> None:
     with pytest.raises(KeyError), translate_faults("reading"):
         raise KeyError("typo")
 
@@ -404,7 +406,7 @@ def test_a_gates_error_passes_through() -> None:
         raise PromotionRefused("no")
 
 
-def test_mlflows_global_settings_are_left_alone(registry: Registry, register: Any) -> None:
+def test_mlflows_global_settings_are_not_changed(registry: Registry, register: Any) -> None:
     register()
     assert "MLFLOW_TRACKING_URI" not in os.environ
 

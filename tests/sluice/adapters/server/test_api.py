@@ -1,4 +1,4 @@
-"""Whoever answers at a server's address without speaking HTTP is no server."""
+"""A program that answers at a server's address without HTTP is no server."""
 
 import socket
 import threading
@@ -6,7 +6,7 @@ import threading
 from sluice.adapters.server.api import ask_server
 
 
-def test_what_does_not_speak_http_is_nobody() -> None:
+def test_a_program_without_http_counts_as_no_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def echo() -> None:

@@ -1,4 +1,4 @@
-"""A program in the background says how it ended, and ends with all that it started."""
+"""A background program reports how it ended, and ends with all its children."""
 
 import os
 import signal
@@ -37,19 +37,19 @@ def await_end(program: BackgroundProcess) -> None:
     assert not program.is_alive
 
 
-def test_its_end_is_told_with_its_last_line(tmp_path: Path) -> None:
+def test_its_end_is_described_with_its_last_line(tmp_path: Path) -> None:
     program = start("print('one'); print('two'); raise SystemExit(5)", tmp_path)
     await_end(program)
-    told = program.tell_end()
-    assert told.startswith(f"the program (process {program.pid}) ended with exit code 5")
-    assert f"its last line: two (all of it in {program.log})" in told
+    reported = program.describe_end()
+    assert reported.startswith(f"the program (process {program.pid}) ended with exit code 5")
+    assert f"its last line: two (all of it in {program.log})" in reported
 
 
-def test_a_signal_that_killed_it_is_told(tmp_path: Path) -> None:
+def test_a_signal_that_killed_it_is_named(tmp_path: Path) -> None:
     program = start("import time; time.sleep(600)", tmp_path)
     os.kill(program.pid, signal.SIGKILL)
     await_end(program)
-    assert "was killed by signal 9" in program.tell_end()
+    assert "was killed by signal 9" in program.describe_end()
 
 
 @pytest.mark.parametrize(("seconds", "hasty"), [(0.3, False), (600.0, True)])
@@ -67,7 +67,7 @@ def test_one_that_ignores_the_request_is_killed_with_its_children(
         os.killpg(program.pid, 0)
 
 
-def test_it_hears_ctrl_c_though_its_parent_ignores_it(tmp_path: Path) -> None:
+def test_it_receives_ctrl_c_though_its_parent_ignores_it(tmp_path: Path) -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         program = start("import time; print(1, flush=True); time.sleep(600)", tmp_path)

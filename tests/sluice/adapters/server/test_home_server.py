@@ -54,7 +54,7 @@ def _no_server_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """One home for all servers here, since its database takes the longest."""
+    """One state folder for all servers here, because its database takes the longest."""
     return Home(tmp_path_factory.mktemp("state"))
 
 
@@ -65,7 +65,7 @@ def port() -> int:
 
 @contextmanager
 def use_elsewhere(home: Home, port: int) -> Iterator["subprocess.Popen[str]"]:
-    """Another process that uses the home's server until its input ends."""
+    """Another process that uses the state folder's server until its input ends."""
     environment = {key: value for key, value in os.environ.items() if key != "PREFECT_API_URL"}
     with subprocess.Popen(
         [sys.executable, "-W", "error", "-c", USER, str(home.root), str(port)],
@@ -87,11 +87,11 @@ def await_line(process: "subprocess.Popen[str]", start: str) -> str:
             return line
         if line.startswith("ready"):
             break
-    raise AssertionError(f"the process ended without saying '{start}'")
+    raise AssertionError(f"the process ended without printing '{start}'")
 
 
 def find_processes(home: Home) -> list[str]:
-    """Every process, dead ones not yet collected included, whose environment names the home."""
+    """Every process whose environment names the state folder, unreaped ones included."""
     marker = f"PREFECT_HOME={home.prefect}".encode()
     found = []
     for process in Path("/proc").glob("[0-9]*"):
@@ -155,11 +155,11 @@ def test_a_record_alone_is_no_living_server(tmp_path: Path) -> None:
     assert not is_alive(home)
 
 
-def test_stopping_a_dead_server_hits_nobody_who_has_its_number_now(tmp_path: Path) -> None:
+def test_stopping_a_dead_server_spares_the_process_that_has_its_id_now(tmp_path: Path) -> None:
     stop_process(Home(tmp_path), ServerRecord(os.getpid(), 1))
 
 
-def test_a_port_that_somebody_listens_on_is_taken() -> None:
+def test_a_port_with_a_listener_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken = server.getsockname()[1]
         assert not is_free(taken)
@@ -173,7 +173,7 @@ def test_a_program_that_is_no_prefect_server_is_not_healthy() -> None:
         server.shutdown()
 
 
-def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_a_state_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with (
         pytest.raises(ServerUnavailable, match="file"),
@@ -183,7 +183,7 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_server_that_ends_while_starting_is_told_with_its_last_words(
+def test_a_server_that_ends_while_starting_is_reported_with_its_last_line(
     tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREFECT_API_REQUEST_TIMEOUT", "soon")
@@ -211,7 +211,7 @@ def running(home: Home, port: int) -> Iterator[str]:
 
 @pytest.mark.slow
 class TestRunning:
-    """One running server, looked at from all sides."""
+    """One running server and what its users see of it."""
 
     def test_it_took_the_next_free_port_and_answers(self, running: str, port: int) -> None:
         assert running == f"http://127.0.0.1:{port + 1}/api"
@@ -225,7 +225,7 @@ class TestRunning:
     def test_its_address_is_in_the_environment(self, running: str, home: Home) -> None:
         assert server_environment(home)["PREFECT_API_URL"] == running
 
-    def test_it_knows_whose_it_is(self, running: str, home: Home, tmp_path: Path) -> None:
+    def test_it_knows_its_state_folder(self, running: str, home: Home, tmp_path: Path) -> None:
         assert is_of_home(running, home.prefect)
         assert not is_of_home(running, tmp_path)
 
@@ -246,7 +246,7 @@ class TestRunning:
             assert api == running
         assert list(tmp_path.iterdir()) == []
 
-    def test_a_second_server_of_the_home_is_refused(
+    def test_a_second_server_of_the_state_folder_is_refused(
         self, running: str, home: Home, port: int
     ) -> None:
         with pytest.raises(ServerUnavailable, match="runs without a record"):
@@ -285,7 +285,7 @@ def test_the_server_of_a_killed_user_is_found_and_ended_by_the_next(home: Home, 
     ("number", "moment"),
     [(signal.SIGINT, "starting"), (signal.SIGTERM, "starting"), (signal.SIGTERM, "ready")],
 )
-def test_a_user_that_is_told_to_end_leaves_nothing_behind(
+def test_a_user_that_is_signalled_to_end_leaves_nothing_behind(
     home: Home, port: int, number: signal.Signals, moment: str
 ) -> None:
     with use_elsewhere(home, port) as user:

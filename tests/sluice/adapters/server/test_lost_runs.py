@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sluice.adapters.server.api import POOL, ask_server, find_begun, read_run
+from sluice.adapters.server.api import POOL, ask_server, find_unfinished, read_run
 from sluice.adapters.server.process_tree import FLOW_RUN, can_find
 from sluice.adapters.server.worker import close_lost
 from support.servers.up import run_marked
@@ -26,7 +26,7 @@ def pool(api: str) -> Iterator[str]:
 
 
 def begin_run(api: str, worker: str) -> str:
-    """Make a run as the server has it while a worker's process is at it; give its id."""
+    """Create a run in the state that it has while a worker runs it; return its id."""
     _, flow = ask_server(f"{api}/flows/", {"name": "lost"})
     wanted = {
         "flow_id": flow["id"],
@@ -44,9 +44,9 @@ def state_of(api: str, run: str) -> str:
     return found.state if found else "unknown"
 
 
-def test_the_run_of_a_killed_worker_is_closed_and_says_why(pool: str) -> None:
+def test_the_run_of_a_killed_worker_is_closed_with_the_reason(pool: str) -> None:
     run = begin_run(pool, GONE)
-    assert run in [item.id for item in find_begun(pool)]
+    assert run in [item.id for item in find_unfinished(pool)]
     assert [item.id for item in close_lost(pool, "was killed")] == [run]
     _, found = ask_server(f"{pool}/flow_runs/{run}")
     assert (found["state"]["name"], found["state"]["message"]) == ("Crashed", "was killed")

@@ -39,4 +39,4 @@ def test_taken_port_is_named_and_the_next_one_used(home: Home, tmp_path: Path) -
             assert not address.endswith(str(PAGES_PORT))
     (words,) = said
     assert words.startswith(f"port {PAGES_PORT} is taken by ")
-    assert words.endswith(f"; the MLflow pages come at {address.rsplit(':', 1)[1]}")
+    assert words.endswith(f"; the MLflow pages are at {address.rsplit(':', 1)[1]}")

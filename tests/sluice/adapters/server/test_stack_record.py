@@ -1,4 +1,4 @@
-"""One process keeps a home's stack; any other is told where it is."""
+"""One process runs a state folder's local stack; any other gets its addresses."""
 
 import os
 import threading
@@ -38,7 +38,7 @@ def test_one_that_starts_is_waited_for(tmp_path: Path) -> None:
         later.join()
 
 
-def test_what_a_killed_one_wrote_is_no_stack(tmp_path: Path) -> None:
+def test_the_record_of_a_killed_process_is_no_stack(tmp_path: Path) -> None:
     home = Home(tmp_path)
     write_stack(home, StackRecord(2**22 + 1, "http://p", "http://m", "one", "log", 4))
     assert read_stack(home) is None
@@ -47,7 +47,7 @@ def test_what_a_killed_one_wrote_is_no_stack(tmp_path: Path) -> None:
         assert not (tmp_path / "stack.json").exists()
 
 
-def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_state_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with (
         pytest.raises(ServerUnavailable, match="file"),

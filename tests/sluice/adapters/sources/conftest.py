@@ -1,4 +1,4 @@
-"""Databases with a table of the kinds that a driver gives: a SQLite file, and Postgres."""
+"""Databases with a table of every kind that a driver returns: a SQLite file, and Postgres."""
 
 import uuid
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from support.servers.control import run_postgres, why_no_postgres
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """The address of a Postgres server that ends with the session."""
+    """Return the address of a Postgres server that stops with the test session."""
     if reason := why_no_postgres():
         pytest.skip(reason)
     with run_postgres() as address:

@@ -1,4 +1,4 @@
-"""A foreign Delta table is told by id and version, and read at the version that was seen."""
+"""A foreign Delta table is identified by id and version, and read at the version that was found."""
 
 import shutil
 from pathlib import Path
@@ -19,7 +19,7 @@ def lake(tmp_path: Path) -> Path:
     return tmp_path / "lake"
 
 
-def test_the_version_that_was_seen_is_the_one_that_is_read(lake: Path) -> None:
+def test_the_version_that_was_found_is_the_one_that_is_read(lake: Path) -> None:
     seen = find_table(str(lake))
     write_deltalake(str(lake), pa.table({"key": [99]}), mode="append")
     assert (seen.version, read_table(str(lake), seen.version).num_rows) == (1, 10)
@@ -31,7 +31,7 @@ def test_a_pinned_version_stays(lake: Path) -> None:
     assert read_table(str(lake), pinned.version).num_rows == 5
 
 
-def test_a_table_made_anew_is_another(lake: Path) -> None:
+def test_a_table_that_was_created_again_has_another_mark(lake: Path) -> None:
     before = find_table(str(lake), 0)
     shutil.rmtree(lake)
     write_deltalake(str(lake), pa.table({"key": [1]}))
@@ -45,7 +45,7 @@ def test_no_table_and_no_version_are_named(lake: Path, tmp_path: Path) -> None:
         find_table(str(lake), 9)
 
 
-def test_a_table_is_told_from_a_folder(lake: Path, tmp_path: Path) -> None:
+def test_a_table_differs_from_a_folder(lake: Path, tmp_path: Path) -> None:
     assert is_table(str(lake))
     assert is_table("s3://bucket/lake")
     assert not is_table(str(tmp_path))

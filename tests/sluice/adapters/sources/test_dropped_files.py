@@ -1,4 +1,4 @@
-"""Files are found by path, folder or pattern, and told apart by size and time."""
+"""Files are found by path, folder or pattern, and identified by size and time."""
 
 import os
 from pathlib import Path
@@ -20,8 +20,8 @@ def drop(tmp_path: Path) -> Path:
     return folder
 
 
-def names(path: object, before: float = float("inf")) -> list[str]:
-    return [Path(item.source).name for item in list_files(str(path), before)]
+def names(path: object, modified_before: float = float("inf")) -> list[str]:
+    return [Path(item.source).name for item in list_files(str(path), modified_before)]
 
 
 def test_a_folder_stands_for_its_data_files_oldest_first(drop: Path) -> None:
@@ -34,19 +34,19 @@ def test_a_pattern_and_a_file_stand_for_themselves(drop: Path) -> None:
     assert names(drop / "*.json") == []
 
 
-def test_a_file_touched_just_now_waits(drop: Path) -> None:
-    assert names(drop, before=975) == ["b.csv"]
+def test_a_file_modified_just_now_waits(drop: Path) -> None:
+    assert names(drop, modified_before=975) == ["b.csv"]
 
 
 def test_a_file_that_changed_has_another_mark(drop: Path) -> None:
     first = list_files(str(drop / "b.csv"))
     os.utime(drop / "b.csv", (2000, 2000))
     second = list_files(str(drop / "b.csv"))
-    assert first[0].what == second[0].what
+    assert first[0].subject == second[0].subject
     assert first[0].mark != second[0].mark
 
 
 @pytest.mark.parametrize("path", ["gone", "gone/*.csv", "gone.csv", "gone/*/a.csv"])
-def test_a_folder_that_is_away_is_a_fault(path: str, tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_infrastructure_error(path: str, tmp_path: Path) -> None:
     with pytest.raises(DataUnavailable, match="no such"):
         list_files(str(tmp_path / path))

@@ -1,4 +1,4 @@
-"""A query on a real database: its rows by kind, what is new in them, and its refusals in words."""
+"""A query on a real database: its rows by kind, its new rows, and the messages of its errors."""
 
 import socket
 from datetime import UTC, datetime
@@ -63,7 +63,7 @@ def test_since_reads_everything_first_and_then_what_is_newer(shop: Shop, waterma
     assert [row["key"] for row in read(source, first)] == [3]
 
 
-def test_without_a_watermark_any_change_of_the_result_is_seen(shop: Shop) -> None:
+def test_without_a_watermark_any_change_of_the_result_is_found(shop: Shop) -> None:
     source = ask(f"SELECT {COLUMNS} FROM shop")
     first = follow(source)
     assert find_rows(ask(f"SELECT {COLUMNS} FROM shop ORDER BY key DESC"), first) is None
@@ -71,7 +71,7 @@ def test_without_a_watermark_any_change_of_the_result_is_seen(shop: Shop) -> Non
     assert follow(source, first) != first
 
 
-def test_an_empty_result_is_nothing_new(shop: Shop) -> None:
+def test_an_empty_result_is_no_delivery(shop: Shop) -> None:
     assert find_rows(ask(f"SELECT {COLUMNS} FROM shop WHERE key > 9"), "") is None
     assert find_rows(ask(f"SELECT {COLUMNS}, page FROM shop WHERE key > 9", "page"), "") is None
 
@@ -100,7 +100,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", sorted(WRONG))
-def test_what_is_wrong_is_said_in_the_databases_words_or_ours(shop: Shop, name: str) -> None:
+def test_an_error_has_the_databases_message_or_ours(shop: Shop, name: str) -> None:
     query, words = WRONG[name]
     with pytest.raises(DataInvalid) as caught:
         read(ask(query))
@@ -141,12 +141,12 @@ def test_a_url_that_is_none_is_refused_without_showing_it(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHOP_DATABASE", url)
-    with pytest.raises(ConfigInvalid, match=r"SHOP_DATABASE holds .*allowed: sqlite:") as caught:
+    with pytest.raises(ConfigInvalid, match=r"SHOP_DATABASE contains .*allowed: sqlite:") as caught:
         read(ask("SELECT 1"))
     assert "hidden" not in f"{caught.value}{caught.value.__cause__}"
 
 
-def test_a_file_that_is_not_there_is_a_fault_and_is_not_made(
+def test_a_missing_file_is_an_infrastructure_error_and_is_not_created(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHOP_DATABASE", f"sqlite:///{tmp_path / 'gone.db'}")
@@ -155,7 +155,7 @@ def test_a_file_that_is_not_there_is_a_fault_and_is_not_made(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_server_that_does_not_answer_is_a_fault_without_the_password(
+def test_a_server_that_does_not_answer_is_an_infrastructure_error_without_the_password(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("psycopg")
@@ -169,7 +169,7 @@ def test_a_server_that_does_not_answer_is_a_fault_without_the_password(
 
 
 @pytest.mark.slow
-def test_a_password_in_the_servers_words_is_hidden(
+def test_a_password_in_the_servers_message_is_hidden(
     postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = postgres.replace("sluice@", "me:hidden@")

@@ -1,4 +1,4 @@
-"""Versions of a table: written whole, read as written, told apart from what is missing."""
+"""Versions of a table: written whole, read as written; a missing table is an error of its own."""
 
 import shutil
 import subprocess
@@ -52,7 +52,7 @@ def test_each_batch_is_a_version_and_old_ones_stay(two: Path) -> None:
     assert data == list_versions(two, "shop")[1]
 
 
-def test_a_version_is_named_by_its_content_whatever_the_order_of_arrival(tmp_path: Path) -> None:
+def test_a_versions_hash_does_not_depend_on_the_order_of_batches(tmp_path: Path) -> None:
     hashes = []
     for name, starts in (("one", (0, 5)), ("two", (5, 0))):
         for start in starts:
@@ -78,7 +78,7 @@ def test_nothing_is_found_before_the_first_batch(uri: Path) -> None:
     assert find_batch(uri, "0" * 64) is None
 
 
-def test_the_source_stands_in_the_commit(two: Path) -> None:
+def test_the_commit_records_the_source(two: Path) -> None:
     from deltalake import DeltaTable
 
     assert [commit["source"] for commit in DeltaTable(str(two)).history()] == ["b.csv", "a.csv"]
@@ -101,7 +101,7 @@ def test_no_data_yet_names_the_command(uri: Path) -> None:
         latest_version(uri, "shop")
 
 
-def test_a_quarantine_beside_it_makes_no_table(uri: Path) -> None:
+def test_a_quarantine_beside_it_is_no_table(uri: Path) -> None:
     (uri.parent / "quarantine").mkdir(parents=True)
     with pytest.raises(DataMissing):
         latest_version(uri, "shop")
@@ -113,7 +113,7 @@ def test_a_version_that_does_not_exist_is_named_with_the_range(two: Path, versio
         read_version(two, "shop", version)
 
 
-def test_a_table_that_went_away_is_a_fault_and_may_come_back(two: Path) -> None:
+def test_a_table_that_disappeared_is_an_infrastructure_error_and_may_return(two: Path) -> None:
     away = two.with_name("away")
     two.rename(away)
     for call in (
@@ -127,13 +127,13 @@ def test_a_table_that_went_away_is_a_fault_and_may_come_back(two: Path) -> None:
     assert latest_version(two, "shop") == 1
 
 
-def test_a_log_that_went_away_is_a_fault(two: Path) -> None:
+def test_a_log_that_disappeared_is_an_infrastructure_error(two: Path) -> None:
     shutil.rmtree(two / "_delta_log")
     with pytest.raises(DataUnavailable):
         latest_version(two, "shop")
 
 
-def test_a_lost_data_file_is_a_fault(two: Path) -> None:
+def test_a_lost_data_file_is_an_infrastructure_error(two: Path) -> None:
     next(two.glob("*.parquet")).unlink()
     with pytest.raises(DataUnavailable):
         read_version(two, "shop", 1)
@@ -146,16 +146,16 @@ def test_a_damaged_file_is_refused(two: Path) -> None:
         read_version(two, "shop", 1)
 
 
-def test_rows_that_are_not_those_recorded_are_noticed(uri: Path) -> None:
+def test_rows_that_differ_from_the_recorded_hash_are_refused(uri: Path) -> None:
     from deltalake import CommitProperties, write_deltalake
 
     facts = CommitProperties(custom_metadata={"contentHash": "0" * 64})
     write_deltalake(str(uri), make_batch(0), commit_properties=facts)
-    with pytest.raises(DataInvalid, match="version 0 holds other rows than were written"):
+    with pytest.raises(DataInvalid, match="version 0 contains other rows than were written"):
         read_version(uri, "shop", 0)
 
 
-def test_a_table_that_others_write_can_be_read(uri: Path) -> None:
+def test_a_table_that_another_program_writes_can_be_read(uri: Path) -> None:
     from deltalake import write_deltalake
 
     write_deltalake(str(uri), make_batch(0))
@@ -165,7 +165,7 @@ def test_a_table_that_others_write_can_be_read(uri: Path) -> None:
     assert [found.version for found in list_versions(uri, "shop")] == [1]
 
 
-def test_writers_take_turns(uri: Path) -> None:
+def test_writers_wait_for_each_other(uri: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         done = [
             pool.submit(append_batch, uri, make_batch(5 * turn), {}, "key") for turn in range(4)
@@ -175,7 +175,7 @@ def test_writers_take_turns(uri: Path) -> None:
     assert read_version(uri, "shop", 3)[1].rows == 20
 
 
-def test_two_writers_of_the_same_ids_do_not_both_win(uri: Path) -> None:
+def test_only_one_of_two_writers_of_the_same_ids_succeeds(uri: Path) -> None:
     batches = [make_batch(0), make_batch(0).append_column("size", pa.array([1.0] * 5))]
     batches[1] = make_batch(0, 6)
     with ThreadPoolExecutor(2) as pool:
@@ -232,7 +232,7 @@ latest_version(Path(sys.argv[1]), "shop")
 """
 
 
-def test_a_folder_without_permission_is_a_fault(two: Path) -> None:
+def test_a_folder_without_permission_is_an_infrastructure_error(two: Path) -> None:
     for folder in (two, *list(two.parents)[:3]):
         folder.chmod(0o755)
     (two / "_delta_log").chmod(0)

@@ -1,4 +1,4 @@
-"""A file becomes rows of the service's schema, or an error that says where and why not."""
+"""A file becomes rows of the service's schema, or an error with its place and reason."""
 
 import re
 from pathlib import Path
@@ -40,7 +40,7 @@ def test_the_survey_is_read(year: int) -> None:
     assert table.num_rows == 12_000
 
 
-def test_csv_and_parquet_hold_the_same_rows(tmp_path: Path) -> None:
+def test_csv_and_parquet_have_the_same_rows(tmp_path: Path) -> None:
     table = read_batch(SAMPLES / "acs_employment_2015.parquet", EMPLOYMENT)
     csv.write_csv(table, tmp_path / "survey.csv")
     assert read_batch(tmp_path / "survey.csv", EMPLOYMENT).equals(table)
@@ -82,7 +82,7 @@ def test_an_empty_file_is_refused(tmp_path: Path, name: str) -> None:
     assert "the file is empty" in refusal(write(tmp_path / name, ""))
 
 
-def test_a_header_alone_is_no_data(tmp_path: Path) -> None:
+def test_a_file_with_only_a_header_is_refused(tmp_path: Path) -> None:
     assert "no rows" in refusal(write(tmp_path / "a.csv", HEADER))
 
 

@@ -1,4 +1,4 @@
-"""A refused batch is kept whole, beside the reason."""
+"""A refused batch is kept whole, together with the reason."""
 
 import json
 import subprocess
@@ -38,7 +38,7 @@ def test_the_same_batch_again_keeps_one_folder_with_the_newer_verdict(tmp_path: 
     assert json.loads((first / "verdict.json").read_text())["reason"] == "still a null"
 
 
-def test_a_file_in_the_way_is_a_fault(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_an_infrastructure_error(tmp_path: Path) -> None:
     (tmp_path / "q").write_text("x")
     with pytest.raises(DataUnavailable, match="quarantine"):
         quarantine_batch(tmp_path / "q", BATCH, VERDICT, BAD, "a.csv")
@@ -57,7 +57,7 @@ quarantine_batch(Path(sys.argv[1]), batch, Verdict("data", Outcome.FAIL, (), "",
 """
 
 
-def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_no_incomplete_folder(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(tmp_path)],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""A release's own copy of its rows: what was checked is what every later step reads."""
+"""A release's copy of its rows: every later step reads the checked rows."""
 
 import shutil
 import subprocess
@@ -42,7 +42,7 @@ def read(folder: Path, uri: Path) -> tuple[pa.Table, object]:
     return read_once(folder, uri, "shop", 0, "key")
 
 
-def test_the_copy_gives_what_the_table_gives(uri: Path, tmp_path: Path) -> None:
+def test_the_copy_has_the_rows_of_the_table(uri: Path, tmp_path: Path) -> None:
     table, data = read_version(uri, "shop", 0, "key")
     for _ in range(2):
         copied, facts = read(tmp_path / "work", uri)
@@ -51,7 +51,7 @@ def test_the_copy_gives_what_the_table_gives(uri: Path, tmp_path: Path) -> None:
         assert str(copied.to_pydict()) == str(table.to_pydict())
 
 
-def test_a_table_that_goes_away_is_not_missed(uri: Path, tmp_path: Path) -> None:
+def test_the_copy_is_read_when_the_table_disappears(uri: Path, tmp_path: Path) -> None:
     first, _ = read(tmp_path / "work", uri)
     shutil.rmtree(uri)
     again, _ = read(tmp_path / "work", uri)
@@ -59,7 +59,7 @@ def test_a_table_that_goes_away_is_not_missed(uri: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("content", [b"", b"ARROW1 and nothing else"])
-def test_a_damaged_copy_is_made_anew(uri: Path, tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_copy_is_written_again(uri: Path, tmp_path: Path, content: bytes) -> None:
     first, data = read(tmp_path / "work", uri)
     copy = next((tmp_path / "work").iterdir())
     copy.write_bytes(content)
@@ -69,12 +69,14 @@ def test_a_damaged_copy_is_made_anew(uri: Path, tmp_path: Path, content: bytes) 
     assert copy.stat().st_size > len(content)
 
 
-def test_a_version_that_is_not_there_is_missing(uri: Path, tmp_path: Path) -> None:
+def test_a_missing_version_is_refused(uri: Path, tmp_path: Path) -> None:
     with pytest.raises(DataMissing, match="no data version 7"):
         read_once(tmp_path / "work", uri, "shop", 7, "key")
 
 
-def test_a_folder_that_cannot_be_made_may_pass(uri: Path, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_an_infrastructure_error(
+    uri: Path, tmp_path: Path
+) -> None:
     (tmp_path / "work").write_text("a file stands in the way")
     with pytest.raises(DataUnavailable, match="copy of data version 0"):
         keep_version(tmp_path / "work", *read_version(uri, "shop", 0, "key"))

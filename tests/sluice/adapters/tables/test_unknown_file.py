@@ -1,4 +1,4 @@
-"""A file that no service knows is read by what it looks like, or refused with a way out."""
+"""A file without a known schema is read with guessed kinds, or refused with advice."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def test_the_survey_has_the_kinds_of_its_service() -> None:
     assert kinds == load_service("employment", "development").data.columns
 
 
-def test_what_is_guessed_is_what_ingest_reads(tmp_path: Path) -> None:
+def test_guessed_kinds_are_those_that_ingest_reads(tmp_path: Path) -> None:
     found = read_unknown(write(tmp_path / "a.csv", TEXT))
     kinds = {column.name: column.kind for column in found.columns}
     assert kinds == {"key": "integer", "size": "number", "name": "text", "flag": "boolean"}
@@ -34,13 +34,13 @@ def test_what_is_guessed_is_what_ingest_reads(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("sign", "word"), [(";", "a semicolon"), ("\t", "a tab"), ("|", "a bar")])
-def test_another_separator_is_named_with_a_way_out(tmp_path: Path, sign: str, word: str) -> None:
-    with pytest.raises(DataInvalid, match=f"divided by {word}, allowed: a comma; write it anew"):
+def test_another_separator_is_named_with_advice(tmp_path: Path, sign: str, word: str) -> None:
+    with pytest.raises(DataInvalid, match=f"divided by {word}, allowed: a comma; write it again"):
         read_unknown(write(tmp_path / "a.csv", TEXT.replace(",", sign)))
 
 
 @pytest.mark.parametrize(("encoding", "word"), [("latin-1", "WINDOWS-1252"), ("utf-16", "UTF-16")])
-def test_another_encoding_is_named_with_a_way_out(tmp_path: Path, encoding: str, word: str) -> None:
+def test_another_encoding_is_named_with_advice(tmp_path: Path, encoding: str, word: str) -> None:
     path = write(tmp_path / "a.csv", TEXT.replace("a,", "\u00e4,"), encoding)
     with pytest.raises(DataInvalid, match=f"iconv -f {word} -t UTF-8 a.csv > a-utf8.csv"):
         read_unknown(path)

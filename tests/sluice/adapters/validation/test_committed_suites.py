@@ -1,4 +1,4 @@
-"""The suites of the other services pass what comes later, and stop it where its meaning changed."""
+"""The suites of the other services pass later rows, and stop rows whose meaning changed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +26,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pair]:
-    """Each service's first rows and those that come later."""
+    """Return each service's first rows and its later rows."""
     folder, found = tmp_path_factory.mktemp("files"), {}
     for service in SERVICES:
         data = load_service(service, "development").data
@@ -59,12 +59,12 @@ def test_rows_older_than_the_previous_ones_are_stopped_by_dates_in_text(
 
 
 def record_in_thousands(rows: pd.DataFrame) -> pd.DataFrame:
-    """A later extract gives the target in thousands of dollars; each value is in its range."""
+    """A later extract has the target in thousands of dollars; each value is in its range."""
     return rows.assign(earned_1978=(rows["earned_1978"] / 1000).round(2))
 
 
 def lose_early_class(rows: pd.DataFrame) -> pd.DataFrame:
-    """A later feed knows late and not late only."""
+    """A later feed has only the classes late and not late."""
     return rows.assign(arrival=rows["arrival"].replace("early", "on time"))
 
 

@@ -1,4 +1,4 @@
-"""The committed suite passes the real survey, names what is wrong, and never passes in silence."""
+"""The committed suite passes the real survey, names errors, and reports what it did not judge."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -153,7 +153,7 @@ def test_a_shifted_label_is_stopped() -> None:
     assert failed(verdict) == {"distribution of employed"}
 
 
-def test_only_new_rows_are_held_against_the_previous_version() -> None:
+def test_only_new_rows_are_compared_with_the_previous_version() -> None:
     def change(frame: pd.DataFrame) -> None:
         frame["nativity"] = "native"
 
@@ -162,13 +162,13 @@ def test_only_new_rows_are_held_against_the_previous_version() -> None:
     assert "distribution of nativity" in failed(verdict)
 
 
-def test_a_column_that_follows_the_answer_is_stopped() -> None:
+def test_a_column_that_follows_the_target_is_stopped() -> None:
     def change(frame: pd.DataFrame) -> None:
         order = np.argsort(frame["employed"].to_numpy(), kind="stable")
         frame.loc[order, "ancestry"] = np.sort(frame["ancestry"].to_numpy(dtype=object))
 
     _, verdict = measure(alter(change), YEARS[2015])
-    assert failed(verdict) == {"leakage of ancestry"}
+    assert failed(verdict) == {"target leakage of ancestry"}
     assert "find out when ancestry is filled in" in verdict.next_step
 
 
@@ -184,7 +184,7 @@ def test_a_tiny_batch_is_stopped() -> None:
     assert "900 new rows, at least 2,400 expected beside 24,000" in verdict.reason
 
 
-def test_distributions_of_few_rows_are_not_judged_and_said_so() -> None:
+def test_distributions_of_few_rows_are_not_judged_with_a_notice() -> None:
     _, verdict = measure(YEARS[2017][:400], YEARS[2015])
     assert outcomes(verdict)["distribution of age"] is Outcome.LISTED
     assert any("fewer than 500 rows" in notice for notice in verdict.notices)
@@ -197,7 +197,7 @@ def test_a_missing_column_is_stopped_not_passed() -> None:
     assert outcomes(verdict)["sex in set"] is Outcome.INSUFFICIENT
 
 
-def test_an_expectation_that_errors_is_told_apart_and_halts(tmp_path: Path) -> None:
+def test_an_expectation_that_errors_halts_as_insufficient(tmp_path: Path) -> None:
     def edit(rules: list[dict[str, Any]]) -> None:
         next(rule for rule in rules if rule["kwargs"].get("min_value") == 16)["kwargs"][
             "column"
@@ -216,7 +216,7 @@ def test_an_empty_suite_halts(tmp_path: Path) -> None:
     assert "has no expectation" in verdict.reason
 
 
-def test_a_rule_taken_out_of_the_file_is_no_longer_judged(tmp_path: Path) -> None:
+def test_a_rule_removed_from_the_file_is_no_longer_judged(tmp_path: Path) -> None:
     def edit(rules: list[dict[str, Any]]) -> None:
         rules[:] = [rule for rule in rules if "newest" not in rule["type"]]
 
@@ -224,7 +224,7 @@ def test_a_rule_taken_out_of_the_file_is_no_longer_judged(tmp_path: Path) -> Non
     assert verdict.passed, verdict.message
 
 
-def test_a_limit_changed_in_the_file_is_obeyed(tmp_path: Path) -> None:
+def test_a_limit_changed_in_the_file_is_used(tmp_path: Path) -> None:
     def edit(rules: list[dict[str, Any]]) -> None:
         next(rule for rule in rules if "minimum_share" in rule["kwargs"])["kwargs"][
             "minimum_share"

@@ -1,4 +1,4 @@
-"""A suite that cannot be read whole is refused: a rule that is dropped protects nothing."""
+"""A suite that cannot be read completely is refused, because a dropped rule protects nothing."""
 
 from pathlib import Path
 from typing import Any

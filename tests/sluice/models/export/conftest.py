@@ -1,4 +1,4 @@
-"""Awkward rows: nulls of every kind, rare and unseen texts, numbers beyond float32."""
+"""Difficult rows: nulls of every kind, rare and unseen text, numbers beyond float32."""
 
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +34,7 @@ def make_data(problem: Problem) -> DataConfig:
 
 
 def make_frame(problem: Problem, seed: int = 5) -> pd.DataFrame:
-    """Make rows; the text columns have nulls, rare values and an effect that no order tells."""
+    """Return rows whose text columns have nulls, rare values and an unordered effect."""
     draw = np.random.default_rng(seed)
     towns = draw.choice(
         ["ayr", "bute", "crail", "deal", "ely"], ROWS, p=[0.3, 0.3, 0.2, 0.19, 0.01]
@@ -68,17 +68,17 @@ def fit(problem: Problem, frame: pd.DataFrame, kind: str, **options: object) -> 
 
 @pytest.fixture
 def rows() -> Callable[..., pd.DataFrame]:
-    """Give awkward rows of a problem."""
+    """Return difficult rows of a problem."""
     return make_frame
 
 
 @pytest.fixture
 def data() -> Callable[[Problem], DataConfig]:
-    """Give what the columns of a problem mean."""
+    """Return the configuration of a problem's columns."""
     return make_data
 
 
 @pytest.fixture
 def fitted() -> Callable[..., Any]:
-    """Give a small fitted pipeline of a kind."""
+    """Return a small fitted pipeline of a kind."""
     return fit

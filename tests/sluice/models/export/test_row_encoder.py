@@ -1,4 +1,4 @@
-"""Row by row or column by column: the same numbers to the last bit."""
+"""Row by row and column by column, the numbers are equal to the last bit."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -61,24 +61,24 @@ def test_records_of_a_fitted_model_become_its_numbers(
 ) -> None:
     transformer = fitted("binary", rows("binary"), kind)[0]
     preprocessing = read_preprocessing(transformer, data("binary"))
-    asked = rows("binary", seed=8)
-    sample = make_sample(asked, Predictions(np.zeros(len(asked))), data("binary"))
+    unseen = rows("binary", seed=8)
+    sample = make_sample(unseen, Predictions(np.zeros(len(unseen))), data("binary"))
     encoder = RowEncoder(preprocessing)
     records = [
         {**item, "since": item["since"] and datetime.fromisoformat(item["since"])}
         for item in sample.records
     ]
     values = [[record[name] for name in encoder.names] for record in records]
-    wanted = preprocessing.encode(take_columns(asked, data("binary")))
-    np.testing.assert_array_equal(encoder.encode(values), wanted)
+    expected = preprocessing.encode(take_columns(unseen, data("binary")))
+    np.testing.assert_array_equal(encoder.encode(values), expected)
 
 
-def test_a_zone_is_heeded() -> None:
+def test_a_time_zone_is_converted() -> None:
     encoder = RowEncoder(Preprocessing((NumberColumn("seen", "timestamp"),)))
     noon = datetime(2024, 5, 1, 12, tzinfo=UTC)
     abroad = noon.astimezone(tz=None) + timedelta(0)
     np.testing.assert_array_equal(encoder.encode([[noon], [abroad]])[:, 0], [noon.timestamp()] * 2)
 
 
-def test_no_rows_are_no_rows() -> None:
+def test_no_rows_are_an_empty_array() -> None:
     assert RowEncoder(ALL).encode([]).shape == (0, ALL.width)

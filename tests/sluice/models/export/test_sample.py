@@ -1,4 +1,4 @@
-"""The parity sample: few rows, features only, every number exactly as it was."""
+"""The parity sample: few rows, features only, every number is read back exactly."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ import pytest
 
 from sluice.config.model import Problem
 from sluice.errors import ModelDamaged
-from sluice.models.export.form import ROWS, ParitySample, choose_rows, make_sample
+from sluice.models.export.form import SAMPLE_ROWS, ParitySample, choose_rows, make_sample
 from sluice.models.prediction import predict
 from sluice.stats.parity import measure_parity
 
@@ -17,15 +17,15 @@ KINDS: list[Problem] = ["binary", "multiclass", "regression"]
 
 
 @pytest.mark.parametrize("problem", KINDS)
-def test_answers_come_back_exactly(
+def test_predictions_are_read_back_exactly(
     rows: Callable[..., pd.DataFrame], data: Any, fitted: Any, problem: Problem
 ) -> None:
     pipeline = fitted(problem, rows(problem), "random_forest")
     chosen = choose_rows(rows(problem, seed=8))
-    answers = predict(pipeline, chosen, data(problem), problem)
-    sample = ParitySample.from_json(make_sample(chosen, answers, data(problem)).to_json())
-    found = measure_parity(answers, sample.answers)
-    assert (found.n, found.difference, found.flips, found.missing) == (ROWS, 0.0, 0, "")
+    predictions = predict(pipeline, chosen, data(problem), problem)
+    sample = ParitySample.from_json(make_sample(chosen, predictions, data(problem)).to_json())
+    found = measure_parity(predictions, sample.predictions)
+    assert (found.n, found.difference, found.flips, found.missing) == (SAMPLE_ROWS, 0.0, 0, "")
 
 
 def test_neither_id_nor_target_is_kept_and_nulls_are_null(
@@ -33,8 +33,8 @@ def test_neither_id_nor_target_is_kept_and_nulls_are_null(
 ) -> None:
     frame = rows("binary")
     pipeline = fitted("binary", frame, "linear")
-    answers = predict(pipeline, frame, data("binary"), "binary")
-    sample = make_sample(frame, answers, data("binary"))
+    predictions = predict(pipeline, frame, data("binary"), "binary")
+    sample = make_sample(frame, predictions, data("binary"))
     assert {name for record in sample.records for name in record} == set(data("binary").features)
     for name in ("size", "town", "member", "since"):
         nulls = [record[name] is None for record in sample.records]
@@ -46,7 +46,7 @@ def test_neither_id_nor_target_is_kept_and_nulls_are_null(
 def test_rows_are_spread_evenly() -> None:
     frame = pd.DataFrame({"at": np.arange(1000)})
     chosen = choose_rows(frame)["at"].to_numpy()
-    assert (len(chosen), chosen[0], chosen[-1]) == (ROWS, 0, 999)
+    assert (len(chosen), chosen[0], chosen[-1]) == (SAMPLE_ROWS, 0, 999)
     assert np.ptp(np.diff(chosen)) <= 1
     assert len(choose_rows(frame.head(3))) == 3
     assert len(choose_rows(frame.head(0))) == 0

@@ -33,22 +33,22 @@ def test_published_number_of_requests_is_needed(weight: float) -> None:
 
 
 def test_laptop_stages_conclude_at_150_requests_a_second() -> None:
-    outlooks = forecast(LAPTOP, Traffic(rate=150, errors=0.002, latency=2), 100)
-    assert [outlook.stage for outlook in outlooks] == ["shadow", "canary", "quarter", "half"]
-    assert all(outlook.is_feasible and not outlook.changes for outlook in outlooks)
+    forecasts = forecast(LAPTOP, Traffic(rate=150, errors=0.002, latency=2), 100)
+    assert [forecasted.stage for forecasted in forecasts] == ["shadow", "canary", "quarter", "half"]
+    assert all(forecasted.is_feasible and not forecasted.changes for forecasted in forecasts)
 
 
 @pytest.mark.slow
 def test_offered_change_makes_the_stage_feasible() -> None:
     traffic = Traffic(rate=50, errors=0.002, latency=2)
     begun = LAPTOP.model_copy(update={"stages": LAPTOP.stages[:2]})
-    outlook = forecast(begun, traffic, 100)[1]
-    assert not outlook.is_feasible
-    changes = {change.key: change for change in outlook.changes}
+    forecasted = forecast(begun, traffic, 100)[1]
+    assert not forecasted.is_feasible
+    changes = {change.key: change for change in forecasted.changes}
     assert set(changes) == {"canary.weight", "canary.max", "rules.error_margin.margin"}
-    assert all(change.probability >= POWER for change in outlook.changes)
-    assert all(change.wanted > change.found for change in outlook.changes)
-    stage = LAPTOP.stages[1].model_copy(update={"max": changes["canary.max"].wanted})
+    assert all(change.probability >= POWER for change in forecasted.changes)
+    assert all(change.proposed > change.current for change in forecasted.changes)
+    stage = LAPTOP.stages[1].model_copy(update={"max": changes["canary.max"].proposed})
     stages = (LAPTOP.stages[0], stage)
     longer = LAPTOP.model_copy(update={"stages": stages})
     passed = pass_equal_arms(longer, traffic, (200, 9)).passed[1]

@@ -40,8 +40,8 @@ def test_arms_share_what_was_recorded() -> None:
 def test_recorded_incidents_do_not_blame_a_healthy_candidate() -> None:
     stages = load_policy("standard").stages[1:2]
     policy = load_policy("standard").model_copy(update={"stages": stages})
-    trial = Simulation(policy, Traffic(), 100, seed=1, recording=record(), soak=False)
-    assert simulate(trial).share(RolloutEnding.ROLLED_BACK) <= 0.01
+    simulation = Simulation(policy, Traffic(), 100, seed=1, recording=record(), soak=False)
+    assert simulate(simulation).share(RolloutEnding.ROLLED_BACK) <= 0.01
     bad = Simulation(
         policy, Traffic(regression=Regression(0.03)), 100, seed=1, recording=record(), soak=False
     )
@@ -61,21 +61,21 @@ def test_recorded_candidate_is_judged_block_by_block_as_it_was() -> None:
     policy = load_policy("standard")
     policy = policy.model_copy(update={"stages": (policy.stages[1],)})
     bad, good = write_rollout(0.02), write_rollout(0.0)
-    trial = Simulation(policy, Traffic(), 1, recording=bad, replay=True, soak=False)
-    outcome = simulate(trial)
+    simulation = Simulation(policy, Traffic(), 1, recording=bad, replay=True, soak=False)
+    outcome = simulate(simulation)
     assert outcome.share(RolloutEnding.ROLLED_BACK) == 1
     rows = round(float(outcome.seconds[0]) / policy.block)
     assert outcome.exposed[0] == bad.counts[60 : 60 + rows, 0].sum()
-    assert simulate(replace(trial, recording=good)).share(RolloutEnding.PROMOTED) == 1
-    assert outcome.seconds[0] == simulate(replace(trial, seed=9)).seconds[0]
+    assert simulate(replace(simulation, recording=good)).share(RolloutEnding.PROMOTED) == 1
+    assert outcome.seconds[0] == simulate(replace(simulation, seed=9)).seconds[0]
 
 
 def test_replay_that_runs_out_of_rows_proves_nothing() -> None:
     policy = load_policy("standard")
     short = Recording(write_rollout(0.0).counts[:100])
-    trial = Simulation(policy, Traffic(), 1, recording=short, replay=True)
-    assert simulate(trial).share(RolloutEnding.HELD) == 1
-    assert trial.unasked == {"quarter": ("latency_margin",), "half": ("latency_margin",)}
+    simulation = Simulation(policy, Traffic(), 1, recording=short, replay=True)
+    assert simulate(simulation).share(RolloutEnding.HELD) == 1
+    assert simulation.untested == {"quarter": ("latency_margin",), "half": ("latency_margin",)}
 
 
 def test_file_is_read(tmp_path: Path) -> None:

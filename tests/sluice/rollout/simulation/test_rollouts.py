@@ -11,7 +11,7 @@ from sluice.rollout.evidence import Block
 from sluice.rollout.history import History
 from sluice.rollout.observation import StageEvidence
 from sluice.rollout.simulation.histories import ChampionHistory, Overruns
-from sluice.rollout.simulation.judging import EvidenceJudge, Sight, simulated_rules
+from sluice.rollout.simulation.judging import EvidenceJudge, ObservedBlock, simulated_rules
 from sluice.rollout.simulation.rollouts import RolloutEnding, Simulation, SimulationResult, simulate
 from sluice.rollout.simulation.traffic import (
     BlockCounts,
@@ -35,13 +35,13 @@ def test_tests_of_many_rollouts_are_the_tests_of_one() -> None:
     """Of two rollouts one is decided on the way; the other's evidence is the controller's."""
     rng = np.random.default_rng(5)
     rules, stage = simulated_rules(STANDARD), STANDARD.stages[1]
-    ledgers = {"errors": ChampionHistory(2, 100), "latency": ChampionHistory(2, 100)}
+    histories = {"errors": ChampionHistory(2, 100), "latency": ChampionHistory(2, 100)}
     past = rng.poisson(2850, (60, 2)).astype(float)
     failed = rng.binomial(past.astype(int), 0.01).astype(float)
     for n, k in zip(past, failed, strict=True):
-        ledgers["errors"].append(np.arange(2), n, k)
-        ledgers["latency"].append(np.arange(2), n, 5 * k)
-    judge = EvidenceJudge(STANDARD, stage, rules, ledgers)
+        histories["errors"].append(np.arange(2), n, k)
+        histories["latency"].append(np.arange(2), n, 5 * k)
+    judge = EvidenceJudge(STANDARD, stage, rules, histories)
     rule = next(rule for rule in rules if rule.name == "error_margin")
     alone = StageEvidence.begin(History(past[:, 1], failed[:, 1]), rule.boundary, 240, 61)
     runs = np.arange(2)
@@ -50,10 +50,10 @@ def test_tests_of_many_rollouts_are_the_tests_of_one() -> None:
         k_c, k_b = rng.binomial(150, 0.01, 2).astype(float), rng.binomial(2800, 0.01, 2)
         n_c, n_b, k_c, k_b = (np.asarray(item, dtype=float)[runs] for item in (n_c, n_b, k_c, k_b))
         n_c = np.maximum(n_c, k_c)
-        sight = Sight(BlockCounts(n_c, k_c, n_b, k_b), Overruns(k_c, k_c, 5 * k_b), k_c)
-        judge.judge(runs, sight, block)
+        observed = ObservedBlock(BlockCounts(n_c, k_c, n_b, k_b), Overruns(k_c, k_c, 5 * k_b), k_c)
+        judge.judge(runs, observed, block)
         for kind, usual in (("errors", k_b), ("latency", 5 * k_b)):
-            ledgers[kind].append(runs, n_b, usual)
+            histories[kind].append(runs, n_b, usual)
         alone = alone.update(Block(*(float(item[-1]) for item in (n_c, k_c, n_b, k_b))))
         if block == 10:
             judge.keep(np.array([False, True]))
@@ -107,8 +107,8 @@ def test_candidate_at_the_margin_seldom_passes() -> None:
 
 
 def test_limits_read_literally_roll_every_healthy_candidate_back() -> None:
-    trial = Simulation(CANARY, Traffic(), 200, seed=3, judge="points", soak=False)
-    literal, five = simulate(trial), simulate(replace(trial, checks=5))
+    simulation = Simulation(CANARY, Traffic(), 200, seed=3, judge="points", soak=False)
+    literal, five = simulate(simulation), simulate(replace(simulation, checks=5))
     assert literal.share(RolloutEnding.ROLLED_BACK) == five.share(RolloutEnding.ROLLED_BACK) == 1
     assert literal.median_seconds(RolloutEnding.ROLLED_BACK) == pytest.approx(180, abs=60)
     assert five.median_seconds(RolloutEnding.ROLLED_BACK) == pytest.approx(1140, abs=180)

@@ -1,4 +1,4 @@
-"""Guardrail hits, feedback, costs and business values: drawn as told, judged as their rules say."""
+"""Guardrail hits, feedback, costs and business values: drawn as set, judged by their rules."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ FEW_ARE_TOLD = LAPTOP.rules.model_copy(update={"feedback": Rules().feedback})
 CANARY = LAPTOP.model_copy(update={"stages": (LAPTOP.stages[1],), "rules": FEW_ARE_TOLD})
 ALL = Signals(guardrails=0.02, feedbacks=0.2, negatives=0.2, valued=0.2)
 BUSY = Traffic(rate=1000, latency=20, signals=ALL)
-"""Traffic on which a minute of 5 % tells a threefold rate."""
+"""Traffic of which a minute at 5 % is enough to find a threefold rate."""
 NAMES = ("guardrail", "feedback", "cost", "business")
 
 
@@ -116,6 +116,6 @@ def test_guardrail_hits_that_begin_in_the_soak_are_caught_there() -> None:
 
 
 def test_stage_without_counts_for_its_rules_is_named() -> None:
-    trial = Simulation(with_business(("business",)), BUSY)
-    assert trial.unasked == {}
-    assert Simulation(LAPTOP, BUSY).unasked == {}
+    simulation = Simulation(with_business(("business",)), BUSY)
+    assert simulation.untested == {}
+    assert Simulation(LAPTOP, BUSY).untested == {}

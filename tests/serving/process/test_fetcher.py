@@ -1,0 +1,261 @@
+"""The fetcher gets the named versions from a real registry, tests them, or logs why not."""
+
+import json
+import logging
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving.models.cache import CacheEntry, ModelCache, list_named
+from serving.models.loading import load_cached
+from serving.process.fetcher import RETRY_SECONDS, Fetcher
+from sluice.adapters.control.store import Control, open_control
+from sluice.adapters.registry.client import ModelVersionRef, Registry, open_registry
+from sluice.control.route import Mode, Route
+from sluice.errors import ControlUnavailable, ModelDamaged
+from sluice.home import Home
+from sluice.models.export.form import SAMPLE_FILE, SAMPLE_ROWS
+from support.gateway.models import register_towns
+from support.servers.images import add_databases
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A state folder with a registry that is ready."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        home = add_databases(Home(tmp_path_factory.mktemp("state")))
+        open_registry(home).prepare()
+        yield home
+
+
+@pytest.fixture(scope="module")
+def registry(state: Home) -> Registry:
+    return open_registry(state)
+
+
+@pytest.fixture
+def service(request: pytest.FixtureRequest) -> str:
+    """A service of the test's own, so that one registry serves all tests."""
+    return request.node.name.replace("_", "-")[-40:].strip("-")
+
+
+@pytest.fixture
+def control(tmp_path: Path) -> Control:
+    control = open_control(Home(tmp_path / "control"))
+    control.prepare()
+    return control
+
+
+@pytest.fixture
+def register(registry: Registry, towns: Any, service: str) -> Callable[..., ModelVersionRef]:
+    """Register the small model as a release does; return the version."""
+    return partial(register_towns, registry, towns, service)
+
+
+@pytest.fixture
+def fetcher(control: Control, registry: Registry, models: ModelCache) -> Fetcher:
+    return Fetcher(control.routes.list_routes, registry, models)
+
+
+def test_a_named_version_is_fetched_once_and_answers(
+    control: Control, fetcher: Fetcher, models: ModelCache, register: Any, service: str, towns: Any
+) -> None:
+    first, second = register(), register(form="sklearn")
+    control.routes.swap(None, Route(service, 1, 2, salt="s", mode=Mode.SHADOW))
+    found = fetcher.fetch_named(0.0)
+    assert [(entry.version, entry.refused) for entry in found] == [(1, ""), (2, "")]
+    assert found == [models.find(service, 1), models.find(service, 2)]
+    assert fetcher.fetch_named(1.0) == []
+    loaded = [load_cached(models, entry) for entry in found]
+    assert [(item.backend.name, item.checked_rows) for item in loaded] == [
+        ("onnx", SAMPLE_ROWS),
+        ("sklearn", SAMPLE_ROWS),
+    ]
+    manifest, _ = models.open(found[0])
+    assert (manifest.run_id, manifest.kind) == (first.run_id, "hist_gradient_boosting")
+    assert manifest.data_config == towns.data
+    assert second.version == 2
+
+
+def test_versions_that_no_route_names_are_not_fetched(
+    control: Control, fetcher: Fetcher, models: ModelCache, register: Any, service: str
+) -> None:
+    register(), register()
+    control.routes.follow_champion(service, 2)
+    fetcher.fetch_named(0.0)
+    assert models.find(service, 1) is None
+    assert models.find(service, 2)
+
+
+@pytest.mark.parametrize("damage", ["index", "folder", "file"])
+def test_a_model_that_a_worker_discarded_is_fetched_again(
+    control: Control,
+    fetcher: Fetcher,
+    models: ModelCache,
+    register: Any,
+    service: str,
+    damage: str,
+) -> None:
+    register()
+    control.routes.follow_champion(service, 1)
+    (entry,) = fetcher.fetch_named(0.0)
+    if damage == "index":
+        (models.folder / f"{service}-1.json").write_text("{")
+    elif damage == "folder":
+        shutil.rmtree(models.folder / entry.digest)
+        models.discard(entry)
+    else:
+        (models.folder / entry.digest / "model.skops").write_bytes(b"")
+        with pytest.raises(ModelDamaged):
+            load_cached(models, entry)
+        models.discard(entry)
+    assert fetcher.fetch_named(1.0) == [entry]
+    assert load_cached(models, entry).checked_rows == SAMPLE_ROWS
+
+
+def test_a_version_with_other_answers_is_refused_and_retried_later(  # noqa: PLR0917
+    control: Control,
+    fetcher: Fetcher,
+    models: ModelCache,
+    register: Any,
+    service: str,
+    towns: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sample = json.loads((towns.folder / SAMPLE_FILE).read_text())
+    sample["labels"] = ["yes"] * len(sample["labels"])
+    register(**{SAMPLE_FILE: json.dumps(sample)})
+    control.routes.follow_champion(service, 1)
+    assert fetcher.fetch_named(0.0) == []
+    entry = models.find(service, 1)
+    assert entry is not None
+    assert "answers differ from those of its evaluation" in entry.refused
+    assert [path.name for path in models.folder.iterdir() if path.is_dir()] == []
+    assert len(caplog.records) == 1
+    fetcher.fetch_named(RETRY_SECONDS - 1)
+    assert len(caplog.records) == 1
+    fetcher.fetch_named(RETRY_SECONDS + 1)
+    assert len(caplog.records) == 2
+
+
+def test_a_poisoned_model_file_of_the_registry_never_reaches_a_worker(
+    control: Control, fetcher: Fetcher, models: ModelCache, register: Any, service: str, state: Home
+) -> None:
+    register(form="sklearn")
+    (file,) = (state.model_artifacts / service).glob("models/*/artifacts/model.skops")
+    file.write_bytes(file.read_bytes()[:2000])
+    control.routes.follow_champion(service, 1)
+    assert fetcher.fetch_named(0.0) == []
+    entry = models.find(service, 1)
+    assert entry is not None
+    assert "is truncated, damaged, or no model file" in entry.refused
+
+
+def test_an_unreachable_registry_leaves_the_cached_models(  # noqa: PLR0917
+    control: Control,
+    fetcher: Fetcher,
+    models: ModelCache,
+    register: Any,
+    service: str,
+    state: Home,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    register(), register()
+    control.routes.follow_champion(service, 1)
+    (first,) = fetcher.fetch_named(0.0)
+    control.routes.follow_champion(service, 2)
+    other = sqlite3.connect(state.mlflow / "mlflow.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        assert fetcher.fetch_named(1.0) == []
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+    assert models.find(service, 1) == first
+    assert models.find(service, 2) is None
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    (second,) = fetcher.fetch_named(1.0 + RETRY_SECONDS)
+    assert second.version == 2
+    assert load_cached(models, first)
+
+
+def test_a_version_that_the_registry_does_not_have_is_logged(
+    control: Control, fetcher: Fetcher, service: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    control.routes.follow_champion(service, 7)
+    assert fetcher.fetch_named(0.0) == []
+    assert f"the registry has no {service} v7" in caplog.text
+
+
+def test_an_unreachable_store_is_an_infrastructure_error(
+    registry: Registry, models: ModelCache
+) -> None:
+    def fail() -> list[Route]:
+        raise ControlUnavailable("control store: listing routes: database is locked")
+
+    with pytest.raises(ControlUnavailable):
+        Fetcher(fail, registry, models).fetch_named(0.0)
+
+
+def test_of_two_concurrent_fetchers_one_fetches(
+    control: Control, registry: Registry, models: ModelCache, register: Any, service: str
+) -> None:
+    import threading
+
+    register()
+    control.routes.follow_champion(service, 1)
+    found: list[CacheEntry] = []
+
+    def fetch() -> None:
+        found.extend(Fetcher(control.routes.list_routes, registry, models).fetch_named(0.0))
+
+    fetchers = [threading.Thread(target=fetch) for _ in range(2)]
+    for fetcher in fetchers:
+        fetcher.start()
+    for fetcher in fetchers:
+        fetcher.join()
+    assert len(found) == 1
+    assert load_cached(models, found[0])
+
+
+def test_champions_come_before_candidates() -> None:
+    routes = [Route("a", 1, 2, salt="s", mode=Mode.SHADOW), Route("b", 5)]
+    assert list_named(routes) == [("a", 1), ("b", 5), ("a", 2)]
+
+
+@pytest.mark.slow
+def test_the_process_fetches_and_ends_on_sigterm(register: Any, service: str, state: Home) -> None:
+    import os
+    import signal
+    import subprocess
+    import sys
+    import time
+
+    register()
+    control = open_control(state)
+    control.prepare()
+    control.routes.follow_champion(service, 1)
+    models = ModelCache(state.models)
+    environment = {**os.environ, "SLUICE_HOME": str(state.root)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "serving.process.fetcher"], env=environment, stderr=subprocess.PIPE
+    )
+    try:
+        late = time.monotonic() + 120
+        while models.find(service, 1) is None and time.monotonic() < late:
+            assert process.poll() is None
+            time.sleep(0.2)
+        entry = models.find(service, 1)
+        assert entry is not None
+        assert load_cached(models, entry).checked_rows == SAMPLE_ROWS
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.communicate()

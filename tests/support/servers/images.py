@@ -1,0 +1,130 @@
+"""Migrated databases and filled state folders: made once a test session, then copied.
+
+Migrating the databases of a fresh state folder costs more than ten seconds of processor time; a
+copy costs nothing. What a test asserts about a first start has a state folder without a copy.
+"""
+
+import fcntl
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from sluice.adapters.server.home_server import server_environment
+from sluice.home import Home
+from support.servers.ports import find_free_port
+
+VARIABLE = "SLUICE_TEST_IMAGES"
+"""Names the folder that holds the images of this session; tests/conftest.py makes it."""
+SECONDS = 240
+ORIGIN = "origin.txt"
+REGISTRY = """
+import sys
+from pathlib import Path
+from sluice.adapters.control.store import open_control
+from sluice.adapters.registry.client import open_registry
+from sluice.home import Home
+home = Home(Path(sys.argv[1]))
+open_control(home).prepare()
+open_registry(home).prepare()
+"""
+SERVER = """
+import sys
+from pathlib import Path
+from sluice.adapters.server.home_server import run_server
+from sluice.home import Home
+with run_server(Home(Path(sys.argv[1])), port=int(sys.argv[2]), report=print):
+    pass
+"""
+
+
+def make_once(name: str, make: Callable[[Path], None]) -> Path:
+    """Return an image's folder; the first process that asks makes it, the others wait."""
+    folder = Path(os.environ[VARIABLE])
+    image = folder / name
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not image.exists():
+            draft = folder / f"{name}.draft"
+            make(draft)
+            draft.rename(image)
+    return image
+
+
+def add_databases(home: Home) -> Home:
+    """Give a state folder migrated databases of the registry and the control store."""
+    image = Home(make_once("registry", _make_registry))
+    home.mlflow.mkdir(parents=True, exist_ok=True)
+    _copy(image.mlflow, home.mlflow, "mlflow.db*")
+    _copy(image.root, home.root, "control.db*")
+    return home
+
+
+def add_server_database(home: Home) -> Home:
+    """Give a state folder the migrated database of a Prefect server that ran once."""
+    image = Home(make_once("server", _make_server))
+    home.prefect.mkdir(parents=True, exist_ok=True)
+    _copy(image.prefect, home.prefect, "prefect.db*")
+    return home
+
+
+def copy_home(image: Path, root: Path) -> Home:
+    """Copy a filled state folder; the absolute paths that it recorded lead to the copy."""
+    shutil.copytree(image, root, dirs_exist_ok=True)
+    recorded = (root / ORIGIN).read_text(encoding="utf-8")
+    for database in (root / "mlflow" / "mlflow.db", root / "control.db"):
+        _replace_paths(database, recorded, str(root))
+    for file in root.glob("mlflow/artifacts/**/*"):
+        if file.name == "MLmodel" or file.suffix in {".json", ".yaml"}:
+            text = file.read_text(encoding="utf-8")
+            if recorded in text:
+                file.write_text(text.replace(recorded, str(root)), encoding="utf-8")
+    return Home(root)
+
+
+def note_origin(root: Path) -> None:
+    """Write down which path a state folder has recorded of itself."""
+    (root / ORIGIN).write_text(str(root), encoding="utf-8")
+
+
+def _replace_paths(database: Path, old: str, new: str) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        for (table,) in tables.fetchall():
+            for _, column, kind, *_ in connection.execute(f"PRAGMA table_info({table})").fetchall():
+                if kind.upper().startswith(("VARCHAR", "TEXT", "JSON")):
+                    words = f'UPDATE {table} SET "{column}" = REPLACE("{column}", ?, ?)'
+                    connection.execute(f'{words} WHERE "{column}" LIKE ?', (old, new, f"%{old}%"))
+
+
+def _copy(source: Path, target: Path, pattern: str) -> None:
+    if not list(target.glob(pattern)):  # a database that is in use stays
+        for file in source.glob(pattern):
+            shutil.copy(file, target)
+
+
+def _make_registry(root: Path) -> None:
+    _run(REGISTRY, root)
+
+
+def _make_server(root: Path) -> None:
+    _run(SERVER, root, str(find_free_port()))
+
+
+def _run(code: str, root: Path, *arguments: str) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "PREFECT_API_URL"}
+    environment |= {**server_environment(Home(root)), "SLUICE_HOME": str(root)}
+    environment.pop("PREFECT_API_URL", None)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(root), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
