@@ -43,7 +43,7 @@ class BiasConfig(Section):
         if self.sensitive == "none" and not self.reason.strip():
             raise ValueError("`sensitive: none` needs a `reason`")
         if self.sensitive == ():
-            raise ValueError("`sensitive` is empty: name columns, or say `none` with a `reason`")
+            raise ValueError("`sensitive` is empty: name columns, or set `none` with a `reason`")
         return self
 
     @property

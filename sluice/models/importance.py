@@ -8,8 +8,8 @@ import numpy as np
 
 from sluice.config.data import DataConfig
 from sluice.config.model import Problem
-from sluice.models.learner import limit_threads
 from sluice.models.rows import find_positive, select_features
+from sluice.models.threads import limit_threads
 
 if TYPE_CHECKING:
     import pandas as pd

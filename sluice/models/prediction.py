@@ -7,8 +7,8 @@ import numpy as np
 from sluice.config.data import DataConfig
 from sluice.config.model import Problem
 from sluice.errors import DataInvalid
-from sluice.models.learner import limit_threads
 from sluice.models.rows import find_positive, select_features
+from sluice.models.threads import limit_threads
 from sluice.stats.holdout import Predictions
 
 if TYPE_CHECKING:

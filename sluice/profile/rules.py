@@ -113,8 +113,8 @@ def _widen_range(column: ColumnFacts) -> DataRule:
     )
 
 
-def _is_closed(column: ColumnFacts, answer: bool) -> bool:
-    if answer:
+def _is_closed(column: ColumnFacts, is_target: bool) -> bool:
+    if is_target:
         return True
     if column.kind == "boolean":
         return column.distinct == 2

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice.models.learner import limit_threads
+from sluice.models.threads import limit_threads
 from sluice.stats.ranking import Floats, Statistic, Totals
 
 _CELLS = 1_000_000  # weights held at a time: bounds memory, and keeps a chunk in the cache
@@ -138,8 +138,8 @@ def step_down(p_values: Sequence[float], alpha: float = 0.05) -> Stepdown:
         return Stepdown(np.empty(0, dtype=np.bool_), np.empty(0))
     order = np.argsort(p, kind="stable")
     steps = alpha / np.arange(len(p), 0, -1)
-    stands = p[order] > steps
-    fallen = int(np.argmax(stands)) if stands.any() else len(p)
+    not_rejected = p[order] > steps
+    rejected = int(np.argmax(not_rejected)) if not_rejected.any() else len(p)
     ranks = np.empty(len(p), dtype=np.int64)
     ranks[order] = np.arange(len(p))
-    return Stepdown(ranks < fallen, steps[np.minimum(ranks, min(fallen, len(p) - 1))])
+    return Stepdown(ranks < rejected, steps[np.minimum(ranks, min(rejected, len(p) - 1))])

@@ -138,7 +138,9 @@ def _explain_value(
         )
     if kind == "expect_new_rows_to_be_share_of_previous":
         least, before = details["limit"], details["n"]
-        return f"{observed:,} new rows, at least {least:,.0f} expected beside {before:,}"
+        return (
+            f"{observed:,} new rows, at least {least:,.0f} expected after {before:,} previous rows"
+        )
     if "limit" in details:
         before = details["limit"]
         return f"the newest of the new rows is {observed}, the previous version had {before}"

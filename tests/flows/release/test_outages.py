@@ -102,7 +102,7 @@ def test_a_killed_release_is_followed_and_another_service_runs_beside_it(
     home, log = stack.home, tmp_path / "worker.log"
     before = len(runs_of(home)), set(versions_of(home).values())
     pair = [stack.create_run("release", service="employment", cause=name) for name in "cd"]
-    beside = stack.create_run("release", service=OTHER, cause="beside")
+    parallel = stack.create_run("release", service=OTHER, cause="parallel")
     with run_worker(log):
         first = await_open(home)
         await_open(home, OTHER)
@@ -111,10 +111,10 @@ def test_a_killed_release_is_followed_and_another_service_runs_beside_it(
         process = await_answer(lambda: find_flow_process(killed), 10.0)
         os.kill(process, signal.SIGKILL)
         moment = time.time() * 1000
-        states = {str(run.id): end_of(run, log) for run in [*pair, beside]}
+        states = {str(run.id): end_of(run, log) for run in [*pair, parallel]}
     assert states[killed].name == "Crashed"
     assert states[str(waiting.id)].name == "Completed"
-    assert states[str(beside.id)].name == "Completed"
+    assert states[str(parallel.id)].name == "Completed"
     dead, successor = runs_of(home)[before[0] :]
     assert [dead.info.status, successor.info.status] == ["KILLED", "FINISHED"]
     assert dead.data.tags["sluice.successor"] == successor.info.run_id
@@ -123,7 +123,7 @@ def test_a_killed_release_is_followed_and_another_service_runs_beside_it(
     (start, end) = spans_of(home, OTHER)[0]
     assert start < moment < end
     assert set(versions_of(home).values()) - before[1] == {str(waiting.id)}
-    assert list(versions_of(home, OTHER).values()) == [str(beside.id)]
+    assert list(versions_of(home, OTHER).values()) == [str(parallel.id)]
     assert describe_state(home)["scratch"] == []
 
 

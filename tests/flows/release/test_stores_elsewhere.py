@@ -97,8 +97,8 @@ def test_two_services_are_released_at_once_with_postgres_as_control_store(
     ):
         outputs = [process.communicate(timeout=END_SECONDS)[0] for process in (one, two)]
     assert (one.returncode, two.returncode) == (0, 0), "\n".join(outputs)
-    (mine,), (beside,) = spans_of(store), spans_of(store, OTHER)
-    assert max(mine[0], beside[0]) < min(mine[1], beside[1])
+    (employment,), (other,) = spans_of(store), spans_of(store, OTHER)
+    assert max(employment[0], other[0]) < min(employment[1], other[1])
     control = open_control(store)
     for service in ("employment", OTHER):
         assert list(versions_of(store, service)) == [1]

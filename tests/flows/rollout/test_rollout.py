@@ -210,7 +210,7 @@ def test_a_person_rolls_back(
     )
 
 
-def test_commands_are_obeyed_where_they_make_sense_and_refused_elsewhere(
+def test_commands_are_obeyed_in_the_phases_that_allow_them_and_refused_in_others(
     replica: TrafficReplica, policy: str, control: Control
 ) -> None:
     replica.behave(rate=20.0)
@@ -231,7 +231,7 @@ def test_commands_are_obeyed_where_they_make_sense_and_refused_elsewhere(
     assert steer("pause").message.startswith("CommandRefused: pause: no rollout of employment")
 
 
-def test_what_cannot_be_seen_holds_with_its_reason_and_lets_the_lease_lapse(
+def test_missing_counters_hold_with_their_reason_and_let_the_lease_lapse(
     replica: TrafficReplica, policy: str, control: Control
 ) -> None:
     beside = Beside(roll, policy)
@@ -269,7 +269,7 @@ def test_an_incident_of_both_arms_freezes_and_blames_nobody(
     assert beside.end().result().phase == "done"
 
 
-def test_a_rollout_that_lost_its_controller_goes_on_from_its_last_tick(
+def test_a_rollout_that_lost_its_controller_continues_from_its_last_tick(
     replica: TrafficReplica, policy: str, control: Control, registry: Registry
 ) -> None:
     replica.behave(rate=20.0)
@@ -310,7 +310,7 @@ def test_a_second_one_waits_or_replaces(
     assert aliases(registry) == {"champion": 3, "previous": 1}
 
 
-def test_restore_and_rollback_move_alias_and_route_and_keep_who_and_why(
+def test_restore_and_rollback_move_alias_and_route_and_record_by_whom_and_why(
     replica: TrafficReplica, control: Control, registry: Registry
 ) -> None:
     from flows.restore import restore

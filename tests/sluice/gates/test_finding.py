@@ -5,7 +5,7 @@ from sluice.verdict import Check, Outcome
 
 
 def make(name: str, outcome: Outcome) -> Finding:
-    return Finding(Check(name, outcome), f"{name} says", f"mend {name}")
+    return Finding(Check(name, outcome), f"{name} says", f"repair {name}")
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_first_failure_is_the_reason_and_the_others_are_counted() -> None:
     findings = [make("a", Outcome.PASS), make("b", Outcome.FAIL), make("c", Outcome.FAIL)]
     verdict = conclude("g", findings, "fine")
     assert verdict.reason == "b says; 1 more check failed"
-    assert verdict.next_step == "mend b"
+    assert verdict.next_step == "repair b"
 
 
 def test_failure_outranks_missing_evidence() -> None:

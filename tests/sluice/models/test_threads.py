@@ -1,6 +1,6 @@
 from threadpoolctl import threadpool_info
 
-from sluice.models.learner import ONE_THREAD_ROWS, limit_threads
+from sluice.models.threads import ONE_THREAD_ROWS, limit_threads
 
 
 def count_threads() -> set[int]:

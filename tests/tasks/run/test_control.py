@@ -63,7 +63,7 @@ def test_a_waiting_run_logs_it_and_continues_when_the_other_ends(home: Home) -> 
     assert any("waiting for another, 0 s so far, at most 30" in line for line in logs_of(state))
 
 
-def test_one_who_waits_too_long_is_refused_and_told_for_whom(home: Home) -> None:
+def test_waiting_too_long_is_refused_with_the_holder_named(home: Home) -> None:
     lease = hold(home, 60.0)
     state = wait_for("me", 1.0, return_state=True)
     assert read_failure(state)[0] == "ServiceBusy"
@@ -71,20 +71,20 @@ def test_one_who_waits_too_long_is_refused_and_told_for_whom(home: Home) -> None
     assert open_control(home).leases.find(*KEY) == lease
 
 
-def test_a_lease_that_stands_still_is_taken_over(home: Home) -> None:
+def test_a_lease_that_is_not_renewed_is_taken_over(home: Home) -> None:
     hold(home, 1.0)
     state = wait_for("me", 30.0, return_state=True)
     assert state.result().epoch == 2
     assert any("another was not renewed for 1 s: taken over" in line for line in logs_of(state))
 
 
-def test_one_who_lost_the_lease_ends_at_once(home: Home) -> None:
+def test_a_run_that_lost_the_lease_ends_at_once(home: Home) -> None:
     state = lose_lease(return_state=True)
     assert read_failure(state)[0] == "LeaseLost"
     assert open_control(home).leases.find(*KEY).holder == "second"
 
 
-def test_what_stops_one_who_lost_the_lease_is_told_as_the_loss(home: Home) -> None:
+def test_an_error_after_a_lost_lease_is_reported_as_the_loss(home: Home) -> None:
     state = lose_lease(FileNotFoundError("scratch"), return_state=True)
     assert read_failure(state)[0] == "LeaseLost"
 

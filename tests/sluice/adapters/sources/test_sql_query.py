@@ -159,7 +159,7 @@ def test_a_server_that_does_not_answer_is_an_infrastructure_error_without_the_pa
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("psycopg")
-    with socket.socket() as probe:  # bound, and nobody listens
+    with socket.socket() as probe:  # bound, and no process listens
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
         monkeypatch.setenv("SHOP_DATABASE", f"postgresql://me:hidden@127.0.0.1:{port}/shop")

@@ -181,7 +181,7 @@ def test_a_stale_batch_is_stopped() -> None:
 def test_a_tiny_batch_is_stopped() -> None:
     _, verdict = measure(YEARS[2017][:900], pa.concat_tables([YEARS[2015], YEARS[2016]]))
     assert failed(verdict) == {"new rows"}
-    assert "900 new rows, at least 2,400 expected beside 24,000" in verdict.reason
+    assert "900 new rows, at least 2,400 expected after 24,000 previous rows" in verdict.reason
 
 
 def test_distributions_of_few_rows_are_not_judged_with_a_notice() -> None:

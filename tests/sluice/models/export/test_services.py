@@ -145,11 +145,11 @@ def test_a_rare_row_is_enough_to_halt(samples: dict[str, Sample]) -> None:
     config, _, held_out = samples["earnings"]
     pipeline = fit(samples["earnings"], "hist_gradient_boosting")
     export = build_onnx_export(pipeline, config.data)
-    beside = make_rows_above_splits(held_out, export, "earned_1975")
-    single, trap = lower_precision(export), take_columns(beside, config.data)
-    native = predict(pipeline, beside, config.data, config.problem)
+    near_splits = make_rows_above_splits(held_out, export, "earned_1975")
+    single, trap = lower_precision(export), take_columns(near_splits, config.data)
+    native = predict(pipeline, near_splits, config.data, config.problem)
     wrong = np.abs(native.labels - single.predict(trap).labels) > 1
-    one = pd.concat([held_out[:1000], beside[wrong][:1]], ignore_index=True)
+    one = pd.concat([held_out[:1000], near_splits[wrong][:1]], ignore_index=True)
     predictions = predict(pipeline, one, config.data, config.problem)
     evidence = measure_parity(predictions, single.predict(take_columns(one, config.data)))
     assert evidence.beyond >= 1
