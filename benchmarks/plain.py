@@ -30,7 +30,7 @@ from sluice.gates.evaluation import EvaluationGate, Holdout, measure_evaluation
 from sluice.gates.parity import ParityGate, choose_backend, measure_parity
 from sluice.home import LOCK, PROJECT, Home
 from sluice.identity import ReleaseIdentity
-from sluice.models.export.form import build_onnx_export, take_columns
+from sluice.models.export.onnx_export import build_onnx_export, take_columns
 from sluice.models.importance import measure_importance
 from sluice.models.prediction import predict
 from sluice.models.training import find_threshold, fit_model

@@ -43,7 +43,7 @@ def measure_kind(kind: str, options: dict[str, object], count: int) -> list[Row]
     from sluice.config.loading import load_service
     from sluice.config.model import ModelConfig
     from sluice.home import SAMPLES
-    from sluice.models.export.form import build_onnx_export, take_columns
+    from sluice.models.export.onnx_export import build_onnx_export, take_columns
     from sluice.models.prediction import predict
     from sluice.models.training import fit_model
     from sluice.stats.parity import measure_parity

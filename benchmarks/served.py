@@ -74,7 +74,7 @@ class Served:
         """Register the model as a release does, to be served by this backend."""
         from sluice.adapters.registry.model_files import save_export
         from sluice.config.loading import dump_service
-        from sluice.models.export.form import (
+        from sluice.models.export.onnx_export import (
             SAMPLE_FILE,
             build_onnx_export,
             choose_rows,

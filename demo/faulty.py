@@ -133,7 +133,7 @@ def _make_sample(
     faulty: "ExportedModel", rows: "pd.DataFrame", config: ServiceConfig, fault: ModelFault
 ) -> dict[str, str]:
     """Return the parity sample's file by name; empty where every row has the fault."""
-    from sluice.models.export.form import SAMPLE_FILE, choose_rows, make_sample
+    from sluice.models.export.onnx_export import SAMPLE_FILE, choose_rows, make_sample
 
     marked = mark_rows(faulty.export.preprocessing.encode(_take(rows, config)), fault)
     chosen = choose_rows(rows[~marked])
@@ -144,7 +144,7 @@ def _make_sample(
 
 
 def _take(rows: "pd.DataFrame", config: ServiceConfig) -> Any:
-    from sluice.models.export.form import take_columns
+    from sluice.models.export.onnx_export import take_columns
 
     return take_columns(rows, config.data)
 

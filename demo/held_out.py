@@ -51,7 +51,7 @@ def read_held_out(home: Home, config: ServiceConfig) -> HeldOut:
 
 def build_records(frame: "pd.DataFrame", config: ServiceConfig) -> HeldOut:
     """Return rows as records and labels; rows without a label are left out."""
-    from sluice.models.export.form import make_sample
+    from sluice.models.export.onnx_export import make_sample
     from sluice.stats.holdout import Predictions
 
     known = frame[frame[config.data.target].notna()]

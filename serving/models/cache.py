@@ -29,7 +29,7 @@ from sluice.config.data import DataConfig
 from sluice.config.model import Problem
 from sluice.control.route import Route
 from sluice.errors import DataMissing, ModelDamaged
-from sluice.models.export.form import SAMPLE_FILE
+from sluice.models.export.onnx_export import SAMPLE_FILE
 
 MANIFEST_FILE = "manifest.json"
 EXPORT_FILES = tuple(

@@ -25,7 +25,7 @@ from sluice.adapters.registry.model_files import (
     load_model,
 )
 from sluice.errors import DataMissing, Fault, ModelDamaged, Refused, SluiceError
-from sluice.models.export.form import SAMPLE_FILE, ParitySample
+from sluice.models.export.onnx_export import SAMPLE_FILE, ParitySample
 
 SPARE_MODELS = 2
 """Models of a service that stay loaded beside those that its route names, for a rollback."""

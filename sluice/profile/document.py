@@ -137,9 +137,11 @@ def _write_model(draft: Draft) -> list[str]:
 def _write_evaluation(draft: Draft, margin: Margin) -> list[str]:
     primary = draft.trial.primary
     unit = "" if METRICS[primary.metric].greater_is_better else f" of {draft.data.target}"
-    reason = f"equal models pass down to {margin.detectable:.2g}{unit} on {margin.held_out:,} rows"
+    reason = (
+        f"equal models pass a margin of {margin.detectable:.2g}{unit} on {margin.held_out:,} rows"
+    )
     if not margin.fine_enough:
-        reason += f"; this one takes {margin.needed:,}"
+        reason += f"; this margin needs {margin.needed:,}"
     reasons = {
         "auc": "ranks rows; does not depend on the threshold",
         "accuracy": "the share of correct classes",
@@ -230,6 +232,8 @@ def _write_bias(draft: Draft) -> list[str]:
         ]
     return [
         *lines,
-        _line(1, "minimum_group", 100, "smaller groups are pooled: one row makes any rate 0 or 1"),
+        _line(
+            1, "minimum_group", 100, "smaller groups are pooled: one row changes their rates a lot"
+        ),
         _line(1, "on_unproved", "list", "`halt` once there are enough rows to prove it"),
     ]

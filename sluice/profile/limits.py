@@ -150,7 +150,7 @@ def _describe_margin(draft: Draft) -> dict[str, str]:
 def _describe_floor(measured: TrialFigure, held_out: int) -> dict[str, str]:
     reach, floor = half_width(measured, held_out), choose_floor(measured, held_out)
     better = METRICS[measured.metric].greater_is_better
-    found = f"{measured.model.value or 0.0:.3g} in the trial, known to {reach:.2g} either way"
+    found = f"{measured.model.value or 0.0:.3g} +- {reach:.2g} in the trial"
     if floor is None:
         found += f"; no floor: too near to {measured.trivial:.3g} without features"
     else:

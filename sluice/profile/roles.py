@@ -221,7 +221,7 @@ def find_class(target: ColumnFacts, choice: str = "") -> Guess:
         )
     for value in levels:
         if str(value).lower() in POSITIVE_WORDS:
-            return Guess(value, f"of {levels[0]} and {levels[-1]}, the word for yes")
+            return Guess(value, f"the word for yes among {levels[0]} and {levels[-1]}")
     rarest = levels[target.counts.index(min(target.counts))]
     return Guess(rarest, "the rarer of the two: most often the one to detect")
 

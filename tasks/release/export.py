@@ -11,7 +11,7 @@ from sluice.config.service import ServiceConfig
 from sluice.errors import ServingImpossible
 from sluice.gates.parity import ParityEvidence, ParityGate, measure_parity
 from sluice.home import find_home
-from sluice.models.export.form import build_onnx_export, take_columns
+from sluice.models.export.onnx_export import build_onnx_export, take_columns
 from sluice.models.prediction import predict
 from sluice.verdict import Verdict
 from tasks.release.recording import record_verdict

@@ -16,7 +16,7 @@ from sluice.control.approval import ANSWER, DEADLINE, tag_request
 from sluice.control.lease import Lease
 from sluice.gates.parity import choose_backend
 from sluice.home import find_home
-from sluice.models.export.form import SAMPLE_FILE, choose_rows, make_sample
+from sluice.models.export.onnx_export import SAMPLE_FILE, choose_rows, make_sample
 from sluice.models.prediction import predict
 from sluice.models.training import find_threshold
 from sluice.report.card import write_card

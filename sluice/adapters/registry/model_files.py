@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from sluice.adapters.storage import explain_os_error
 from sluice.errors import DataInvalid, DataMissing, ModelUntrusted, ServingImpossible
-from sluice.models.export.form import OnnxExport
 from sluice.models.export.graph import NUMBERS, SCORES
+from sluice.models.export.onnx_export import OnnxExport
 from sluice.models.export.postprocessing import Postprocessing
 from sluice.models.export.preprocessing import Preprocessing, Rows
 from sluice.stats.holdout import Predictions

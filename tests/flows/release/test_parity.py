@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 def shift_threshold(pipeline: Any, data: Any) -> Any:
     """Build the ONNX export of a model with another decision threshold."""
-    from sluice.models.export.form import build_onnx_export
+    from sluice.models.export.onnx_export import build_onnx_export
 
     export = build_onnx_export(pipeline, data)
     return replace(export, postprocessing=replace(export.postprocessing, threshold=0.52))

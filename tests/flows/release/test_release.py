@@ -86,7 +86,7 @@ def test_onnx_export_is_kept_with_the_model(stocked: Home, candidate: Any) -> No
 
     from sluice.adapters.tables.delta import read_version
     from sluice.config.loading import load_service
-    from sluice.models.export.form import take_columns
+    from sluice.models.export.onnx_export import take_columns
     from sluice.models.prediction import predict
 
     registry, config = open_registry(stocked), load_service("employment", "development")

@@ -22,7 +22,7 @@ from sluice.adapters.registry.model_files import load_export, save_export
 from sluice.config.loading import list_services, load_service
 from sluice.config.model import ModelConfig
 from sluice.errors import AnswerInvalid, ModelDamaged, ModelUntrusted
-from sluice.models.export.form import SAMPLE_FILE, SAMPLE_ROWS, ParitySample, make_sample
+from sluice.models.export.onnx_export import SAMPLE_FILE, SAMPLE_ROWS, ParitySample, make_sample
 from sluice.models.prediction import predict
 from sluice.models.training import fit_model
 from sluice.stats.holdout import Predictions

@@ -19,7 +19,7 @@ from sluice.adapters.registry.client import ModelVersionRef, Registry, open_regi
 from sluice.control.route import Mode, Route
 from sluice.errors import ControlUnavailable, ModelDamaged
 from sluice.home import Home
-from sluice.models.export.form import SAMPLE_FILE, SAMPLE_ROWS
+from sluice.models.export.onnx_export import SAMPLE_FILE, SAMPLE_ROWS
 from support.gateway.models import register_towns
 from support.servers.images import add_databases
 

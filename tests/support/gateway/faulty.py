@@ -9,8 +9,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from sluice.adapters.registry.model_files import GRAPH_FILE, SERVING_FOLDER
-from sluice.models.export.form import SAMPLE_FILE
 from sluice.models.export.graph import SCORES
+from sluice.models.export.onnx_export import SAMPLE_FILE
 
 Fault = Literal["nan", "error", "hang"]
 INNER = "inner"

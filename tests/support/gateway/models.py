@@ -15,7 +15,12 @@ from sluice.adapters.registry.model_files import (
 )
 from sluice.config.data import DataConfig
 from sluice.config.model import Problem
-from sluice.models.export.form import SAMPLE_FILE, build_onnx_export, choose_rows, make_sample
+from sluice.models.export.onnx_export import (
+    SAMPLE_FILE,
+    build_onnx_export,
+    choose_rows,
+    make_sample,
+)
 from sluice.models.prediction import predict
 from support.gateway.towns import DATA, Towns, fit_towns, make_rows
 

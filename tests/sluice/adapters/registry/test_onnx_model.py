@@ -14,8 +14,8 @@ from sluice.adapters.registry.model_files import (
     save_export,
 )
 from sluice.errors import DataMissing, DataUnavailable, ServingImpossible
-from sluice.models.export.form import OnnxExport
 from sluice.models.export.graph import build_graph
+from sluice.models.export.onnx_export import OnnxExport
 from sluice.models.export.postprocessing import Calibrator, Postprocessing
 from sluice.models.export.preprocessing import NumberColumn, Preprocessing
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from sluice.errors import DataInvalid
-from sluice.models.export.form import take_columns
+from sluice.models.export.onnx_export import take_columns
 from sluice.models.export.preprocessing import (
     NumberColumn,
     Preprocessing,

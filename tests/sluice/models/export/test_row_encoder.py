@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.models.export.form import make_sample, take_columns
+from sluice.models.export.onnx_export import make_sample, take_columns
 from sluice.models.export.preprocessing import (
     NumberColumn,
     Preprocessing,

@@ -9,7 +9,7 @@ import pytest
 
 from sluice.config.model import Problem
 from sluice.errors import ModelDamaged
-from sluice.models.export.form import SAMPLE_ROWS, ParitySample, choose_rows, make_sample
+from sluice.models.export.onnx_export import SAMPLE_ROWS, ParitySample, choose_rows, make_sample
 from sluice.models.prediction import predict
 from sluice.stats.parity import measure_parity
 

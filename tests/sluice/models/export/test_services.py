@@ -21,7 +21,7 @@ from sluice.config.loading import list_services, load_service
 from sluice.config.model import ModelConfig
 from sluice.config.service import ServiceConfig
 from sluice.gates.parity import ParityGate, choose_backend, measure_parity
-from sluice.models.export.form import OnnxExport, build_onnx_export, take_columns
+from sluice.models.export.onnx_export import OnnxExport, build_onnx_export, take_columns
 from sluice.models.prediction import predict
 from sluice.models.training import fit_model
 from sluice.verdict import Outcome

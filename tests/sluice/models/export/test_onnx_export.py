@@ -12,7 +12,7 @@ from sluice.adapters.registry.model_files import ExportedModel
 from sluice.config.data import DataConfig
 from sluice.errors import DataInvalid, ServingImpossible
 from sluice.gates.parity import ParityGate, measure_parity
-from sluice.models.export.form import build_onnx_export, take_columns
+from sluice.models.export.onnx_export import build_onnx_export, take_columns
 from sluice.models.prediction import predict
 
 KINDS = ("linear", "random_forest", "hist_gradient_boosting")
