@@ -70,9 +70,9 @@ def flush_client() -> None:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Home:
-    """A fresh state folder that flows and tasks use; with migrated databases in slow tests."""
-    from support.servers.images import add_databases
+    """A fresh state folder that flows and tasks use; with a migrated registry in slow tests."""
+    from support.servers.images import add_registry_database
 
     monkeypatch.setenv("SLUICE_HOME", str(tmp_path / "home"))
     fresh = Home(tmp_path / "home")
-    return add_databases(fresh) if request.node.get_closest_marker("slow") else fresh
+    return add_registry_database(fresh) if request.node.get_closest_marker("slow") else fresh

@@ -8,7 +8,7 @@ import pytest
 from demo.faults import FAULTS
 from sluice.home import Home
 from support.releases.runs import artifacts_of, gate_runs_of, latest_run
-from support.servers.images import add_databases
+from support.servers.images import add_registry_database
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 
@@ -33,7 +33,7 @@ def story(
     from sluice.config.overrides import Overrides
 
     with pytest.MonkeyPatch.context() as patch:
-        home = add_databases(Home(tmp_path_factory.mktemp("story")))
+        home = add_registry_database(Home(tmp_path_factory.mktemp("story")))
         patch.setenv("SLUICE_HOME", str(home.root))
         result = play_releases(request.param, Overrides())
         yield request.param, result, latest_run("release"), home

@@ -8,7 +8,7 @@ import pytest
 
 from sluice.home import Home
 from support.releases.runs import ingest_year
-from support.servers.images import add_databases, copy_home, make_once, note_origin
+from support.servers.images import add_registry_database, copy_home, make_once, note_origin
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def _fill_stocked(root: Path) -> None:
 @contextmanager
 def _fill(root: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        add_databases(Home(root))
+        add_registry_database(Home(root))
         patch.setenv("SLUICE_HOME", str(root))
         yield
         note_origin(root)

@@ -11,7 +11,7 @@ from sluice.adapters.tables.delta import latest_version, list_versions
 from sluice.errors import DataMissing
 from sluice.home import SAMPLES, Home
 from support.releases.runs import artifacts_of, ingest_year
-from support.servers.images import add_databases
+from support.servers.images import add_registry_database
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 
@@ -32,7 +32,7 @@ def begun(api: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Return a state folder whose table has version 0: the survey of 2015."""
     with pytest.MonkeyPatch.context() as patch:
         root = tmp_path_factory.mktemp("begun")
-        add_databases(Home(root))
+        add_registry_database(Home(root))
         patch.setenv("SLUICE_HOME", str(root))
         assert ingest_year(2015).is_completed()
         yield Home(root)

@@ -14,7 +14,7 @@ from sluice.config.loading import load_service
 from sluice.config.service import ServiceConfig
 from sluice.home import SAMPLES, Home
 from support.releases.runs import artifacts_of, gate_runs_of, logs_of, run_sluice
-from support.servers.images import add_databases
+from support.servers.images import add_registry_database
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +54,7 @@ def home(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 
     with pytest.MonkeyPatch.context() as patch:
         root: Path = tmp_path_factory.mktemp("decided")
-        add_databases(Home(root))
+        add_registry_database(Home(root))
         patch.setenv("SLUICE_HOME", str(root))
         patch.setattr("flows.ingest.load_service", lambda *_: configure(0.5, "halt"))
         file = root / "rows.parquet"

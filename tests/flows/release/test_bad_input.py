@@ -18,7 +18,7 @@ from support.releases.runs import (
     run_sluice,
     write_service,
 )
-from support.servers.images import add_databases
+from support.servers.images import add_registry_database
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 
@@ -36,7 +36,7 @@ def begun(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """Return a state folder with an empty registry and data version 0: the survey of 2015."""
     with pytest.MonkeyPatch.context() as patch:
         root = tmp_path_factory.mktemp("bad_input")
-        add_databases(Home(root))
+        add_registry_database(Home(root))
         patch.setenv("SLUICE_HOME", str(root))
         assert ingest_year(2015).is_completed()
         yield Home(root)

@@ -11,7 +11,7 @@ from sluice.config.loading import load_service
 from sluice.home import Home
 from support.releases.runs import gate_runs_of, run_sluice
 from support.releases.services import write_examples
-from support.servers.images import add_databases
+from support.servers.images import add_registry_database
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ def home(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """Return a state folder that the tests of this file share."""
     with pytest.MonkeyPatch.context() as patch:
         root: Path = tmp_path_factory.mktemp("services")
-        add_databases(Home(root))
+        add_registry_database(Home(root))
         patch.setenv("SLUICE_HOME", str(root))
         yield Home(root)
 

@@ -23,7 +23,7 @@ from support.releases.runs import artifacts_of
 from support.releases.sources import events_of
 from support.rollouts.counts import LAPTOP
 from support.rollouts.live import register_versions
-from support.servers.images import add_databases
+from support.servers.images import add_registry_database
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 def home(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     with pytest.MonkeyPatch.context() as patch:
         root: Path = tmp_path_factory.mktemp("kept")
-        add_databases(Home(root))
+        add_registry_database(Home(root))
         patch.setenv("SLUICE_HOME", str(root))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         yield Home(root)

@@ -18,7 +18,7 @@ from sluice.rollout.record import RolloutRecord
 from support.gateway.replica import TrafficReplica
 from support.rollouts.beside import Beside, await_rollout, run_replica
 from support.rollouts.live import register_versions
-from support.servers.images import add_databases
+from support.servers.images import add_registry_database
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +42,7 @@ soak: 0.6 s
 def home(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     with pytest.MonkeyPatch.context() as patch:
         root: Path = tmp_path_factory.mktemp("rolled")
-        add_databases(Home(root))
+        add_registry_database(Home(root))
         patch.setenv("SLUICE_HOME", str(root))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         patch.setattr("tasks.rollout.opening.WATCH_SECONDS", 1.0)

@@ -15,7 +15,7 @@ from support.gateway.faulty import write_faulty
 from support.gateway.models import write_towns
 from support.gateway.site import Running, Site, run_gateway
 from support.rollouts.live import register_versions
-from support.servers.images import add_databases
+from support.servers.images import add_registry_database
 
 pytestmark = pytest.mark.slow
 
@@ -74,7 +74,7 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def register_two(site: Site, service: str) -> Registry:
     """Register two versions: v1 is the champion, v2 the candidate."""
-    registry = open_registry(add_databases(site.home))
+    registry = open_registry(add_registry_database(site.home))
     registry.prepare()
     register_versions(registry, service, 2)
     return registry

@@ -12,7 +12,7 @@ from sluice.config.deployments import read_deployments
 from sluice.errors import ConfigInvalid
 from sluice.home import Home
 from sluice.verdict import Outcome, Verdict
-from support.servers.images import add_databases
+from support.servers.images import add_registry_database
 from support.servers.receiver import MailServer, Receiver, run_mail_server, run_receiver
 from support.servers.stack import ask, await_answer, deploy, find_deployments, find_runs, remove_all
 
@@ -167,7 +167,7 @@ def file(
     file = root / "deployments.yaml"
     file.write_text(FILE + MAIL.replace("PORT", str(mail_server.port)), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SLUICE_HOME", str(add_databases(Home(root / "home")).root))
+        patch.setenv("SLUICE_HOME", str(add_registry_database(Home(root / "home")).root))
         patch.setenv("EVERYTHING_URL", receiver.url("everything"))
         patch.setenv("EVERYTHING_TOKEN", "Bearer abc")
         patch.setenv("SECOND_URL", receiver.url("second"))

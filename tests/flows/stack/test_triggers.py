@@ -9,7 +9,7 @@ import pytest
 from sluice.adapters.control.store import open_control
 from sluice.home import Home
 from support.releases.runs import ingest_year
-from support.servers.images import add_databases
+from support.servers.images import add_registry_database
 from support.servers.stack import (
     POOL,
     ask,
@@ -36,7 +36,7 @@ def home(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """A state folder with one data version, announced before any trigger was deployed."""
     with pytest.MonkeyPatch.context() as patch:
         root: Path = tmp_path_factory.mktemp("triggers")
-        add_databases(Home(root))
+        add_registry_database(Home(root))
         patch.setenv("SLUICE_HOME", str(root))
         assert ingest_year(2015).is_completed()
         flush()

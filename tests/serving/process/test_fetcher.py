@@ -21,7 +21,7 @@ from sluice.errors import ControlUnavailable, ModelDamaged
 from sluice.home import Home
 from sluice.models.export.onnx_export import SAMPLE_FILE, SAMPLE_ROWS
 from support.gateway.models import register_towns
-from support.servers.images import add_databases
+from support.servers.images import add_registry_database
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """A state folder with a registry that is ready."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        home = add_databases(Home(tmp_path_factory.mktemp("state")))
+        home = add_registry_database(Home(tmp_path_factory.mktemp("state")))
         open_registry(home).prepare()
         yield home
 

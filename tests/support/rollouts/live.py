@@ -32,7 +32,7 @@ from sluice.rollout.state import Command, write_state
 from sluice.rollout.state_machine import step
 from support.releases.runs import write_rollout
 from support.rollouts.beside import WAIT_SECONDS, await_rollout
-from support.servers.images import add_databases
+from support.servers.images import add_registry_database
 
 PASSED = {"sluice.verdict.data": "pass", "sluice.release": "r", "sluice.data.version": "1"}
 FLOWS = ("rollout", "rollout_control", "rollback", "restore", "promote")
@@ -224,7 +224,7 @@ def run_live(
         policy = root / f"{text.split()[1]}.yaml"
         policy.write_text(text.lstrip(), encoding="utf-8")
         assert load_policy(str(policy)).stages
-        home = add_databases(Home(root))
+        home = add_registry_database(Home(root))
         control, registry = open_control(home), open_registry(home)
         control.prepare()
         registry.prepare()

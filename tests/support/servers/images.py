@@ -25,12 +25,9 @@ ORIGIN = "origin.txt"
 REGISTRY = """
 import sys
 from pathlib import Path
-from sluice.adapters.control.store import open_control
 from sluice.adapters.registry.client import open_registry
 from sluice.home import Home
-home = Home(Path(sys.argv[1]))
-open_control(home).prepare()
-open_registry(home).prepare()
+open_registry(Home(Path(sys.argv[1]))).prepare()
 """
 SERVER = """
 import sys
@@ -55,12 +52,11 @@ def make_once(name: str, make: Callable[[Path], None]) -> Path:
     return image
 
 
-def add_databases(home: Home) -> Home:
-    """Give a state folder migrated databases of the registry and the control store."""
+def add_registry_database(home: Home) -> Home:
+    """Give a state folder the migrated database of the registry."""
     image = Home(make_once("registry", _make_registry))
     home.mlflow.mkdir(parents=True, exist_ok=True)
     _copy(image.mlflow, home.mlflow, "mlflow.db*")
-    _copy(image.root, home.root, "control.db*")
     return home
 
 
@@ -77,7 +73,8 @@ def copy_home(image: Path, root: Path) -> Home:
     shutil.copytree(image, root, dirs_exist_ok=True)
     recorded = (root / ORIGIN).read_text(encoding="utf-8")
     for database in (root / "mlflow" / "mlflow.db", root / "control.db"):
-        _replace_paths(database, recorded, str(root))
+        if database.exists():
+            _replace_paths(database, recorded, str(root))
     for file in root.glob("mlflow/artifacts/**/*"):
         if file.name == "MLmodel" or file.suffix in {".json", ".yaml"}:
             text = file.read_text(encoding="utf-8")

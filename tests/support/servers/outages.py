@@ -20,7 +20,7 @@ from sluice.adapters.server.home_server import server_environment
 from sluice.adapters.server.process import read_record, start_process, stop_process
 from sluice.home import Home
 from support.releases.runs import write_service
-from support.servers.images import add_databases, add_server_database
+from support.servers.images import add_registry_database, add_server_database
 from support.servers.ports import find_free_port
 from support.servers.stack import POOL, ask, await_answer, run_prefect
 
@@ -77,7 +77,7 @@ def run_stack(root: Path, flows: tuple[str, ...] = ("release", "ingest")) -> Ite
     """Run a Prefect server of a state folder, with two services and some deployed flows."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    home, port = add_databases(add_server_database(Home(root))), find_free_port()
+    home, port = add_registry_database(add_server_database(Home(root))), find_free_port()
     api = f"http://127.0.0.1:{port}/api"
     for name in ("employment", OTHER):
         write_service(root / "configs", name)

@@ -16,7 +16,7 @@ from sluice.control.approval import Approval, ApprovalAnswer, read_request, tag_
 from sluice.home import Home
 from sluice.verdict import Check, Outcome, Verdict
 from support.releases.runs import artifacts_of
-from support.servers.images import add_databases
+from support.servers.images import add_registry_database
 from tasks.release.approval import (
     WAITING,
     ApprovalResult,
@@ -63,7 +63,7 @@ def expire(service: str, moment: str) -> list[ApprovalResult]:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     with pytest.MonkeyPatch.context() as patch:
         root = tmp_path_factory.mktemp("approval")
-        add_databases(Home(root))
+        add_registry_database(Home(root))
         patch.setenv("SLUICE_HOME", str(root))
         yield Home(root)
 

@@ -11,7 +11,7 @@ from sluice.adapters.registry.client import open_registry
 from sluice.config.loading import load_service
 from sluice.errors import BiasFound, DataMissing
 from sluice.home import Home
-from support.servers.images import add_databases
+from support.servers.images import add_registry_database
 from tasks.release.causes import handle_cause
 from tasks.run.leases import hold_release
 from tasks.run.state import state_failure
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api", "shared")]
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """Return one state folder for all tests; each test has its own data version."""
     with pytest.MonkeyPatch.context() as patch:
-        home = add_databases(Home(tmp_path_factory.mktemp("causes")))
+        home = add_registry_database(Home(tmp_path_factory.mktemp("causes")))
         patch.setenv("SLUICE_HOME", str(home.root))
         open_registry(home).prepare()
         yield home
