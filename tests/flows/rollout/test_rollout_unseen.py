@@ -93,7 +93,7 @@ def test_a_tick_in_which_a_counter_went_back_is_not_counted(
     live.check_log()
 
 
-def test_a_restarted_worker_is_counted_from_nought_and_never_twice(
+def test_a_restarted_worker_is_counted_from_zero_and_never_twice(
     live: Live, replicas: list[TrafficReplica]
 ) -> None:
     beside = Beside(live.roll)
