@@ -292,8 +292,9 @@ def _change_value(node: Any, function: Any) -> Iterator[tuple[str, str]]:
             yield "constant", repr(node.value + 1)
         case ast.Constant(value=float()):
             yield "constant", repr(node.value * 2 or 1.0)
-        case ast.Return(value=ast.expr()) if ast.unparse(node.value) != "None":
-            yield "return", f"return {_replace_value(node.value, function)}"
+        case ast.Return(value=ast.expr()):
+            value = ast.unparse(ast.parse(_replace_value(node.value, function)))
+            yield "return", f"return {value}"
 
 
 def _is_not(node: Any) -> bool:

@@ -128,7 +128,7 @@ def test_a_version_whose_backends_both_answer_otherwise_is_refused(
     sample = ParitySample.from_json((folder / SAMPLE_FILE).read_bytes())
     flipped = tuple("yes" if label == "no" else "no" for label in sample.labels)
     (folder / SAMPLE_FILE).write_text(replace(sample, labels=flipped).to_json())
-    with pytest.raises(ModelDamaged, match=r"towns v1, trained: answers .* 64 labels flip"):
+    with pytest.raises(ModelDamaged, match=r"towns v1, sklearn: answers .* 64 labels flip"):
         keep(models, folder, towns.data)
 
 

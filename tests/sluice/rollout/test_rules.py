@@ -5,7 +5,7 @@ from math import log
 import pytest
 
 from sluice.config.policy import Business, Rules
-from sluice.rollout.evidence import Block, Boundary
+from sluice.rollout.evidence import Block, Boundary, read_boundary
 from sluice.rollout.facts import Arm
 from sluice.rollout.latency import bucket_of, set_limits
 from sluice.rollout.rules import Rule, count_block, list_rules
@@ -86,3 +86,10 @@ def test_latency_is_counted_above_the_limit_that_the_rule_has() -> None:
     double = count_block(find_rule("latency_double"), arm, arm, LIMITS)
     assert margin == Block(77, 3 + 4 + 2, 77, 3 + 8 + 4 + 2)
     assert double == Block(77, 3 + 2, 77, 3 + 8 + 4 + 2)
+
+
+def test_a_pass_test_has_the_limit_of_its_rule() -> None:
+    assert read_boundary(FULL, "error_margin") == Boundary(1, 0.005)
+    assert read_boundary(FULL, "latency_margin") == Boundary(1, 0)
+    assert read_boundary(FULL, "business") == Boundary(1, 2 / 50)
+    assert read_boundary(STANDARD, "error_margin") == Boundary(1, 0.005)
