@@ -15,10 +15,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load import MARK, write_requests
-from benchmarks.processes import Server, run_load
-from benchmarks.results import Row, report
-from benchmarks.served import SERVICE, Served, prepare_home
+from benchmarks.harness.load import MARK, write_requests
+from benchmarks.harness.processes import Server, run_load
+from benchmarks.harness.results import Row, report
+from benchmarks.harness.served import SERVICE, Served, prepare_home
 from benchmarks.serving import build_bodies, run_gateway
 from cli.output import say
 from demo.faulty import ModelFault, register_faulty

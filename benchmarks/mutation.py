@@ -24,7 +24,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmarks.results import Row, report
+from benchmarks.harness.results import Row, report
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("gates", "stats", "rollout")

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.results import Row, report
+from benchmarks.harness.results import Row, report
 from cli.output import say
 from sluice.home import Home, find_home
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from benchmarks.results import Row, report
+from benchmarks.harness.results import Row, report
 from cli.output import say
 
 SERVICE, YEAR = "employment", 2015

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.results import Row, report
+from benchmarks.harness.results import Row, report
 from cli.output import say
 
 SERVICE = "employment"
@@ -66,7 +66,7 @@ def main() -> None:
 
 def prepare_champion() -> None:
     """Ingest two years, release the champion, ingest the third; then warm up both kinds."""
-    from benchmarks.plain import run_plain_release
+    from benchmarks.harness.plain import run_plain_release
     from cli.runs import run_ingest
     from sluice.home import SAMPLES, find_home
 
@@ -106,7 +106,7 @@ def run_flow(cause: str) -> dict[str, float]:
 
 def run_script() -> dict[str, float]:
     """Release as a plain script; return the seconds of each step, and of the whole."""
-    from benchmarks.plain import run_plain_release
+    from benchmarks.harness.plain import run_plain_release
     from sluice.home import find_home
 
     started = time.perf_counter()

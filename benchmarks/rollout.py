@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.results import Row, report
+from benchmarks.harness.results import Row, report
 from sluice.config.loading import load_policy
 from sluice.config.policy import Policy, hash_policy
 from sluice.rollout.facts import Arm, Facts

@@ -15,8 +15,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.results import Row, report
-from benchmarks.served import SERVICE, Served, prepare_home
+from benchmarks.harness.results import Row, report
+from benchmarks.harness.served import SERVICE, Served, prepare_home
 from cli.output import say
 from cli.runs import open_terminal
 from demo.faulty import ModelFault, register_faulty
@@ -80,10 +80,10 @@ def run_all(folder: Path, count: int) -> tuple[list[MeasuredRollout], dict[str, 
     faulty = register_faulty(served.registry, served.config, served.rows, FAULT).version
     served.set_route(SERVICE, 1)
     found: list[MeasuredRollout] = []
-    with run_gateway(served.home) as places:
-        wait_for_champion(served.home, places.gateway, SERVICE, 1)
+    with run_gateway(served.home) as addresses:
+        wait_for_champion(served.home, addresses.gateway, SERVICE, 1)
         options = CallerOptions(SERVICE, RPS, FEEDBACK, LONGEST_SECONDS)
-        with run_callers(served.home, places.gateway, options) as callers:
+        with run_callers(served.home, addresses.gateway, options) as callers:
             for number in range(1, count + 1):
                 for kind in (EQUAL, FAULTY):
                     version = faulty if kind == FAULTY else _find_other(served)

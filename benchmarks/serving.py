@@ -17,11 +17,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.load import MARK, write_requests
-from benchmarks.processes import Server, find_port, run_load, run_server
-from benchmarks.request_cost import measure_steps
-from benchmarks.results import Row, report
-from benchmarks.served import SERVICE, Served, prepare_home
+from benchmarks.harness.load import MARK, write_requests
+from benchmarks.harness.processes import Server, find_port, run_load, run_server
+from benchmarks.harness.request_cost import measure_steps
+from benchmarks.harness.results import Row, report
+from benchmarks.harness.served import SERVICE, Served, prepare_home
 from cli.output import say
 from sluice.home import find_home
 
@@ -102,7 +102,7 @@ def run_targets(served: Served, folder: Path, seconds: float) -> Iterator[list[T
             stack.enter_context(served.renew(route))
         gateway = stack.enter_context(run_gateway(folder, workers=1))
         empty = stack.enter_context(
-            run_server(*plain_server("benchmarks.empty_handler:app", folder))
+            run_server(*plain_server("benchmarks.harness.empty_handler:app", folder))
         )
         mlflow = stack.enter_context(run_mlflow(served, folder))
         bodies = build_bodies(served)

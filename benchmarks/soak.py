@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.load import write_requests
-from benchmarks.processes import Server, run_load
-from benchmarks.results import Row, report
-from benchmarks.served import SERVICE, prepare_home
+from benchmarks.harness.load import write_requests
+from benchmarks.harness.processes import Server, run_load
+from benchmarks.harness.results import Row, report
+from benchmarks.harness.served import SERVICE, prepare_home
 from benchmarks.serving import build_bodies, run_gateway
 from cli.output import say
 from sluice.home import find_home

@@ -21,7 +21,7 @@ from demo.held_out import HeldOut, read_held_out
 from demo.tally import ReplayTally
 from sluice.config.loading import load_service
 from sluice.errors import SluiceError
-from sluice.home import find_home
+from sluice.home import environment_name, find_home
 
 KEY = "SLUICE_API_KEY"
 """Environment variable of the API key, for a gateway that needs one."""
@@ -177,7 +177,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code is 3 where no request was answered."""
     plan = parse_plan(sys.argv[1:] if arguments is None else arguments)
     try:
-        config = load_service(plan.service, os.environ.get("SLUICE_ENV") or "development")
+        config = load_service(plan.service, environment_name())
         held = read_held_out(find_home(), config)
     except SluiceError as error:
         say(f"{type(error).__name__}: {error}")

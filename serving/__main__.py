@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 import re
 import sys
 
@@ -10,7 +9,7 @@ from serving.process.supervisor import SupervisorOptions, supervise
 from sluice.config.loading import load_gateway
 from sluice.config.serving import GatewayConfig
 from sluice.errors import ConfigInvalid, Refused, SluiceError
-from sluice.home import find_home
+from sluice.home import environment_name, find_home
 
 LOG = logging.getLogger("sluice.gateway")
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
@@ -23,7 +22,7 @@ def read_settings(arguments: argparse.Namespace) -> GatewayConfig:
     Raises:
         ConfigInvalid: a value is not allowed.
     """
-    config = load_gateway(os.environ.get("SLUICE_ENV") or "development")
+    config = load_gateway(environment_name())
     options = {name: getattr(arguments, name) for name in ("host", "port", "workers")}
     values = {name: value for name, value in options.items() if value is not None}
     try:

@@ -28,7 +28,7 @@ from sluice.adapters.tables.traffic import append_records, find_positions, prune
 from sluice.config.loading import load_gateway
 from sluice.config.serving import TrafficLogConfig
 from sluice.errors import Fault, LogBusy, Refused, SluiceError
-from sluice.home import Home, find_home
+from sluice.home import Home, environment_name, find_home
 
 LOG = logging.getLogger("sluice.log_writer")
 NOTE_BYTES = 64
@@ -235,7 +235,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     try:
-        write_log(find_home(), os.environ.get("SLUICE_ENV") or "development", stopping)
+        write_log(find_home(), environment_name(), stopping)
     except SluiceError as error:
         LOG.error("%s: %s", type(error).__name__, error)
         return 2 if isinstance(error, Refused) else 3

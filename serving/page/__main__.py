@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 import sys
 
 import uvicorn
@@ -14,7 +13,7 @@ from sluice.adapters.control.store import open_control
 from sluice.config.loading import load_gateway
 from sluice.config.serving import GatewayConfig, PageConfig
 from sluice.errors import ConfigInvalid, GatewayBusy, Refused, SluiceError
-from sluice.home import find_home
+from sluice.home import environment_name, find_home
 
 KEEP_ALIVE_SECONDS = 15
 LOG = logging.getLogger("sluice.page")
@@ -26,7 +25,7 @@ def read_settings(arguments: argparse.Namespace) -> GatewayConfig:
     Raises:
         ConfigInvalid: a value is not allowed.
     """
-    config = load_gateway(os.environ.get("SLUICE_ENV") or "development")
+    config = load_gateway(environment_name())
     options = {name: getattr(arguments, name) for name in ("host", "port")}
     values = {name: value for name, value in options.items() if value is not None}
     try:

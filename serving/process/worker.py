@@ -36,7 +36,7 @@ from sluice.adapters.control.store import open_control
 from sluice.config.loading import load_gateway
 from sluice.config.serving import GatewayConfig
 from sluice.errors import Refused, SluiceError
-from sluice.home import find_home
+from sluice.home import environment_name, find_home
 
 BREAKERS_FILE = "breakers"
 BACKLOG = 1024
@@ -143,7 +143,7 @@ async def run_worker(arguments: argparse.Namespace) -> int:
         ConfigInvalid: the settings or keys are wrong.
         ControlUnusable: the control store's address is wrong.
     """
-    config = load_gateway(os.environ.get("SLUICE_ENV") or "development")
+    config = load_gateway(environment_name())
     listener = socket.socket(fileno=arguments.socket)
     worker = Worker(arguments.replica, arguments.name, arguments.started, config)
     return await worker.serve(listener)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.processes import Server
-from benchmarks.served import SERVICE, Served, prepare_home
+from benchmarks.harness.processes import Server
+from benchmarks.harness.served import SERVICE, Served, prepare_home
 from benchmarks.serving import run_gateway
 from demo.caller import FeedbackPlan
 from demo.faulty import FAULT_TAG, KINDS, FaultKind, ModelFault, register_faulty

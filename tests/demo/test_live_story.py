@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.served import SERVICE, Served, prepare_home
+from benchmarks.harness.served import SERVICE, Served, prepare_home
 from demo.watch import verify_log
 from sluice.adapters.server.process_tree import find_related
 from sluice.home import find_home

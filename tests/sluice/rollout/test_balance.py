@@ -1,11 +1,13 @@
 """Shadow balance: how far the future arms differ under the champion, and which salt is fair."""
 
 from math import inf, sqrt
+from typing import Any
 
 import numpy as np
 import pytest
 
 from sluice.rollout.balance import THRESHOLD, Balance, choose_salt, compare_ratio, measure_balance
+from support.rollouts.counts import VECTORS
 
 PLACES = np.array([0.1, 0.2, 0.5, 0.6, 0.9])
 REQUESTS = np.array([100.0, 300.0, 150.0, 50.0, 400.0])
@@ -58,3 +60,20 @@ def test_an_arm_without_any_unit_is_evidence_too() -> None:
     assert compare_ratio(0, 100, 0.5) == pytest.approx(compare_ratio(100, 0, 0.5))
     assert compare_ratio(100, 0, 0.5) > THRESHOLD
     assert compare_ratio(0, 0, 0.5) == 0
+
+
+@pytest.mark.parametrize("vector", VECTORS["srm"])
+def test_published_sample_ratio(vector: dict[str, Any]) -> None:
+    found = compare_ratio(vector["candidate"], vector["champion"], vector["weight"])
+    assert found == pytest.approx(vector["log_e"], rel=1e-9)
+
+
+def test_sample_ratio_holds_at_a_tenth_too_many_and_not_at_the_right_share() -> None:
+    assert compare_ratio(5_500, 94_500, 0.05) > THRESHOLD
+    assert compare_ratio(5_020, 94_980, 0.05) < 0
+
+
+@pytest.mark.parametrize("arguments", [(1, 1, 0.0), (1, 1, 1.0), (-1, 5, 0.5)])
+def test_impossible_counts_are_refused(arguments: tuple[int, int, float]) -> None:
+    with pytest.raises(ValueError, match="allowed: a weight between 0 and 1"):
+        compare_ratio(*arguments)

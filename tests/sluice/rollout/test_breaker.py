@@ -1,12 +1,13 @@
-"""The breaker and the sample ratio: published vectors and figures."""
+"""The breaker and the soak's alarm: published vectors and figures."""
 
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
-from sluice.rollout.balance import THRESHOLD, compare_ratio
-from sluice.rollout.breaker import Breaker
+from sluice.rollout.breaker import THRESHOLD, Breaker
+from sluice.rollout.state import Alarm
 from support.rollouts.counts import VECTORS
 
 
@@ -44,18 +45,44 @@ def test_quiet_breaker_is_below_zero() -> None:
     assert breaker.log_evidence < 0
 
 
-@pytest.mark.parametrize("vector", VECTORS["srm"])
-def test_published_sample_ratio(vector: dict[str, Any]) -> None:
-    found = compare_ratio(vector["candidate"], vector["champion"], vector["weight"])
-    assert found == pytest.approx(vector["log_e"], rel=1e-9)
+def evidence_of(limit: float, rates: list[float], n: int, k: int) -> float:
+    """Give the logarithm of the mean likelihood ratio of rates to a limit."""
+    ratios = [binom.logpmf(k, n, rate) - binom.logpmf(k, n, limit) for rate in rates]
+    return float(np.log(np.mean(np.exp(ratios))))
 
 
-def test_sample_ratio_holds_at_a_tenth_too_many_and_not_at_the_right_share() -> None:
-    assert compare_ratio(5_500, 94_500, 0.05) > THRESHOLD
-    assert compare_ratio(5_020, 94_980, 0.05) < 0
+@pytest.mark.parametrize(
+    ("limit", "rates"),
+    [
+        (0.05, [0.12, 0.25, 0.5, 0.525]),
+        (0.02, [0.048, 0.1, 0.2, 0.36]),
+        (0.3, [0.65, 0.65, 0.65, 0.65]),
+    ],
+)
+@pytest.mark.parametrize("k", [8, 20])
+def test_alternatives_are_the_breakers_in_proportion_to_the_limit(
+    limit: float, rates: list[float], k: int
+) -> None:
+    """None is higher than half-way from the limit to 1."""
+    alarm = Alarm.begin(limit).update(40, k)
+    assert float(alarm.log_evidence) == pytest.approx(evidence_of(limit, rates, 40, k))
 
 
-@pytest.mark.parametrize("arguments", [(1, 1, 0.0), (1, 1, 1.0), (-1, 5, 0.5)])
-def test_impossible_counts_are_refused(arguments: tuple[int, int, float]) -> None:
-    with pytest.raises(ValueError, match="allowed: a weight between 0 and 1"):
-        compare_ratio(*arguments)
+def test_blocks_add_up_and_good_ones_leave_no_credit() -> None:
+    bad = Alarm.begin(0.05).update(40, 8)
+    assert float(bad.update(40, 8).log_evidence) == pytest.approx(
+        evidence_of(0.05, [0.12, 0.25, 0.5, 0.525], 80, 16)
+    )
+    good = Alarm.begin(0.05).update(400, 0)
+    assert float(good.log_evidence) < 0
+    assert np.allclose(good.update(40, 8).sums, bad.sums)
+
+
+def test_it_is_raised_at_the_breakers_threshold() -> None:
+    """Of failures alone the fastest alternative gains log 10.5 a request."""
+    raised = [bool(Alarm.begin(0.05).update(k, k).is_raised) for k in range(1, 8)]
+    found = raised.index(True) + 1
+    assert raised == [False] * (found - 1) + [True] * (8 - found)
+    assert found == next(
+        k for k in range(1, 8) if evidence_of(0.05, [0.12, 0.25, 0.5, 0.525], k, k) >= THRESHOLD
+    )

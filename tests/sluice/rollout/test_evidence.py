@@ -1,4 +1,4 @@
-"""E-values of a block: published vectors, exact expectations, laws."""
+"""E-values of a block: published vectors, expectations, laws; stages that nothing could pass."""
 
 from typing import Any
 
@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from sluice.rollout.evidence import Block, Boundary, Side, measure_block, project
-from support.rollouts.counts import VECTORS
+from sluice.config.policy import Disagreement, MarginRule, PassRule, Policy, Stage
+from sluice.rollout.evidence import Block, Boundary, Side, find_hopeless, measure_block, project
+from support.rollouts.counts import LAPTOP, VECTORS
 
 BOUNDARIES = [
     Boundary(1, 0.005),
@@ -143,3 +144,60 @@ def test_alternative_on_the_hypothesis_own_side_is_an_error() -> None:
 @pytest.mark.parametrize("block", [Block(0, 0, 100, 3), Block(20, 1, 0, 0), Block(0, 0, 0, 0)])
 def test_block_with_an_empty_arm_says_nothing(block: Block) -> None:
     assert measure_block(block, Boundary(1, 0.005), Side.ABOVE, 0.03, 0.01) == 0
+
+
+@pytest.mark.parametrize(
+    ("n_c", "n_b", "empty"), [(1, 1, False), (0, 1, True), (1, 0, True), (0, 0, True)]
+)
+def test_one_request_of_each_arm_is_enough_for_a_block(n_c: int, n_b: int, empty: bool) -> None:
+    block = Block(n_c, n_c, n_b, 0)
+    assert bool(block.is_empty) is empty
+    evidence = float(measure_block(block, Boundary(1, 0.005), Side.ABOVE, 0.03, 0.01))
+    assert (evidence == 0) is empty
+
+
+def test_correlated_failures_leave_a_single_request_its_weight() -> None:
+    """The design effect is 1 + (n - 1) rho: of 101 requests at rho .02 it leaves a third."""
+    found = Block(1, 1, 101, 6).deflate(0.02)
+    assert (float(found.n_c), float(found.k_c)) == (1, 1)
+    assert (float(found.n_b), float(found.k_b)) == pytest.approx((101 / 3, 2))
+
+
+def policy_of(passes: PassRule, weight: float, limit: float) -> Policy:
+    """Give a policy of one stage: its pass test has the last 11 of 21 blocks of one second."""
+    stage = Stage(name="one", weight=weight, min="20 s", max="21 s", passes=(passes,))
+    changed: dict[str, object] = {}
+    if passes == "error_margin":
+        changed["error_margin"] = MarginRule(margin=limit)
+    if passes == "disagreement":
+        changed["disagreement"] = Disagreement(limit=limit)
+    rules = LAPTOP.rules.model_copy(update=changed)
+    return LAPTOP.model_copy(update={"stages": (stage,), "rules": rules})
+
+
+@pytest.mark.parametrize(
+    ("passes", "weight", "limit"),
+    [
+        ("disagreement", 0.0, 3.6e-5),  # 10 blocks give 2.74, 11 give 3.03 of the 3.00 needed
+        ("error_margin", 0.05, 8.4e-4),
+        ("latency_margin", 0.0042, 0.0),
+    ],
+)
+def test_just_enough_blocks_at_the_most_traffic_are_enough(
+    passes: PassRule, weight: float, limit: float
+) -> None:
+    assert find_hopeless(policy_of(passes, weight, limit)) == []
+
+
+@pytest.mark.parametrize(
+    ("passes", "weight", "limit"),
+    [
+        ("disagreement", 0.0, 3.5e-5),  # 11 blocks give 2.94, 12 would give 3.23
+        ("error_margin", 0.05, 8e-4),
+        ("latency_margin", 0.004, 0.0),
+    ],
+)
+def test_one_block_too_few_is_hopeless(passes: PassRule, weight: float, limit: float) -> None:
+    ((path, problem),) = find_hopeless(policy_of(passes, weight, limit))
+    assert path == ("stages", 0, "max")
+    assert problem.startswith(f"{passes} cannot be passed by max")

@@ -1,4 +1,4 @@
-"""Counts that cannot be right are named, and facts come back from a log as they were."""
+"""Counters become facts, impossible counts are named, and facts come back from a log unchanged."""
 
 import json
 from dataclasses import replace
@@ -6,6 +6,7 @@ from math import inf, nan
 
 import pytest
 
+from sluice.rollout.collection import PARTS, PLAIN, read_entry
 from sluice.rollout.facts import Arm, Facts, Units, read_arm, read_facts, write_arm, write_facts
 
 WHOLES = {
@@ -55,3 +56,16 @@ def test_facts_come_back_from_a_log(alarm: float) -> None:
         text = json.dumps(write_facts(item), allow_nan=False)
         assert read_facts(json.loads(text)) == item
     assert read_arm(json.loads(json.dumps(write_arm(arm), allow_nan=False))) == arm
+
+
+def test_every_count_is_read_under_its_own_name() -> None:
+    counts = {name: number for number, name in enumerate(PLAIN, 10)}
+    arm = read_entry({**counts, "cost": 0, "lack": 0, "latencies": {}})
+    assert {name: getattr(arm, name) for name in PLAIN} == counts
+
+
+def test_costs_and_lacks_are_exported_in_millionths() -> None:
+    assert PARTS == 1_000_000
+    zero = dict.fromkeys(PLAIN, 0)
+    arm = read_entry({**zero, "cost": 2_500_000, "lack": 750_000, "latencies": {"300": 4}})
+    assert arm == Arm(cost=2.5, lack=0.75, latencies={300: 4.0})

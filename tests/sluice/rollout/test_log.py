@@ -1,6 +1,7 @@
-"""Every decision is derived again from the decision log, also from one of an earlier version."""
+"""Decisions are derived again from the log, an earlier one too, and each test has its evidence."""
 
 import json
+from math import log
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,25 @@ from sluice.rollout.log import (
     Derived,
     LogBroken,
     derive,
+    describe_tests,
     read_record,
     reword_reason,
     write_opening,
     write_step,
 )
-from sluice.rollout.state import Action, Command, Phase, Verb, read_state, start, write_state
+from sluice.rollout.rules import list_rules
+from sluice.rollout.state import (
+    Action,
+    Command,
+    Phase,
+    RolloutState,
+    Verb,
+    read_state,
+    start,
+    write_state,
+)
 from sluice.rollout.state_machine import step
-from support.rollouts.counts import LAPTOP, RATE, arm_of, facts_of
+from support.rollouts.counts import LAPTOP, RATE, arm_of, begin, drive, facts_of
 
 EARLIER = json.loads(
     (PROJECT / "tests/sluice/rollout/logs_before_renaming.json").read_text(encoding="utf-8")
@@ -119,3 +131,52 @@ def test_an_earlier_versions_state_is_read() -> None:
     derived = list(derive(EARLIER["logs"][stored["log"]], SHORT))
     read = read_state(stored["values"], SHORT)
     assert write_state(read) == write_state(derived[stored["tick"] - 1].state)
+
+
+STARTS_AT = 11
+"""Half of the shadow's twenty blocks, and one: the pass tests begin there."""
+UNSEEN = ("feedback", "cost")
+"""Rules of which the traffic has no figure: their tests never begin."""
+
+
+def states_of(policy: Policy = LAPTOP) -> list[RolloutState]:
+    """Give a healthy rollout's states up to the last one of its shadow."""
+    found: list[RolloutState] = []
+    for item in drive(begin(), np.random.default_rng(0), ticks=400):
+        if item.state.phase is not Phase.SHADOW:
+            return found
+        found.append(item.state)
+    raise AssertionError("the shadow never ended")
+
+
+def test_every_rule_is_described_by_its_wealth_rate_and_limit() -> None:
+    state = states_of()[-1]
+    found = describe_tests(state, LAPTOP)
+    assert list(found) == [rule.name for rule in list_rules(LAPTOP)]
+    for rule in list_rules(LAPTOP):
+        item = state.observation.evidence[rule.name]
+        rate = float(item.history.rate)
+        assert found[rule.name] == {
+            "wealth": pytest.approx(float(item.rollback.log_wealth)),
+            "threshold": rule.threshold,
+            "rate": pytest.approx(rate),
+            "limit": pytest.approx(rule.boundary.ratio * rate + rule.boundary.margin),
+            "pass": None if rule.name in UNSEEN else pytest.approx(float(item.passing.log_value)),
+        }
+    margin = found["error_margin"]
+    assert margin["threshold"] == pytest.approx(log(100))
+    assert margin["rate"] == pytest.approx(0.01, abs=0.005)
+    assert margin["limit"] == pytest.approx((margin["rate"] or 0.0) + 0.02)
+
+
+def test_a_pass_test_has_no_evidence_before_it_begins() -> None:
+    for state in states_of():
+        passing = describe_tests(state, LAPTOP)["error_margin"]["pass"]
+        assert (passing is None) == (state.observation.blocks < STARTS_AT)
+
+
+def test_the_evidence_that_lets_a_stage_pass_is_in_the_log() -> None:
+    """It grows while nothing differs."""
+    states = states_of()
+    found = [describe_tests(state, LAPTOP)["error_margin"]["pass"] or 0.0 for state in states]
+    assert found[-1] > found[STARTS_AT] > 0

@@ -1,13 +1,16 @@
-"""A state that was stored and read decides like one that was not."""
+"""What each phase means, and a state that was stored and read decides like one that was not."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from sluice.config.policy import hash_policy, read_policy, write_policy
+from sluice.config.rollout import RouteConfig
 from sluice.rollout.log import Derived, write_step
+from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import Phase, RolloutState, read_state, write_state
 from sluice.rollout.state_machine import step
 from support.rollouts.counts import LAPTOP, begin, drive, facts_of, run_to
@@ -54,3 +57,36 @@ def test_a_state_that_stopped_is_read_back_with_its_reason() -> None:
 def test_a_policy_that_is_written_and_read_is_the_same() -> None:
     assert read_policy(write_policy(LAPTOP)) == LAPTOP
     assert hash_policy(read_policy(write_policy(LAPTOP))) == hash_policy(LAPTOP)
+
+
+CANARY = run_to(Phase.CANARY)
+STAGED = {Phase.SHADOW, Phase.CANARY, Phase.HOLDING, Phase.FROZEN, Phase.PAUSED}
+FINAL = {Phase.DONE, Phase.ROLLED_BACK, Phase.ABORTED}
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_a_phase_is_staged_or_final_or_neither(phase: Phase) -> None:
+    assert (phase.is_staged, phase.is_final) == (phase in STAGED, phase in FINAL)
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_a_record_says_which_version_serves_and_whether_the_candidate_failed(phase: Phase) -> None:
+    state = replace(CANARY, phase=phase)
+    record = RolloutRecord("employment", 1, 3, 4, LAPTOP, RouteConfig(), "salt", state)
+    assert record.is_serving is (phase in (Phase.SOAK, Phase.DONE))
+    assert record.is_beaten is (phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK))
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_the_candidate_has_its_weight_only_where_it_may_serve(phase: Phase) -> None:
+    weight = replace(CANARY, phase=phase).weight(LAPTOP)
+    if phase in (Phase.SOAK, Phase.DONE):
+        assert weight == 1.0
+    else:
+        assert weight == (0.05 if phase in STAGED - {Phase.FROZEN} else 0.0)
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_the_lease_is_renewed_until_the_end_or_the_third_missed_tick(phase: Phase) -> None:
+    renewed = [replace(CANARY, phase=phase, missed_ticks=n).renews for n in range(5)]
+    assert renewed == ([False] * 5 if phase in FINAL else [True, True, True, False, False])

@@ -1,14 +1,19 @@
-"""The state machine: how each phase is entered and left, and what never happens."""
+"""The state machine: how each phase is entered and left, incidents, soak, ticks without traffic."""
 
 from dataclasses import replace
+from math import inf, nan
 
 import numpy as np
 import pytest
 
 from sluice.config.policy import RatioRule
-from sluice.rollout.facts import Facts, Units
+from sluice.rollout.breaker import THRESHOLD
+from sluice.rollout.evidence import HIGHEST
+from sluice.rollout.facts import Arm, Facts, Units
+from sluice.rollout.history import History
+from sluice.rollout.latency import LatencyLimits
 from sluice.rollout.state import ALLOWED, Action, Command, Decision, Phase, RolloutState, Verb
-from sluice.rollout.state_machine import enter_stage, step
+from sluice.rollout.state_machine import enter_stage, list_blockers, promote_candidate, step
 from support.rollouts.counts import LAPTOP, arm_of, begin, drive, facts_of, run_to
 
 
@@ -245,3 +250,179 @@ def test_stage_that_is_not_passed_by_its_max_holds_or_rolls_back_as_configured()
         if decision.verb is Verb.ROLL_BACK:
             break
     assert decision.rule == "on_max"
+
+
+def test_a_tick_without_traffic_leaves_a_stage_moving() -> None:
+    """More traffic alone resolves it: nobody has to do anything."""
+    state = run_to(Phase.CANARY)
+    facts = facts_of(state, np.random.default_rng(4))
+    for missing, words in (
+        ({"candidate": Arm()}, "no candidate traffic"),
+        ({"champion": Arm()}, "no champion traffic"),
+        ({"candidate": Arm(), "champion": Arm()}, "no traffic"),
+    ):
+        quiet = replace(facts, **missing)
+        after, decision = step(state, quiet, None, LAPTOP)
+        assert (after.phase, decision.verb) == (Phase.CANARY, Verb.HOLD)
+        assert decision.reason.startswith(f"{words}; block ")
+        assert after.observation.blocks == state.observation.blocks + 1
+
+
+def test_of_what_keeps_a_stage_only_a_persons_part_holds_it() -> None:
+    state = run_to(Phase.SHADOW)
+    short = [item for item in list_blockers(state, Facts(), LAPTOP) if item.holds]
+    assert short == []
+    long = replace(state, observation=replace(state.observation, blocks=20))
+    facts = facts_of(long, np.random.default_rng(4))
+    unknown = replace(facts, smoke=None, fair_salt=None)
+    found = {
+        item.reason.partition(":")[0]: item.holds for item in list_blockers(long, unknown, LAPTOP)
+    }
+    assert found == {
+        "error_margin": False,
+        "disagreement": False,
+        "shadow balance": True,
+        "smoke test": True,
+    }
+
+
+def test_a_soak_without_traffic_waits_and_keeps_its_lease() -> None:
+    soaking = run_to(Phase.SOAK)
+    missed = soaking
+    for _ in range(2):
+        missed, _ = step(missed, Facts(epoch=missed.epoch), None, LAPTOP)
+    assert missed.missed_ticks == 2
+    quiet, decision = step(missed, Facts(candidate=Arm(), epoch=missed.epoch), None, LAPTOP)
+    assert (quiet.phase, quiet.missed_ticks, quiet.soak) == (Phase.SOAK, 0, soaking.soak)
+    assert (decision.verb, decision.reason) == (Verb.HOLD, "soak: no traffic")
+
+
+FROZEN = replace(run_to(Phase.CANARY), phase=Phase.FROZEN, reason="both fail")
+
+
+def step_with(
+    state: RolloutState, tripped: bool, alarm: float, seen: bool = True
+) -> tuple[RolloutState, Verb]:
+    facts = facts_of(state, np.random.default_rng(6))
+    facts = replace(facts, tripped=tripped, champion_alarm=alarm)
+    after, decision = step(state, facts if seen else replace(facts, champion=None), None, LAPTOP)
+    return after, decision.verb
+
+
+@pytest.mark.parametrize(
+    ("tripped", "alarm", "phase", "verb"),
+    [
+        (False, THRESHOLD, Phase.FROZEN, Verb.FREEZE),
+        (False, THRESHOLD - 1e-6, Phase.CANARY, Verb.HOLD),
+        (False, nan, Phase.CANARY, Verb.HOLD),
+        (True, 0.0, Phase.FROZEN, Verb.FREEZE),
+        (True, nan, Phase.FROZEN, Verb.FREEZE),
+        (True, -1e-6, Phase.ROLLING_BACK, Verb.ROLL_BACK),
+        (True, -inf, Phase.ROLLING_BACK, Verb.ROLL_BACK),
+    ],
+)
+def test_the_champions_evidence_decides_whose_incident_it_is(
+    tripped: bool, alarm: float, phase: Phase, verb: Verb
+) -> None:
+    state = run_to(Phase.CANARY)
+    after, found = step_with(state, tripped, alarm)
+    assert (after.phase, found) == (phase, verb)
+    assert after.epoch == state.epoch + (phase is not Phase.CANARY)
+
+
+@pytest.mark.parametrize(
+    ("tripped", "alarm", "seen", "phase", "verb"),
+    [
+        (False, -1e-6, True, Phase.HOLDING, Verb.THAW),
+        (False, -1e-6, False, Phase.FROZEN, Verb.HOLD),
+        (False, 0.0, True, Phase.FROZEN, Verb.HOLD),
+        (False, nan, True, Phase.FROZEN, Verb.HOLD),
+        (True, 0.0, True, Phase.FROZEN, Verb.HOLD),
+        (True, -1e-6, True, Phase.ROLLING_BACK, Verb.ROLL_BACK),
+    ],
+)
+def test_a_frozen_rollout_thaws_when_the_champion_is_known_to_be_healthy(
+    tripped: bool, alarm: float, seen: bool, phase: Phase, verb: Verb
+) -> None:
+    after, found = step_with(FROZEN, tripped, alarm, seen)
+    assert (after.phase, found) == (phase, verb)
+    assert after.epoch == FROZEN.epoch + (phase is not Phase.FROZEN)
+
+
+def with_guardrails(state: RolloutState, requests: float, hits: float) -> RolloutState:
+    """Give the state with another history of the champion's guardrail hits."""
+    item = state.observation.evidence["guardrail"]
+    history = History(np.array([requests]), np.array([hits]))
+    evidence = {**state.observation.evidence, "guardrail": replace(item, history=history)}
+    return replace(state, observation=replace(state.observation, evidence=evidence))
+
+
+@pytest.mark.parametrize(
+    ("requests", "hits", "limit"),
+    [
+        (999.0, 19.5, 3 * 20 / 1000),
+        (499.0, 99.0, 3e-3),  # fewer than 500 requests tell nothing: a rate of .001 stands in
+        (999.0, 499.5, HIGHEST / 2),
+    ],
+)
+def test_guardrail_hits_may_be_three_times_the_champions(
+    requests: float, hits: float, limit: float
+) -> None:
+    soak = promote_candidate(with_guardrails(run_to(Phase.CANARY), requests, hits), LAPTOP).soak
+    assert soak is not None
+    assert soak.alarms["guardrail"].limit == pytest.approx(limit)
+    assert soak.alarms["error_rate"].limit == 0.05
+
+
+def test_latency_is_held_against_twice_the_champions_p95() -> None:
+    state = run_to(Phase.CANARY)
+    baseline = replace(state.observation.baseline, limits=LatencyLimits(100, 111, 180))
+    known = replace(state, observation=replace(state.observation, baseline=baseline))
+    soak = promote_candidate(known, LAPTOP).soak
+    assert soak is not None
+    assert (soak.limit, soak.blocks) == (180, 0)
+    assert soak.alarms["latency_double"].limit == 0.05
+    unknown = replace(
+        known, observation=replace(known.observation, baseline=replace(baseline, limits=None))
+    )
+    soak = promote_candidate(unknown, LAPTOP).soak
+    assert soak is not None
+    assert (soak.limit, set(soak.alarms)) == (None, {"error_rate", "guardrail"})
+
+
+def test_it_begins_anew_under_a_new_epoch() -> None:
+    state = replace(run_to(Phase.CANARY), missed_ticks=2)
+    soaking = promote_candidate(state, LAPTOP)
+    assert (soaking.phase, soaking.epoch) == (Phase.SOAK, state.epoch + 1)
+    assert (soaking.missed_ticks, soaking.reason) == (0, "soak")
+    assert soaking.weight(LAPTOP) == 1.0
+
+
+def test_a_healthy_candidate_is_promoted_at_its_tenth_block() -> None:
+    state, rng = run_to(Phase.SOAK), np.random.default_rng(15)
+    for block in range(1, 10):
+        state, decision = step(state, facts_of(state, rng), None, LAPTOP)
+        assert (decision.verb, decision.reason) == (Verb.HOLD, f"soak: block {block} of 10")
+        assert state.missed_ticks == 0
+    state, decision = step(state, facts_of(state, rng), None, LAPTOP)
+    assert (state.phase, decision.verb) == (Phase.DONE, Verb.FINISH)
+    assert decision.reason == "promoted after 10 blocks of soak"
+
+
+@pytest.mark.parametrize("rule", ["error_rate", "guardrail", "latency_double"])
+def test_each_alarm_counts_its_own_figure(rule: str) -> None:
+    state = run_to(Phase.SOAK)
+    assert state.soak is not None
+    assert state.soak.limit is not None
+    slow = {state.soak.limit: 50.0, state.soak.limit + 1: 50.0}
+    arm = {
+        "error_rate": arm_of(100, 50),
+        "guardrail": replace(arm_of(100, 0), guardrails=50.0),
+        "latency_double": replace(arm_of(100, 0), latencies=slow),
+    }[rule]
+    back, decision = step(
+        state, replace(facts_of(state, np.random.default_rng(1)), candidate=arm), None, LAPTOP
+    )
+    assert (back.phase, decision.rule) == (Phase.ROLLING_BACK, rule)
+    assert back.epoch == state.epoch + 1
+    assert decision.reason == f"{rule}: beyond its frozen limit in the soak"

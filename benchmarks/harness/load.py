@@ -1,6 +1,6 @@
 """A load generator that costs little: prepared bytes over open connections, minimal parsing.
 
-`python -m benchmarks.load PORT FILE --connections 32 --seconds 5 [--rps 1000] [--ids FILE]`;
+`python -m benchmarks.harness.load PORT FILE --connections 32 [--rps 1000] [--ids FILE]`;
 FILE has one request per line, as `write_requests` writes them. Without `--rps` the loop is closed:
 each connection sends its next request as soon as it got an answer. With `--rps` the loop is open:
 each request has a scheduled time, and its latency counts from it. The result is a line of JSON.

@@ -154,10 +154,10 @@ def find_port() -> int:
 
 
 def run_load(port: int, requests: Path, **options: Any) -> dict[str, Any]:
-    """Run the load generator in a process of its own; see `benchmarks.load`."""
+    """Run the load generator in a process of its own; see `benchmarks.harness.load`."""
     words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     words = [word.removesuffix("=True") for word in words]
-    command = [sys.executable, "-m", "benchmarks.load", str(port), str(requests), *words]
+    command = [sys.executable, "-m", "benchmarks.harness.load", str(port), str(requests), *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr[-3000:])

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.results import Row
+from benchmarks.harness.results import Row
 from sluice.control.route import Route
 from sluice.home import Home
 

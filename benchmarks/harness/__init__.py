@@ -1,0 +1,1 @@
+"""What several benchmarks use: servers under measurement, load, a report of results."""
