@@ -17,7 +17,6 @@ from support.rollouts.live import POLICY, route_config
 from support.servers.receiver import Receiver, run_receiver
 from support.servers.stack import (
     FILE,
-    ask,
     await_answer,
     deploy,
     find_deployments,
@@ -88,9 +87,6 @@ def replica(
                 yield replica
         finally:
             remove_all()
-            for item in ask(lambda client: client.read_automations()):
-                if "notification" in item.tags:
-                    ask(lambda client, found=item: client.delete_automation(found.id))
 
 
 def test_new_data_is_released_and_its_candidate_rolled_out_by_events_alone(

@@ -181,8 +181,6 @@ def lines(file: Path) -> Iterator[list[list[str]]]:
         said = [[line for line in deploy(file) if "notification" in line] for _ in range(2)]
         yield said
     finally:
-        for item in automations().values():
-            ask(lambda client, found=item: client.delete_automation(found.id))
         remove_all()
 
 

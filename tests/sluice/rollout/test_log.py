@@ -126,11 +126,24 @@ def test_a_reason_in_todays_words_is_not_reworded() -> None:
         assert reword_reason(record["reason"]) == record["reason"]
 
 
+def shorten(values: Any) -> Any:
+    """Round every number to 12 digits: the last ones differ between processors."""
+    match values:
+        case float():
+            return float(f"{values:.12g}")
+        case dict():
+            return {name: shorten(value) for name, value in values.items()}
+        case list() | tuple():
+            return [shorten(value) for value in values]
+    return values
+
+
 def test_an_earlier_versions_state_is_read() -> None:
     stored = EARLIER["state"]
     derived = list(derive(EARLIER["logs"][stored["log"]], SHORT))
     read = read_state(stored["values"], SHORT)
-    assert write_state(read) == write_state(derived[stored["tick"] - 1].state)
+    again = derived[stored["tick"] - 1].state
+    assert shorten(write_state(read)) == shorten(write_state(again))
 
 
 STARTS_AT = 11

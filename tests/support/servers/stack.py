@@ -46,10 +46,16 @@ def deploy(file: Path = FILE, prune: bool = False) -> list[str]:
 
 
 def remove_all() -> None:
-    """Remove every deployment and the pool from the session's server."""
+    """Remove all that `sluice deploy` makes from the session's server, which other files share."""
     for item in find_deployments().values():
         remove_deployment(item)
     ask(lambda client: client.delete_work_pool(POOL))
+    for item in ask(lambda client: client.read_automations()):
+        if "notification" in item.tags:
+            ask(lambda client, found=item: client.delete_automation(found.id))
+    for item in ask(lambda client: client.read_block_documents()):
+        if str(item.name).startswith("sluice-"):
+            ask(lambda client, found=item: client.delete_block_document(found.id))
 
 
 def remove_deployment(item: Any) -> None:

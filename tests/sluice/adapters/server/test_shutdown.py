@@ -12,14 +12,21 @@ NUMBERS = [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 
 @pytest.mark.parametrize(("number", "code"), NUMBERS)
 def test_the_first_signal_interrupts_and_decides_the_exit_code(number: int, code: int) -> None:
-    before = signal.getsignal(number)
+    inherited = signal.signal(number, signal.SIG_DFL)  # `nohup` leaves SIGHUP ignored
+    try:
+        raise_signal(number, code)
+    finally:
+        signal.signal(number, inherited)
+
+
+def raise_signal(number: int, code: int) -> None:
     with ShutdownSignals() as signals:
         assert signals.exit_code == 0
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
         assert signals.exit_code == code
         assert not signals.is_urgent()
-    assert signal.getsignal(number) is before
+    assert signal.getsignal(number) is signal.SIG_DFL
 
 
 def test_a_signal_during_shutdown_does_not_interrupt_it() -> None:
