@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sluice.home import CONFIGS, PROJECT, SUITES
+from support.servers.forks import run_command
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "your-own-data.md").read_text(encoding="utf-8")
@@ -45,16 +46,18 @@ def test_every_command_of_the_page_runs(api: str, tmp_path: Path) -> None:
     printed = {}
     for command in commands():
         program, *arguments = shlex.split(command)
-        start = [sys.executable] + (["-m", "cli"] if program.endswith("sluice") else [])
-        done = subprocess.run(
-            [*start, *arguments],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-        )
+        if program.endswith("sluice"):
+            done = run_command("cli", arguments, environment, 180.0, tmp_path)
+        else:
+            done = subprocess.run(
+                [sys.executable, *arguments],
+                cwd=tmp_path,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=180,
+                check=False,
+            )
         expected = 2 if REFUSED in command else 0
         assert done.returncode == expected, command + "\n" + done.stdout + done.stderr
         printed[command] = done.stdout

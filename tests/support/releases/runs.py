@@ -16,6 +16,10 @@ import yaml
 from sluice.config.data import DataConfig
 from sluice.home import CONFIGS, SAMPLES, SUITES, Home
 from sluice.profile.columns import ColumnFacts, describe_column, kind_of_type
+from support.servers.forks import run_command
+
+RUN_SECONDS = 180.0
+"""The longest that a command may take."""
 
 
 def facts_of(**columns: list[Any]) -> tuple[ColumnFacts, ...]:
@@ -108,13 +112,15 @@ def run_sluice(
     `before` is called in that process first.
     """
     environment = {**os.environ, "SLUICE_HOME": str(home), **variables}
+    if before is None:
+        return run_command("cli", arguments, environment, RUN_SECONDS)
     return subprocess.run(
         [sys.executable, "-m", "cli", *arguments],
         env=environment,
         preexec_fn=before,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=RUN_SECONDS,
         check=False,
     )
 
