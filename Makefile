@@ -50,7 +50,7 @@ train: install ## ingest what data/ has of SERVICE (else its example in docs), a
 	for file in $$files; do $(BIN)/sluice ingest $(SERVICE) "$$file" || exit; done; \
 	$(BIN)/sluice release $(SERVICE)
 
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 20
+PYTEST := $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --durations 20
 test: check ## the suite, lint, types, import contracts, docs; a quarter of an hour
 	@$(PYTEST)
 

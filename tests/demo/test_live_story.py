@@ -14,7 +14,7 @@ from sluice.rollout.log import LogBroken
 from sluice.rollout.state import Phase
 from support.releases.runs import latest_run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 RATE = 80.0
 
 
