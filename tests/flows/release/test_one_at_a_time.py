@@ -60,6 +60,7 @@ def test_another_service_is_not_waited_for(begun: Home) -> None:
     assert leases.find("income", "release") == other
 
 
+@pytest.mark.faults
 def test_a_killed_release_is_followed_after_its_lease(begun: Home) -> None:
     from flows.release import release
 
@@ -103,6 +104,7 @@ def test_a_skipped_release_prints_it_in_the_terminal(begun: Home) -> None:
     assert "Traceback" not in output
 
 
+@pytest.mark.faults
 def test_one_frozen_beyond_its_lease_registers_nothing(begun: Home) -> None:
     """It is taken over while it is stopped, and the next run removes its remains."""
     control, registry = open_control(begun), open_registry(begun)

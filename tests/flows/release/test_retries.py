@@ -19,7 +19,7 @@ from sluice.config.loading import load_service
 from sluice.home import SAMPLES, Home
 from support.releases.runs import gate_runs_of, logs_of, states_of, task_runs_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.usefixtures("api")]
 
 RESCUE = "the retry saved this run"
 LOCKED_SECONDS, BRIEF_SECONDS, UNREADABLE_SECONDS = 15.0, 8.0, 5.0

@@ -10,7 +10,7 @@ from support.gateway.site import wait_until
 from support.rollouts.beside import Beside
 from support.rollouts.live import Live, run_live
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 SERVICE = "unseen"
 TICKS = 8

@@ -11,7 +11,7 @@ from support.gateway.callers import run_load
 from support.gateway.site import Site, read_answers, run_gateway, wait_until
 from support.gateway.towns import Towns
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 SWAPS, MODELS = 100, 6
 GROWTH = 60 << 20
 """Bytes that a worker may grow by: free memory of the allocator, not a hundred models."""
