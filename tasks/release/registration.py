@@ -25,7 +25,7 @@ from sluice.report.history import VERSION
 from sluice.verdict import Verdict
 from tasks.release.export import ExportedFiles
 from tasks.release.release import Release, link_run, remove_workspace
-from tasks.release.rows import RowSplit, read_part
+from tasks.release.rows import SPLIT, RowSplit, read_part
 from tasks.release.training import TrainedModel
 from tasks.run.artifacts import publish
 from tasks.run.champions import find_serving, route_to_champion
@@ -143,7 +143,7 @@ def tag_version(
     return {
         **release.identity.tags(),
         **{f"{VERDICT}{item.gate}": item.outcome.value for item in verdicts},
-        "sluice.split": config.split.model_dump_json(),
+        SPLIT: config.split.model_dump_json(),
         "sluice.serving.form": backend,
         FLOW_RUN: str(flow_run.id),
         "prefect.flow_run_url": str(flow_run.ui_url),
