@@ -4,8 +4,8 @@
 
 Each second it reads the routes and fetches the versions that they name and that may serve: every
 gate passed them, or a person made an exception. A version becomes visible to the workers once it
-loads, and its answers are those of its evaluation. While the registry or the
-store cannot be reached, the models in the cache go on serving.
+loads, and its answers are those of its evaluation. While the registry or the store cannot be
+reached, the models in the cache go on serving.
 """
 
 import logging

@@ -64,7 +64,7 @@ class RouteState:
         if route is None or self.stale is None:
             return ""
         found = f"epoch {self.stale}" if self.stale else "no route"
-        found = "another route" if self.stale == route.epoch else found
+        found = f"another state of {found}" if self.stale == route.epoch else found
         return (
             f"the control store shows {found}, this replica knows epoch {route.epoch}: an older "
             "store was restored, or it lags, and what it decides does not count here; next: "

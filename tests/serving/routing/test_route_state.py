@@ -94,7 +94,7 @@ def test_another_route_of_the_same_epoch_is_a_conflict() -> None:
     other = replace(CANARY.follow(1), epoch=7, renewal=9)
     state = read_in_turn((0, CANARY), (1, other))
     assert (state.champion, state.weight(1)) == (3, 0.0)
-    assert "shows another route, this replica knows epoch 7" in state.conflict
+    assert "shows another state of epoch 7, this replica knows epoch 7" in state.conflict
 
 
 def test_a_route_that_the_store_lost_is_a_conflict() -> None:
