@@ -5,7 +5,9 @@ from typing import Annotated, Any
 import typer
 
 from cli.options import By, Reason, Service
+from cli.output import say
 from cli.runs import run_command
+from sluice.home import environment_name, find_home
 
 PANEL = "Rollout"
 commands = typer.Typer()
@@ -48,6 +50,22 @@ def rollout_control(
 
 
 @commands.command(rich_help_panel=PANEL)
+def accept_store(service: Service, by: By, reason: Reason) -> None:
+    """Take the word of a control store that was restored from an older copy."""
+    from datetime import UTC, datetime
+
+    from sluice.adapters.gateway import find_replicas
+    from sluice.adapters.recovery import accept_store as accept
+    from sluice.config.loading import load_gateway, load_service
+
+    environment = environment_name()
+    load_service(service, environment)
+    replicas = find_replicas(load_gateway(environment))
+    moved = accept(find_home(), replicas, service, by, reason, datetime.now(UTC))
+    say(f"{service}: v{moved.champion} serves, at epoch {moved.epoch}, by {by}: {reason}")
+
+
+@commands.command(rich_help_panel=PANEL)
 def rollback(service: Service, by: By, reason: Reason) -> None:
     """Take the candidate off traffic, or make the previous version champion again."""
 
@@ -65,12 +83,16 @@ def restore(
     version: Annotated[int, typer.Argument(min=1, help="The version that is to serve.")],
     by: By,
     reason: Reason,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even if it did not pass its gates; recorded.")
+    ] = False,
 ) -> None:
-    """Make any earlier version champion."""
+    """Make any earlier version champion; it must have passed its gates."""
 
     def call() -> Any:
         from flows.restore import restore as flow
 
-        return flow(service, version=version, reason=reason, by=by, return_state=True)
+        given: dict[str, Any] = {"version": version, "reason": reason, "by": by, "force": force}
+        return flow(service, **given, return_state=True)
 
     run_command(service, call)

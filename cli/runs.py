@@ -91,7 +91,8 @@ def run_command(service: str, call: Callable[[], Any]) -> NoReturn:
         result = report_end(state)
         if not say_skipped(state) and result.code == 0:
             done = state.result()
-            say(f"{service}: {getattr(done, 'words', '') or f'{done.phase}: {done.reason}'}")
+            said = getattr(done, "message", "")
+            say(f"{service}: {said or f'{done.phase}: {done.reason}'}")
         sys.exit(result.code)
 
 

@@ -13,12 +13,13 @@ from sluice.home import find_home
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sluice.adapters.control.store import Control
     from sluice.adapters.registry.versions import ModelVersionRef
+    from sluice.control.route import Route
 
 PANEL = "Show"
 SHOWN = 8
 """How many decisions are printed; the log keeps all."""
-ALIASES = ("champion", "candidate", "previous")
 commands = typer.Typer()
 
 
@@ -43,37 +44,65 @@ def doctor() -> None:
 
 
 def show_services(service: str) -> None:
-    """Print each service's aliases, and the verdicts behind champion and candidate.
+    """Print who serves by the control store, the other aliases, and the verdicts behind them.
 
     Raises:
         ServiceUnknown: no configuration carries the name.
-        Fault: the registry cannot be reached.
+        Fault: the control store or the registry cannot be reached.
     """
     from sluice.config.loading import list_services
 
     known = list_services()
     if service and service not in known:
         raise ServiceUnknown(f"no service '{service}'; known: {', '.join(known)}")
+    from sluice.adapters.control.store import open_control
+    from sluice.adapters.registry.answers import find_version
     from sluice.adapters.registry.client import open_registry
     from tasks.release.recording import read_verdicts
 
     registry = open_registry(find_home())
     registry.prepare()
+    control = open_control(find_home())
+    control.prepare()
     for name in [service] if service else known:
-        found = {alias: registry.find_alias(name, alias) for alias in ALIASES}
+        route = control.routes.find(name)
+        serves = find_version(registry, name, route.champion) if route else None
+        found = {"champion": serves}
+        found |= {alias: registry.find_alias(name, alias) for alias in ("candidate", "previous")}
         decisions = list_decisions(name)
-        if not any(found.values()) and not decisions:
+        if route is None and not any(found.values()) and not decisions:
             say(f"{name}: nothing registered yet; `sluice release {name}` starts")
             continue
         versions = {alias: version for alias, version in found.items() if version}
         if versions:
             show_rows(name, [_describe(alias, version) for alias, version in versions.items()])
+        if route is not None:
+            show_serving(control, route, serves is None)
         if decisions:
             show_rows(f"Decisions on {name}", decisions[:SHOWN])
         for alias in ("champion", "candidate"):
             if service and alias in versions:
                 verdicts = read_verdicts(versions[alias].run_id)
                 show_verdicts(f"Verdicts of the {alias}", verdicts)
+
+
+def show_serving(control: "Control", route: "Route", is_missing: bool) -> None:
+    """Print since when the champion serves, and what is in conflict about it.
+
+    Raises:
+        Fault: the control store cannot be reached.
+    """
+    from sluice.control.approval import write_moment
+    from tasks.run.champions import say_missing
+
+    served = control.routes.list_champions(route.service)
+    since = served[-1].since if served else None
+    moment = f" since {write_moment(since)}" if since else ""
+    say(f"{route.service} v{route.champion} serves{moment}, epoch {route.epoch}")
+    if is_missing:
+        say(f"conflict: {say_missing(route.service, route.champion)}")
+    elif conflict := control.watermarks.find_conflict(route.service):
+        say(f"conflict: {conflict}")
 
 
 def list_decisions(service: str) -> list[dict[str, str]]:
@@ -109,18 +138,23 @@ def show_history(service: str) -> None:
 
     Raises:
         ServiceUnknown: no configuration carries the name.
-        Fault: the registry cannot be reached.
+        Fault: the control store or the registry cannot be reached.
     """
     from sluice.config.loading import list_services
 
     known = list_services()
     if service not in known:
         raise ServiceUnknown(f"no service '{service}'; known: {', '.join(known)}")
+    from sluice.adapters.control.store import open_control
     from sluice.adapters.registry.client import open_registry
     from sluice.adapters.registry.history import list_releases
     from sluice.report.history import HEADS, list_rows
 
-    rows = list_rows(list_releases(open_registry(find_home()), service))
+    control = open_control(find_home())
+    control.prepare()
+    route = control.routes.find(service)
+    serves = route.champion if route else None
+    rows = list_rows(list_releases(open_registry(find_home()), service, serves))
     if not rows:
         say(f"{service}: no release yet; `sluice release {service}` starts")
         return

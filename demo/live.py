@@ -49,15 +49,15 @@ def play_live(service: str, fault: str, finish: Callable[[], None]) -> RunResult
     control.prepare()
     if fault:
         _replace_candidate(registry, home, config, FAULTS[fault])
-    champion = registry.find_alias(service, "champion")
-    if champion is None or registry.find_alias(service, "candidate") is None:
+    route = control.routes.find(service)
+    if route is None or registry.find_alias(service, "candidate") is None:
         raise DataMissing(f"{service}: a rollout needs a champion and a candidate")
     before = len(control.rollouts.list_rollouts(service))
     say(f"\nLive: callers send held-out rows of {service} to a gateway, as users would")
     with run_gateway(home) as addresses:
         policy, traffic = load_policy(POLICY), describe_traffic(RPS, FEEDBACK, COMPLAINTS)
         show_forecast(policy, traffic, forecast(policy, traffic))
-        wait_for_champion(home, addresses.gateway, service, champion.version)
+        wait_for_champion(home, addresses.gateway, service, route.champion)
         options = CallerOptions(service, RPS, FEEDBACK)
         with run_callers(home, addresses.gateway, options) as callers:
             _print_addresses(addresses, home)

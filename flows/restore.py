@@ -20,20 +20,27 @@ from tasks.run.state import state_failure
 )
 @state_failure
 def restore(
-    service: ServiceName, *, version: ModelVersion, reason: Words, by: Words
+    service: ServiceName,
+    *,
+    version: ModelVersion,
+    reason: Words,
+    by: Words,
+    force: bool = False,
 ) -> CommandResult:
     """Make an earlier version champion at once, without a test on live traffic.
 
-    It is refused while a rollout is under way, and for a version that did not pass its gates.
+    It is refused while a rollout is under way. A version that did not pass its gates is refused
+    too, unless `force` makes an exception for it.
 
     Args:
         service: The service whose champion changes.
         version: The version to serve; the page SERVICE-history lists all versions.
         reason: Your reason, in a sentence; it is recorded.
         by: Your name; it is recorded.
+        force: Serve a version that did not pass its gates; the exception is recorded for good.
     """
     load_service(service, environment_name())
     with hold_release(service, PROMOTE_SECONDS):
-        done = serve_version(service, version, RESTORE, reason, by)
+        done = serve_version(service, version, RESTORE, reason, by, force)
         publish_history(service)
         return done

@@ -57,10 +57,14 @@ SERVICE_EVENTS = {
     "rollout.promoted": EventText("promoted, it is champion now"),
     "rollout.aborted": EventText("the rollout is aborted, the champion has all traffic"),
     "rollout.conflict": EventText(
-        "the alias champion was moved by hand during a rollout",
-        "move it back, or control the rollout by `rollout-control`",
+        "conflict about who serves: {{ event.payload.reason }}",
+        "`sluice show SERVICE` and the page `rollouts` have it, with what to do",
     ),
     "rollout.adopted": EventText("champion by an alias that was moved by hand"),
+    "rollout.forced": EventText(
+        "serves by an exception of {{ event.payload.by }}, although it did not pass its gates",
+        "release it through its gates, or restore a version that passed them",
+    ),
     "rollout.restored": EventText("restored as champion by {{ event.payload.by }}"),
     "rollout.rollback": EventText("champion again by {{ event.payload.by }}"),
 }

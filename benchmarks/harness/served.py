@@ -11,6 +11,7 @@ from typing import Any, Literal
 from demo.held_out import HeldOut, build_records, read_frame
 from sluice.adapters.registry.client import ModelVersionRef, Registry, open_registry
 from sluice.config.service import ServiceConfig
+from sluice.control.admission import GATES, VERDICT
 from sluice.control.route import Mode, Route
 from sluice.errors import RouteMoved
 from sluice.home import SAMPLES, Home
@@ -18,7 +19,7 @@ from sluice.home import SAMPLES, Home
 SERVICE, YEAR = "employment", 2015
 SALT = "benchmark"
 TTL = 15.0
-PASSED = {"sluice.verdict.data": "pass", "sluice.data.version": "0"}
+PASSED = {**{f"{VERDICT}{gate}": "pass" for gate in GATES}, "sluice.data.version": "0"}
 """Tags in the place of a release's verdicts, which a rollout requires."""
 BackendChoice = Literal["onnx", "sklearn"]
 

@@ -120,6 +120,7 @@ class StatusPages:
             "candidate": entry.state.candidate(now) if entry.pool else None,
             "weight": entry.state.weight(now),
             "candidate_reason": self._explain_candidate(entry, now),
+            "conflict": entry.state.conflict,
         }
 
     def _explain_candidate(self, entry: ServiceEntry, now: float) -> str:

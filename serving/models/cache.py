@@ -67,6 +67,8 @@ class Manifest:
     form: Literal["onnx", "sklearn"]
     data: Mapping[str, Any]
     files: Mapping[str, str]
+    admitted: str = ""
+    """Why it may serve; no worker opens a model without it, as an earlier Sluice fetched it."""
 
     @property
     def data_config(self) -> DataConfig:
@@ -155,6 +157,11 @@ class ModelCache:
             if not entry.digest or sha256(content).hexdigest() != entry.digest:
                 raise ModelDamaged(f"{name}: {MANIFEST_FILE} is not what was fetched")
             manifest = Manifest.from_json(content)
+            if not manifest.admitted:
+                raise ModelDamaged(
+                    f"{name}: {MANIFEST_FILE} does not say why the version may serve: an earlier "
+                    "Sluice fetched it; next: the fetcher checks its gates and fetches it again"
+                )
             for file, wanted in manifest.files.items():
                 if _hash_file(folder / file) != wanted:
                     raise ModelDamaged(f"{name}: {file} is cut short or not what was fetched")

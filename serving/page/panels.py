@@ -103,6 +103,9 @@ def render_alerts(view: ServiceView) -> Html:
     newest = view.rollouts[0] if view.rollouts else None
     shown = view.rollout.summary if view.rollout else None
     alerts = []
+    if view.conflict:
+        text = f"Conflict: {view.conflict}."
+        alerts.append(element("p", text, class_="alert", role="alert"))
     if view.heartbeat.warning and shown and shown.ended is None:
         alerts.append(element("p", view.heartbeat.warning, class_="alert", role="alert"))
     if newest and shown and newest.number != shown.number:

@@ -221,6 +221,7 @@ class StoreReader:
             rollouts=tuple(summaries),
             commands=tuple(reversed(commands)),
             choices=tuple(_list_choices(record, chosen)),
+            conflict=self._control.watermarks.find_conflict(service),
         )
 
     def _view_row(
@@ -243,8 +244,16 @@ class StoreReader:
             reason=record.state.reason if record else "",
             since=(last.ended or last.opened) if last else None,
             number=last.number if last else 0,
-            warning=self._check_heartbeat(summaries, record).warning,
+            warning=self._warn(name, summaries, record),
         )
+
+    def _warn(
+        self, service: str, summaries: list[RolloutSummary], record: RolloutRecord | None
+    ) -> str:
+        """Return what a person has to know about a service; empty where nothing."""
+        conflict = self._control.watermarks.find_conflict(service)
+        parts = [self._check_heartbeat(summaries, record).warning]
+        return " ".join(filter(None, [f"Conflict: {conflict}." if conflict else "", *parts]))
 
     def _check_heartbeat(
         self, summaries: list[RolloutSummary], record: RolloutRecord | None

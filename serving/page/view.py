@@ -191,6 +191,8 @@ class ServiceView:
     commands: tuple[RecordedCommand, ...]
     """Newest first."""
     choices: tuple[CommandChoice, ...]
+    conflict: str = ""
+    """What control store, registry and gateways disagree on; empty where nothing."""
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
     python -m serving.process.fetcher
 
-Each second it reads the routes and fetches the versions that they name. A version becomes visible
-to the workers once it loads, and its answers are those of its evaluation. While the registry or the
-store cannot be reached, the models in the cache go on serving.
+Each second it reads the routes and fetches the versions that they name and that may serve: every
+gate passed them, or a person made an exception. A version becomes visible to the workers once it
+loads, and its answers are those of its evaluation. While the registry or the store cannot be
+reached, the models in the cache go on serving.
 """
 
 import logging
@@ -19,13 +20,21 @@ import yaml
 
 from serving.models.cache import CacheEntry, Manifest, ModelCache, ModelKey, list_named
 from serving.models.loading import load_cached
+from sluice.adapters.control.admissions import Admissions
 from sluice.adapters.control.store import open_control
 from sluice.adapters.registry.answers import find_version
 from sluice.adapters.registry.client import ModelVersionRef, Registry, open_registry
 from sluice.adapters.registry.model_files import SERVING_FOLDER
 from sluice.config.data import DataConfig
 from sluice.control.route import Route
-from sluice.errors import DataMissing, Fault, ModelDamaged, Refused, SluiceError
+from sluice.errors import (
+    DataMissing,
+    Fault,
+    ModelDamaged,
+    PromotionRefused,
+    Refused,
+    SluiceError,
+)
 from sluice.home import find_home
 
 POLL_SECONDS = 1.0
@@ -40,9 +49,14 @@ class Fetcher:
     """Fetches the versions that routes name; of several fetchers one at a time works."""
 
     def __init__(
-        self, list_routes: Callable[[], list[Route]], registry: Registry, cache: ModelCache
+        self,
+        list_routes: Callable[[], list[Route]],
+        registry: Registry,
+        cache: ModelCache,
+        admissions: Admissions,
     ) -> None:
         self._list_routes, self._registry, self._cache = list_routes, registry, cache
+        self._admissions = admissions
         self._later: dict[ModelKey, float] = {}
         self._pruned: set[ModelKey] = set()
 
@@ -85,15 +99,22 @@ class Fetcher:
         """Fetch a version, check it, and publish it.
 
         Raises:
-            Refused: the registry does not have it, it does not load, or its answers differ.
+            Refused: the registry does not have it, it may not serve, it does not load, or its
+                answers differ.
             Fault: the registry or the disk cannot be reached.
         """
         found = find_version(self._registry, service, version)
         if found is None:
             raise DataMissing(f"the registry has no {service} v{version}")
+        admission = self._admissions.judge(service, version, found.tags)
+        if admission.objection:
+            refusal = f"it may not serve: {admission.objection}"
+            self._cache.publish(CacheEntry(service, version, refused=refusal))
+            raise PromotionRefused(refusal)
         with tempfile.TemporaryDirectory() as work:
             source = self._registry.download_model(found, Path(work))
-            entry = self._cache.keep(self._describe(found, source), source)
+            manifest = self._describe(found, source, admission.ground)
+            entry = self._cache.keep(manifest, source)
         try:
             model = load_cached(self._cache, entry)
         except Refused as error:
@@ -108,7 +129,7 @@ class Fetcher:
         )
         return entry
 
-    def _describe(self, version: ModelVersionRef, source: Path) -> Manifest:
+    def _describe(self, version: ModelVersionRef, source: Path, ground: str) -> Manifest:
         """Return the facts of a version, from the configuration of its release."""
         text = self._registry.read_text(version.run_id, "config.yaml")
         try:
@@ -131,6 +152,7 @@ class Fetcher:
             "onnx" if form == "onnx" else "sklearn",
             data.model_dump(mode="json"),
             {},
+            ground,
         )
 
 
@@ -138,7 +160,8 @@ def run_fetcher(stopping: threading.Event) -> None:
     """Fetch each second until `stopping` is set; an error is logged once while it lasts."""
     home = find_home()
     control = open_control(home)
-    fetcher = Fetcher(control.routes.list_routes, open_registry(home), ModelCache(home.models))
+    routes, cache = control.routes.list_routes, ModelCache(home.models)
+    fetcher = Fetcher(routes, open_registry(home), cache, control.admissions)
     is_ready, problem = False, ""
     while not stopping.is_set():
         try:

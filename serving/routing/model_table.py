@@ -23,7 +23,8 @@ class RouteState:
     """One service's route as a replica read it last, and since when its lease runs.
 
     `read_at` and `renewed_at` are in the replica's own monotonic seconds; `stale` is the epoch that
-    was read last, where it is older than the route's.
+    was read last, where it does not count: it is older than the route's, or another history's. 0
+    there: the store has no such route.
     """
 
     route: Route | None = None
@@ -35,20 +36,40 @@ class RouteState:
         """Return the state after a read of the store; `route` is None where the read failed.
 
         An epoch or renewal older than the known one changes nothing: it comes from a controller
-        that was replaced, or from a store that lags.
+        that was replaced, or from a store that lags or was restored. Neither does another route of
+        the same epoch.
         """
         if route is None:
             return self
         known = self.route
         if known is None:
             return RouteState(route, now)
-        if (route.epoch, route.renewal) < (known.epoch, known.renewal):
+        is_other = route.epoch == known.epoch and replace(route, renewal=known.renewal) != known
+        if is_other or (route.epoch, route.renewal) < (known.epoch, known.renewal):
             return replace(self, stale=route.epoch)
         if (route.epoch, route.renewal) == (known.epoch, known.renewal):
             return replace(self, read_at=now, stale=None)
         # After a long gap the renewal may be as old as the gap: it counts from the read before.
         read_recently = now - self.read_at <= route.ttl / SLACK
         return RouteState(route, now, now if read_recently else self.read_at)
+
+    def lose(self) -> "RouteState":
+        """Return the state after a read in which the store had no such route (any more)."""
+        return replace(self, stale=0) if self.route else self
+
+    @property
+    def conflict(self) -> str:
+        """Why the control store's word does not count here; empty where it does."""
+        route = self.route
+        if route is None or self.stale is None:
+            return ""
+        found = f"epoch {self.stale}" if self.stale else "no route"
+        found = f"another state of {found}" if self.stale == route.epoch else found
+        return (
+            f"the control store shows {found}, this replica knows epoch {route.epoch}: an older "
+            "store was restored, or it lags, and what it decides does not count here; next: "
+            f"`sluice accept-store {route.service} --by NAME --reason WORDS` takes its word"
+        )
 
     @property
     def champion(self) -> int | None:

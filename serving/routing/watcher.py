@@ -1,7 +1,8 @@
 """What a worker does once a second: read the routes, load their models, replace the model table.
 
-The routes that it read last are kept on disk, for a restart while the store cannot be reached. Only
-their champions count then: a candidate needs a route that is renewed.
+The routes that it read last are kept on disk, for a restart while the store cannot be reached, or
+after an older store was restored. Only their champions count then: a candidate needs a route that
+is renewed.
 """
 
 import asyncio
@@ -54,6 +55,7 @@ class RouteWatcher:
         self._loading: asyncio.Task[bool] | None = None
         self._problem = ""
         self._kept: list[tuple[str, int, int]] = []
+        self._conflicts: dict[str, str] = {}
         self.table = ModelTable()
         self.is_stopping = False
         """Set when the worker stops: then nothing is waited for."""
@@ -92,7 +94,7 @@ class RouteWatcher:
         else:
             self._report("")
             self._update(routes)
-            await self._keep(routes)
+            await self._keep()
         self._start_loading()
         self._replace_table()
 
@@ -106,14 +108,27 @@ class RouteWatcher:
         self._states = {route.service: RouteState(route) for route in read_routes(self._replica)}
 
     def _update(self, routes: Sequence[Route]) -> None:
-        if self._is_first:  # what was on disk may have the epochs of another store
-            self._states, self._is_first = {}, False
-        now = time.monotonic()
+        """Follow the routes that were read; one that is older than the kept one is a conflict."""
+        self._is_first = False
+        now, named = time.monotonic(), {route.service for route in routes}
         for route in routes:
             before = self._states.get(route.service, RouteState())
             self._states[route.service] = before.update(route, now)
+        for service in self._states.keys() - named:
+            self._states[service] = self._states[service].lose()
+        self._report_conflicts()
 
-    async def _keep(self, routes: Sequence[Route]) -> None:
+    def _report_conflicts(self) -> None:
+        """Log each conflict with the control store once while it lasts."""
+        found = {name: state.conflict for name, state in self._states.items() if state.conflict}
+        for service, conflict in found.items():
+            if self._conflicts.get(service) != conflict:
+                LOG.warning("%s: conflict: %s", service, conflict)
+        self._conflicts = found
+
+    async def _keep(self) -> None:
+        """Keep the routes that count on disk, for a restart."""
+        routes = [state.route for state in self._states.values() if state.route]
         known = [(route.service, route.epoch, route.champion) for route in routes]
         if known != self._kept:
             self._kept = known

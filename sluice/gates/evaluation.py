@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sluice.config.evaluation import Calibration, EvaluationConfig
 from sluice.gates.finding import Finding, conclude, format_figure, format_interval, report_missing
+from sluice.gates.lineage import judge_lineage, list_lineage_notices
 from sluice.stats.bootstrap import Estimate, count_needed_rows
 from sluice.stats.comparison import EvaluationEvidence, MetricFigure, measure_evaluation
 from sluice.stats.holdout import Holdout
@@ -42,14 +43,14 @@ class EvaluationGate:
         findings = [
             *self._judge_size(evidence),
             *self._judge_primary(evidence),
+            *judge_lineage(self.limits, evidence),
             *self._judge_floors(evidence),
             *judge_calibration(self.limits.calibration, evidence.gap, evidence.slope),
             *self._judge_slices(evidence),
             *self._list_others(evidence),
         ]
-        return conclude(
-            _GATE, findings, _describe_primary(evidence, self.limits), _list_notices(evidence)
-        )
+        notices = [*_list_notices(evidence), *list_lineage_notices(self.limits, evidence)]
+        return conclude(_GATE, findings, _describe_primary(evidence, self.limits), notices)
 
     def _judge_size(self, evidence: EvaluationEvidence) -> list[Finding]:
         grouped = bool(self.limits.group)
@@ -326,6 +327,6 @@ def _describe_primary(evidence: EvaluationEvidence, limits: EvaluationConfig) ->
 
 
 def _list_notices(evidence: EvaluationEvidence) -> list[str]:
-    if evidence.has_champion:
+    if evidence.has_champion or evidence.lineage.champion is not None:
         return []
     return ["no champion yet: nothing to compare with; only the floors and calibration were judged"]

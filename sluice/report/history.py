@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sluice.control.admission import GATES, VERDICT
 from sluice.control.approval import ANSWER, ApprovalAnswer, write_moment
 from sluice.report.card import write_table
 
-GATES = ("data", "evaluation", "bias", "parity")
-VERDICT, REASON = "sluice.verdict.", "sluice.reason."
+REASON = "sluice.reason."
 OUTCOME, STOPPED, VERSION = "sluice.outcome", "sluice.stopped", "sluice.version"
 REGISTERED, HALTED, FAILED = "registered", "halted", "failed"
 PRIMARY = "sluice.primary"

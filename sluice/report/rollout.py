@@ -106,7 +106,17 @@ def bound_rate(hits: float, trials: float) -> tuple[float, float, float]:
 
 def write_overview(rows: Sequence[Mapping[str, Any]]) -> str:
     """Write the overview of all services as Markdown, one row per service."""
-    names = ("service", "serves", "on trial", "phase", "stage", "weight", "controller", "note")
+    names = (
+        "service",
+        "serves",
+        "since",
+        "on trial",
+        "phase",
+        "stage",
+        "weight",
+        "controller",
+        "note",
+    )
     cells = [[_escape(str(row.get(name, ""))) for name in names] for row in rows]
     table = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
     return "\n".join(["# What is live", "", *table, *(f"| {' | '.join(row)} |" for row in cells)])

@@ -239,6 +239,28 @@ def _read_reply(reply: Reply, expected: ExpectedState) -> ReplicaReport | str:
         return f"its counters cannot be read: {type(error).__name__}: {error}"
 
 
+def list_conflicting(replies: Mapping[str, Reply], service: str) -> list[str]:
+    """Return the replicas for which the control store's route of a service does not count."""
+    found = []
+    for name, reply in replies.items():
+        services = {} if isinstance(reply, str) else reply.get("services")
+        entry = services.get(service) if isinstance(services, Mapping) else None
+        if isinstance(entry, Mapping) and entry.get("conflict"):
+            found.append(name)
+    return found
+
+
+def list_epochs(replies: Mapping[str, Reply], service: str) -> dict[str, int]:
+    """Return the epoch of a service's route that each replica knows, by address."""
+    found = {}
+    for name, reply in replies.items():
+        try:
+            found[name] = 0 if isinstance(reply, str) else int(reply["services"][service]["epoch"])
+        except (LookupError, TypeError, ValueError):
+            continue
+    return {name: epoch for name, epoch in found.items() if epoch > 0}
+
+
 def _count_as_candidate(reading: CounterReading) -> CounterReading:
     """Return the champion's counts as the candidate's, where the candidate serves alone."""
     return CounterReading(reading.started, reading.champion, Arm())

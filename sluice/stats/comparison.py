@@ -40,12 +40,24 @@ class MetricFigure:
 
 
 @dataclass(frozen=True)
+class Lineage:
+    """Which version serves, and on which data version each of the two models was trained.
+
+    None where nothing serves yet, or where it is not known.
+    """
+
+    champion: int | None = None
+    champion_data: int | None = None
+    candidate_data: int | None = None
+
+
+@dataclass(frozen=True)
 class EvaluationEvidence:
     """Everything that the evaluation gate judges, with the number of rows behind each figure.
 
     `missing` lists, in sentences, the evidence that is missing; then there are no figures. `units`
     is the number of groups that were drawn whole, or of rows. `threshold` is the decision
-    threshold.
+    threshold. `identical` says that both models predict exactly the same on every row.
     """
 
     problem: Problem
@@ -60,6 +72,8 @@ class EvaluationEvidence:
     slope: Estimate | None = None
     reliability: tuple[ReliabilityBin, ...] = ()
     threshold: float | None = None
+    lineage: Lineage = Lineage()
+    identical: bool = False
 
     def find_metric(self, name: str) -> MetricFigure | None:
         """Return the metric's figures; None where it was not measured."""
@@ -125,7 +139,18 @@ def measure_evaluation(  # noqa: PLR0913
         slope=slope,
         reliability=bins,
         threshold=threshold,
+        identical=champion is not None and _is_identical(candidate, champion),
     )
+
+
+def _is_identical(first: Predictions, second: Predictions) -> bool:
+    """Whether two models predict exactly the same: labels, and scores where they have any."""
+    if first.classes != second.classes or (first.scores is None) != (second.scores is None):
+        return False
+    same = bool(np.array_equal(np.asarray(first.labels), np.asarray(second.labels)))
+    if not same or first.scores is None or second.scores is None:
+        return same
+    return bool(np.array_equal(first.scores, second.scores))
 
 
 def _find_missing(

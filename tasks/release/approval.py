@@ -32,9 +32,10 @@ from sluice.report.approval import describe_answer, write_decision, write_reques
 from tasks.release.recording import read_verdicts
 from tasks.release.registration import Registered
 from tasks.release.release import link_run
+from tasks.run.champions import find_serving, route_to_champion
 from tasks.run.decorators import effect
 from tasks.run.events import publish_event
-from tasks.run.leases import prepare_control, route_to_champion
+from tasks.run.leases import prepare_control
 from tasks.run.links import link_file, link_form, link_version
 
 WAITING = -1
@@ -147,7 +148,7 @@ def confirm_approval(service: str) -> None:
         Fault: the control store or the registry cannot be reached.
     """
     settle_approvals(service, datetime.now(UTC))
-    candidate = open_registry(find_home()).find_alias(service, "candidate")
+    candidate = open_registry(find_home()).find_alias(service, CANDIDATE)
     requests = prepare_control().approvals.list_requests(service)
     if candidate is None:
         if requests and requests[-1].answer not in (
@@ -182,8 +183,9 @@ def settle_approvals(service: str, now: datetime) -> list[ApprovalResult]:
         request = read_request(service, version.version, version.tags)
         if request and version.version not in known:
             store.request(service, version.version, request.verdict_digest, request.deadline)
-    found = [registry.find_alias(service, name) for name in ("champion", "candidate")]
-    store.supersede(service, max((item.version for item in found if item), default=0), now)
+    candidate = registry.find_alias(service, CANDIDATE)
+    newest = max(find_serving(service) or 0, candidate.version if candidate else 0)
+    store.supersede(service, newest, now)
     store.expire(service, now)
     updated = []
     for version in waiting:
@@ -232,7 +234,7 @@ def close_request(
     tags = tag_decision(decision)
     registry.log_json(version.run_id, "approval/decision.json", decision.to_dict())
     registry.log_facts(version.run_id, tags=tags)
-    updated = apply_answer(registry, version, answer, tags)
+    updated = apply_answer(registry, version, answer, tags, find_serving(service))
     route_to_champion(updated)
     consequence = describe_answer(answer, service, number, name_alias(updated))
     verdicts = read_verdicts(version.run_id)

@@ -1,5 +1,6 @@
 """Evidence and verdicts of the data, evaluation and bias gates, on the release's rows."""
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from sluice.plots.evaluation import draw_evaluation
 from sluice.plots.forest import draw_fairness
 from sluice.report.figures import name_bias_figures, name_evaluation_figures, name_primary_figures
 from sluice.report.history import PRIMARY
+from sluice.stats.comparison import Lineage
 from sluice.verdict import Verdict
 from tasks.release.recording import record_bad_rows, record_figures, record_page, record_verdict
 from tasks.release.release import Release, link_run
@@ -89,6 +91,7 @@ def evaluate_candidate(
         champion,
         threshold=find_threshold(pipeline),
     )
+    evidence = replace(evidence, lineage=trace_lineage(release))
     verdict = EvaluationGate(config.evaluation).judge(evidence)
     record_verdict(release, verdict)
     registry = open_registry(find_home())
@@ -103,6 +106,16 @@ def evaluate_candidate(
     title = f"{config.service} data v{release.data.version}: evaluation"
     publish_plots(f"{config.service}-evaluation", title, pictures, link_run(release.run_id))
     return verdict
+
+
+def trace_lineage(release: Release) -> Lineage:
+    """Return which version serves, and the data versions of champion and candidate."""
+    champion = release.champion
+    return Lineage(
+        champion=release.serves,
+        champion_data=champion.find_data_version() if champion else None,
+        candidate_data=release.data.version,
+    )
 
 
 def score_champion(

@@ -24,6 +24,7 @@ from sluice.report.history import (
     write_history,
 )
 from tasks.release.release import Release
+from tasks.run.champions import find_serving
 from tasks.run.links import registry_page
 
 MOST_LETTERS = 4000
@@ -76,9 +77,11 @@ def read_history(service: str) -> list[PastRelease]:
     """Return the newest releases of a service, newest first.
 
     Raises:
-        Fault: the registry cannot be reached.
+        Fault: the control store or the registry cannot be reached.
     """
-    return list_releases(open_registry(find_home()), service, registry_page())
+    return list_releases(
+        open_registry(find_home()), service, find_serving(service), registry_page()
+    )
 
 
 def draw_releases(service: str, releases: Sequence[PastRelease]) -> str:

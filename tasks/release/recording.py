@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from sluice.adapters.registry.client import open_registry
 from sluice.adapters.registry.versions import FLOW_RUN
+from sluice.control.admission import VERDICT
 from sluice.home import find_home
-from sluice.report.history import MAX_REASON, REASON, VERDICT
+from sluice.report.history import MAX_REASON, REASON
 from sluice.verdict import Verdict
 from tasks.release.release import Release, link_run
 

@@ -8,10 +8,11 @@ from prefect import get_run_logger
 from prefect.artifacts import create_link_artifact
 from prefect.runtime import flow_run
 
-from sluice.adapters.registry.aliases import CHAMPION
+from sluice.adapters.registry.aliases import CANDIDATE, CHAMPION
 from sluice.adapters.registry.client import open_registry
 from sluice.adapters.registry.versions import FLOW_RUN, REGISTERED, ModelVersionRef
 from sluice.config.service import ServiceConfig
+from sluice.control.admission import VERDICT
 from sluice.control.approval import ANSWER, DEADLINE, tag_request
 from sluice.control.lease import Lease
 from sluice.gates.parity import choose_backend
@@ -20,16 +21,17 @@ from sluice.models.export.onnx_export import SAMPLE_FILE, choose_rows, make_samp
 from sluice.models.prediction import predict
 from sluice.models.training import find_threshold
 from sluice.report.card import write_card
-from sluice.report.history import VERDICT, VERSION
+from sluice.report.history import VERSION
 from sluice.verdict import Verdict
 from tasks.release.export import ExportedFiles
 from tasks.release.release import Release, link_run, remove_workspace
-from tasks.release.rows import RowSplit, read_part
+from tasks.release.rows import SPLIT, RowSplit, read_part
 from tasks.release.training import TrainedModel
 from tasks.run.artifacts import publish
+from tasks.run.champions import find_serving, route_to_champion
 from tasks.run.decorators import effect
 from tasks.run.events import publish_event
-from tasks.run.leases import prepare_control, route_to_champion
+from tasks.run.leases import prepare_control
 
 EXAMPLE_ROWS = 5
 
@@ -94,6 +96,7 @@ def register_candidate(  # noqa: PLR0913, PLR0917
         serving=export.folder if backend == "onnx" else None,
         texts={SAMPLE_FILE: build_parity_sample(config, release, split, pipeline)},
         confirm=lambda: leases.renew(lease),
+        serves=find_serving(config.service),
     )
     route_to_champion(version)
     alias = version.tags[REGISTERED]
@@ -140,7 +143,7 @@ def tag_version(
     return {
         **release.identity.tags(),
         **{f"{VERDICT}{item.gate}": item.outcome.value for item in verdicts},
-        "sluice.split": config.split.model_dump_json(),
+        SPLIT: config.split.model_dump_json(),
         "sluice.serving.form": backend,
         FLOW_RUN: str(flow_run.id),
         "prefect.flow_run_url": str(flow_run.ui_url),
@@ -155,7 +158,7 @@ def complete_registration(version: ModelVersionRef) -> ModelVersionRef:
         Fault: the registry cannot be reached.
     """
     registry = open_registry(find_home())
-    finished = registry.finish_registration(version)
+    finished = registry.finish_registration(version, find_serving(version.service))
     route_to_champion(finished)
     remove_workspace(version.run_id)
     run_id = registry.find_run(version.service, {FLOW_RUN: version.tags[FLOW_RUN]}, "RUNNING")
@@ -188,7 +191,10 @@ def promote_candidate(service: str) -> Registered:
     """
     registry, log = open_registry(find_home()), get_run_logger()
     route_to_champion(registry.find_alias(service, CHAMPION))  # of an interrupted promotion
-    old, new = registry.promote(service)
+    candidate = registry.find_alias(service, CANDIDATE)
+    if candidate is not None:
+        prepare_control().admissions.confirm(service, candidate.version, candidate.tags)
+    old, new = registry.promote(service, find_serving(service))
     route = route_to_champion(new)
     if route and route.champion != new.version:
         log.warning("a rollout of %s is in progress: its route does not change", service)

@@ -19,9 +19,9 @@ from sluice.data.version import DataVersion
 from sluice.errors import Refused
 from sluice.home import LOCK, PROJECT, find_home
 from sluice.identity import ReleaseIdentity
+from tasks.run.champions import find_champion, say_missing
 from tasks.run.decorators import effect
 from tasks.run.forms import LATEST
-from tasks.run.leases import route_to_champion
 from tasks.run.links import registry_page
 
 
@@ -29,7 +29,9 @@ from tasks.run.links import registry_page
 class Release:
     """One release: its data, its champion, and the registry run that records it.
 
-    `baseline` is the data version that new rows are compared with; None: there is none.
+    `baseline` is the data version that new rows are compared with; None: there is none. `serves` is
+    the version that the control store's route names; `champion` is the registry's record of it,
+    None also where the registry lacks it.
     """
 
     service: str
@@ -39,6 +41,7 @@ class Release:
     baseline: int | None
     champion: ModelVersionRef | None
     workspace: str
+    serves: int | None = None
 
     @property
     def folder(self) -> Path:
@@ -79,8 +82,7 @@ def open_release(config: ServiceConfig, data_version: int, cause: str) -> Releas
     version = latest_version(uri, config.service) if data_version == LATEST else data_version
     _, data = read_version(uri, config.service, version)
     registry = open_registry(home)
-    champion = registry.find_alias(config.service, "champion")
-    route_to_champion(champion)
+    champion = find_champion(config.service)
     identity = ReleaseIdentity(
         service=config.service,
         data=data,
@@ -94,16 +96,27 @@ def open_release(config: ServiceConfig, data_version: int, cause: str) -> Releas
     registry.log_data_input(run_id, data, "training")
     workspace = home.workspace(run_id)
     workspace.mkdir(parents=True, exist_ok=True)
-    baseline = _find_baseline(version, champion)
+    baseline = _find_baseline(version, champion.record)
     get_run_logger().info(
         "release %s of %s: data version %d (%s rows), champion %s",
         identity.id,
         config.service,
         version,
         f"{data.rows:,}",
-        f"v{champion.version}" if champion else "none yet",
+        f"v{champion.version}" if champion.version else "none yet",
     )
-    return Release(config.service, run_id, identity, data, baseline, champion, str(workspace))
+    if champion.is_missing:
+        get_run_logger().warning(say_missing(config.service, champion.version))
+    return Release(
+        config.service,
+        run_id,
+        identity,
+        data,
+        baseline,
+        champion.record,
+        str(workspace),
+        champion.version,
+    )
 
 
 @effect
@@ -154,6 +167,7 @@ def _clear_lost(registry: Registry, service: str, run_id: str) -> None:
 
 def _find_baseline(version: int, champion: ModelVersionRef | None) -> int | None:
     """Return the version that new rows are compared with: the champion's, else the previous."""
-    if champion and champion.data_version < version:
-        return champion.data_version
+    trained = champion.find_data_version() if champion else None
+    if trained is not None and trained < version:
+        return trained
     return version - 1 if version > 0 else None

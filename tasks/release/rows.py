@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PARTS = "parts.parquet"
+SPLIT = "sluice.split"
+"""Tag of a version: the split by which its training rows were chosen."""
 
 
 @dataclass(frozen=True)
@@ -97,11 +99,18 @@ def read_champion_rows(
     `folder` has the release's copies of the versions that it read.
 
     Raises:
-        DataMissing: its data version no longer has the rows that it was trained on.
+        DataMissing: its data version no longer has the rows that it was trained on, or it carries
+            no data version or no split.
         Fault: the table cannot be reached.
     """
-    uri = find_home().table(config.service)
-    version, key = champion.data_version, config.data.id
+    uri, key = find_home().table(config.service), config.data.id
+    version = champion.find_data_version()
+    if version is None or SPLIT not in champion.tags:
+        raise DataMissing(
+            f"champion v{champion.version} of {config.service} carries no data version or no split "
+            "among its tags: it is unknown which rows it was trained on; next: `sluice restore "
+            f"{config.service} VERSION` with a version that a release registered"
+        )
     table, data = (
         read_once(folder, uri, config.service, version, key)
         if folder
@@ -110,11 +119,11 @@ def read_champion_rows(
     if data.content_hash != champion.tags.get("sluice.data.content_hash"):
         raise DataMissing(
             f"champion v{champion.version} of {config.service} was trained on data version "
-            f"{champion.data_version}, which now has other rows: it is unknown which rows it was "
+            f"{version}, which now has other rows: it is unknown which rows it was "
             "trained on; restore the table or register a new champion"
         )
     frame = table.to_pandas()
-    split = SplitConfig.model_validate_json(champion.tags["sluice.split"])
+    split = SplitConfig.model_validate_json(champion.tags[SPLIT])
     trained = split_rows(frame, config.data, split).training
     ids: NDArray[Any] = frame.loc[trained, config.data.id].to_numpy()
     return ids

@@ -9,23 +9,27 @@ from sluice.home import find_home
 from sluice.rollout.record import RolloutRecord
 
 
-def follow_record(rollout: RolloutRecord) -> None:
+def follow_record(control: Control, rollout: RolloutRecord) -> None:
     """Move the aliases: a candidate with all traffic is champion, one rolled back has none.
 
+    Where the route names another champion by now, a later command moved it, and its alias stays.
+
     Raises:
-        Fault: the registry cannot be reached.
+        Fault: the control store or the registry cannot be reached.
     """
     registry = open_registry(find_home())
     if rollout.is_serving:
-        registry.make_champion(rollout.service, rollout.candidate)
+        route = control.routes.find(rollout.service)
+        if route is None or route.champion == rollout.candidate:
+            registry.make_champion(rollout.service, rollout.candidate, rollout.champion)
     elif rollout.is_beaten:
         registry.revert_promotion(rollout.service, rollout.champion, rollout.candidate)
 
 
-def try_follow(rollout: RolloutRecord) -> bool:
+def try_follow(control: Control, rollout: RolloutRecord) -> bool:
     """Move the aliases if the registry answers; return whether they are as required."""
     try:
-        follow_record(rollout)
+        follow_record(control, rollout)
     except Fault as error:
         get_run_logger().warning("the aliases could not be moved yet: %s", error)
         return False
@@ -40,6 +44,6 @@ def settle_ended(control: Control, service: str = "") -> list[RolloutRecord]:
     """
     left = [item for item in control.rollouts.list_unsettled() if service in ("", item.service)]
     for rollout in left:
-        follow_record(rollout)
+        follow_record(control, rollout)
         control.rollouts.settle(rollout)
     return left

@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 from prefect import get_run_logger
 
 from sluice.adapters.control.commands import OBEYED, REFUSED, require_reason
+from sluice.adapters.control.store import Control
 from sluice.adapters.registry.aliases import PREVIOUS
 from sluice.adapters.registry.answers import find_version
 from sluice.adapters.registry.client import open_registry
-from sluice.adapters.registry.versions import check_verdicts
-from sluice.errors import CommandRefused, RolloutRefused
+from sluice.adapters.registry.versions import ModelVersionRef
+from sluice.errors import CommandRefused, PromotionRefused, RolloutRefused
 from sluice.home import find_home
 from sluice.rollout.state import Action
+from tasks.run.champions import find_serving
 from tasks.run.decorators import effect
 from tasks.run.events import publish_event
 from tasks.run.leases import prepare_control
@@ -24,6 +26,8 @@ POLL_SECONDS = 0.25
 RESTORE, ROLLBACK = "restore", "rollback"
 EVENTS = {RESTORE: "rollout.restored", ROLLBACK: "rollout.rollback"}
 """The event after each action that serves an earlier version."""
+FORCED = "rollout.forced"
+"""The event after a version came to serve by a person's exception."""
 
 
 @dataclass(frozen=True)
@@ -101,15 +105,18 @@ def find_previous(service: str) -> int:
 
 
 @effect
-def serve_version(service: str, version: int, action: str, reason: str, by: str) -> CommandResult:
+def serve_version(
+    service: str, version: int, action: str, reason: str, by: str, force: bool = False
+) -> CommandResult:
     """Make an earlier version champion in registry and route, and record by whom and why.
 
     `action` is `restore`, after which the former champion is `previous`, or `rollback`, after which
-    no version is. A repeated call completes an interrupted one.
+    no version is. With `force`, a version that did not pass its gates serves too: the exception is
+    recorded first, with its name and reason. A repeated call completes an interrupted one.
 
     Raises:
         RolloutRefused: a rollout is under way, or there is no such version.
-        PromotionRefused: the version did not pass every gate.
+        PromotionRefused: the version did not pass every gate, and there is no exception for it.
         CommandRefused: name or reason are missing.
         Fault: the control store or the registry cannot be reached.
     """
@@ -119,13 +126,36 @@ def serve_version(service: str, version: int, action: str, reason: str, by: str)
     found = find_version(registry, service, version)
     if found is None:
         raise RolloutRefused(f"{service} has no v{version}")
-    check_verdicts(found)
-    before = registry.make_champion(service, version)
+    objection = admit_by_hand(control, found, by, reason, force)
+    before = registry.make_champion(service, version, find_serving(service))
     if before and action == ROLLBACK:
         registry.drop_previous(service, before.version)
     control.routes.follow_champion(service, version)
-    message, now = f"v{version} is champion", datetime.now(UTC)
+    although = f", by an exception: {objection}" if objection else ""
+    message, now = f"v{version} is champion{although}", datetime.now(UTC)
     control.commands.record(service, action, by.strip(), reason.strip(), message, now)
-    publish_event(service, EVENTS[action], {"version": version, "by": by, "reason": reason})
-    get_run_logger().warning("%s v%d is champion by %s: %s", service, version, by, reason)
+    facts = {"version": version, "by": by, "reason": reason}
+    publish_event(service, FORCED if objection else EVENTS[action], facts)
+    get_run_logger().warning("%s %s, by %s: %s", service, message, by, reason)
     return CommandResult(service, action, OBEYED, message)
+
+
+def admit_by_hand(
+    control: Control, version: ModelVersionRef, by: str, reason: str, force: bool
+) -> str:
+    """Check that a version may serve; with `force`, record an exception where it may not.
+
+    Return what speaks against the version, empty if nothing does.
+
+    Raises:
+        PromotionRefused: it may not serve, and no exception was asked for.
+        Fault: the control store cannot be reached.
+    """
+    service, number = version.service, version.version
+    admissions = control.admissions
+    admission = admissions.judge(service, number, version.tags)
+    if admission.objection and not force:
+        raise PromotionRefused(admission.objection)
+    if admission.objection:
+        admissions.make_exception(service, number, by, reason, datetime.now(UTC))
+    return admission.objection.partition("; next: ")[0]

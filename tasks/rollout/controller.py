@@ -120,7 +120,7 @@ class Controller:
         phase, now = self.rollout.state.phase, time.monotonic()
         if phase is self._aliased or now - self._tried < AGAIN_SECONDS:
             return
-        if try_follow(self.rollout):
+        if try_follow(self._held.control, self.rollout):
             self._aliased = phase
         else:
             self._tried = now
@@ -139,7 +139,7 @@ def run_controller(
     artifacts = RolloutArtifacts(held.control, rollout, notes)
     try:
         rollout = Controller(held, rollout, MetricsCollector(rollout.service), artifacts).run()
-        if try_follow(rollout):
+        if try_follow(held.control, rollout):
             held.control.rollouts.settle(rollout)
     finally:
         artifacts.end()

@@ -1,4 +1,4 @@
-"""The keeper's repairs: rollouts without a controller, aliases moved by hand, lost events."""
+"""The keeper's repairs: rollouts without a controller, lost events; and what is live."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,28 +12,24 @@ from prefect.deployments import run_deployment
 from prefect.states import Completed
 
 from sluice.adapters.control.store import Control
-from sluice.adapters.registry.aliases import CANDIDATE, CHAMPION
+from sluice.adapters.gateway import find_replicas
+from sluice.adapters.registry.aliases import CANDIDATE
 from sluice.adapters.registry.client import Registry, open_registry
-from sluice.adapters.registry.versions import check_verdicts
-from sluice.config.loading import load_service
-from sluice.control.approval import ANSWER, ApprovalAnswer
-from sluice.control.watermark import follow_change
-from sluice.errors import PromotionRefused, RegistryUnavailable, SluiceError
+from sluice.config.loading import load_gateway, load_service
+from sluice.errors import RegistryUnavailable, SluiceError
 from sluice.home import environment_name, find_home
 from sluice.report.rollout import write_overview
 from sluice.rollout.record import RolloutRecord
 from tasks.rollout.aliases import settle_ended
+from tasks.rollout.conflicts import Comparer
 from tasks.rollout.lease import is_controlled
 from tasks.run.artifacts import publish
-from tasks.run.events import publish_event
 from tasks.run.leases import prepare_control
 from tasks.run.state import end_skipped
 
 DEPLOYMENT = "rollout/rollout"
 KEY = "rollouts"
 """Key of the artifact that shows what is live everywhere."""
-CONFLICT = "conflict"
-"""Subject of the watermark of the conflict that was announced last."""
 MINUTES = 4
 """Minutes that a started controller has before another start is tried."""
 
@@ -44,6 +40,8 @@ class Keeper:
     def __init__(self) -> None:
         self._control = prepare_control()
         self._registry = open_registry(find_home())
+        replies = find_replicas(load_gateway(environment_name())).read_counters()
+        self._comparer = Comparer(self._control, self._registry, replies)
         self._rows: list[dict[str, str]] = []
         self._done: list[str] = []
         self._problems: list[str] = []
@@ -68,10 +66,11 @@ class Keeper:
         controlled = rollout is not None and is_controlled(self._control, service)
         if rollout and not controlled:
             self._start(service, rollout.candidate, f"{rollout.number}", resume=True)
-        note = self._compare_alias(service, rollout)
+        compared = self._comparer.compare(service, rollout)
+        self._done += compared.repaired
         if rollout is None:
             self._start_missed(service)
-        self._rows += describe_service(self._control, service, rollout, controlled, note)
+        self._rows += describe_service(self._control, service, rollout, controlled, compared.text)
 
     def end(self) -> State[Any]:
         """Publish what is live, and return the flow run's final state.
@@ -87,38 +86,6 @@ class Keeper:
             return end_skipped("nothing to repair")
         get_run_logger().info("; ".join(self._done))
         return Completed(message="; ".join(self._done))
-
-    def _compare_alias(self, service: str, rollout: RolloutRecord | None) -> str:
-        """Adopt a champion alias that was moved by hand; during a rollout only report it."""
-        route = self._control.routes.find(service)
-        alias = self._registry.find_alias(service, CHAMPION)
-        if alias is None or route is None or alias.version == route.champion:
-            return ""
-        if rollout is not None:
-            if alias.version in (rollout.champion, rollout.candidate):
-                return "the alias is about to move"
-            conflict = f"the alias champion names v{alias.version}, but a rollout is under way"
-            self._announce_conflict(rollout, alias.version, conflict)
-            return f"conflict: {conflict}"
-        message = f"v{alias.version} is champion"
-        reason = f"the alias was moved from v{route.champion} with no rollout under way"
-        self._control.routes.follow_champion(service, alias.version)
-        now = datetime.now(UTC)
-        self._control.commands.record(service, "adopt", "the registry", reason, message, now)
-        publish_event(service, "rollout.adopted", {"version": alias.version, "reason": reason})
-        self._done.append(f"{service}: {message}, {reason}")
-        return "adopted from the registry"
-
-    def _announce_conflict(self, rollout: RolloutRecord, version: int, reason: str) -> None:
-        """Emit an event for a conflict, once and again every half hour that it lasts."""
-        marks = self._control.watermarks
-        seen = marks.find(rollout.service, CONFLICT)
-        mark = f"rollout {rollout.number}: v{version}"
-        to = follow_change(seen, mark, handled=False, now=datetime.now(UTC))
-        if to == seen or not marks.move(seen, to):
-            return
-        payload = {"version": version, "champion": rollout.champion, "reason": reason}
-        publish_event(rollout.service, "rollout.conflict", payload)
 
     def _start_missed(self, service: str) -> None:
         """Start the rollout of a candidate whose event was lost."""
@@ -153,31 +120,39 @@ def find_untried(control: Control, registry: Registry, service: str) -> int | No
     Raises:
         Fault: the control store or the registry cannot be reached.
     """
-    found, champion = (registry.find_alias(service, name) for name in (CANDIDATE, CHAMPION))
-    if found is None or champion is None or champion.version == found.version:
+    found, route = registry.find_alias(service, CANDIDATE), control.routes.find(service)
+    if found is None or route is None or route.champion == found.version:
         return None
-    if found.tags.get(ANSWER, ApprovalAnswer.APPROVED) != ApprovalAnswer.APPROVED:
-        return None
-    try:
-        check_verdicts(found)
-    except PromotionRefused:
+    if control.admissions.judge(service, found.version, found.tags).objection:
         return None
     tried = {item.candidate for item in control.rollouts.list_rollouts(service)}
     return None if found.version in tried else found.version
 
 
+def find_since(control: Control, service: str) -> str:
+    """Return since when the champion serves, in UTC; empty where that is not recorded.
+
+    Raises:
+        Fault: the control store cannot be reached.
+    """
+    served = control.routes.list_champions(service)
+    since = served[-1].since if served else None
+    return f"{since:%Y-%m-%d %H:%M}" if since else ""
+
+
 def describe_service(
     control: Control, service: str, rollout: RolloutRecord | None, controlled: bool, note: str
 ) -> list[dict[str, str]]:
-    """Return the overview's row of a service; empty if it never had a champion.
+    """Return the overview's row of a service; empty if it never had a champion, without a note.
 
     Raises:
         Fault: the control store cannot be reached.
     """
     route = control.routes.find(service)
     if route is None:
-        return []
-    row = {"service": service, "serves": f"v{route.champion}", "note": note}
+        return [{"service": service, "serves": "nothing", "note": note}] if note else []
+    since = find_since(control, service)
+    row = {"service": service, "serves": f"v{route.champion}", "since": since, "note": note}
     if rollout is None:
         return [row]
     state, policy = rollout.state, rollout.policy

@@ -12,10 +12,10 @@ import numpy as np
 from prefect import get_run_logger
 
 from sluice.adapters.control.rollouts import Opening
-from sluice.adapters.registry.aliases import CANDIDATE, CHAMPION
+from sluice.adapters.registry.aliases import CANDIDATE
 from sluice.adapters.registry.answers import find_version
 from sluice.adapters.registry.client import Registry, open_registry
-from sluice.adapters.registry.versions import ModelVersionRef, check_verdicts
+from sluice.adapters.registry.versions import ModelVersionRef
 from sluice.config.loading import find_policy, load_policy
 from sluice.config.policy import Policy
 from sluice.config.service import ServiceConfig
@@ -32,8 +32,9 @@ from sluice.rollout.state import ALLOWED, Action
 from tasks.release.approval import confirm_approval
 from tasks.rollout.collection import MetricsCollector
 from tasks.rollout.lease import ControllerLease
+from tasks.run.champions import find_champion, find_route, require_record
 from tasks.run.decorators import effect
-from tasks.run.leases import prepare_control, route_to_champion
+from tasks.run.leases import prepare_control
 
 AS_CANDIDATE = -1
 """The version that carries the alias `candidate`."""
@@ -84,19 +85,20 @@ def open_rollout(
     """Open the rollout of a version that passed its gates, with the traffic just observed.
 
     Raises:
-        RolloutRefused: there is no candidate, it is champion already, or there is no champion.
+        RolloutRefused: there is no candidate, it is champion already, or there is no champion, or
+            the registry does not have the one that serves.
         PromotionRefused: it did not pass a gate, or a person did not approve it.
         Fault: the control store or the registry cannot be reached.
     """
     service, registry = config.service, open_registry(find_home())
-    champion = registry.find_alias(service, CHAMPION)
+    champion = require_record(find_champion(service))
     candidate = find_candidate(registry, service, version)
     if champion is None or champion.version == candidate.version:
         fact = f"v{candidate.version} is champion already" if champion else "no champion serves"
         raise RolloutRefused(f"{service}: {fact}; a rollout needs two versions")
     confirm_approval(service)
-    check_verdicts(candidate)
-    route = route_to_champion(champion)
+    held.control.admissions.confirm(service, candidate.version, candidate.tags)
+    route = find_route(service)
     seen = watch_traffic(service, route, policy) if route else ObservedTraffic()
     opening = Opening(
         service=service,

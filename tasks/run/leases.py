@@ -1,4 +1,4 @@
-"""The control store in a run: its migration, a release's lease, and the route."""
+"""The control store in a run: its migration, and a release's lease."""
 
 import logging
 import threading
@@ -12,10 +12,7 @@ from prefect import get_run_logger
 from prefect.runtime import flow_run
 
 from sluice.adapters.control.store import Control, open_control
-from sluice.adapters.registry.aliases import CHAMPION
-from sluice.adapters.registry.versions import ModelVersionRef
 from sluice.control.lease import Lease, LeaseWatch
-from sluice.control.route import Route
 from sluice.errors import LeaseLost, ServiceBusy, SluiceError
 from sluice.home import find_home
 from tasks.run.decorators import effect
@@ -171,18 +168,3 @@ def _raise_if_lost(control: Control, lease: Lease, error: Exception) -> None:
         raise lost from error
     except SluiceError:  # the store is away: only the error itself is known
         return
-
-
-def route_to_champion(version: ModelVersionRef | None) -> Route | None:
-    """Route traffic to a version that has the alias `champion`; return None if it has not.
-
-    Called after each move of that alias, and again by the next run: a run that was killed between
-    the two leaves a route that is late, not wrong. While a rollout is under way the route stays
-    as it is, and has another champion than the version.
-
-    Raises:
-        Fault: the control store cannot be reached.
-    """
-    if version is None or CHAMPION not in version.aliases:
-        return None
-    return prepare_control().routes.follow_champion(version.service, version.version)

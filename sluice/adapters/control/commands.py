@@ -39,7 +39,9 @@ class Commands:
                     f"{action}: no rollout of {service} is under way; "
                     "next: `sluice rollout` begins one"
                 )
-            return _insert(connection, RecordedCommand(0, service, number, action, by, reason, now))
+            return insert_command(
+                connection, RecordedCommand(0, service, number, action, by, reason, now)
+            )
 
     def record(
         self, service: str, action: str, by: str, reason: str, message: str, now: datetime
@@ -52,7 +54,7 @@ class Commands:
         require_reason(action, by, reason)
         done = RecordedCommand(0, service, BY_HAND, action, by, reason, now, OBEYED, message)
         with self._database.transact("recording a command") as connection:
-            return _insert(connection, done)
+            return insert_command(connection, done)
 
     def find(self, sequence: int) -> RecordedCommand | None:
         """Return a command with its answer so far; None if there is no such command."""
@@ -107,7 +109,8 @@ def require_reason(action: str, by: str, reason: str) -> None:
         raise CommandRefused(f"{action}: found {found}; needed: a name and a reason")
 
 
-def _insert(connection: Connection, command: RecordedCommand) -> RecordedCommand:
+def insert_command(connection: Connection, command: RecordedCommand) -> RecordedCommand:
+    """Insert a command inside a transaction, and return it with its number."""
     values = {
         "service": command.service,
         "number": command.number,

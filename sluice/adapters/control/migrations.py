@@ -142,6 +142,24 @@ MIGRATIONS = (
             "ALTER TABLE watermarks RENAME COLUMN what TO subject",
         ),
     ),
+    Step(
+        8,
+        "who served since when, and versions that serve by a person's exception",
+        (
+            """CREATE TABLE champions (
+            sequence {identity}, service TEXT NOT NULL, version INTEGER NOT NULL,
+            epoch INTEGER NOT NULL, at TEXT NOT NULL)""",
+            """INSERT INTO champions (service, version, epoch, at)
+            SELECT service, champion, epoch, '' FROM routes ORDER BY service""",
+            """CREATE TABLE gate_exceptions (
+            sequence {identity}, service TEXT NOT NULL, version INTEGER NOT NULL,
+            given_by TEXT NOT NULL, reason TEXT NOT NULL, at TEXT NOT NULL)""",
+        ),
+        by_dialect={
+            dialect: freeze_table("champions")[dialect] + freeze_table("gate_exceptions")[dialect]
+            for dialect in IDENTITY
+        },
+    ),
 )
 
 

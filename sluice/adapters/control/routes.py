@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, and_, select
 
 from sluice.adapters.control.database import Database, insert_once
-from sluice.adapters.control.schema import ROLLOUTS, ROUTES
+from sluice.adapters.control.schema import CHAMPIONS, ROLLOUTS, ROUTES
+from sluice.control.champion import ServedVersion
 from sluice.control.route import Mode, Route
 from sluice.errors import RouteMoved
 
@@ -33,6 +35,20 @@ class Routes:
         wanted = select(ROUTES).order_by(ROUTES.c.service)
         with self._database.transact("listing routes") as connection:
             return [_build(row) for row in connection.execute(wanted).mappings()]
+
+    def list_champions(self, service: str) -> list[ServedVersion]:
+        """Return the versions that became champion, in their order; the last one serves."""
+        wanted = select(CHAMPIONS).where(CHAMPIONS.c.service == service)
+        with self._database.transact("listing champions") as connection:
+            rows = connection.execute(wanted.order_by(CHAMPIONS.c.sequence)).mappings().all()
+        return [
+            ServedVersion(
+                row["version"],
+                row["epoch"],
+                datetime.fromisoformat(row["at"]) if row["at"] else None,
+            )
+            for row in rows
+        ]
 
     def swap(self, seen: Route | None, wanted: Route) -> Route:
         """Replace the route that was read, and return the new one with its new epoch.
@@ -68,7 +84,7 @@ class Routes:
             now = read_route(connection, service)
             if now is None:
                 # Of two concurrent callers, the second finds the first one's row.
-                insert_once(connection, ROUTES, _columns(Route(service, version, epoch=1)))
+                _insert(connection, Route(service, version, epoch=1))
                 now = _require(connection, service)
             if (
                 now.candidate is not None
@@ -103,22 +119,41 @@ def require_route(connection: Connection, service: str, epoch: int) -> Route:
     return now
 
 
-def swap_route(connection: Connection, seen: Route | None, wanted: Route) -> Route:
+def swap_route(connection: Connection, seen: Route | None, wanted: Route, above: int = 0) -> Route:
     """Replace a route inside a transaction; see `Routes.swap`.
+
+    The new epoch is the next one, and higher than `above`.
 
     Raises:
         RouteMoved: it is at another epoch than was read.
     """
     if seen is None:
         first = replace(wanted, epoch=1, renewal=0)
-        if insert_once(connection, ROUTES, _columns(first)):
+        if _insert(connection, first):
             return first
         raise RouteMoved(_say_moved(wanted.service, None, read_route(connection, wanted.service)))
-    moved = replace(wanted, epoch=seen.epoch + 1, renewal=0)
+    moved = replace(wanted, epoch=max(seen.epoch, above) + 1, renewal=0)
     if _write(connection, seen, moved):
+        if moved.champion != seen.champion:
+            _note_champion(connection, moved)
         return moved
     now = read_route(connection, wanted.service)
     raise RouteMoved(_say_moved(wanted.service, seen.epoch, now))
+
+
+def _insert(connection: Connection, first: Route) -> bool:
+    """Insert the first route of a service; return whether there was none."""
+    inserted = insert_once(connection, ROUTES, _columns(first))
+    if inserted:
+        _note_champion(connection, first)
+    return inserted
+
+
+def _note_champion(connection: Connection, route: Route) -> None:
+    """Append to the record of who serves since when; it is meant for people."""
+    at = datetime.now(UTC).isoformat(timespec="microseconds")
+    entry = {"service": route.service, "version": route.champion, "epoch": route.epoch, "at": at}
+    connection.execute(CHAMPIONS.insert().values(**entry))
 
 
 def _write(connection: Connection, seen: Route, wanted: Route) -> bool:

@@ -123,3 +123,22 @@ COMMANDS = Table(
     Column("answer", Text, nullable=False),
     Column("message", Text, nullable=False),
 )
+GATE_EXCEPTIONS = Table(
+    "gate_exceptions",
+    METADATA,
+    Column("sequence", Integer, primary_key=True),
+    Column("service", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("given_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Text, nullable=False),
+)
+CHAMPIONS = Table(
+    "champions",
+    METADATA,
+    Column("sequence", Integer, primary_key=True),
+    Column("service", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("at", Text, nullable=False),
+)

@@ -3,12 +3,14 @@
 A SQLite file in the state folder, or Postgres where `SLUICE_CONTROL_URL` names one.
 """
 
+from sluice.adapters.control.admissions import Admissions
 from sluice.adapters.control.approvals import Approvals
 from sluice.adapters.control.causes import Causes, Watermarks
 from sluice.adapters.control.commands import Commands
 from sluice.adapters.control.database import Database
 from sluice.adapters.control.leases import Leases
 from sluice.adapters.control.migrations import migrate
+from sluice.adapters.control.recovery import Recovery
 from sluice.adapters.control.rollouts import Rollouts
 from sluice.adapters.control.routes import Routes
 from sluice.home import Home
@@ -22,10 +24,12 @@ class Control:
         self.leases = Leases(database)
         self.causes = Causes(database)
         self.approvals = Approvals(database)
+        self.admissions = Admissions(database)
         self.watermarks = Watermarks(database)
         self.routes = Routes(database)
         self.rollouts = Rollouts(database)
         self.commands = Commands(database)
+        self.recovery = Recovery(database)
 
     def prepare(self) -> list[int]:
         """Create the store, or bring its schema up to date; return the steps that were missing.

@@ -11,24 +11,41 @@ CHAMPION, CANDIDATE, PREVIOUS = "champion", "candidate", "previous"
 CLOSED = (ApprovalAnswer.REFUSED, ApprovalAnswer.EXPIRED, ApprovalAnswer.SUPERSEDED)
 
 
-def choose_alias(version: ModelVersionRef, champion: ModelVersionRef | None) -> str:
+def choose_alias(
+    version: ModelVersionRef, champion: ModelVersionRef | None, serves: int | None = None
+) -> str:
     """Return the alias of a version that was just registered; empty: its aliases stay.
 
-    A version that waits for approval never becomes champion by its registration.
+    It becomes champion only where neither the registry names one nor the control store's route
+    (`serves`). A version that waits for approval never becomes champion by its registration.
     """
     answer = version.tags.get(ANSWER)
-    if answer in CLOSED or (champion and champion.version == version.version):
+    if answer in CLOSED or version.version in (serves, champion and champion.version):
         return ""
-    return CANDIDATE if champion or answer else CHAMPION
+    return CANDIDATE if champion or serves is not None or answer else CHAMPION
 
 
-def promote(store: Store, service: str) -> tuple[ModelVersionRef | None, ModelVersionRef]:
+def find_serving(store: Store, service: str, serves: int | None) -> ModelVersionRef | None:
+    """Return the version that serves by the control store's route, else by the alias.
+
+    None where there is none, or where it was deleted from the registry.
+    """
+    if serves is None:
+        return store.find_alias(service, CHAMPION)
+    return store.find_number(service, serves)
+
+
+def promote(
+    store: Store, service: str, serves: int | None = None
+) -> tuple[ModelVersionRef | None, ModelVersionRef]:
     """Make the candidate champion and the champion previous; return (previous, champion).
+
+    `serves` is the champion of the control store's route.
 
     Raises:
         PromotionRefused: there is no candidate, or it must not be promoted.
     """
-    new, old = store.find_alias(service, CANDIDATE), store.find_alias(service, CHAMPION)
+    new, old = store.find_alias(service, CANDIDATE), find_serving(store, service, serves)
     if new is None:
         raise PromotionRefused(f"{service} has no candidate: a release that passes makes one")
     check_verdicts(new)
@@ -41,12 +58,15 @@ def promote(store: Store, service: str) -> tuple[ModelVersionRef | None, ModelVe
     return old, replace(new, aliases=(CHAMPION,))
 
 
-def make_champion(store: Store, service: str, version: int) -> ModelVersionRef | None:
+def make_champion(
+    store: Store, service: str, version: int, serves: int | None = None
+) -> ModelVersionRef | None:
     """Make a version champion and the champion before it previous; return the previous one.
 
-    The version loses the alias `candidate`. A second call completes an interrupted one.
+    `serves` is the champion of the control store's route. The version loses the alias `candidate`.
+    A second call completes an interrupted one.
     """
-    old = store.find_alias(service, CHAMPION)
+    old = find_serving(store, service, serves)
     if old and old.version != version:
         store.set_alias(service, PREVIOUS, old.version)
     store.set_alias(service, CHAMPION, version)

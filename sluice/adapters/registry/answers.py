@@ -27,19 +27,22 @@ def find_version(registry: Registry, service: str, version: int) -> ModelVersion
     Raises:
         RegistryUnavailable: the registry cannot be reached.
     """
-    query = f"name='{service}' and version_number={version}"
     with translate_faults(f"reading version {version} of {service}"):
-        found = registry.store.client().search_model_versions(query)
-        return registry.store.read_version(service, version) if found else None
+        return registry.store.find_number(service, version)
 
 
 def apply_answer(
-    registry: Registry, version: ModelVersionRef, answer: ApprovalAnswer, tags: Mapping[str, str]
+    registry: Registry,
+    version: ModelVersionRef,
+    answer: ApprovalAnswer,
+    tags: Mapping[str, str],
+    serves: int | None = None,
 ) -> ModelVersionRef:
     """Apply a person's answer to a version's aliases and tags; the answer's tag is set last.
 
-    Approved: it becomes champion where the service has none, else it stays candidate. Any other
-    answer: it loses the alias `candidate`. A second call completes an interrupted one.
+    Approved: it becomes champion where the service has none, else it stays candidate. `serves` is
+    the champion of the control store's route. Any other answer: it loses the alias `candidate`. A
+    second call completes an interrupted one.
 
     Raises:
         RegistryUnavailable: the registry cannot be reached.
@@ -47,11 +50,11 @@ def apply_answer(
     service, number, store = version.service, version.version, registry.store
     with translate_faults(f"applying the answer to {version.uri}"):
         champion, candidate = (store.find_alias(service, name) for name in (CHAMPION, CANDIDATE))
-        serves = champion is not None and champion.version == number
-        if answer is ApprovalAnswer.APPROVED and champion is None:
+        is_champion = champion is not None and champion.version == number
+        if answer is ApprovalAnswer.APPROVED and champion is None and serves is None:
             store.set_alias(service, CHAMPION, number)
-            serves = True
-        leaves = serves or answer in CLOSED
+            is_champion = True
+        leaves = is_champion or answer in CLOSED
         if leaves and candidate is not None and candidate.version == number:
             store.client().delete_registered_model_alias(service, CANDIDATE)
         for key, value in sorted({**tags, ANSWER: answer.value}.items(), reverse=True):

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from sluice.adapters.registry.aliases import CHAMPION
 from sluice.adapters.registry.client import Registry
 from sluice.adapters.registry.faults import translate_faults
 from sluice.report.history import VERSION, PastRelease
@@ -11,11 +12,12 @@ MOST = 50
 
 
 def list_releases(
-    registry: Registry, service: str, page: str = "", most: int = MOST
+    registry: Registry, service: str, serves: int | None, page: str = "", most: int = MOST
 ) -> list[PastRelease]:
     """Return the newest releases of a service, newest first; `page` is the registry UI's address.
 
-    One call for the runs, one for the aliases.
+    One call for the runs, one for the aliases. `serves` is the champion of the control store's
+    route: the alias of that name in the registry does not count.
 
     Raises:
         RegistryUnavailable: the registry cannot be reached.
@@ -32,9 +34,10 @@ def list_releases(
             order_by=["attributes.start_time DESC"],
         )
         found = client.search_registered_models(f"name='{service}'")
-    aliases: dict[str, list[str]] = {}
+    aliases: dict[str, list[str]] = {str(serves): [CHAMPION]}
     for alias, version in (found[0].aliases if found else {}).items():
-        aliases.setdefault(str(version), []).append(alias)
+        if alias != CHAMPION:
+            aliases.setdefault(str(version), []).append(alias)
     return [_read(run, aliases, page) for run in runs]
 
 

@@ -96,10 +96,12 @@ class Models:
         serving: Path | None = None,
         texts: Mapping[str, str] = NOTHING,
         confirm: Callable[[], object] = lambda: None,
+        serves: int | None = None,
     ) -> ModelVersionRef:
         """Register a run's model as `candidate`, or as `champion` where the service has none.
 
-        A version with a tag that it waits for approval becomes candidate in any case. A run
+        `serves` is the champion of the control store's route: with one, the version becomes
+        candidate, whatever the registry's alias. So does one that waits for approval. A run
         registers one version: a second call completes that one. `serving` is the folder of the
         ONNX export's files, `texts` holds further files by name; they are kept with the model.
         `confirm` is called after the version is created and before it gets its alias; where it
@@ -124,7 +126,7 @@ class Models:
             except LeaseLost:
                 self._orphan(found)
                 raise
-            return self._complete(found)
+            return self._complete(found, serves)
 
     def find_registered(self, service: str, flow_run: str) -> ModelVersionRef | None:
         """Return the version that a flow run registered, even if it has no alias yet.
@@ -138,16 +140,20 @@ class Models:
             found = self._store.list_versions(service, f"tags.`{FLOW_RUN}` = '{flow_run}'")
             return next((item for item in found if ORPHANED not in item.tags), None)
 
-    def finish_registration(self, version: ModelVersionRef) -> ModelVersionRef:
+    def finish_registration(
+        self, version: ModelVersionRef, serves: int | None = None
+    ) -> ModelVersionRef:
         """Give a version the alias that its run did not set before it died; at most once.
+
+        `serves` is the champion of the control store's route.
 
         Raises:
             RegistryUnavailable: the registry cannot be reached.
         """
         with translate_faults(f"finishing the registration of {version.uri}"):
-            return self._complete(version)
+            return self._complete(version, serves)
 
-    def _complete(self, version: ModelVersionRef) -> ModelVersionRef:
+    def _complete(self, version: ModelVersionRef, serves: int | None) -> ModelVersionRef:
         """Set the alias once; a version gets none where a newer one has been registered."""
         store, service = self._store, version.service
         if REGISTERED not in version.tags:
@@ -156,7 +162,7 @@ class Models:
             ]
             overtaken = any(REGISTERED in item.tags for item in newer)
             champion = store.find_alias(service, CHAMPION)
-            alias = choose_alias(version, champion)
+            alias = choose_alias(version, champion, serves)
             if alias and not overtaken:
                 store.set_alias(service, alias, version.version)
             had = CHAMPION if champion and champion.version == version.version else "none"
@@ -172,24 +178,32 @@ class Models:
         if REGISTERED not in now.tags:
             self._store.tag_version(version.service, version.version, ORPHANED, "true")
 
-    def promote(self, service: str) -> tuple[ModelVersionRef | None, ModelVersionRef]:
+    def promote(
+        self, service: str, serves: int | None = None
+    ) -> tuple[ModelVersionRef | None, ModelVersionRef]:
         """Make the candidate champion and the champion previous; return (previous, champion).
+
+        `serves` is the champion of the control store's route.
 
         Raises:
             PromotionRefused: there is no candidate, or it must not be promoted.
             RegistryUnavailable: the registry cannot be reached.
         """
         with translate_faults(f"promoting the candidate of {service}"):
-            return promote(self._store, service)
+            return promote(self._store, service, serves)
 
-    def make_champion(self, service: str, version: int) -> ModelVersionRef | None:
+    def make_champion(
+        self, service: str, version: int, serves: int | None = None
+    ) -> ModelVersionRef | None:
         """Make a version champion and the champion before it previous; return the previous one.
+
+        `serves` is the champion of the control store's route.
 
         Raises:
             RegistryUnavailable: the registry cannot be reached.
         """
         with translate_faults(f"making {service} v{version} champion"):
-            return make_champion(self._store, service, version)
+            return make_champion(self._store, service, version, serves)
 
     def revert_promotion(self, service: str, champion: int, candidate: int) -> None:
         """Give the alias `champion` back to a champion, and remove the candidate's aliases.

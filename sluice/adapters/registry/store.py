@@ -101,6 +101,12 @@ class Store:
         """Return the current state of a version."""
         return read_version(self.client().get_model_version(service, str(version)))
 
+    def find_number(self, service: str, version: int) -> ModelVersionRef | None:
+        """Return a version by its number; None where there is none, or it was deleted."""
+        query = f"name='{service}' and version_number={version}"
+        found = self.client().search_model_versions(query)
+        return self.read_version(service, version) if found else None
+
     def find_version(self, service: str, run_id: str) -> ModelVersionRef | None:
         """Return the version that the run registered; None where there is none yet."""
         found = self.list_versions(service, f"run_id='{run_id}'")

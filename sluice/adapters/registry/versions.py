@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sluice.control.approval import ANSWER, MAY_BE_OPEN, ApprovalAnswer, say_not_approved
+from sluice.control.admission import find_objection
+from sluice.control.approval import ANSWER
 from sluice.errors import PromotionRefused
-from sluice.verdict import Outcome
 
 if TYPE_CHECKING:
     import pandas as pd
 
-VERDICT = "sluice.verdict."
 FLOW_RUN = "prefect.flow_run_id"
 REGISTERED, ORPHANED = "sluice.registered", "sluice.orphaned"
 """Tags of a version: the alias at its registration; its run lost the lease before that."""
@@ -47,6 +46,11 @@ class ModelVersionRef:
             KeyError: another program registered it, without our tags.
         """
         return int(self.tags["sluice.data.version"])
+
+    def find_data_version(self) -> int | None:
+        """Return the version of the data that it was trained on; None where no tag says it."""
+        text = self.tags.get("sluice.data.version", "")
+        return int(text) if text.isdecimal() else None
 
 
 def read_version(found: Any) -> ModelVersionRef:
@@ -109,30 +113,13 @@ def _pin_requirements() -> list[str]:
 
 
 def check_verdicts(version: ModelVersionRef) -> None:
-    """Check that every gate passed a version, and that a person approved it where needed.
+    """Check by its tags alone that every gate passed a version, and that it waits for nobody.
 
-    A person may have approved an insufficient evaluation; every other verdict must be `pass`.
+    Whether a person approved it, or made an exception, the control store knows: see `Admissions`.
 
     Raises:
-        PromotionRefused: a verdict is not `pass`, there is none, or approval is missing.
+        PromotionRefused: a verdict is missing or not `pass`, or an approval is missing.
     """
-    answer = version.tags.get(ANSWER, ApprovalAnswer.APPROVED)
-    if answer != ApprovalAnswer.APPROVED:
-        raise PromotionRefused(say_not_approved(version.service, version.version, answer))
-    approved = ANSWER in version.tags
-    verdicts = {
-        key.removeprefix(VERDICT): outcome
-        for key, outcome in sorted(version.tags.items())
-        if key.startswith(VERDICT)
-    }
-    not_passed = [
-        f"{gate} {outcome}"
-        for gate, outcome in verdicts.items()
-        if outcome != Outcome.PASS
-        and not (approved and gate == MAY_BE_OPEN and outcome == Outcome.INSUFFICIENT)
-    ]
-    if not verdicts or not_passed:
-        found = ", ".join(not_passed) or "it carries no verdict"
-        raise PromotionRefused(
-            f"{version.service} v{version.version}: {found}; every verdict must be `pass`"
-        )
+    answer = version.tags.get(ANSWER, "")
+    if objection := find_objection(version.service, version.version, version.tags, answer):
+        raise PromotionRefused(objection)

@@ -62,6 +62,21 @@ def test_champion_with_unknown_training_rows_is_refused(stocked: Home) -> None:
         read_champion_rows(config, replace(champion, tags=tags))
 
 
+@pytest.mark.parametrize("tag", ["sluice.data.version", "sluice.split"])
+def test_champion_that_no_release_registered_is_refused_with_words(stocked: Home, tag: str) -> None:
+    """Such a version serves only by a person's exception."""
+    from dataclasses import replace
+
+    from sluice.adapters.registry.client import open_registry
+
+    config = load_service("employment", "development")
+    champion = open_registry(stocked).find_alias("employment", "champion")
+    assert champion is not None
+    tags = {key: value for key, value in champion.tags.items() if key != tag}
+    with pytest.raises(DataMissing, match=r"no data version or no split .* next: `sluice restore"):
+        read_champion_rows(config, replace(champion, tags=tags))
+
+
 def test_parts_are_whole(stocked: Home) -> None:
     found = split(7)
     survey = [2015, 2016]

@@ -113,11 +113,13 @@ def test_gateway_gets_both_versions_proved_on_their_samples(stocked: Home, candi
     from serving.models.cache import ModelCache
     from serving.models.loading import load_cached
     from serving.process.fetcher import Fetcher
+    from sluice.adapters.control.store import open_control
     from sluice.control.route import Mode, Route
 
     shadow = Route("employment", 1, 2, salt="s", mode=Mode.SHADOW)
     models = ModelCache(stocked.models)
-    found = Fetcher(lambda: [shadow], open_registry(stocked), models).fetch_named(0.0)
+    registry, admissions = open_registry(stocked), open_control(stocked).admissions
+    found = Fetcher(lambda: [shadow], registry, models, admissions).fetch_named(0.0)
     loaded = [load_cached(models, entry) for entry in found]
     assert [(item.version, item.backend.name, item.checked_rows) for item in loaded] == [
         (1, "onnx", 64),

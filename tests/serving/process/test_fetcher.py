@@ -5,6 +5,8 @@ import logging
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -60,7 +62,7 @@ def register(registry: Registry, towns: Any, service: str) -> Callable[..., Mode
 
 @pytest.fixture
 def fetcher(control: Control, registry: Registry, models: ModelCache) -> Fetcher:
-    return Fetcher(control.routes.list_routes, registry, models)
+    return Fetcher(control.routes.list_routes, registry, models, control.admissions)
 
 
 def test_a_named_version_is_fetched_once_and_answers(
@@ -81,6 +83,45 @@ def test_a_named_version_is_fetched_once_and_answers(
     assert (manifest.run_id, manifest.kind) == (first.run_id, "hist_gradient_boosting")
     assert manifest.data_config == towns.data
     assert second.version == 2
+
+
+def test_a_version_that_did_not_pass_its_gates_is_not_fetched_whatever_names_it(
+    control: Control, fetcher: Fetcher, models: ModelCache, register: Any, service: str
+) -> None:
+    register(verdicts={})
+    control.routes.follow_champion(service, 1)
+    assert fetcher.fetch_named(0.0) == []
+    entry = models.find(service, 1)
+    assert entry is not None
+    assert "it may not serve: " in entry.refused
+    assert "it carries no verdict" in entry.refused
+    assert not entry.digest
+
+
+def test_a_version_with_an_exception_is_fetched_and_says_why_it_may_serve(
+    control: Control, fetcher: Fetcher, models: ModelCache, register: Any, service: str
+) -> None:
+    register(verdicts={})
+    control.routes.follow_champion(service, 1)
+    control.admissions.make_exception(service, 1, "Ada", "an outage", datetime.now(UTC))
+    [entry] = fetcher.fetch_named(0.0)
+    manifest, _ = models.open(entry)
+    assert manifest.admitted == "an exception by Ada: an outage"
+
+
+def test_a_model_that_an_earlier_sluice_fetched_is_checked_and_fetched_again(
+    control: Control, fetcher: Fetcher, models: ModelCache, register: Any, service: str
+) -> None:
+    register()
+    control.routes.follow_champion(service, 1)
+    [entry] = fetcher.fetch_named(0.0)
+    manifest, folder = models.open(entry)
+    earlier = models.keep(replace(manifest, admitted=""), folder)
+    models.publish(earlier)
+    with pytest.raises(ModelDamaged, match="does not say why the version may serve"):
+        load_cached(models, earlier)
+    models.discard(earlier)
+    assert fetcher.fetch_named(1.0) == [entry]
 
 
 def test_versions_that_no_route_names_are_not_fetched(
@@ -194,13 +235,13 @@ def test_a_version_that_the_registry_does_not_have_is_logged(
 
 
 def test_an_unreachable_store_is_an_infrastructure_error(
-    registry: Registry, models: ModelCache
+    control: Control, registry: Registry, models: ModelCache
 ) -> None:
     def fail() -> list[Route]:
         raise ControlUnavailable("control store: listing routes: database is locked")
 
     with pytest.raises(ControlUnavailable):
-        Fetcher(fail, registry, models).fetch_named(0.0)
+        Fetcher(fail, registry, models, control.admissions).fetch_named(0.0)
 
 
 def test_of_two_concurrent_fetchers_one_fetches(
@@ -213,7 +254,11 @@ def test_of_two_concurrent_fetchers_one_fetches(
     found: list[CacheEntry] = []
 
     def fetch() -> None:
-        found.extend(Fetcher(control.routes.list_routes, registry, models).fetch_named(0.0))
+        found.extend(
+            Fetcher(control.routes.list_routes, registry, models, control.admissions).fetch_named(
+                0.0
+            )
+        )
 
     fetchers = [threading.Thread(target=fetch) for _ in range(2)]
     for fetcher in fetchers:

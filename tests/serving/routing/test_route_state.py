@@ -80,6 +80,31 @@ def test_the_epoch_of_a_replaced_controller_changes_nothing() -> None:
     assert after.reason(7.0).endswith("; the store now shows epoch 6, older")
 
 
+def test_an_epoch_that_is_behind_is_a_conflict_until_the_store_is_ahead_again() -> None:
+    state = read_in_turn((0, CANARY), (1, replace(CANARY, epoch=3, champion=1)))
+    assert (state.champion, state.stale) == (3, 3)
+    assert "shows epoch 3, this replica knows epoch 7" in state.conflict
+    assert "sluice accept-store employment --by NAME --reason WORDS" in state.conflict
+    assert state.update(RENEWED, 2).conflict == ""
+    accepted = state.update(replace(CANARY.follow(1), epoch=8), 2)
+    assert (accepted.champion, accepted.conflict) == (1, "")
+
+
+def test_another_route_of_the_same_epoch_is_a_conflict() -> None:
+    other = replace(CANARY.follow(1), epoch=7, renewal=9)
+    state = read_in_turn((0, CANARY), (1, other))
+    assert (state.champion, state.weight(1)) == (3, 0.0)
+    assert "shows another state of epoch 7, this replica knows epoch 7" in state.conflict
+
+
+def test_a_route_that_the_store_lost_is_a_conflict() -> None:
+    state = read_in_turn((0, CANARY)).lose()
+    assert state.champion == 3
+    assert "shows no route, this replica knows epoch 7" in state.conflict
+    assert state.update(CANARY, 2).conflict == ""
+    assert RouteState().lose().conflict == ""
+
+
 def test_a_renewal_count_that_went_back_is_not_a_renewal() -> None:
     state = read_in_turn((0, CANARY), (1, replace(CANARY, renewal=4)))
     assert state.candidate(1) is None

@@ -192,7 +192,7 @@ def test_empty_holdout_is_insufficient() -> None:
 def test_few_rows_are_insufficient_however_good() -> None:
     holdout, _ = make_rows(60)
     perfect = Predictions(holdout.y, holdout.y.astype(float))
-    verdict = judge(holdout, perfect, perfect, calibration=None)
+    verdict = judge(holdout, perfect, perfect, calibration=None, on_identical="notice")
     assert verdict.outcome is Outcome.INSUFFICIENT
     assert verdict.reason.startswith("60 held-out rows, 100 needed")
 
@@ -200,7 +200,7 @@ def test_few_rows_are_insufficient_however_good() -> None:
 def test_few_groups_are_insufficient_however_many_rows() -> None:
     holdout, good = make_rows()
     holdout.frame["town"] = np.arange(N) % 12
-    verdict = judge(holdout, good, good, group="town")
+    verdict = judge(holdout, good, good, group="town", on_identical="notice")
     assert verdict.outcome is Outcome.INSUFFICIENT
     assert "12 held-out groups, 30 needed" in verdict.reason
 

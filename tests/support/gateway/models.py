@@ -1,5 +1,6 @@
 """Models as the registry has them, for the tests of the gateway."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from sluice.models.export.onnx_export import (
 )
 from sluice.models.prediction import predict
 from support.gateway.towns import DATA, Towns, fit_towns, make_rows
+from support.releases.verdicts import PASSED
 
 CONFIG = "problem: binary\nmodel: {{kind: hist_gradient_boosting}}\ndata: {data}\n"
 
@@ -59,14 +61,20 @@ def describe_model(
         "form": "onnx",
         "data": data.model_dump(mode="json"),
         "files": {},
+        "admitted": "every gate passed it",
     }
     return Manifest(**{**facts, **changes})
 
 
 def register_towns(
-    registry: Registry, towns: Towns, service: str, form: str = "onnx", **texts: str
+    registry: Registry,
+    towns: Towns,
+    service: str,
+    form: str = "onnx",
+    verdicts: Mapping[str, str] = PASSED,
+    **texts: str,
 ) -> ModelVersionRef:
-    """Register the small model as a release does; return the version."""
+    """Register the small model as a release does, with these verdicts; return the version."""
     run_id = registry.start_run(service, "a release", {})
     config = CONFIG.format(data=towns.data.model_dump_json())
     registry.log_text(run_id, "config.yaml", config)
@@ -77,7 +85,7 @@ def register_towns(
         towns.pipeline,
         example,
         towns.pipeline.predict(example),
-        {"sluice.serving.form": form},
+        {**verdicts, "sluice.serving.form": form},
         serving=towns.folder / "serving" if form == "onnx" else None,
         texts={SAMPLE_FILE: (towns.folder / SAMPLE_FILE).read_text(), **texts},
     )

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ import pytest
 
 from sluice.adapters.control.rollouts import CONTROLLER, Opening, Tick
 from sluice.adapters.control.store import Control, open_control
-from sluice.adapters.registry.client import Registry, open_registry
+from sluice.adapters.registry.client import ModelVersionRef, Registry, open_registry
 from sluice.config.loading import load_policy, load_service
 from sluice.config.rollout import RolloutConfig, RouteConfig
 from sluice.control.lease import Lease
@@ -31,10 +31,10 @@ from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import Command, write_state
 from sluice.rollout.state_machine import step
 from support.releases.runs import write_rollout
+from support.releases.verdicts import PASSED
 from support.rollouts.beside import WAIT_SECONDS, await_rollout
 from support.servers.images import add_registry_database
 
-PASSED = {"sluice.verdict.data": "pass", "sluice.release": "r", "sluice.data.version": "1"}
 FLOWS = ("rollout", "rollout_control", "rollback", "restore", "promote")
 POLICY = """
 policy: quick
@@ -234,14 +234,21 @@ def run_live(
 
 def register_versions(registry: Registry, service: str, count: int) -> None:
     """Register so many versions that passed their gates; v1 is champion."""
+    for _ in range(count):
+        register_version(registry, service)
+
+
+def register_version(
+    registry: Registry, service: str, tags: Mapping[str, str] = PASSED
+) -> ModelVersionRef:
+    """Register a version with these tags; the first one of a service is champion."""
     from sklearn.linear_model import LogisticRegression
 
     rows = pd.DataFrame({"age": np.arange(40)})
     pipeline = LogisticRegression().fit(rows, rows["age"] > 20)
-    for _ in range(count):
-        run = registry.start_run(service, "a release", {})
-        answers = pipeline.predict(rows.head(2))
-        registry.register_model(run, service, pipeline, rows.head(2), answers, PASSED)
+    run = registry.start_run(service, "a release", {})
+    answers = pipeline.predict(rows.head(2))
+    return registry.register_model(run, service, pipeline, rows.head(2), answers, tags)
 
 
 class Apart:

@@ -13,8 +13,9 @@ from sklearn.preprocessing import OneHotEncoder
 
 from sluice.adapters.registry.client import ModelVersionRef, Registry, open_registry
 from sluice.home import Home
+from support.releases.verdicts import VERDICTS
 
-PASSED = {"sluice.verdict.data": "pass", "sluice.verdict.bias": "pass", "sluice.data.version": "4"}
+PASSED = {**VERDICTS, "sluice.data.version": "4"}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,248 @@
+"""Only what may serve comes to serve, whatever names it; who serves is the store's to say."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sluice.adapters.control.store import Control, open_control
+from sluice.adapters.gateway import Replica, Replicas
+from sluice.adapters.recovery import accept_store
+from sluice.adapters.registry.client import Registry, open_registry
+from sluice.errors import CommandRefused
+from sluice.home import Home
+from support.releases.runs import artifacts_of
+from support.releases.sources import events_of
+from support.releases.verdicts import PASSED
+from support.rollouts.live import register_version, register_versions
+from support.servers.images import add_registry_database
+from support.servers.ports import find_free_port
+
+pytestmark = pytest.mark.slow
+
+SERVICE = "employment"
+BARE, FAILED, PENDING, TAGGED, GONE = 3, 4, 5, 6, 7
+"""Versions: without verdicts, with a failed gate, unapproved, approved by a tag only, deleted."""
+UNFIT = {
+    BARE: {},
+    FAILED: {**PASSED, "sluice.verdict.bias": "fail"},
+    PENDING: {**PASSED, "sluice.approval": "pending"},
+    TAGGED: {**PASSED, "sluice.approval": "approved"},
+}
+
+
+@pytest.fixture(scope="module")
+def home(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    with pytest.MonkeyPatch.context() as patch:
+        root: Path = tmp_path_factory.mktemp("serves")
+        add_registry_database(Home(root))
+        patch.setenv("SLUICE_HOME", str(root))
+        patch.setenv("SLUICE_GATEWAY_URLS", f"http://127.0.0.1:{find_free_port()}")
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield Home(root)
+
+
+@pytest.fixture(scope="module")
+def registry(home: Home) -> Registry:
+    """A registry with two versions that may serve, and those that may not."""
+    registry = open_registry(home)
+    registry.prepare()
+    register_versions(registry, SERVICE, 2)
+    for version, tags in UNFIT.items():
+        assert register_version(registry, SERVICE, tags).version == version
+    assert register_version(registry, SERVICE).version == GONE
+    return registry
+
+
+@pytest.fixture
+def control(home: Home, registry: Registry) -> Control:
+    control = open_control(home)
+    control.prepare()
+    registry.store.set_alias(SERVICE, "champion", 1)
+    control.routes.follow_champion(SERVICE, 1)
+    return control
+
+
+def keep() -> Any:
+    from flows.keeper import keeper
+
+    return keeper(SERVICE, return_state=True)
+
+
+def restore(version: int, **given: Any) -> Any:
+    from flows.restore import restore
+
+    given = {"reason": "an outage", "by": "Ada", **given}
+    return restore(SERVICE, version=version, **given, return_state=True)
+
+
+def page_of(state: Any) -> str:
+    return str(artifacts_of(state)["rollouts"].data)
+
+
+def champion_of(control: Control) -> int:
+    route = control.routes.find(SERVICE)
+    assert route is not None
+    return route.champion
+
+
+@contextmanager
+def run_replica(epoch: int, conflict: str = "") -> Iterator[str]:
+    """Answer `/v1/counters` as a gateway that knows this epoch; yield its address."""
+    services = {SERVICE: {"epoch": epoch, "conflict": conflict}}
+    body = json.dumps({"services": services, "worker_runs": [], "breakers": []}).encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.mark.parametrize("version", UNFIT)
+def test_an_alias_moved_to_a_version_that_may_not_serve_is_a_conflict(
+    control: Control, registry: Registry, api: str, version: int
+) -> None:
+    before = control.routes.find(SERVICE)
+    events = len(events_of(api, SERVICE, "rollout.conflict"))
+    registry.store.set_alias(SERVICE, "champion", version)
+    page = page_of(keep())
+    assert f"conflict: the alias champion names v{version}, which may not serve" in page
+    assert "v1 goes on serving" in page
+    assert control.routes.find(SERVICE) == before
+    assert len(events_of(api, SERVICE, "rollout.conflict")) == events + 1
+    assert f"v{version}, which may not serve" in control.watermarks.find_conflict(SERVICE)
+    registry.store.set_alias(SERVICE, "champion", 1)
+    keep()
+    assert control.watermarks.find_conflict(SERVICE) == ""
+
+
+@pytest.mark.parametrize("version", UNFIT)
+def test_neither_restore_nor_rollback_serves_a_version_that_may_not(
+    control: Control, registry: Registry, version: int
+) -> None:
+    from flows.rollback import rollback
+
+    refused = restore(version)
+    assert refused.message.startswith("PromotionRefused: ")
+    registry.store.set_alias(SERVICE, "previous", version)
+    back = rollback(SERVICE, reason="slow", by="Ada", return_state=True)
+    assert back.message.startswith("PromotionRefused: ")
+    assert champion_of(control) == 1
+    assert registry.find_alias(SERVICE, "champion").version == 1  # type: ignore[union-attr]
+    registry.drop_previous(SERVICE, version)
+
+
+def test_neither_promote_nor_rollout_serves_a_version_that_may_not(
+    control: Control, registry: Registry
+) -> None:
+    from flows.promote import promote
+    from flows.rollout import rollout
+
+    registry.store.set_alias(SERVICE, "candidate", TAGGED)
+    for flow in (promote, rollout):
+        state = flow(SERVICE, return_state=True)
+        assert state.message.startswith("PromotionRefused: ")
+    assert champion_of(control) == 1
+    registry.store.client().delete_registered_model_alias(SERVICE, "candidate")
+
+
+def test_a_route_moved_by_hand_to_such_a_version_is_a_conflict(
+    control: Control, registry: Registry
+) -> None:
+    control.routes.follow_champion(SERVICE, BARE)
+    registry.store.set_alias(SERVICE, "champion", BARE)
+    assert f"conflict: the route names v{BARE}, which may not serve" in page_of(keep())
+    assert restore(1).is_completed()
+
+
+def test_a_missing_alias_is_set_again_and_the_route_stays(
+    control: Control, registry: Registry
+) -> None:
+    before = control.routes.find(SERVICE)
+    registry.store.client().delete_registered_model_alias(SERVICE, "champion")
+    assert "the alias champion was missing, it names v1 again" in keep().message
+    assert control.routes.find(SERVICE) == before
+    assert registry.find_alias(SERVICE, "champion").version == 1  # type: ignore[union-attr]
+
+
+def test_the_page_says_since_when_a_version_serves(control: Control) -> None:
+    last = control.routes.list_champions(SERVICE)[-1]
+    assert last.since is not None
+    assert f"| {SERVICE} | v1 | {last.since:%Y-%m-%d %H:%M} |" in page_of(keep())
+
+
+def test_a_forced_restore_is_recorded_with_who_and_why(
+    control: Control, registry: Registry, api: str
+) -> None:
+    state = restore(BARE, force=True)
+    assert state.is_completed(), state.message
+    assert champion_of(control) == BARE
+    [made] = control.admissions.list_exceptions(SERVICE)
+    assert (made.version, made.by, made.reason) == (BARE, "Ada", "an outage")
+    command = control.commands.list_commands(SERVICE)[-1]
+    assert "by an exception: employment v3: it carries no verdict" in command.message
+    assert events_of(api, SERVICE, "rollout.forced")
+    assert "conflict" not in page_of(keep())
+    assert restore(1).is_completed()
+
+
+def test_a_version_that_was_deleted_while_it_serves_is_a_conflict(
+    control: Control, registry: Registry
+) -> None:
+    assert restore(GONE).is_completed()
+    registry.store.client().delete_model_version(SERVICE, str(GONE))
+    page = page_of(keep())
+    assert f"conflict: employment v{GONE} serves, but the registry does not have it" in page
+    assert champion_of(control) == GONE
+    assert restore(1).is_completed()
+    assert champion_of(control) == 1
+
+
+def test_a_gateway_ahead_of_a_restored_store_is_a_conflict_until_its_word_is_taken(
+    control: Control, registry: Registry, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC)
+    registry.store.set_alias(SERVICE, "champion", 2)  # as it was before the copy was restored
+    with run_replica(epoch=900, conflict="an older store") as address:
+        monkeypatch.setenv("SLUICE_GATEWAY_URLS", address)
+        page = page_of(keep())
+        assert "conflict: the control store shows epoch" in page
+        assert "`sluice accept-store employment --by NAME --reason WORDS`" in page
+        assert champion_of(control) == 1
+        moved = accept_store(home, Replicas([Replica(address)]), SERVICE, "Ada", "restored", now)
+    assert (moved.champion, moved.epoch) == (1, 902)
+    assert registry.find_alias(SERVICE, "champion").version == 1  # type: ignore[union-attr]
+    with run_replica(epoch=902) as address:
+        monkeypatch.setenv("SLUICE_GATEWAY_URLS", address)
+        assert "conflict" not in page_of(keep())
+        with pytest.raises(CommandRefused, match="the store's word counts already"):
+            accept_store(home, Replicas([Replica(address)]), SERVICE, "Ada", "restored", now)
+
+
+def test_without_an_answer_of_a_gateway_the_stores_word_is_not_taken(
+    control: Control, home: Home
+) -> None:
+    replicas = Replicas([Replica(f"http://127.0.0.1:{find_free_port()}")])
+    with pytest.raises(CommandRefused, match="no gateway says which epoch of employment it knows"):
+        accept_store(home, replicas, SERVICE, "Ada", "restored", datetime.now(UTC))
