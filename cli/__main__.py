@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import data, release, rollout, show, simulate, stack
+from cli import data, release, retention, rollout, show, simulate, stack
 from cli.output import exit_code, say
 from sluice.errors import SluiceError
 
@@ -14,7 +14,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for group in (data, release, rollout, simulate, show, stack):
+for group in (data, release, rollout, simulate, show, stack, retention):
     app.add_typer(group.commands)
 
 

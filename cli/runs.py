@@ -23,6 +23,8 @@ class RunResult:
 
     code: int
     error: str = ""
+    finding: str = ""
+    """What the error says, without what to do next."""
 
 
 @contextmanager
@@ -105,9 +107,12 @@ def report_end(state: "State[Any]") -> RunResult:
     name, fact = read_failure(state)
     headline, _, advice = fact.partition("; next: ")
     say(f"{name or state.name}: {headline}")
+    advice, _, command = advice.partition("; then: ")
     if advice:
         say(f"next: {advice}")
-    return RunResult(exit_code(name), name)
+    if command:
+        say(f"then: {command}")
+    return RunResult(exit_code(name), name, headline)
 
 
 def say_skipped(state: "State[Any]") -> bool:
@@ -128,6 +133,10 @@ def say_addresses(flow_run: str, link: str) -> None:
     say(f"run in Prefect   {PREFECT_UI_URL.value()}/runs/flow-run/{flow_run}")
     if link:
         say(f"run in MLflow    {link}")
+    from tasks.run.links import explain_dead_links
+
+    if note := explain_dead_links():
+        say(f"                 {note}")
 
 
 def _send_queued() -> None:

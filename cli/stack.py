@@ -171,11 +171,16 @@ def serve_pages() -> None:
         ServerUnavailable: a server does not come up.
         Fault: the registry cannot be made ready.
     """
+    from sluice.adapters.addresses import record_pages
     from sluice.adapters.server.parts import run_registry_pages
     from sluice.adapters.server.session import open_session
 
     home = find_home()
-    with open_session(home, say) as api, run_registry_pages(home, say) as pages:
+    with (
+        open_session(home, say) as api,
+        run_registry_pages(home, say) as pages,
+        record_pages(home, pages),
+    ):
         say(f"Prefect  {api.removesuffix('/api')}")
         say(f"MLflow   {pages}")
         say("Ctrl-C ends both")

@@ -7,14 +7,28 @@ import argparse
 import signal
 import sys
 import time
+from typing import TYPE_CHECKING
 
-from cli.output import EXIT_REFUSED, exit_code, say
+from cli.output import EXIT_GATE, EXIT_REFUSED, exit_code, say
 from sluice.errors import SluiceError
+
+if TYPE_CHECKING:
+    from cli.runs import RunResult
 
 EXIT_INTERRUPTED = 130
 
 GATED = ("data", "leakage", "bias", "worse")
 """Faults of the data; a gate halts the release, and nothing goes live."""
+CATCHERS = {
+    "data": "DataRejected",
+    "leakage": "DataRejected",
+    "bias": "BiasFound",
+    "worse": "CandidateWorse",
+    "errors": "RolloutRolledBack",
+    "latency": "RolloutRolledBack",
+    "worse_live": "RolloutRolledBack",
+}
+"""The finding that has to stop each fault."""
 LIVE = ("errors", "latency", "worse_live")
 """Faults of the model after its gates; the rollout detects them on live traffic."""
 
@@ -27,17 +41,26 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep the pages up until Ctrl-C")
     arguments = parser.parse_args()
     say(f"Sluice: {_announce(arguments.fault)}")
-    from cli.runs import open_terminal
-
     try:
-        with open_terminal():
-            return _play(arguments.fault, arguments.keep, started)
+        return _play_alone(arguments.fault, arguments.keep, started)
     except KeyboardInterrupt:
         say("\ninterrupted: nothing is left running")
         return EXIT_INTERRUPTED
     except SluiceError as error:
         say(f"{type(error).__name__}: {error}")
         return exit_code(type(error).__name__) or EXIT_REFUSED
+
+
+def _play_alone(fault: str, keep: bool, started: float) -> int:
+    """Play in a world of its own; return the exit code."""
+    from cli.runs import open_terminal
+    from demo.world import enter_world
+    from sluice.home import find_home
+
+    with enter_world(find_home(), fault) as home:
+        say(f"state, servers and ports of its own, in {home.root}")
+        with open_terminal():
+            return _play(fault, keep, started)
 
 
 def _announce(fault: str) -> str:
@@ -60,23 +83,40 @@ def _play(fault: str, keep: bool, started: float) -> int:
 
             serve_pages()
         else:
-            _print_hint(fault)
+            _print_hint()
 
     result = play_releases(fault, Overrides())
-    if result.code == 0:
+    if result.code == 0 and fault not in GATED:
         from demo.live import play_live
 
-        return play_live(SERVICE, fault, finish).code
+        return conclude(fault, play_live(SERVICE, fault, finish))
     finish()
-    return result.code
+    return conclude(fault, result)
 
 
-def _print_hint(fault: str) -> None:
+def conclude(fault: str, result: "RunResult") -> int:
+    """Say whether a planted fault was caught; return the exit code.
+
+    Caught is 0, let through is 1. Anything else that ended the run keeps its own code.
+    """
+    if not fault:
+        return result.code
+    if result.error == CATCHERS[fault]:
+        say(f"caught, as intended: {result.error}: {result.finding}")
+        say(f"the run that was stopped ended with code {result.code}; the demo with 0")
+        return 0
+    if result.code not in (0, EXIT_GATE):
+        return result.code
+    ended = f"{result.error}: {result.finding}" if result.error else "nothing stopped it"
+    say(f"NOT caught: the fault `{fault}` had to end as {CATCHERS[fault]}; {ended}")
+    return EXIT_GATE
+
+
+def _print_hint() -> None:
     """Say how to open the pages after the server has ended."""
-    if fault:
-        say(f"`make demo FAULT={fault} KEEP=1` runs it again and serves these pages until Ctrl-C")
-    else:
-        say("`.venv/bin/sluice ui` serves these pages until Ctrl-C; so does `make demo KEEP=1`")
+    from sluice.home import find_home
+
+    say(f"`SLUICE_HOME={find_home().root} .venv/bin/sluice ui` serves these pages until Ctrl-C")
 
 
 if __name__ == "__main__":

@@ -19,13 +19,13 @@ from cli.output import EXIT_FAULT, exit_code, say, show_rows
 from demo.caller import Caller, CallerAnswer, FeedbackPlan, RequestStream, plan_times
 from demo.held_out import HeldOut, read_held_out
 from demo.tally import ReplayTally
-from sluice.config.loading import load_service
+from sluice.adapters.addresses import find_gateways
+from sluice.config.loading import load_gateway, load_service
 from sluice.errors import SluiceError
 from sluice.home import environment_name, find_home
 
 KEY = "SLUICE_API_KEY"
 """Environment variable of the API key, for a gateway that needs one."""
-GATEWAY = "http://127.0.0.1:8080"
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def parse_plan(arguments: list[str]) -> ReplayPlan:
         prog="sluice replay", description=__doc__.partition("\n")[0], epilog=f"key: {KEY}"
     )
     parser.add_argument("service")
-    parser.add_argument("--url", default=GATEWAY, help=f"address of the gateway; default {GATEWAY}")
+    parser.add_argument("--url", default="", help="address of the gateway; else this stack's")
     parser.add_argument("--rps", type=float, default=50.0, help="requests per second")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--users", type=int, default=0, help="0: each request is from a new user")
@@ -161,7 +161,8 @@ def parse_plan(arguments: list[str]) -> ReplayPlan:
     if not valid or not 0 <= options.feedback <= 1:
         parser.error("allowed: --rps and --seconds more than 0, --users 0 or more, --feedback 0-1")
     return ReplayPlan(
-        url=options.url.rstrip("/"),
+        url=options.url.rstrip("/")
+        or find_gateways(find_home(), load_gateway(environment_name()))[0],
         service=options.service,
         rps=options.rps,
         seconds=options.seconds,

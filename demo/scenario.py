@@ -1,7 +1,5 @@
 """The first part of the demonstration: files arrive, releases run, a gate may halt one."""
 
-import os
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -14,13 +12,11 @@ from sluice.adapters.tables.files import read_batch
 from sluice.config.loading import load_service
 from sluice.config.overrides import Overrides, apply_overrides
 from sluice.config.service import ServiceConfig
-from sluice.home import SAMPLES, Home, find_home
+from sluice.home import SAMPLES, find_home
 
 SERVICE = "employment"
 START, ARRIVAL = (2015, 2016), 2017
 SEED = 29
-SHARED_STORES = ("MLFLOW_TRACKING_URI", "SLUICE_CONTROL_URL")
-"""Stores that others may use; no faulty version is registered there."""
 BYPASSING = ("data", "leakage")
 """Faults that an outside job writes directly to the table; `ingest` would quarantine them."""
 
@@ -28,13 +24,9 @@ BYPASSING = ("data", "leakage")
 def play_releases(fault: str, overrides: Overrides) -> RunResult:
     """Run the ingests and releases, and return how the last one ended.
 
-    With a fault they use a new state folder, so that no corrupted row reaches the service's table
-    and no model of it a shared registry.
+    They use the state folder and the servers that the environment names; `demo.world` gives a
+    demonstration its own.
     """
-    if fault:
-        os.environ["SLUICE_HOME"] = str(_prepare_folder(find_home(), fault))
-        for name in SHARED_STORES:
-            os.environ.pop(name, None)
     config = apply_overrides(load_service(SERVICE, "development"), overrides)
     with tempfile.TemporaryDirectory() as folder:
         files = {year: _deliver(year, fault, config, Path(folder)) for year in (*START, ARRIVAL)}
@@ -88,10 +80,3 @@ def _write_directly(path: Path) -> None:
     config = load_service(SERVICE, "development")
     batch = read_batch(path, config.data)
     append_batch(find_home().table(SERVICE), batch, {"source": "outside job"}, config.data.id)
-
-
-def _prepare_folder(home: Home, fault: str) -> Path:
-    folder = home.root / "demo" / fault
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return folder

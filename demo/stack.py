@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.output import say
+from sluice.adapters.control.store import open_control
 from sluice.adapters.server import parts
 from sluice.adapters.server.background import BackgroundProcess, last_line, start_background
 from sluice.adapters.server.process_tree import mark_part
@@ -79,27 +80,29 @@ def _name_gateway(address: str) -> Iterator[None]:
 
 
 def wait_for_champion(home: Home, address: str, service: str, version: int) -> None:
-    """Wait until the gateway serves a version of the service as champion.
+    """Wait until the state folder's gateway serves a version of the service as champion.
 
     Raises:
         ServerUnavailable: it does not within three minutes.
+        ControlUnavailable: the control store does not answer.
     """
-    deadline = time.monotonic() + START_SECONDS
-    while read_services(address).get(service, {}).get("champion") != version:
+    deadline, identity = time.monotonic() + START_SECONDS, open_control(home).find_identity()
+    while read_services(address, identity).get(service, {}).get("champion") != version:
         if time.monotonic() > deadline:
             line = last_line(home.logs / "gateway.log")
             raise ServerUnavailable(f"the gateway at {address} has no {service} v{version}; {line}")
         time.sleep(POLL_SECONDS)
 
 
-def read_services(address: str) -> dict[str, Any]:
-    """Return the services of `/readyz` by name; empty while the gateway does not answer."""
+def read_services(address: str, identity: str) -> dict[str, Any]:
+    """Return the services of `/readyz` by name; empty while no gateway of this store answers."""
     with suppress(OSError, ValueError):
         # Without proxies: the address is always on this machine.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"{address}/readyz", timeout=5) as answer:
-            found: dict[str, Any] = json.loads(answer.read()).get("services", {})
-            return found
+            found: dict[str, Any] = json.loads(answer.read())
+            if found.get("identity") == identity:
+                return dict(found.get("services", {}))
     return {}
 
 

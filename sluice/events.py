@@ -39,9 +39,12 @@ SERVICE_EVENTS = {
     "rollout.advanced": EventText("the rollout advances to {{ event.payload.stage }}"),
     "rollout.held": EventText(
         "the rollout holds at its stage's max, without enough evidence",
-        "wait for more traffic, or skip, promote or roll back by `rollout-control`",
+        "wait for more traffic, or `sluice rollout-control SERVICE skip --by NAME --reason WORDS`, "
+        "or `sluice rollback SERVICE --by NAME --reason WORDS`",
     ),
-    "rollout.paused": EventText("the rollout is paused", "resume it by `rollout-control`"),
+    "rollout.paused": EventText(
+        "the rollout is paused", "`sluice rollout-control SERVICE resume --by NAME --reason WORDS`"
+    ),
     "rollout.frozen": EventText(
         "the rollout is frozen, both versions fail",
         "look for a shared cause; the rollout continues after the incident",

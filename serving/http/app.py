@@ -46,6 +46,7 @@ class Gateway:
         self._read_table = read_table
         self._limits: LimitsConfig = pages.config.limits
         self._keyring: Keyring = pages.keyring
+        self._status = pages
         self._pages: dict[str, Page] = {
             "/healthz": pages.healthz,
             "/readyz": pages.readyz,
@@ -91,7 +92,7 @@ class Gateway:
             service = path[len(PREFIX) : -len(SMOKE)]
             _require(method, "GET")
             self._admit(scope, service)
-            return await smoke_candidate(self._find_entry(service)), None
+            return await smoke_candidate(self._find_entry(service), self._status.identity), None
         if path == FEEDBACK:
             _require(method, "POST")
             self._admit(scope)

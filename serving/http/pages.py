@@ -39,6 +39,8 @@ class StatusPages:
         self._replica, self._read_table = replica, read_table
         self._request_log, self._breakers, self._shadow_calls = parts
         self.is_draining = False
+        self.identity = ""
+        """Identity of the control store that this gateway obeys; empty before it was read."""
 
     async def healthz(self) -> Reply:
         """Report liveness: the worker's event loop runs."""
@@ -52,7 +54,11 @@ class StatusPages:
         log = "low: the candidates get nothing" if self._request_log.is_low else "good"
         values = {"ready": not problems, "problems": problems, "log": log, "services": services}
         dropped = self._shadow_calls.dropped
-        values |= {"worker": self._request_log.run.name, "shadows_dropped": dropped}
+        values |= {
+            "identity": self.identity,
+            "worker": self._request_log.run.name,
+            "shadows_dropped": dropped,
+        }
         return render_json(values, 503 if problems else 200)
 
     async def metrics(self) -> Reply:
@@ -88,6 +94,7 @@ class StatusPages:
         return render_json(
             {
                 "replica": self._replica.name,
+                "identity": self.identity,
                 "worker_runs": runs,
                 "breakers": self._breakers.describe(arms),
                 "services": {
@@ -138,7 +145,7 @@ class StatusPages:
         return "" if closed else "the circuit breaker is open"
 
 
-async def smoke_candidate(entry: ServiceEntry) -> Reply:
+async def smoke_candidate(entry: ServiceEntry, identity: str) -> Reply:
     """Test the route's candidate on its fixed records; 409 where no candidate is loaded."""
     if entry.pool is None:
         missing = f"{entry.service}: no candidate is loaded; {entry.missing}"
@@ -151,7 +158,7 @@ async def smoke_candidate(entry: ServiceEntry) -> Reply:
         "passed": not fault,
         "reason": fault,
     }
-    return render_json({"service": entry.service, **result})
+    return render_json({"service": entry.service, "identity": identity, **result})
 
 
 async def _find_fault(model: LoadedModel) -> str:

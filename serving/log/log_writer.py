@@ -9,6 +9,7 @@ SIGTERM it commits the rest first.
 """
 
 import fcntl
+import json
 import logging
 import os
 import signal
@@ -21,19 +22,40 @@ from threading import Event
 
 from serving.log.counters import Slots, read_slots
 from serving.log.records import decode_record
-from serving.log.spool import Position, SpoolReader, list_segments, segment_path, unpack
+from serving.log.spool import Damage, Position, SpoolReader, list_segments, segment_path, unpack
 from serving.log.tables import Kind, Logged, build_rows, find_table
 from serving.log.worker_runs import RUNS_FOLDER, WorkerRun, clear_run, list_runs, settle
-from sluice.adapters.tables.traffic import append_records, find_positions, prune_records
+from sluice.adapters.storage import open_locked
+from sluice.adapters.tables.retention import (
+    list_tables,
+    measure_tables,
+    open_retention,
+)
+from sluice.adapters.tables.traffic import (
+    append_records,
+    compact_hours,
+    delete_hours,
+    find_positions,
+)
 from sluice.config.loading import load_gateway
 from sluice.config.serving import TrafficLogConfig
+from sluice.data.retention import (
+    Retention,
+    believe_hours,
+    choose_old,
+    describe_ahead,
+    find_due,
+    wait_longer,
+)
 from sluice.errors import Fault, LogBusy, Refused, SluiceError
 from sluice.home import Home, environment_name, find_home
 
 LOG = logging.getLogger("sluice.log_writer")
+LOST_FILE = "lost.jsonl"
+"""One line for each stretch of a spool that could not be read, beside the tables."""
 NOTE_BYTES = 64
 CLEAR_SECONDS = 3600.0
-"""How long the counters of a settled run stay readable for those who scrape them."""
+"""How long the counters of a settled run stay readable, at least, for those who scrape them."""
 POLL_SECONDS = 0.5
 RETRY_SECONDS = 5.0
 """Pause after an error of a disk or a table."""
@@ -50,6 +72,11 @@ class LogShipper:
         self._batch: list[Logged] = []
         self._since = 0.0
         self._settled: set[Path] = set()
+        self._read: set[Path] = set()
+        """Runs that ended and whose spools were read to the end."""
+        self._done: dict[Path, float] = {}
+        """Since when a run is seen to be complete in the tables."""
+        self._alarmed = ""
 
     def ship(self, now: float, all_of_it: bool = False) -> int:
         """Read new records and commit what is due; return how many were committed.
@@ -72,34 +99,64 @@ class LogShipper:
             if not full:
                 return committed
 
-    def clear(self, now: float) -> None:
+    def clear(self, running: float) -> None:
         """Remove segments that the tables have, and runs that ended an hour ago.
 
-        Only what a snapshot covers is removed: the rest is needed to settle the run.
+        Only what a snapshot covers is removed: the rest is needed to settle the run. `running` is
+        in seconds of a clock that nobody can set.
         """
         for replica, run in self._list_runs():
             noted, snapshot = read_note(run), run.read()
-            done = snapshot.final and noted >= snapshot.position
+            # A last record that is damaged is in no table: then all that can be read is.
+            done = snapshot.final and (noted >= snapshot.position or self._is_logged(replica, run))
             first = min(noted, snapshot.position).segment
             for segment in list_segments(run.folder):
                 if segment < first or done:
                     segment_path(run.folder, segment).unlink(missing_ok=True)
-            if done and now - run.counters.stat().st_mtime > CLEAR_SECONDS:
+            if not done:
+                continue
+            if running - self._done.setdefault(run.folder, running) > CLEAR_SECONDS:
+                self._done.pop(run.folder)
                 self._readers.pop(run.folder, None)
                 self._settled.discard(run.folder)
+                self._read.discard(run.folder)
                 clear_run(replica, run)
 
-    def prune(self, now: float) -> int:
-        """Delete the hours that are too old, or beyond the size; return how many.
+    def prune(self, now: float, ran: float) -> int:
+        """Delete the hours that have waited for a day; return how many.
+
+        An hour that is too old, or beyond the size, begins to wait here. `ran` is how long this
+        process has run since the last call, in seconds of a clock that nobody can set.
 
         Raises:
-            StorageFull: no room to compact small files; no row is lost.
-            DataUnavailable: a table cannot be reached.
+            StorageFull: no room for a commit, or to compact small files; no row is lost.
+            DataUnavailable: a table, or the state of retention, cannot be reached.
         """
-        parents = [self._home.answers("x").parent, self._home.shadows("x").parent]
-        tables = [path for parent in parents if parent.is_dir() for path in parent.iterdir()]
         days, most = self._config.retention_days, self._config.retention_bytes
-        return sum(prune_records(path, now, days, most) for path in [*tables, self._home.feedback])
+        with open_retention(self._home) as file:
+            sizes = measure_tables(self._home)
+            believed = believe_hours(
+                file.state, {hour for item in sizes.values() for hour in item}, days
+            )
+            self._warn(believed)
+            old = {
+                name: choose_old(item, believed.newest, days, most) for name, item in sizes.items()
+            }
+            state = wait_longer(believed, old, ran)
+            file.write(state)
+            tables = list_tables(self._home)
+            due = {name: find_due(state, name) for name in state.waiting}
+            for name, hours in due.items():
+                delete_hours(tables[name], hours)
+        for path in tables.values():
+            compact_hours(path, now)
+        return sum(map(len, due.values()))
+
+    def _warn(self, found: Retention) -> None:
+        """Alarm once for each kind of record that is too far after all others."""
+        if found.ahead and found.ahead != self._alarmed:
+            LOG.error("%s", describe_ahead(found))
+        self._alarmed = found.ahead
 
     def _list_runs(self) -> Iterator[tuple[Path, WorkerRun]]:
         if self._home.serving.is_dir():
@@ -112,21 +169,36 @@ class LogShipper:
         for replica, run in self._list_runs():
             if len(self._batch) >= self._config.batch_rows:
                 return
+            if run.folder in self._read:
+                continue
             self._settle(run)
+            ended = run.folder in self._settled
             reader = self._readers.get(run.folder)
             if reader is None:
                 reader = self._readers[run.folder] = SpoolReader(run.folder, read_note(run))
             source = f"{replica.name}/{run.name}"
-            for content in reader.read():
+            for content in reader.read(ended):
                 if not self._batch:
                     self._since = now
                 position = reader.position.pack()
                 self._batch.append(Logged(decode_record(content), source, position))
+                self._note_damage(source, reader)
                 if len(self._batch) >= self._config.batch_rows:
                     return
-            for damage in reader.damage:
-                LOG.error("%s; what follows in this segment is not in the log", damage)
-            reader.damage.clear()
+            self._note_damage(source, reader)
+            if ended:
+                self._read.add(run.folder)
+
+    def _note_damage(self, source: str, reader: SpoolReader) -> None:
+        """Name what is lost, before a record behind it goes into the tables."""
+        for damage in reader.damage:
+            LOG.error("%s; the log continues behind it", damage.describe())
+            note_lost(self._home, source, damage)
+        reader.damage.clear()
+
+    def _is_logged(self, replica: Path, run: WorkerRun) -> bool:
+        source = f"{replica.name}/{run.name}"
+        return run.folder in self._read and all(item.source != source for item in self._batch)
 
     def _settle(self, run: WorkerRun) -> None:
         try:
@@ -161,6 +233,24 @@ class LogShipper:
         if kind is Kind.FEEDBACK:
             return self._home.feedback
         return self._home.answers(service) if kind is Kind.ANSWERS else self._home.shadows(service)
+
+
+def note_lost(home: Home, source: str, damage: Damage) -> None:
+    """Append what is lost to a file of the traffic log, once also where it is read again."""
+    path = home.feedback.with_name(LOST_FILE)
+    entry = {
+        "source": source,
+        "segment": damage.path.name,
+        "offset": damage.offset,
+        "bytes": damage.size,
+        "records": damage.records,
+        "request_ids": list(damage.request_ids),
+    }
+    line = json.dumps(entry) + "\n"
+    with open_locked(path) as file:
+        file.seek(0)
+        if line not in file:
+            file.write(line)
 
 
 def read_note(run: WorkerRun) -> Position:
@@ -211,21 +301,23 @@ def write_log(home: Home, environment: str, stopping: Event) -> None:
     shipper = LogShipper(home, load_gateway(environment).traffic_log)
     with hold_alone(home.serving.parent / "traffic"):
         LOG.info("records of %s go to the traffic log; Ctrl-C ends", home.serving)
-        pruned = float("-inf")
+        began = time.monotonic()
+        pruned, due = began, began
         while not stopping.is_set():
             pause = POLL_SECONDS
             try:
                 shipper.ship(time.time())
-                shipper.clear(time.time())
-                if time.monotonic() - pruned >= PRUNE_SECONDS:
-                    pruned = time.monotonic()
-                    shipper.prune(time.time())
+                shipper.clear(time.monotonic())
+                if (turn := time.monotonic()) >= due:
+                    due = turn + PRUNE_SECONDS
+                    shipper.prune(time.time(), turn - pruned)
+                    pruned = turn
             except (Fault, Refused, OSError) as error:
                 LOG.error("%s; tried again in %.0f s, the spool keeps it", error, RETRY_SECONDS)
                 pause = RETRY_SECONDS
             stopping.wait(pause)
         shipper.ship(time.time(), all_of_it=True)
-        shipper.clear(time.time())
+        shipper.clear(time.monotonic())
 
 
 def main() -> int:

@@ -1,5 +1,6 @@
 """The records that the gateway logs: answers, shadow calls and feedback."""
 
+import re
 from enum import StrEnum
 
 import msgspec
@@ -106,6 +107,21 @@ encode_record = _ENCODER.encode
 """Encode a record as bytes."""
 
 
+RECORD_START = re.compile(
+    rb"(?:[\x90-\x9f]|\xdc..)"  # an array, whose length grows with the fields of a record
+    rb"(?:\xa6answer|\xa6shadow|\xa8feedback)"  # its tag
+    rb"(?:([\xa0-\xbf])|\xd9(.))?",  # the length of its request id
+    re.DOTALL,
+)
+"""How an encoded record begins; no text of a caller has such bytes behind a frame's header."""
+
+
 def decode_record(content: bytes) -> Record:
     """Return the record that was encoded."""
     return _DECODER.decode(content)
+
+
+def name_record(data: bytes, start: re.Match[bytes]) -> str:
+    """Return the request id of a damaged record, as far as it can be read."""
+    length = start[1][0] & 0x1F if start[1] else start[2][0] if start[2] else 0
+    return data[start.end() : start.end() + length].decode(errors="replace")

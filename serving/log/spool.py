@@ -13,6 +13,7 @@ from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
 
+from serving.log.records import RECORD_START, name_record
 from sluice.errors import SpoolFull
 
 OFFSET_BITS = 32
@@ -20,6 +21,8 @@ HEADER = Struct("<II")
 SIZE = HEADER.size
 CHUNK = 1 << 20
 """Bytes of one read."""
+OVERLAP = 512
+"""Bytes read beyond a chunk, so that the beginning of a record is seen whole."""
 
 
 class Position(NamedTuple):
@@ -190,28 +193,54 @@ class Spool:
         self._has_next = False
 
 
+class Damage(NamedTuple):
+    """A stretch of a segment that has no whole record."""
+
+    path: Path
+    offset: int
+    size: int
+    records: int
+    """Records that began in it, at least one."""
+    request_ids: tuple[str, ...]
+    """Those of their request ids that can be read."""
+
+    def describe(self) -> str:
+        """Return file, place and size, and what was lost."""
+        names = f": request ids {', '.join(self.request_ids)}" if self.request_ids else ""
+        count = f"{self.records} record{'s' if self.records > 1 else ''}"
+        return (
+            f"{self.path}: no whole record in {self.size} bytes at offset {self.offset}; "
+            f"at least {count} lost{names}"
+        )
+
+
 class SpoolReader:
-    """Reads the whole frames behind a position; a frame that is not whole yet is read later."""
+    """Reads the whole frames behind a position; a frame that is not whole yet is read later.
+
+    Where bytes were changed on the disk, reading continues at the next whole frame.
+    """
 
     def __init__(self, folder: Path, position: Position) -> None:
         self._folder = folder
         self.position = position
         """Where the last content that was read ends."""
-        self.damage: list[str] = []
-        """What in finished segments is no frame, by file and offset."""
+        self.damage: list[Damage] = []
+        """What is no frame and will not become one."""
+        self._suspect: Position | None = None
 
-    def read(self) -> Iterator[bytes]:
-        """Yield each content up to the last frame that is whole now."""
+    def read(self, ended: bool = False) -> Iterator[bytes]:
+        """Yield each content up to the last frame that is whole now.
+
+        `ended`: nobody writes to the spool any more, so what is no frame now is damage.
+        """
         # Listed before anything is read: a segment that has a successor is finished.
         segments = [item for item in list_segments(self._folder) if item >= self.position.segment]
         for index, segment in enumerate(segments):
             if segment > self.position.segment:
                 self.position = Position(segment, 0)
-            yield from self._read_segment(segment)
-            if index < len(segments) - 1:
-                self._note_damage(segment)
+            yield from self._read_segment(segment, ended or index < len(segments) - 1)
 
-    def _read_segment(self, segment: int) -> Iterator[bytes]:
+    def _read_segment(self, segment: int, finished: bool) -> Iterator[bytes]:
         descriptor = os.open(segment_path(self._folder, segment), os.O_RDONLY)
         try:
             while True:
@@ -219,7 +248,7 @@ class SpoolReader:
                 for content, stop in iterate_frames(self._load(descriptor, offset)):
                     self.position = Position(segment, offset + stop)
                     yield content
-                if self.position.offset == offset:
+                if self.position.offset == offset and not self._skip(descriptor, finished):
                     return
         finally:
             os.close(descriptor)
@@ -227,14 +256,71 @@ class SpoolReader:
     def _load(self, descriptor: int, offset: int) -> bytes:
         data = os.pread(descriptor, CHUNK, offset)
         if len(data) == CHUNK:
-            length, _ = HEADER.unpack_from(data)
-            if SIZE + length > CHUNK:  # a frame that is larger than a chunk
-                return os.pread(descriptor, SIZE + length, offset)
+            size = min(SIZE + HEADER.unpack_from(data)[0], _measure(descriptor) - offset)
+            if size > CHUNK:  # a frame that is larger than a chunk
+                return os.pread(descriptor, size, offset)
         return data
 
-    def _note_damage(self, segment: int) -> None:
-        path = segment_path(self._folder, segment)
-        with path.open("rb") as file:
-            file.seek(self.position.offset)
-            if any(file.read(SIZE)):
-                self.damage.append(f"{path}: no whole record at offset {self.position.offset}")
+    def _skip(self, descriptor: int, finished: bool) -> bool:
+        """Move to the next whole frame of the segment; return False where there is none.
+
+        In a segment that is being written, what is no frame is damage only if it is none at a
+        second look either, and a whole frame follows.
+        """
+        segment, offset = self.position
+        if not finished and not any(os.pread(descriptor, SIZE, offset)):
+            return False
+        found, lost = find_frame(descriptor, offset)
+        if found is None and not finished:
+            return False
+        if not finished and self._suspect != self.position:
+            self._suspect = self.position
+            return False
+        end = found if found is not None else _find_end(descriptor, offset)
+        if end > offset:
+            path, names = segment_path(self._folder, segment), tuple(filter(None, lost))
+            self.damage.append(Damage(path, offset, end - offset, max(len(lost), 1), names))
+        if found is None:
+            return False
+        self.position = Position(segment, found)
+        return True
+
+
+def find_frame(descriptor: int, start: int) -> tuple[int | None, list[str]]:
+    """Return where the first whole frame behind `start` begins, and the records lost before it.
+
+    Of each lost record whose beginning is left, its request id is listed, or an empty text.
+    """
+    size = _measure(descriptor)
+    lost: list[str] = []
+    for offset in range(start, size, CHUNK):
+        data = os.pread(descriptor, CHUNK + OVERLAP, offset)
+        for match in RECORD_START.finditer(data):
+            if match.start() >= CHUNK:
+                break
+            frame = offset + match.start() - SIZE
+            if frame > start and _is_whole(descriptor, frame, size):
+                return frame, lost
+            if frame >= start:
+                lost.append(name_record(data, match))
+    return None, lost
+
+
+def _is_whole(descriptor: int, frame: int, size: int) -> bool:
+    length, checksum = HEADER.unpack(os.pread(descriptor, SIZE, frame))
+    if not 0 < length <= size - frame - SIZE:
+        return False
+    return bool(crc32(os.pread(descriptor, length, frame + SIZE)) == checksum)
+
+
+def _find_end(descriptor: int, start: int) -> int:
+    """Return where the bytes that are not zero end."""
+    end = start
+    for offset in range(start, _measure(descriptor), CHUNK):
+        if used := len(os.pread(descriptor, CHUNK, offset).rstrip(b"\0")):
+            end = offset + used
+    return end
+
+
+def _measure(descriptor: int) -> int:
+    return os.fstat(descriptor).st_size

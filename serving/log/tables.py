@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from serving.log.records import Answer, Feedback, Record, Shadow
-from sluice.adapters.tables.traffic import HOUR, format_hour
+from sluice.adapters.tables.traffic import HOUR
+from sluice.data.retention import format_hour
 
 TEXT, NUMBER, WHOLE, FLAG = pa.string(), pa.float64(), pa.int64(), pa.bool_()
 TIME = pa.timestamp("us", tz="UTC")

@@ -6,6 +6,7 @@ that the worker ever counted. The kernel frees the lock of a process that has en
 """
 
 import fcntl
+import logging
 import os
 import shutil
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from serving.log.counters import (
 from serving.log.records import decode_record
 from serving.log.spool import Position, SpoolReader, list_segments, segment_path, spare_path
 
+LOG = logging.getLogger("sluice.gateway")
 RUNS_FOLDER, CLEARED_FILE = "lives", "past"
 REMEMBERED = 256
 """Cleared runs whose names are kept."""
@@ -126,10 +128,15 @@ def _finish(run: WorkerRun, last: Snapshot) -> Snapshot:
 
 
 def replay(folder: Path, last: Snapshot) -> tuple[Counters, Position]:
-    """Count the records of a spool behind a snapshot; a record that is not whole has no answer."""
+    """Count the records of a spool behind a snapshot, in the spool of a worker that ended.
+
+    What is no whole record at the end was torn by a kill, and has no answer; or it is damaged.
+    """
     counters, reader = last.restore(), SpoolReader(folder, last.position)
-    for content in reader.read():
+    for content in reader.read(ended=True):
         counters.apply(decode_record(content))
+    for damage in reader.damage:
+        LOG.warning("%s (a record that a kill tore was never answered)", damage.describe())
     return counters, reader.position
 
 

@@ -35,6 +35,7 @@ from serving.routing.watcher import RouteWatcher
 from sluice.adapters.control.store import open_control
 from sluice.config.loading import load_gateway
 from sluice.config.serving import GatewayConfig
+from sluice.control.route import Route
 from sluice.errors import Refused, SluiceError
 from sluice.home import environment_name, find_home
 
@@ -69,7 +70,12 @@ class Worker:
         """
         home = find_home()
         keyring = load_keys(config.keys_file)
-        list_routes = open_control(home).routes.list_routes
+        control = open_control(home)
+
+        def list_routes() -> list[Route]:
+            self._pages.identity = self._pages.identity or control.find_identity()
+            return control.routes.list_routes()
+
         self._config = config
         self._access = open_access_log(config.access_log)
         self._answers = RecentAnswers(replica / ANSWERS_FILE, config.traffic_log.remembered_answers)

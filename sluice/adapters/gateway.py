@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import urlsplit
 
+from sluice.adapters.addresses import find_gateways
 from sluice.config.serving import GatewayConfig
+from sluice.home import Home
 from sluice.rollout.collection import Reply
 
 MAX_BYTES = 64 << 20
@@ -86,13 +88,11 @@ class Replicas:
         return {name: item.result() if item.done() else late for name, item in futures.items()}
 
 
-def find_replicas(config: GatewayConfig, seconds: float = SECONDS) -> Replicas:
-    """Return the replicas of `SLUICE_GATEWAY_URLS` (separated by commas), else of the settings.
+def find_replicas(home: Home, config: GatewayConfig, seconds: float = SECONDS) -> Replicas:
+    """Return the replicas of a state folder's gateway, wherever they are now.
 
     `SLUICE_GATEWAY_KEY` is the key where the gateway needs one.
     """
-    named = os.environ.get("SLUICE_GATEWAY_URLS", "")
-    addresses = [item.strip() for item in named.split(",") if item.strip()]
-    addresses = addresses or [*config.replicas] or [f"http://127.0.0.1:{config.port}"]
+    addresses = find_gateways(home, config)
     key = os.environ.get("SLUICE_GATEWAY_KEY", "")
     return Replicas([Replica(address, key) for address in addresses], seconds)

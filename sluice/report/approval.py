@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from sluice.control.approval import Approval, ApprovalAnswer, ApprovalDecision, write_moment
 from sluice.report.card import write_table
+from sluice.report.next_steps import DEAD_LINK
 from sluice.report.verdict_table import summary_rows, verdict_rows
 from sluice.verdict import Verdict
 
@@ -70,8 +71,12 @@ def describe_answer(answer: ApprovalAnswer, service: str, version: int, alias: s
 
 
 def write_links(links: Mapping[str, str]) -> str:
-    """Write addresses in one line, by their label; empty addresses are left out."""
-    return " | ".join(f"[{label}]({address})" for label, address in links.items() if address)
+    """Write addresses in one line, by their label, and how to get a dead page back.
+
+    Empty addresses are left out.
+    """
+    shown = [f"[{label}]({address})" for label, address in links.items() if address]
+    return " | ".join([*shown, DEAD_LINK] if shown else [])
 
 
 def write_verdicts(verdicts: Sequence[Verdict]) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
+from sluice.report.next_steps import advise
 from sluice.rollout.log import describe_tests
 from sluice.rollout.observation import Observation
 from sluice.rollout.record import RolloutRecord
@@ -46,6 +47,7 @@ def write_page(
         f"{policy.policy} | {record.number} |",
         "",
         *([f"Reason: {_escape(state.reason)}", ""] if state.reason else []),
+        *([f"Next: {_escape(advice)}", ""] if (advice := advise(record)) else []),
         *(f"- {_escape(note)}" for note in notes),
         *([""] if notes else []),
         "## Evidence in this stage",

@@ -135,6 +135,8 @@ class ExpectedState:
     candidate: int
     epoch: int
     alone: bool = False
+    identity: str = ""
+    """Identity of the control store that the replicas must obey; empty: any."""
 
 
 @dataclass(frozen=True)
@@ -186,17 +188,38 @@ def collect_facts(
     return _count(facts, now, before)
 
 
-def judge_smoke(replies: Mapping[str, Reply], version: int) -> tuple[bool | None, str]:
+def judge_smoke(
+    replies: Mapping[str, Reply], version: int, identity: str = ""
+) -> tuple[bool | None, str]:
     """Return whether the candidate passed its smoke test, and what the replicas report otherwise.
 
     False if it failed in one replica; None unless more than half of the replicas could run it.
     """
-    found = {name: _read_smoke(reply, version) for name, reply in replies.items()}
+    found = {
+        name: _read_smoke(explain_other(reply, identity) or reply, version)
+        for name, reply in replies.items()
+    }
     problems = "; ".join(f"{name}: {problem}" for name, (_, problem) in found.items() if problem)
     results = [passed for passed, _ in found.values()]
     if False in results:
         return False, problems
     return (True if 2 * results.count(True) > len(results) else None), problems
+
+
+def explain_other(reply: Reply, identity: str) -> str:
+    """Return why a reply is not from a gateway of the expected store; empty if it is from one."""
+    if isinstance(reply, str) or not identity or (found := reply.get("identity")) == identity:
+        return ""
+    if not found:
+        return (
+            "a gateway that does not say whose control store it obeys: an older version, or it has "
+            "not read the store yet; next: start it again"
+        )
+    return (
+        f"a gateway of another control store ({str(found)[:8]}, not {identity[:8]}); next: "
+        "`sluice serve` or `sluice up` with this state folder, or name the right one in "
+        "SLUICE_GATEWAY_URLS"
+    )
 
 
 def _read_smoke(reply: Reply, version: int) -> tuple[bool | None, str]:
@@ -225,6 +248,8 @@ def _read_reply(reply: Reply, expected: ExpectedState) -> ReplicaReport | str:
     """Read a replica's reply; return the problem as text if it cannot be used."""
     if isinstance(reply, str):
         return reply
+    if other := explain_other(reply, expected.identity):
+        return other
     try:
         route = reply["services"].get(expected.service)
         if route is None:

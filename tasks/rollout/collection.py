@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sluice.adapters.control.store import open_control
 from sluice.adapters.gateway import Replicas, find_replicas
 from sluice.adapters.tables.traffic import read_units
 from sluice.config.loading import load_gateway
@@ -44,24 +45,27 @@ class MetricsCollector:
     """Collects one rollout's facts from a gateway; results of slow checks are kept for a while."""
 
     def __init__(self, service: str, replicas: Replicas | None = None) -> None:
-        """Use the replicas that the environment or the settings name.
+        """Use the given replicas, else those of the state folder's gateway.
 
         Raises:
             ConfigInvalid: the gateway's settings are not right.
+            ControlUnavailable: the control store does not answer.
         """
-        self._service = service
-        self._replicas = replicas or find_replicas(load_gateway(environment_name()))
+        self._service, self._given = service, replicas
+        self._config = load_gateway(environment_name())
+        self.identity = open_control(find_home()).find_identity()
+        """Identity of the control store, which its gateways know too."""
         self._checks = StageChecks()
 
     def read(self) -> dict[str, Reply]:
         """Return each replica's reply, by its address."""
-        return self._replicas.read_counters()
+        return self._find_replicas().read_counters()
 
     def count(self, rollout: RolloutRecord) -> CollectedFacts:
         """Return one tick's counts, without the slow checks."""
         state, alone = rollout.state, rollout.state.phase is Phase.SOAK
         expected = ExpectedState(
-            rollout.service, rollout.champion, rollout.candidate, state.epoch, alone
+            rollout.service, rollout.champion, rollout.candidate, state.epoch, alone, self.identity
         )
         return collect_facts(self.read(), expected, rollout.readings)
 
@@ -82,6 +86,10 @@ class MetricsCollector:
         )
         return rollout, replace(facts, missing=missing)
 
+    def _find_replicas(self) -> Replicas:
+        """Return the replicas where they are now: a stack that starts again may move its ports."""
+        return self._given or find_replicas(find_home(), self._config)
+
     def _can_end(self, rollout: RolloutRecord) -> bool:
         state, policy = rollout.state, rollout.policy
         moving = state.phase in (Phase.SHADOW, Phase.CANARY, Phase.HOLDING)
@@ -97,8 +105,8 @@ class MetricsCollector:
         in_shadow = rollout.policy.stages[rollout.state.stage].weight == 0
         smoke, problem = checks.smoke, ""
         if not smoke:
-            replies = self._replicas.smoke_candidate(rollout.service)
-            smoke, problem = judge_smoke(replies, rollout.candidate)
+            replies = self._find_replicas().smoke_candidate(rollout.service)
+            smoke, problem = judge_smoke(replies, rollout.candidate, self.identity)
         checks = replace(checks, smoke=smoke, problem=problem, at=now)
         try:
             if in_shadow and not checks.fair:

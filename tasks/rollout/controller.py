@@ -158,7 +158,8 @@ def conclude_run(ended: RolloutResult) -> RolloutResult:
     if ended.phase == Phase.ROLLED_BACK:
         raise RolloutRolledBack(
             f"{ended.reason}; {ended.service} v{ended.version} has no traffic; "
-            f"next: the page {ended.service}-rollout has the evidence"
+            f"next: the page {ended.service}-rollout has the evidence; correct the candidate, then "
+            f"`sluice release {ended.service}`"
         )
     return ended
 

@@ -136,7 +136,7 @@ def find_candidate(registry: Registry, service: str, version: int) -> ModelVersi
 def watch_traffic(service: str, route: Route, policy: Policy) -> ObservedTraffic:
     """Observe the champion's traffic for the policy's `history`, 20 s at most, block by block."""
     collector, seconds = MetricsCollector(service), min(policy.history, WATCH_SECONDS)
-    expected = ExpectedState(service, route.champion, 0, route.epoch)
+    expected = ExpectedState(service, route.champion, 0, route.epoch, identity=collector.identity)
     readings: dict[str, CounterReading] = {}
     blocks: list[Arm] = []
     began = due = time.monotonic()

@@ -14,6 +14,7 @@ from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 
 from sluice.adapters.control.store import Control
+from sluice.report.next_steps import advise
 from sluice.report.rollout import DecisionLine, write_page
 from sluice.rollout.log import LogRecord
 from sluice.rollout.record import RolloutRecord
@@ -112,6 +113,7 @@ class RolloutArtifacts:
                 "weight": record["weight"],
                 "reason": decision.reason,
                 "rule": decision.rule,
+                **({"next": advice} if (advice := advise(rollout)) else {}),
             }
             self._progress.add(partial(publish_event, rollout.service, event, payload))
 
@@ -149,14 +151,16 @@ class RolloutArtifacts:
             return
         self._logged, self._kind = now, kind
         state = rollout.state
+        advice = advise(rollout)
         self._log.info(
-            "%s v%d, %s at %.0f%%: %s: %s",
+            "%s v%d, %s at %.0f%%: %s: %s%s",
             rollout.service,
             rollout.candidate,
             state.phase,
             100 * state.weight(rollout.policy),
             decision.verb,
             decision.reason,
+            f"; next: {advice}" if advice else "",
         )
 
 

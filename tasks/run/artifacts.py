@@ -9,6 +9,8 @@ from httpx import TransportError
 from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 
+from sluice.report.next_steps import DEAD_LINK
+
 AWAY_SECONDS = 120.0
 """How long to wait for a server that is away; the registry has every verdict anyway."""
 POLL_SECONDS = 2.0
@@ -45,7 +47,7 @@ def publish_plots(key: str, title: str, plots: Mapping[str, bytes], link: str) -
 
     A larger artifact slows the orchestrator's database for all users.
     """
-    parts, room = [f"# {title}", f"[All of it in MLflow]({link})"], LIMIT
+    parts, room = [f"# {title}", f"[All of it in MLflow]({link}); {DEAD_LINK}"], LIMIT
     for name, plot in plots.items():
         encoded = base64.b64encode(plot).decode()
         room -= len(encoded)

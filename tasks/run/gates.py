@@ -12,6 +12,7 @@ from sluice.errors import (
     GateFailed,
     ServingDiffers,
 )
+from sluice.report.next_steps import advise_halt
 from sluice.report.verdict_table import verdict_rows
 from sluice.verdict import Outcome, Verdict
 from tasks.run.artifacts import publish
@@ -47,7 +48,7 @@ def pass_gate(
         create_table_artifact,
         key=f"{service}-verdict-{verdict.gate}",
         table=verdict_rows(verdict),
-        description=describe_verdict(verdict, link),
+        description=describe_verdict(verdict, link, service),
     )
     undecided = may_stay_open(verdict, on_insufficient)
     emit_verdict(verdict, service, undecided)
@@ -65,13 +66,13 @@ def pass_gate(
     finding = FINDINGS.get(verdict.gate, GateFailed)
     if verdict.outcome is Outcome.INSUFFICIENT:
         finding = EvidenceInsufficient
-    raise finding(verdict.message)
+    raise finding(f"{verdict.reason}; next: {advise_halt(verdict, service)}")
 
 
-def describe_verdict(verdict: Verdict, link: str) -> str:
+def describe_verdict(verdict: Verdict, link: str, service: str) -> str:
     """Return the verdict's headline as Markdown, with its notices and its link."""
     lines = [f"**{verdict.gate} gate: {verdict.outcome.value}.** {verdict.reason}"]
-    lines += [f"Next: {verdict.next_step}"] if verdict.next_step and not verdict.passed else []
+    lines += [] if verdict.passed else [f"Next: {advise_halt(verdict, service)}"]
     rest = len(verdict.notices) - DESCRIBED
     lines += [f"- {notice}" for notice in verdict.notices[:DESCRIBED]]
     lines += [f"- and {rest} notes more, listed in the table"] if rest > 0 else []
@@ -82,6 +83,7 @@ def describe_verdict(verdict: Verdict, link: str) -> str:
 def emit_verdict(verdict: Verdict, service: str, undecided: bool = False) -> None:
     """Emit `gate.passed`, `gate.failed`, or `gate.undecided` if a person decides."""
     halted = "gate.undecided" if undecided else "gate.failed"
+    stops = not verdict.passed and not undecided
     publish_event(
         service,
         "gate.passed" if verdict.passed else halted,
@@ -89,6 +91,6 @@ def emit_verdict(verdict: Verdict, service: str, undecided: bool = False) -> Non
             "gate": verdict.gate,
             "outcome": verdict.outcome.value,
             "reason": verdict.reason,
-            "next": verdict.next_step,
+            "next": advise_halt(verdict, service) if stops else verdict.next_step,
         },
     )

@@ -1,22 +1,33 @@
 """Addresses that artifacts link to: the registry's pages and the orchestrator's forms."""
 
 import json
-import os
 from typing import Any
 from urllib.parse import quote
 
 from prefect import get_client
 from prefect.settings import PREFECT_UI_URL
 
+from sluice.adapters.addresses import find_registry_page, find_rollout_page
+from sluice.adapters.server.stack import read_stack
+from sluice.home import find_home
+
 
 def registry_page() -> str:
-    """Return the address of the registry's pages: `SLUICE_MLFLOW_UI`, else port 5000 here."""
-    return os.environ.get("SLUICE_MLFLOW_UI", "http://127.0.0.1:5000")
+    """Return the address of the registry's pages."""
+    return find_registry_page(find_home()).address
+
+
+def explain_dead_links() -> str:
+    """Return how to get pages back that end with a command; empty where a stack serves them."""
+    home = find_home()
+    if read_stack(home) is not None or find_registry_page(home).is_served:
+        return ""
+    return "a page that does not open any more: `sluice ui` serves it again"
 
 
 def link_rollout(service: str) -> str:
-    """Return a service's address on the rollout page; empty if `SLUICE_ROLLOUT_UI` is."""
-    page = os.environ.get("SLUICE_ROLLOUT_UI", "").rstrip("/")
+    """Return a service's address on the rollout page; empty where none is up."""
+    page = find_rollout_page(find_home())
     return f"{page}/services/{service}" if page else ""
 
 

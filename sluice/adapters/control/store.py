@@ -3,6 +3,8 @@
 A SQLite file in the state folder, or Postgres where `SLUICE_CONTROL_URL` names one.
 """
 
+from uuid import uuid4
+
 from sluice.adapters.control.admissions import Admissions
 from sluice.adapters.control.approvals import Approvals
 from sluice.adapters.control.causes import Causes, Watermarks
@@ -14,6 +16,9 @@ from sluice.adapters.control.recovery import Recovery
 from sluice.adapters.control.rollouts import Rollouts
 from sluice.adapters.control.routes import Routes
 from sluice.home import Home
+
+IDENTITY = ("", "identity")
+"""Service and subject of the watermark that holds the store's identity."""
 
 
 class Control:
@@ -39,7 +44,19 @@ class Control:
             ControlUnavailable: the database is locked or does not answer.
             StorageFull: no room to write.
         """
-        return migrate(self._database)
+        steps = migrate(self._database)
+        seen = self.watermarks.find(*IDENTITY)
+        if seen.is_new:
+            self.watermarks.move(seen, seen.settle(uuid4().hex))
+        return steps
+
+    def find_identity(self) -> str:
+        """Return the store's own name, which no other store has; empty before `prepare`.
+
+        Raises:
+            ControlUnavailable: the database is locked or does not answer.
+        """
+        return self.watermarks.find(*IDENTITY).mark
 
 
 def open_control(home: Home) -> Control:

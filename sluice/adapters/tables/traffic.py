@@ -1,14 +1,14 @@
 """The traffic log as Delta tables; each commit has its position, so a record is in it once."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from sluice.adapters.storage import explain_os_error
+from sluice.data.retention import format_hour
 
 HOUR = "hour"
 """Column by which the tables are partitioned: UTC, such as 2026-11-23T12."""
@@ -19,11 +19,6 @@ TABLE_SETTINGS = {
 }
 VACUUM_HOURS = 1
 """How long a reader may use files that a newer version no longer has."""
-
-
-def format_hour(at: float) -> str:
-    """Return the hour of a time in seconds since 1970, in the column's format."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H")
 
 
 def find_positions(uri: Path, sources: list[str]) -> dict[str, int]:
@@ -81,10 +76,33 @@ def read_units(uri: Path, epoch: int) -> pa.Table | None:
         return table.to_pyarrow_dataset().to_table(columns, filter=ds.field("epoch") == epoch)
 
 
-def prune_records(uri: Path, now: float, days: float, most_bytes: int) -> int:
-    """Delete the hours that are too old or beyond the size, and return how many.
+def measure_hours(uri: Path) -> dict[str, int]:
+    """Return the bytes of each hour of a table; none where nothing is logged.
 
-    The current hour stays. The files of earlier hours are compacted.
+    Raises:
+        DataUnavailable: the table cannot be reached.
+    """
+    with _translate_errors(uri):
+        table = _open_table(uri)
+        return _measure_hours(table)[0] if table is not None else {}
+
+
+def delete_hours(uri: Path, hours: Sequence[str]) -> None:
+    """Delete whole hours from a table.
+
+    Raises:
+        StorageFull: no room for the commit; no row is deleted.
+        DataUnavailable: the table cannot be reached.
+    """
+    with _translate_errors(uri):
+        table = _open_table(uri)
+        if table is not None and hours:
+            listed = ", ".join(f"'{hour}'" for hour in hours)
+            table.delete(f"{HOUR} IN ({listed})")
+
+
+def compact_hours(uri: Path, now: float) -> None:
+    """Make one file of each hour before the current one, and remove files without rows in use.
 
     Raises:
         StorageFull: no room to compact files; no row is lost.
@@ -92,29 +110,14 @@ def prune_records(uri: Path, now: float, days: float, most_bytes: int) -> int:
     """
     with _translate_errors(uri):
         table = _open_table(uri)
-        return _prune(table, now, days, most_bytes) if table is not None else 0
-
-
-def _prune(table: Any, now: float, days: float, most_bytes: int) -> int:
-    sizes, files = _measure_hours(table)
-    current = format_hour(now)
-    first = format_hour(datetime.fromtimestamp(now, UTC).timestamp() - 86400 * days)
-    total = 0
-    for hour in sorted(sizes, reverse=True):
-        total += sizes[hour]
-        if total > most_bytes:
-            first = max(first, _next_hour(hour))
-            break
-    first = min(first, current)
-    old = [hour for hour in sizes if hour < first]
-    if old:
-        table.delete(f"{HOUR} < '{first}'")
-    for hour in sorted(files):
-        if first <= hour < current and files[hour] > 1:
-            table.optimize.compact(partition_filters=[(HOUR, "=", hour)])
-    # Files of a batch that was never committed are in no log: only a full vacuum finds them.
-    table.vacuum(VACUUM_HOURS, dry_run=False, enforce_retention_duration=False, full=True)
-    return len(old)
+        if table is None:
+            return
+        current = format_hour(now)
+        for hour, files in sorted(_measure_hours(table)[1].items()):
+            if hour < current and files > 1:
+                table.optimize.compact(partition_filters=[(HOUR, "=", hour)])
+        # Files of a batch that was never committed are in no log: only a full vacuum finds them.
+        table.vacuum(VACUUM_HOURS, dry_run=False, enforce_retention_duration=False, full=True)
 
 
 def _measure_hours(table: Any) -> tuple[dict[str, int], dict[str, int]]:
@@ -126,11 +129,6 @@ def _measure_hours(table: Any) -> tuple[dict[str, int], dict[str, int]]:
         sizes[hour] = sizes.get(hour, 0) + size
         files[hour] = files.get(hour, 0) + 1
     return sizes, files
-
-
-def _next_hour(hour: str) -> str:
-    start = datetime.strptime(hour, "%Y-%m-%dT%H").replace(tzinfo=UTC)
-    return format_hour((start + timedelta(hours=1)).timestamp())
 
 
 def _open_table(uri: Path) -> Any | None:

@@ -10,6 +10,7 @@ from prefect import flow
 
 from sluice.config.deployments import read_deployments
 from sluice.errors import ConfigInvalid
+from sluice.events import EVENTS
 from sluice.home import Home
 from sluice.verdict import Outcome, Verdict
 from support.servers.images import add_registry_database
@@ -246,7 +247,7 @@ def test_message_has_the_fact_the_reason_the_next_step_and_a_link(
     run, received = halted
     assert received["title"] == "halted: halted by the evaluation gate"
     assert received["reason"] == 'accuracy 0.5 < 0.9 in "north" & <south>'
-    assert received["next"] == "train on more rows"
+    assert received["next"] == "train on more rows; then: `sluice release halted`"
     assert received["run"].endswith(f"/runs/flow-run/{run}")
     assert received["details"]["outcome"] == "fail"
     assert received["version"] is None
@@ -320,7 +321,7 @@ def test_changed_secret_moves_to_the_new_address(
     assert lines_of[:3] == [
         "watched v5: the rollout holds at its stage's max, without enough evidence",
         "errors 1.2 %",
-        "Next: wait for more traffic, or skip, promote or roll back by `rollout-control`",
+        f"Next: {EVENTS['rollout.held'].next_step}",
     ]
     assert lines_of[3].startswith("rollout.held at 2")
     assert len(receiver.of("second")) == before

@@ -1,25 +1,34 @@
 """Each answer is in the traffic log once, with its feedback, until its retention ends."""
 
+import json
 import logging
 import os
 import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
+from serving.log.counters import encode_snapshot
 from serving.log.log_writer import CLEAR_SECONDS, LogShipper, hold_alone, read_note, write_log
 from serving.log.records import Feedback
 from serving.log.spool import list_segments, segment_path
 from serving.log.worker_runs import begin_run, settle, sum_counters
+from sluice.adapters.tables.retention import (
+    measure_tables,
+    open_retention,
+    read_retention,
+    retention_path,
+)
 from sluice.adapters.tables.traffic import find_positions
 from sluice.config.serving import TrafficLogConfig
+from sluice.data.retention import WAIT_SECONDS, Pause, accept_hours, stop_deleting
 from sluice.errors import DataUnavailable, LogBusy, StorageFull
 from sluice.home import Home
 from support.gateway.records import AT, Worker, begin_worker, make_answer, make_shadow
@@ -99,11 +108,12 @@ def test_dead_worker_is_settled_logged_and_cleared_after_an_hour(home: Home) -> 
     worker.die()
     shipper = LogShipper(home, CONFIG)
     assert shipper.ship(AT, all_of_it=True) == 20
-    written = worker.run.counters.stat().st_mtime
-    shipper.clear(written + 1)
+    shipper.clear(AT)
     assert list_segments(worker.run.folder) == []
     assert worker.run.read().final
-    shipper.clear(written + CLEAR_SECONDS + 1)
+    shipper.clear(AT + CLEAR_SECONDS)
+    assert worker.run.folder.exists()
+    shipper.clear(AT + CLEAR_SECONDS + 1)
     assert not worker.run.folder.exists()
     assert sum(item.requests for item in sum_counters(home.serving / "a").counts.values()) == 20
 
@@ -160,44 +170,151 @@ def test_positions_are_kept_longer_than_their_commits(home: Home, worker: Worker
     assert found == {"a/w0@1": worker.spool.position.pack()}
 
 
-def test_damaged_segment_is_named_and_the_next_one_read(
+def test_records_behind_damage_are_logged_and_the_lost_one_is_named_once(
     home: Home, worker: Worker, caplog: pytest.LogCaptureFixture
 ) -> None:
+    written = 0
     while worker.spool.position.segment == 0:
-        worker.write([make_answer(1)])
+        worker.write([make_answer(written)])
+        written += 1
     with segment_path(worker.run.folder, 0).open("r+b") as file:
-        file.seek(1000)
+        file.seek(1040)
         file.write(b"\xff" * 9)
-    with caplog.at_level(logging.ERROR):
-        LogShipper(home, CONFIG).ship(AT, all_of_it=True)
-    assert "00000000.spool: no whole record at offset" in caplog.text
-    segments = pc.bit_wise_and(read(home.answers("employment"))["position"], 1 << 32)
-    assert 1 << 32 in segments.to_pylist()
+    for _ in range(2):  # a log-writer that is killed reads the damage again
+        with caplog.at_level(logging.ERROR):
+            LogShipper(home, CONFIG).ship(AT, all_of_it=True)
+        worker.run.logged.unlink()
+    ids = set(read(home.answers("employment"))["request_id"].to_pylist())
+    (lost,) = map(json.loads, (home.root / "traffic/lost.jsonl").read_text().splitlines())
+    assert ids == {f"r{number}" for number in range(written)} - set(lost["request_ids"])
+    assert (len(lost["request_ids"]), lost["records"]) == (1, 1)
+    assert (lost["source"], lost["segment"]) == ("a/w0@1", "00000000.spool")
+    assert f"at least 1 record lost: request ids {lost['request_ids'][0]}" in caplog.text
 
 
-def test_old_hours_and_those_beyond_the_size_are_deleted(home: Home, worker: Worker) -> None:
-    def ship(day: float, rows: int) -> None:
-        for number in range(rows):
-            worker.write([make_answer(0, at=AT + 86400 * day + number, inputs=bytes(range(250)))])
-        shipper.ship(AT, all_of_it=True)
-
+def test_damaged_last_segment_of_a_killed_worker_is_read_and_cleared(home: Home) -> None:
+    worker = begin_worker(home.serving / "a", segment_bytes=1 << 14)
+    worker.write([make_answer(number) for number in range(20)])
+    worker.die()
+    with segment_path(worker.run.folder, 0).open("r+b") as file:
+        file.seek(200)
+        file.write(b"\xff" * 9)
     shipper = LogShipper(home, CONFIG)
-    for day in (0, 10, 20):
-        ship(day, 20)
-    now = AT + 86400 * 20 + 7200
-    uri = home.answers("employment")
-    assert LogShipper(home, TrafficLogConfig(retention_days=15)).prune(now) == 1
-    assert read(uri).num_rows == 40
-    ship(20.1, 20)
-    sizes = DeltaTable(str(uri)).get_add_actions(flatten=True)
-    assert sum(pa.table(sizes)["size_bytes"].to_pylist()) < 1 << 20
+    assert shipper.ship(AT, all_of_it=True) == 19
+    assert worker.run.read().final
+    (counts,) = worker.run.read().restore().counts.values()
+    assert counts.requests == 19, "counters of a settled run equal the log"
+    shipper.clear(AT)
+    assert list_segments(worker.run.folder) == []
+
+
+def test_run_whose_last_record_is_damaged_is_cleared(home: Home) -> None:
+    worker = begin_worker(home.serving / "a", segment_bytes=1 << 14)
+    worker.write([make_answer(1)])
+    end = worker.spool.position.offset
+    worker.write([make_answer(2)])
+    worker.slots.write(encode_snapshot(worker.counters, worker.spool.position, final=True))
+    worker.die()
+    with segment_path(worker.run.folder, 0).open("r+b") as file:
+        file.seek(end + 20)
+        file.write(b"\xff" * 9)
+    shipper = LogShipper(home, CONFIG)
+    assert shipper.ship(AT, all_of_it=True) == 1
+    assert shipper.ship(AT, all_of_it=True) == 0
+    shipper.clear(AT)
+    assert list_segments(worker.run.folder) == []
+    assert len((home.root / "traffic/lost.jsonl").read_text().splitlines()) == 1
+
+
+DAY = 86400.0
+
+
+def ship_days(home: Home, worker: Worker, *days: float, rows: int = 20) -> None:
+    for day in days:
+        for number in range(rows):
+            worker.write([make_answer(0, at=AT + DAY * day + number, inputs=bytes(range(250)))])
+        LogShipper(home, CONFIG).ship(AT, all_of_it=True)
+
+
+def count_rows(home: Home) -> int:
+    return read(home.answers("employment")).num_rows
+
+
+def test_old_hours_are_deleted_after_a_day_in_which_they_can_be_kept(
+    home: Home, worker: Worker
+) -> None:
+    ship_days(home, worker, *range(0, 21, 2))
+    config = TrafficLogConfig(retention_days=15)
+    now = AT + DAY * 20
+    assert LogShipper(home, config).prune(now, 0) == 0
+    assert LogShipper(home, config).prune(now, WAIT_SECONDS - 1) == 0
+    assert count_rows(home) == 220
+    assert LogShipper(home, config).prune(now, 1) == 3
+    assert count_rows(home) == 160
+    assert min(read(home.answers("employment"))["at"].to_pylist()).timestamp() >= AT + DAY * 5
+    assert LogShipper(home, config).prune(now, WAIT_SECONDS) == 0
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["no request", "requests with its time"])
+def test_clock_that_is_ahead_deletes_nothing(
+    home: Home, worker: Worker, asked: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    ship_days(home, worker, 0, 1, 2)
+    shipper = LogShipper(home, TrafficLogConfig(retention_days=30))
+    shipper.prune(AT + DAY * 2, 600)
+    if asked:
+        ship_days(home, worker, 42)
+    rows = count_rows(home)
+    with caplog.at_level(logging.ERROR):
+        for _ in range(5):
+            assert shipper.prune(AT + DAY * 42, WAIT_SECONDS) == 0
+    assert count_rows(home) == rows
+    assert caplog.text.count("come 40.0 days after those of") == asked, "once, not at each look"
+
+
+def test_records_that_a_person_accepted_make_older_ones_old(home: Home, worker: Worker) -> None:
+    ship_days(home, worker, 0, 42)
+    shipper = LogShipper(home, TrafficLogConfig(retention_days=30))
+    shipper.prune(AT, WAIT_SECONDS)
+    with open_retention(home) as file:
+        hours = {hour for sizes in measure_tables(home).values() for hour in sizes}
+        file.write(accept_hours(file.state, hours), "accept by Ada: a quiet month")
+    assert shipper.prune(AT, 0) == 0
+    assert shipper.prune(AT, WAIT_SECONDS) == 1
+    assert count_rows(home) == 20
+
+
+def test_deleting_that_was_undone_begins_again_only_by_a_person(home: Home, worker: Worker) -> None:
+    ship_days(home, worker, *range(0, 21, 2))
+    shipper = LogShipper(home, TrafficLogConfig(retention_days=15))
+    shipper.prune(AT, 0)
+    assert read_retention(retention_path(home)).count_waiting() == 3
+    with open_retention(home) as file:
+        file.write(stop_deleting(file.state, Pause("Ada", "they are needed", "now")))
+    assert [shipper.prune(AT, 2 * WAIT_SECONDS) for _ in range(3)] == [0, 0, 0]
+    assert count_rows(home) == 220
+    with open_retention(home) as file:
+        file.write(replace(file.state, pause=None))
+    assert [shipper.prune(AT, 2 * WAIT_SECONDS) for _ in range(2)] == [0, 3]
+
+
+def test_hours_beyond_the_size_wait_for_a_day_too(home: Home, worker: Worker) -> None:
+    ship_days(home, worker, 0, 0.5, 1)
     small = CONFIG.model_copy(update={"retention_bytes": 5000})
-    assert LogShipper(home, small).prune(now) >= 1
-    left = read(uri)
-    assert 0 < left.num_rows < 60
-    assert min(left["at"].to_pylist()).timestamp() >= AT + 86400 * 20
-    ship(20.2, 1)
-    assert read(uri).num_rows == left.num_rows + 1, "positions are kept when rows are deleted"
+    assert LogShipper(home, small).prune(AT, 0) == 0
+    assert LogShipper(home, small).prune(AT, WAIT_SECONDS) >= 1
+    left = count_rows(home)
+    assert 0 < left < 60
+    ship_days(home, worker, 1.1, rows=1)
+    assert count_rows(home) == left + 1, "positions are kept when rows are deleted"
+
+
+def test_state_of_retention_that_cannot_be_read_deletes_nothing(home: Home, worker: Worker) -> None:
+    ship_days(home, worker, 0, 1)
+    retention_path(home).write_text("{")
+    with pytest.raises(DataUnavailable, match=r"retention.json: cannot be read: .*; next: remove"):
+        LogShipper(home, CONFIG).prune(AT, WAIT_SECONDS)
+    assert count_rows(home) == 40
 
 
 def test_finished_hours_are_compacted(home: Home, worker: Worker) -> None:
@@ -207,7 +324,7 @@ def test_finished_hours_are_compacted(home: Home, worker: Worker) -> None:
         shipper.ship(AT, all_of_it=True)
     uri = home.answers("employment")
     assert len(DeltaTable(str(uri)).file_uris()) == 4
-    assert shipper.prune(AT + 7200) == 0
+    assert shipper.prune(AT + 7200, 0) == 0
     assert len(DeltaTable(str(uri)).file_uris()) == 1
     assert read(uri).num_rows == 4
 

@@ -45,7 +45,8 @@ def arm(name, moment, call):
 def ship(home, now):
     shipper = shipping.LogShipper(home, TrafficLogConfig(batch_rows=1000))
     shipper.ship(now, all_of_it=True)
-    shipper.clear(now + 1e6)
+    shipper.clear(0)
+    shipper.clear(1e6)
 
 for line in sys.stdin:
     folder, name, moment, call = line.strip().split("|")

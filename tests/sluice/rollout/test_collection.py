@@ -1,5 +1,6 @@
 """Facts from the replicas' replies; missing replies and impossible counts are reported."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -163,3 +164,31 @@ def test_a_reply_that_cannot_be_read_counts_as_missing(wrong: Reply) -> None:
     seen = collect_facts({"a": wrong}, WANTED, {})
     assert seen.facts.candidate is None
     assert seen.facts.problem.startswith("0 of 1 replicas answer: a: ")
+
+
+OURS = replace(WANTED, identity="a" * 32)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"identity": "b" * 32}, "a gateway of another control store (bbbbbbbb, not aaaaaaaa)"),
+        ({}, "a gateway that does not say whose control store it obeys"),
+    ],
+)
+def test_a_gateway_of_another_store_is_no_evidence(found: dict[str, Any], said: str) -> None:
+    """It has the same service, versions and epoch, as two copies of a demonstration do."""
+    seen = collect_facts({"a": reply(**found)}, OURS, {})
+    assert seen.facts.candidate is None
+    assert f"0 of 1 replicas answer: a: {said}" in seen.facts.problem
+    assert "next: " in seen.facts.problem
+    passed, problem = judge_smoke({"a": {"version": 4, "passed": True, **found}}, 4, OURS.identity)
+    assert passed is None
+    assert problem.startswith(f"a: {said}")
+
+
+def test_a_gateway_of_the_same_store_is_evidence() -> None:
+    seen = collect_facts({"a": reply(identity=OURS.identity)}, OURS, {})
+    assert seen.facts.problem == ""
+    smoke = {"version": 4, "passed": True, "identity": OURS.identity}
+    assert judge_smoke({"a": smoke}, 4, OURS.identity) == (True, "")

@@ -48,7 +48,9 @@ def make_verdict(gate: str, outcome: Outcome, notices: tuple[str, ...] = ()) -> 
 )
 def test_verdict_that_does_not_pass_halts(gate: str, outcome: Outcome, error: str) -> None:
     state = ask(make_verdict(gate, outcome), "alpha", return_state=True)
-    assert state.message == f"{error}: auc .790, floor .800; next: train again"
+    command = "ingest alpha FILE" if gate == "data" else "release alpha"
+    advice = f"train again; then: `sluice {command}`"
+    assert state.message == f"{error}: auc .790, floor .800; next: {advice}"
     assert gate_runs_of(state)[gate].run_count == 1
     table = json.loads(artifacts_of(state)[f"alpha-verdict-{gate}"].data)
     assert table[0]["outcome"] == outcome.value
