@@ -9,7 +9,9 @@ import sys
 import time
 
 from cli.output import EXIT_REFUSED, exit_code, say
+from sluice.adapters.storage import close_state
 from sluice.errors import SluiceError
+from sluice.home import find_home
 
 EXIT_INTERRUPTED = 130
 
@@ -26,6 +28,7 @@ def main() -> int:
     parser.add_argument("--fault", choices=(*GATED, *LIVE), default="")
     parser.add_argument("--keep", action="store_true", help="keep the pages up until Ctrl-C")
     arguments = parser.parse_args()
+    close_state(find_home().root)
     say(f"Sluice: {_announce(arguments.fault)}")
     from cli.runs import open_terminal
 

@@ -24,6 +24,7 @@ from serving.log.records import decode_record
 from serving.log.spool import Position, SpoolReader, list_segments, segment_path, unpack
 from serving.log.tables import Kind, Logged, build_rows, find_table
 from serving.log.worker_runs import RUNS_FOLDER, WorkerRun, clear_run, list_runs, settle
+from sluice.adapters.storage import close_state
 from sluice.adapters.tables.traffic import append_records, find_positions, prune_records
 from sluice.config.loading import load_gateway
 from sluice.config.serving import TrafficLogConfig
@@ -230,6 +231,7 @@ def write_log(home: Home, environment: str, stopping: Event) -> None:
 
 def main() -> int:
     """Run until SIGTERM or SIGINT; exit code 2: bad input, 3: infrastructure error."""
+    close_state(find_home().root)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):

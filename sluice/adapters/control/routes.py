@@ -9,6 +9,7 @@ from sqlalchemy import Connection, RowMapping, and_, select
 from sluice.adapters.control.database import Database, insert_once
 from sluice.adapters.control.schema import ROLLOUTS, ROUTES
 from sluice.control.route import Mode, Route
+from sluice.documents import parse_json
 from sluice.errors import RouteMoved
 
 
@@ -147,7 +148,7 @@ def _columns(route: Route) -> dict[str, Any]:
 
 
 def _build(row: RowMapping) -> Route:
-    weights = tuple(float(item) for item in json.loads(row["stage_weights"]))
+    weights = tuple(float(item) for item in parse_json(row["stage_weights"]))
     return Route(**{**row, "stage_weights": weights, "mode": Mode(row["mode"])})
 
 

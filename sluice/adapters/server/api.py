@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from sluice.documents import parse_json
+
 ANSWER_SECONDS = 15.0
 """Time for an answer from a database that may be busy."""
 BUSY = (429, 503)
@@ -47,7 +49,7 @@ def _ask_once(url: str, body: Any, method: str, seconds: float, login: str) -> t
     try:
         with urllib.request.build_opener(*direct).open(request, timeout=seconds) as answer:
             text = answer.read()
-            return answer.status, json.loads(text) if text else None
+            return answer.status, parse_json(text) if text else None
     except urllib.error.HTTPError as error:
         with error:
             return error.code, None

@@ -15,6 +15,7 @@ from pathlib import Path
 from sluice.adapters.server.guard import HOST, list_hosts, list_origins
 from sluice.adapters.server.login import make_login
 from sluice.adapters.storage import try_lock
+from sluice.documents import read_json
 from sluice.errors import ServerUnavailable
 from sluice.home import Home
 
@@ -57,7 +58,7 @@ def is_free(port: int) -> bool:
 def read_record(home: Home) -> ServerRecord | None:
     """Return the state folder's server record, dead or alive; None if there is none."""
     try:
-        values = json.loads(_record_file(home).read_text(encoding="utf-8"))
+        values = read_json(_record_file(home))
         return ServerRecord(pid=int(values["pid"]), port=int(values["port"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -15,10 +15,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from sluice.adapters.server.login import read_login
+from sluice.adapters.server.process import read_record
+from sluice.adapters.server.process_tree import find_related
 from sluice.home import Home
 from support.servers.images import add_registry_database, add_server_database
 from support.servers.ports import find_free_ports
-from support.servers.up import READY, Up, end_by_force, find_part
+from support.servers.up import READY, Up, end_by_force
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
@@ -143,5 +145,22 @@ def test_login_is_where_it_says_and_in_no_command_line(up: Up) -> None:
     assert login not in up.said
     listed = subprocess.run(["ps", "-eww", "-o", "args"], capture_output=True, check=True).stdout
     assert login.partition(":")[2].encode() not in listed
-    for part in ("pages", "worker"):
-        assert find_part(up.home, part)
+    assert b"sqlite:" not in listed  # nor is the address of a store, which may hold a password
+
+
+def test_state_folder_is_closed_to_other_users(up: Up) -> None:
+    assert up.home.login_file.exists()
+    places = [up.home.root, *up.home.root.rglob("*")]
+    open_ones = [str(place) for place in places if place.lstat().st_mode & 0o077]
+    assert [place for place in open_ones if not Path(place).is_symlink()] == []
+
+
+def test_no_process_of_the_stack_writes_for_other_users(up: Up) -> None:
+    server = read_record(up.home)
+    assert server is not None
+    related = find_related(up.home)
+    parts = {item.part for item in related}
+    assert {"worker", "pages", "gateway", "rollout page"} <= parts
+    for number in (up.process.pid, server.pid, *(item.pid for item in related)):
+        status = Path(f"/proc/{number}/status").read_text(encoding="utf-8")
+        assert "Umask:\t0077" in status
