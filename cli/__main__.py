@@ -6,7 +6,9 @@ import typer
 
 from cli import data, release, retention, rollout, show, simulate, stack
 from cli.output import exit_code, say
+from sluice.adapters.storage import close_state
 from sluice.errors import SluiceError
+from sluice.home import find_home
 
 app = typer.Typer(
     help="Release models and prompts through gates that halt.",
@@ -20,6 +22,7 @@ for group in (data, release, rollout, simulate, show, stack, retention):
 
 def main() -> None:
     """Run a command; one of our errors ends it with its message and its exit code."""
+    close_state(find_home().root)
     try:
         app()
     except SluiceError as error:

@@ -60,7 +60,7 @@ def accept_store(service: Service, by: By, reason: Reason) -> None:
 
     environment = environment_name()
     load_service(service, environment)
-    replicas = find_replicas(load_gateway(environment))
+    replicas = find_replicas(find_home(), load_gateway(environment))
     moved = accept(find_home(), replicas, service, by, reason, datetime.now(UTC))
     say(f"{service}: v{moved.champion} serves, at epoch {moved.epoch}, by {by}: {reason}")
 

@@ -182,6 +182,7 @@ def serve_pages() -> None:
         record_pages(home, pages),
     ):
         say(f"Prefect  {api.removesuffix('/api')}")
+        _report_login(api.removesuffix("/api"))
         say(f"MLflow   {pages}")
         say("Ctrl-C ends both")
         try:
@@ -208,10 +209,21 @@ def _deploy() -> None:
 
 def _report_addresses(record: "StackRecord") -> None:
     _report(f"Prefect  {record.prefect}")
+    _report_login(record.prefect)
     _report(f"MLflow   {record.mlflow}")
     _report(f"gateway  {record.gateway}, log {Path(record.log).with_name('gateway.log')}")
     _report(f"rollouts {record.rollouts}")
     _report(f"worker   {record.worker}, at most {record.limit} flow runs at once, log {record.log}")
+
+
+def _report_login(page: str) -> None:
+    """Say where the login is, if the pages are those of the state folder's own server."""
+    from sluice.adapters.server.process import read_record
+
+    home = find_home()
+    own = read_record(home)
+    if own and own.api == f"{page}/api" and home.login_file.exists():
+        _report(f"login    Prefect's pages ask once for the line in {home.login_file}")
 
 
 def _report(line: str) -> None:

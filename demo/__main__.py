@@ -10,7 +10,9 @@ import time
 from typing import TYPE_CHECKING
 
 from cli.output import EXIT_GATE, EXIT_REFUSED, exit_code, say
+from sluice.adapters.storage import close_state
 from sluice.errors import SluiceError
+from sluice.home import find_home
 
 if TYPE_CHECKING:
     from cli.runs import RunResult
@@ -40,6 +42,7 @@ def main() -> int:
     parser.add_argument("--fault", choices=(*GATED, *LIVE), default="")
     parser.add_argument("--keep", action="store_true", help="keep the pages up until Ctrl-C")
     arguments = parser.parse_args()
+    close_state(find_home().root)
     say(f"Sluice: {_announce(arguments.fault)}")
     try:
         return _play_alone(arguments.fault, arguments.keep, started)

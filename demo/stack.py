@@ -1,6 +1,5 @@
 """The processes of the live part: a gateway, the rollout page, and callers."""
 
-import json
 import os
 import signal
 import time
@@ -17,6 +16,7 @@ from sluice.adapters.server import parts
 from sluice.adapters.server.background import BackgroundProcess, last_line, start_background
 from sluice.adapters.server.process_tree import mark_part
 from sluice.adapters.server.stack import claim_stack
+from sluice.documents import parse_json, read_json
 from sluice.errors import ServerUnavailable
 from sluice.home import PROJECT, Home
 
@@ -100,7 +100,7 @@ def read_services(address: str, identity: str) -> dict[str, Any]:
         # Without proxies: the address is always on this machine.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"{address}/readyz", timeout=5) as answer:
-            found: dict[str, Any] = json.loads(answer.read())
+            found: dict[str, Any] = parse_json(answer.read())
             if found.get("identity") == identity:
                 return dict(found.get("services", {}))
     return {}
@@ -120,7 +120,7 @@ class Callers:
         """
         self._process.stop(signal.SIGTERM, END_SECONDS)
         try:
-            found: dict[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
+            found: dict[str, Any] = read_json(self._file)
         except (OSError, ValueError) as error:
             raise ServerUnavailable(self._process.describe_end()) from error
         return found

@@ -27,6 +27,11 @@ class Home:
         return self.root / "prefect"
 
     @property
+    def login_file(self) -> Path:
+        """The login of the state folder's Prefect server, one line, for its owner only."""
+        return self.root / "prefect-login"
+
+    @property
     def mlflow(self) -> Path:
         """The registry's folder."""
         return self.root / "mlflow"

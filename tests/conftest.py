@@ -26,11 +26,13 @@ for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", "SLUICE_ENV", "SLUICE_CON
     os.environ.pop(name, None)
 
 from sluice.adapters.server.home_server import server_environment  # noqa: E402
+from sluice.adapters.server.login import make_login  # noqa: E402
 from sluice.home import Home  # noqa: E402
 
 SERVER_HOME = Home(SESSION_HOME)
 os.environ.update(server_environment(SERVER_HOME))
 os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{SERVER_PORT}/api"
+os.environ["PREFECT_API_AUTH_STRING"] = make_login(SERVER_HOME)
 
 
 @pytest.fixture(scope="session", autouse=True)

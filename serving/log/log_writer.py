@@ -25,7 +25,7 @@ from serving.log.records import decode_record
 from serving.log.spool import Damage, Position, SpoolReader, list_segments, segment_path, unpack
 from serving.log.tables import Kind, Logged, build_rows, find_table
 from serving.log.worker_runs import RUNS_FOLDER, WorkerRun, clear_run, list_runs, settle
-from sluice.adapters.storage import open_locked
+from sluice.adapters.storage import close_state, open_locked
 from sluice.adapters.tables.retention import (
     list_tables,
     measure_tables,
@@ -322,6 +322,7 @@ def write_log(home: Home, environment: str, stopping: Event) -> None:
 
 def main() -> int:
     """Run until SIGTERM or SIGINT; exit code 2: bad input, 3: infrastructure error."""
+    close_state(find_home().root)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):

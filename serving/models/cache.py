@@ -28,6 +28,7 @@ from sluice.adapters.storage import explain_os_error, hold_lock, write_whole
 from sluice.config.data import DataConfig
 from sluice.config.model import Problem
 from sluice.control.route import Route
+from sluice.documents import parse_json, read_json
 from sluice.errors import DataMissing, ModelDamaged
 from sluice.models.export.onnx_export import SAMPLE_FILE
 
@@ -104,7 +105,7 @@ class Manifest:
             ModelDamaged: it is not a manifest, or names a file that no model has.
         """
         try:
-            found = cls(**json.loads(content))
+            found = cls(**parse_json(content))
             unknown = sorted(set(found.files) - set(FILES))
         except (ValueError, TypeError) as error:
             raise ModelDamaged(
@@ -134,7 +135,7 @@ class ModelCache:
     def find(self, service: str, version: int) -> CacheEntry | None:
         """Return the index of a version; None where it was not fetched yet, or is unreadable."""
         try:
-            values = json.loads(self._index(service, version).read_bytes())
+            values = read_json(self._index(service, version))
             entry = CacheEntry(**values)
         except (OSError, ValueError, TypeError):
             return None
@@ -267,14 +268,13 @@ class ModelCache:
             self.open(entry)
         except (DataMissing, ModelDamaged):
             shutil.rmtree(self.folder / entry.digest, ignore_errors=True)
-            draft.chmod(0o755)
             draft.rename(self.folder / entry.digest)
         return entry
 
 
 def _read_entry(path: Path) -> CacheEntry | None:
     try:
-        return CacheEntry(**json.loads(path.read_bytes()))
+        return CacheEntry(**read_json(path))
     except (OSError, ValueError, TypeError):
         return None
 

@@ -10,6 +10,7 @@ from serving.http.keys import load_keys
 from serving.http.server import configure_server
 from serving.page.app import RolloutPage
 from sluice.adapters.control.store import open_control
+from sluice.adapters.storage import close_state
 from sluice.config.loading import load_gateway
 from sluice.config.serving import GatewayConfig, PageConfig
 from sluice.errors import ConfigInvalid, GatewayBusy, Refused, SluiceError
@@ -62,6 +63,7 @@ def main() -> int:
     parser.add_argument("--host", help="address to listen on")
     parser.add_argument("--port", type=int, help="port to listen on")
     arguments = parser.parse_args()
+    close_state(find_home().root)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     try:
         serve_page(read_settings(arguments))

@@ -16,8 +16,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import yaml
-
 from serving.models.cache import CacheEntry, Manifest, ModelCache, ModelKey, list_named
 from serving.models.loading import load_cached
 from sluice.adapters.control.admissions import Admissions
@@ -27,6 +25,7 @@ from sluice.adapters.registry.client import ModelVersionRef, Registry, open_regi
 from sluice.adapters.registry.model_files import SERVING_FOLDER
 from sluice.config.data import DataConfig
 from sluice.control.route import Route
+from sluice.documents import parse_yaml
 from sluice.errors import (
     DataMissing,
     Fault,
@@ -133,10 +132,10 @@ class Fetcher:
         """Return the facts of a version, from the configuration of its release."""
         text = self._registry.read_text(version.run_id, "config.yaml")
         try:
-            values = yaml.safe_load(text)
+            values = parse_yaml(text)
             data = DataConfig.model_validate(values["data"])
             kind, problem = values["model"]["kind"], values["problem"]
-        except (LookupError, TypeError, ValueError, yaml.YAMLError) as error:
+        except (LookupError, TypeError, ValueError) as error:
             name = f"{version.service} v{version.version}"
             raise ModelDamaged(
                 f"{name}: config.yaml of its run is not the configuration of a service"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sluice.adapters.server.stack import StackRecord, read_stack
 from sluice.adapters.storage import write_whole
 from sluice.config.serving import GatewayConfig
+from sluice.documents import read_json
 from sluice.home import Home
 
 GATEWAY_URLS = "SLUICE_GATEWAY_URLS"
@@ -83,7 +84,7 @@ def record_pages(home: Home, address: str) -> Iterator[None]:
 def _read_served(home: Home) -> str:
     """Return the address that a living process recorded; empty where there is none."""
     try:
-        found = json.loads((home.root / PAGES_FILE).read_text(encoding="utf-8"))
+        found = read_json(home.root / PAGES_FILE)
         os.kill(int(found["pid"]), 0)
         return str(found["mlflow"])
     except (OSError, ValueError, LookupError, TypeError):

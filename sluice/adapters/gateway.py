@@ -1,6 +1,5 @@
 """HTTP client of the gateway's replicas, with time limits."""
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -9,6 +8,7 @@ from urllib.parse import urlsplit
 
 from sluice.adapters.addresses import find_gateways
 from sluice.config.serving import GatewayConfig
+from sluice.documents import DocumentInvalid, parse_json
 from sluice.home import Home
 from sluice.rollout.collection import Reply
 
@@ -58,8 +58,8 @@ class Replica:
 
 def _read_object(text: bytes) -> Reply:
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        found = parse_json(text)
+    except DocumentInvalid:
         return "its answer is not JSON"
     return found if isinstance(found, dict) else "its answer is not a JSON object"
 

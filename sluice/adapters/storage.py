@@ -1,8 +1,9 @@
-"""The file system: errors as ours, locks between processes, files written atomically."""
+"""The file system: errors as ours, locks, files written atomically and closed to others."""
 
 import fcntl
 import os
 import re
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -82,7 +83,48 @@ def _find_code(text: str) -> int | None:
     return next((code for word, code in words.items() if word in text), None)
 
 
-def write_whole(texts: Mapping[Path, str]) -> None:
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+OWN_FOLDERS = ("prefect", "mlflow", "serving", "traffic", "data", "logs", "work", "data_docs")
+OWN_FILES = ("control.db*", "server.*", "stack.*")
+
+
+def close_state(root: Path) -> None:
+    """Keep the state folder, and all that this process writes, from other users of the machine.
+
+    A folder that an older version left open is closed once, with all of its own in it. What
+    belongs to another user, and a folder that all share, such as `/tmp`, stay as they are.
+    """
+    os.umask(OTHERS)
+    try:
+        found = root.stat()
+    except OSError:  # it is made later, closed
+        return
+    is_shared = bool(found.st_mode & stat.S_ISVTX) or found.st_uid != os.geteuid()
+    if not stat.S_ISDIR(found.st_mode) or is_shared or not found.st_mode & OTHERS:
+        return
+    root.chmod(stat.S_IMODE(found.st_mode) & ~OTHERS)
+    for path in [*(root / name for name in OWN_FOLDERS), *_find_files(root)]:
+        for place, _, names in os.walk(path):
+            for entry in (Path(place), *(Path(place, name) for name in names)):
+                _close_entry(entry)
+        _close_entry(path)
+
+
+def _find_files(root: Path) -> list[Path]:
+    return [path for pattern in OWN_FILES for path in root.glob(pattern) if path.is_file()]
+
+
+def _close_entry(path: Path) -> None:
+    with suppress(OSError):  # it is gone by now, or belongs to another user
+        if not path.is_symlink():
+            path.chmod(stat.S_IMODE(path.stat().st_mode) & ~OTHERS)
+
+
+PRIVATE, PUBLIC = 0o600, 0o644
+"""Modes of files in the state folder, and in the project."""
+
+
+def write_whole(texts: Mapping[Path, str], mode: int = PRIVATE) -> None:
     """Replace each file by its text; if one cannot be written, restore the others.
 
     Raises:
@@ -93,20 +135,20 @@ def write_whole(texts: Mapping[Path, str]) -> None:
     moved: list[Path] = []
     try:
         for path, text in texts.items():
-            drafts[path] = _write_draft(path, text.encode("utf-8"))
+            drafts[path] = _write_draft(path, text.encode("utf-8"), mode)
         for path, draft in drafts.items():
             draft.replace(path)
             moved.append(path)
     except OSError:
         for path in moved:
-            _restore(path, before[path])
+            _restore(path, before[path], mode)
         raise
     finally:
         for draft in drafts.values():
             draft.unlink(missing_ok=True)
 
 
-def _write_draft(path: Path, content: bytes) -> Path:
+def _write_draft(path: Path, content: bytes, mode: int) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
@@ -114,16 +156,16 @@ def _write_draft(path: Path, content: bytes) -> Path:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o644)
+        Path(name).chmod(mode)
     except OSError:
         Path(name).unlink(missing_ok=True)
         raise
     return Path(name)
 
 
-def _restore(path: Path, content: bytes | None) -> None:
+def _restore(path: Path, content: bytes | None, mode: int) -> None:
     with suppress(OSError):
         if content is None:
             path.unlink()
         else:
-            _write_draft(path, content).replace(path)
+            _write_draft(path, content, mode).replace(path)

@@ -125,5 +125,3 @@ def read_deployments(file: Path) -> Deployments:
         return Deployments.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
         raise ConfigInvalid(explain_errors(error, file, Deployments)) from error
-    except ValueError as error:
-        raise ConfigInvalid(f"{file}: an alias contains itself") from error

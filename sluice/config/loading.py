@@ -49,8 +49,6 @@ def load_service(service: str, environment: str, folder: Path = CONFIGS) -> Serv
         config = ServiceConfig.model_validate_json(text, strict=True)
     except ValidationError as error:
         raise ConfigInvalid(explain_errors(error, path, ServiceConfig, overlay)) from error
-    except ValueError as error:
-        raise ConfigInvalid(f"{path}: an alias contains itself") from error
     if config.service != service:
         raise ConfigInvalid(
             f"{path}: service is '{config.service}', the file's name is '{service}'"
@@ -118,8 +116,6 @@ def load_policy(policy: str, folder: Path = CONFIGS) -> Policy:
         found = Policy.model_validate_json(text, strict=True)
     except ValidationError as error:
         raise ConfigInvalid(explain_errors(error, path, Policy)) from error
-    except ValueError as error:
-        raise ConfigInvalid(f"{path}: an alias contains itself") from error
     if found.policy != path.stem:
         words = f"found '{found.policy}'; allowed: the file's name, '{path.stem}'"
         raise ConfigInvalid(name_key(path, ("policy",), words))

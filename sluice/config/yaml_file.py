@@ -4,6 +4,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -11,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from sluice.documents import DocumentInvalid, compose_yaml, read_yaml
 from sluice.errors import ConfigInvalid
 
 Location = tuple[int | str, ...]
@@ -43,36 +45,20 @@ def read_mapping(path: Path) -> dict[str, Any]:
     """Read a file of keys and values; an empty file has none.
 
     Raises:
-        ConfigInvalid: the file cannot be read, is no YAML, or has a key twice.
+        ConfigInvalid: the file cannot be read, is no YAML, has a key twice, or is beyond a limit.
     """
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506
+        values = read_yaml(path)
     except OSError as error:
         raise ConfigInvalid(f"{path}: cannot be read: {os.strerror(error.errno or 0)}") from error
-    except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigInvalid(f"{path}{line}: not readable as YAML: {error.problem}") from error
-    except (yaml.YAMLError, ValueError, TypeError) as error:  # an impossible date or key
-        raise ConfigInvalid(f"{path}: not readable as YAML: {error}") from error
+    except DocumentInvalid as error:
+        line = f":{error.line}" if error.line else ""
+        raise ConfigInvalid(f"{path}{line}: {error}") from error
     if values is None:
         return {}
     if not isinstance(values, dict):
         raise ConfigInvalid(f"{path}: expected keys and values, found {type(values).__name__}")
     return cast(dict[str, Any], values)
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """A safe loader that refuses a key that is given twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key '{key.value}' is given twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
 
 
 def find_line(path: Path, location: Location) -> int:
@@ -87,7 +73,7 @@ def has_key(path: Path, location: Location) -> bool:
 
 def _step_down(path: Path, location: Location) -> tuple[int, bool]:
     """Return the line of the location's deepest key in the file, and whether it is the last."""
-    node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    node = _compose(path.read_text(encoding="utf-8"))
     line = 1
     for index, part in enumerate(location):
         found = _step(node, part)
@@ -97,6 +83,12 @@ def _step_down(path: Path, location: Location) -> tuple[int, bool]:
         if index == len(location) - 1:
             return line, True
     return line, False
+
+
+@lru_cache(maxsize=2)
+def _compose(text: str) -> yaml.Node | None:
+    """Return a file's nodes, once for all of its errors."""
+    return compose_yaml(text)
 
 
 def _step(node: yaml.Node | None, part: int | str) -> tuple[int, yaml.Node] | None:

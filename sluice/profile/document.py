@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from sluice.config.service import ServiceConfig
+from sluice.documents import parse_yaml
 from sluice.metrics import METRICS, check_metrics
 from sluice.profile.columns import ColumnFacts
 from sluice.profile.draft import LEAKAGE_LIMIT, Draft
@@ -40,7 +41,7 @@ def write_document(draft: Draft) -> str:
         _write_bias(draft),
     ]
     text = "\n".join("\n".join(lines) + "\n" for lines in sections)
-    values = json.dumps(yaml.safe_load(text))
+    values = json.dumps(parse_yaml(text))
     check_metrics(ServiceConfig.model_validate_json(values, strict=True))
     return text
 

@@ -9,18 +9,18 @@ from typing import Any
 
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
+from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
-from prefect.exceptions import MissingFlowError, ObjectNotFound
+from prefect.exceptions import MissingFlowError
 from prefect.flows import load_flow_from_entrypoint
 from prefect.settings import PREFECT_API_URL
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import validate
 from pydantic import ValidationError
 
-from sluice.adapters.server.api import is_healthy
+from sluice.adapters.server.api import POOL, is_healthy
 from sluice.config.deployments import (
     MARK,
     Deployment,
@@ -34,6 +34,7 @@ from sluice.config.yaml_file import Location, find_line
 from sluice.errors import ConfigInvalid, DeploymentRefused, ServerUnavailable
 from sluice.home import PROJECT
 from tasks.deploy.notifications import apply_notifications, check_notifications, settle_left
+from tasks.deploy.pools import prepare_pool
 
 Finding = tuple[Location, str]
 
@@ -83,6 +84,7 @@ def _load_flow(entrypoint: str) -> "Flow[Any, Any] | str":
 
 def _check_entry(entry: Deployment, flow: "Flow[Any, Any]") -> Iterator[Finding]:
     schema = parameter_schema(flow).model_dump_for_openapi()
+    yield from _check_variables(entry)
     yield from _check_parameters(("parameters",), entry.parameters, schema)
     for number, schedule in enumerate(entry.schedules):
         place: Location = ("schedules", number)
@@ -94,6 +96,27 @@ def _check_entry(entry: Deployment, flow: "Flow[Any, Any]") -> Iterator[Finding]
         yield from _check_trigger(place, trigger)
         yield from _check_parameters((*place, "parameters"), trigger.parameters, schema)
         yield from _check_complete(place, {**entry.parameters, **trigger.parameters}, schema)
+
+
+def _check_variables(entry: Deployment) -> Iterator[Finding]:
+    """Find variables of runs in our pool, which has none: no run sets command or environment."""
+    if entry.work_pool.name != POOL:
+        return
+    places: list[tuple[Location, Parameters]] = [
+        (("work_pool", "job_variables"), entry.work_pool.job_variables),
+        *(
+            (("triggers", number, "job_variables"), trigger.job_variables)
+            for number, trigger in enumerate(entry.triggers)
+        ),
+    ]
+    for place, variables in places:
+        if variables:
+            found = ", ".join(variables)
+            yield (
+                place,
+                f"found {found}; allowed: none, since no run in the pool '{POOL}' sets them; next:"
+                " set them where the worker starts, or name another pool",
+            )
 
 
 def _check_parameters(
@@ -164,7 +187,6 @@ def _strip(message: str) -> str:
     return message.removeprefix("Value error, ")
 
 
-POOL = "sluice"
 PAGE = 200
 LAST_LINES = 6
 """How many lines of Prefect's output an error message has."""
@@ -191,7 +213,7 @@ def deploy_file(file: Path, report: Report, prune: bool = False) -> list[str]:
     notifications = check_notifications(file, content)
     with get_client(sync_client=True) as client:
         for pool in sorted({entry.work_pool.name for entry in content.deployments}):
-            _prepare_pool(client, pool, report)
+            prepare_pool(client, pool, report)
         before = _find_off(client, names)
         _run_deploy(file)
         _close_forms(client, names)
@@ -213,42 +235,6 @@ def _confirm_server() -> None:
         raise ServerUnavailable(
             f"no Prefect server answers at {api}; next: start it, or set PREFECT_API_URL"
         )
-
-
-def _prepare_pool(client: SyncPrefectClient, name: str, report: Report) -> None:
-    """Create our process pool if it is missing; any other pool must exist."""
-    try:
-        pool = client.read_work_pool(name)
-    except ObjectNotFound as error:
-        if name != POOL:
-            raise DeploymentRefused(
-                f"the work pool '{name}' does not exist; next: `prefect work-pool create {name}"
-                f" --type ...`, or use '{POOL}', which is created"
-            ) from error
-        created = WorkPoolCreate(name=name, type="process", base_job_template=_process_template())
-        client.create_work_pool(created)
-        report(f"created the work pool '{name}'")
-        return
-    if pool.type == "process" and _find_stream(pool.base_job_template).get("default", True):
-        report(
-            f"the work pool '{name}' has stream_output on: flow runs die with their worker; next:"
-            f" set it to false at {name} > Edit > Base Job Template"
-        )
-
-
-def _process_template() -> dict[str, Any]:
-    """Return Prefect's template with `stream_output` off: a run must outlive its worker."""
-    from prefect.workers.process import ProcessWorker
-
-    template: dict[str, Any] = ProcessWorker.get_default_base_job_template()
-    _find_stream(template)["default"] = False
-    return template
-
-
-def _find_stream(template: dict[str, Any]) -> dict[str, Any]:
-    properties = template.get("variables", {}).get("properties", {})
-    found: dict[str, Any] = properties.get("stream_output", {})
-    return found
 
 
 def _run_deploy(file: Path) -> None:

@@ -40,7 +40,7 @@ class Keeper:
     def __init__(self) -> None:
         self._control = prepare_control()
         self._registry = open_registry(find_home())
-        replies = find_replicas(load_gateway(environment_name())).read_counters()
+        replies = find_replicas(find_home(), load_gateway(environment_name())).read_counters()
         self._comparer = Comparer(self._control, self._registry, replies)
         self._rows: list[dict[str, str]] = []
         self._done: list[str] = []

@@ -8,7 +8,9 @@ from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from sluice.adapters.storage import close_state
 from sluice.errors import SluiceError
+from sluice.home import find_home
 from tasks.run.tags import tag_failure, tag_start
 
 LAST_WORD = {"sluice_last_word": True}
@@ -30,6 +32,7 @@ def state_failure(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        close_state(find_home().root)
         tag_start()
         try:
             return function(*args, **kwargs)

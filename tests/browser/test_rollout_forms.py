@@ -1,5 +1,6 @@
 """Every command in every phase, from its form in a browser: obeyed, or refused with the reason."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -92,7 +93,7 @@ def stack_of_all(api: str, live: Live) -> Iterator[Stack]:
     file.write_text(yaml.safe_dump({"deployments": chosen}), encoding="utf-8")
     with (
         run_replica(live.control, SERVICE) as replica,
-        open_forms(api.removesuffix("/api")) as forms,
+        open_forms(api.removesuffix("/api"), os.environ["PREFECT_API_AUTH_STRING"]) as forms,
     ):
         variables = {"SLUICE_CONFIGS": str(configs), "SLUICE_GATEWAY_URLS": replica.address}
         try:

@@ -17,6 +17,7 @@ from sluice.config.policy import Policy, hash_policy, read_policy, write_policy
 from sluice.config.rollout import RouteConfig
 from sluice.control.command import RecordedCommand
 from sluice.control.lease import Lease
+from sluice.documents import parse_json
 from sluice.errors import LeaseLost, RolloutRefused
 from sluice.rollout.facts import Arm
 from sluice.rollout.log import LogRecord, read_record, write_opening
@@ -182,7 +183,7 @@ class Rollouts:
         with self._database.transact("reading a decision log") as connection:
             found = connection.execute(rows).mappings().all()
         return [
-            (datetime.fromisoformat(row["at"]), read_record(json.loads(row["record"])))
+            (datetime.fromisoformat(row["at"]), read_record(parse_json(row["record"])))
             for row in found
         ]
 
@@ -261,9 +262,9 @@ def _build(row: RowMapping) -> RolloutRecord:
         policy=policy,
         terms=RouteConfig.model_validate_json(row["terms"]),
         salt=row["salt"],
-        state=read_state(json.loads(row["state"]), policy),
+        state=read_state(parse_json(row["state"]), policy),
         tick=row["tick"],
-        readings=read_readings(json.loads(row["readings"])),
+        readings=read_readings(parse_json(row["readings"])),
         settled=bool(row["settled"]),
     )
 

@@ -11,6 +11,7 @@ from sluice.adapters.control.database import Database, insert_once
 from sluice.adapters.control.schema import CHAMPIONS, ROLLOUTS, ROUTES
 from sluice.control.champion import ServedVersion
 from sluice.control.route import Mode, Route
+from sluice.documents import parse_json
 from sluice.errors import RouteMoved
 
 
@@ -182,7 +183,7 @@ def _columns(route: Route) -> dict[str, Any]:
 
 
 def _build(row: RowMapping) -> Route:
-    weights = tuple(float(item) for item in json.loads(row["stage_weights"]))
+    weights = tuple(float(item) for item in parse_json(row["stage_weights"]))
     return Route(**{**row, "stage_weights": weights, "mode": Mode(row["mode"])})
 
 

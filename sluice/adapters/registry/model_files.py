@@ -1,5 +1,6 @@
 """Model files, native and ONNX, without pickle; only reviewed types are loaded."""
 
+import io
 import json
 import os
 import zipfile
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.adapters.storage import explain_os_error
+from sluice.documents import DocumentInvalid, Limits, parse_json
 from sluice.errors import DataInvalid, DataMissing, ModelUntrusted, ServingImpossible
 from sluice.models.export.graph import NUMBERS, SCORES
 from sluice.models.export.onnx_export import OnnxExport
@@ -42,6 +44,15 @@ TRUSTED_TYPES: tuple[str, ...] = (
 )
 """Trusted types in addition to those of skops. Each holds arrays and plain values only, and loading
 one runs no code from the file: read a type's source before you add it."""
+
+
+SCHEMA_FILE = "schema.json"
+"""The library's description of all objects in a model file."""
+SCHEMA_LIMITS = Limits(size=256 * 1024**2, depth=200, values=20_000_000)
+LARGEST_MODEL = 4 * 1024**3
+"""Bytes of a model file once it is unpacked."""
+DAMAGE = (zipfile.BadZipFile, zlib.error, LookupError, ValueError, EOFError, RecursionError)
+"""What the library raises for a file that is no model file, or not whole."""
 
 
 def save_model(pipeline: Any, path: Path) -> None:
@@ -83,14 +94,30 @@ def load_model(path: Path) -> Any:
     except OSError as error:
         raise explain_os_error(error, f"model file {path.name}") from error
     try:
+        _check_archive(content)
         untrusted = skops.io.get_untrusted_types(data=content)
-    except (zipfile.BadZipFile, LookupError, ValueError, TypeError, EOFError) as error:
-        raise DataInvalid(_describe_damage(path, content)) from error
+    except (*DAMAGE, TypeError) as error:
+        raise DataInvalid(_describe_damage(path, content, error)) from error
     _check_types(untrusted, path)
     try:
         return skops.io.loads(content, trusted=list(TRUSTED_TYPES))
-    except (zipfile.BadZipFile, zlib.error, LookupError, ValueError, EOFError) as error:
-        raise DataInvalid(_describe_damage(path, content)) from error
+    except DAMAGE as error:
+        raise DataInvalid(_describe_damage(path, content, error)) from error
+
+
+def _check_archive(content: bytes) -> None:
+    """Look at what a model file unpacks to before the library builds anything from it.
+
+    Raises:
+        DocumentInvalid: its description is not JSON, too long or too deep, or it unpacks to more
+            than a model may have.
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        unpacked = sum(item.file_size for item in archive.infolist())
+        if unpacked > LARGEST_MODEL:
+            raise DocumentInvalid(f"it unpacks to {unpacked:,} bytes; allowed: {LARGEST_MODEL:,}")
+        with archive.open(SCHEMA_FILE) as file:
+            parse_json(file.read(SCHEMA_LIMITS.size + 1), SCHEMA_LIMITS)
 
 
 def _check_types(found: list[str], path: Path) -> None:
@@ -102,10 +129,11 @@ def _check_types(found: list[str], path: Path) -> None:
         )
 
 
-def _describe_damage(path: Path, content: bytes) -> str:
+def _describe_damage(path: Path, content: bytes, error: BaseException) -> str:
+    found = f": {SCHEMA_FILE}: {error}" if isinstance(error, DocumentInvalid) else ""
     return (
-        f"model file {path.name} ({len(content):,} bytes) is truncated, damaged, or no model file; "
-        "fetch it again or train again"
+        f"model file {path.name} ({len(content):,} bytes) is truncated, damaged, or no model file"
+        f"{found}; fetch it again or train again"
     )
 
 
@@ -192,12 +220,13 @@ def load_export(folder: Path) -> ExportedModel:
     except OSError as error:
         raise explain_os_error(error, f"ONNX export {folder.name}") from error
     try:
-        preprocessing = Preprocessing.from_dict(json.loads(texts[0]))
-        postprocessing = Postprocessing.from_dict(json.loads(texts[1]))
+        preprocessing = Preprocessing.from_dict(parse_json(texts[0]))
+        postprocessing = Postprocessing.from_dict(parse_json(texts[1]))
     except (ValueError, LookupError, TypeError, AttributeError) as error:
+        found = f" ({error})" if isinstance(error, DocumentInvalid) else ""
         raise ServingImpossible(
-            f"ONNX export {folder.name}: {PREPROCESSING_FILE} or {POSTPROCESSING_FILE} is damaged; "
-            "fetch it again or train again"
+            f"ONNX export {folder.name}: {PREPROCESSING_FILE} or {POSTPROCESSING_FILE} is damaged"
+            f"{found}; fetch it again or train again"
         ) from error
     return ExportedModel(OnnxExport(preprocessing, graph, postprocessing))
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from sluice.documents import parse_json
+
 ANSWER_SECONDS = 15.0
 """Time for an answer from a database that may be busy."""
 BUSY = (429, 503)
@@ -20,33 +22,34 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def ask_server(
-    url: str, body: Any = None, method: str = "", seconds: float = ANSWER_SECONDS
+    url: str, body: Any = None, method: str = "", seconds: float = ANSWER_SECONDS, login: str = ""
 ) -> tuple[int, Any]:
     """Return status and JSON; status 0 without an answer, None where it was not JSON.
 
     Without a body it is a GET, with one a POST, unless `method` is given. A request to a server
-    that is too busy (its database is locked) is repeated, for `seconds` in all.
+    that is too busy (its database is locked) is repeated, for `seconds` in all. Without a `login`,
+    `user:password`, the environment's is sent.
     """
     deadline = time.monotonic() + seconds
-    answer = _ask_once(url, body, method, seconds)
+    answer = _ask_once(url, body, method, seconds, login)
     while answer[0] in BUSY and time.monotonic() + PAUSE_SECONDS < deadline:
         time.sleep(PAUSE_SECONDS)
-        answer = _ask_once(url, body, method, seconds)
+        answer = _ask_once(url, body, method, seconds, login)
     return answer
 
 
-def _ask_once(url: str, body: Any, method: str, seconds: float) -> tuple[int, Any]:
+def _ask_once(url: str, body: Any, method: str, seconds: float, login: str) -> tuple[int, Any]:
     direct = [urllib.request.ProxyHandler({})] if urlsplit(url).hostname in LOOPBACK else []
     request = urllib.request.Request(  # noqa: S310
         url,
         data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json", **_authorize()},
+        headers={"Content-Type": "application/json", **_authorize(login)},
         method=method or ("GET" if body is None else "POST"),
     )
     try:
         with urllib.request.build_opener(*direct).open(request, timeout=seconds) as answer:
             text = answer.read()
-            return answer.status, json.loads(text) if text else None
+            return answer.status, parse_json(text) if text else None
     except urllib.error.HTTPError as error:
         with error:
             return error.code, None
@@ -56,11 +59,12 @@ def _ask_once(url: str, body: Any, method: str, seconds: float) -> tuple[int, An
         return 0, None
 
 
-def _authorize() -> dict[str, str]:
+def _authorize(login: str) -> dict[str, str]:
+    """Return the header of a login, or of the environment's, in the order of Prefect's client."""
+    if pair := login or os.environ.get("PREFECT_API_AUTH_STRING"):
+        return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
     if key := os.environ.get("PREFECT_API_KEY"):
         return {"Authorization": f"Bearer {key}"}
-    if pair := os.environ.get("PREFECT_API_AUTH_STRING"):
-        return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
     return {}
 
 
@@ -74,11 +78,14 @@ def is_healthy(api: str) -> bool:
     return (status == 200 and body is True) or status in REFUSED
 
 
-def is_of_home(api: str, prefect_home: Path) -> bool:
-    """Whether the server at the address keeps its state in the folder."""
-    status, body = ask_server(f"{api}/admin/settings", seconds=HEALTH_SECONDS)
-    if status in REFUSED:
-        return True
+def is_refused(api: str) -> bool:
+    """Whether the server at the address refuses the environment's login or key."""
+    return ask_server(f"{api}/admin/version", seconds=HEALTH_SECONDS)[0] in REFUSED
+
+
+def is_of_home(api: str, prefect_home: Path, login: str) -> bool:
+    """Whether the server at the address takes the login and keeps its state in the folder."""
+    _, body = ask_server(f"{api}/admin/settings", seconds=HEALTH_SECONDS, login=login)
     found = body.get("home", "") if isinstance(body, dict) else ""
     return bool(found) and Path(found).resolve() == prefect_home.resolve()
 

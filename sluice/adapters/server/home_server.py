@@ -16,8 +16,9 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from sluice.adapters.server.api import is_healthy, is_of_home
+from sluice.adapters.server.api import is_healthy, is_of_home, is_refused
 from sluice.adapters.server.background import last_line
+from sluice.adapters.server.login import read_login
 from sluice.adapters.server.ports import name_user
 from sluice.adapters.server.process import (
     ServerRecord,
@@ -43,12 +44,14 @@ def server_environment(home: Home) -> dict[str, str]:
     """Return the environment variables of all processes of this state folder.
 
     `PREFECT_API_URL` is among them if the caller's environment names a server or the state
-    folder's own is alive. Telemetry is off; results are never pickled; leases survive a restart of
-    the server; no flow starts a short-lived server beside the one that holds the database.
+    folder's own is alive, and with the latter its login, which no other server gets. Telemetry is
+    off; results are never pickled; leases survive a restart of the server; no flow starts a
+    short-lived server beside the one that holds the database.
     """
     record = read_record(home)
     own = record.api if record and is_alive(home) else ""
     api = os.environ.get("PREFECT_API_URL", "") or own
+    login = read_login(home) if own and api.rstrip("/") == own else ""
     return {
         "SLUICE_HOME": str(home.root),
         "PREFECT_HOME": str(home.prefect),
@@ -61,6 +64,7 @@ def server_environment(home: Home) -> dict[str, str]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "GX_ANALYTICS_ENABLED": "false",
         **({"PREFECT_API_URL": api} if api else {}),
+        **({"PREFECT_API_AUTH_STRING": login} if login else {}),
     }
 
 
@@ -73,7 +77,8 @@ def run_server(home: Home, port: int = 4200, *, report: Callable[[str], None]) -
     SIGTERM and SIGHUP end the block as Ctrl-C does.
 
     Raises:
-        ServerUnavailable: the named server does not answer, or none can be started.
+        ServerUnavailable: the named server does not answer or refuses the login, or none can be
+            started.
     """
     named = _find_named(home)
     if named:
@@ -113,6 +118,12 @@ def _find_named(home: Home) -> str:
         raise ServerUnavailable(
             f"no Prefect server answers at {named}, which PREFECT_API_URL names;"
             " start that one, or unset the variable to use the state folder's own"
+        )
+    if is_refused(named):
+        raise ServerUnavailable(
+            f"the Prefect server at {named}, which PREFECT_API_URL names, refuses the login; next:"
+            " set PREFECT_API_AUTH_STRING to the line in `prefect-login` of the state folder that"
+            " started it, or PREFECT_API_KEY to its key"
         )
     return named
 
@@ -193,7 +204,7 @@ def _await_health(home: Home, record: ServerRecord, report: Callable[[str], None
     began = reported = time.monotonic()
     while is_alive(home):
         # A server of another state folder on the same port could answer the health check.
-        if is_healthy(record.api) and is_of_home(record.api, home.prefect):
+        if is_healthy(record.api) and is_of_home(record.api, home.prefect, read_login(home)):
             return True
         now = time.monotonic()
         if now - began > START_SECONDS:

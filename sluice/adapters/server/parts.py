@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from sluice.adapters.server.background import BackgroundProcess, start_background
+from sluice.adapters.server.guard import HOST
 from sluice.adapters.server.ports import name_user
-from sluice.adapters.server.process import HOST, is_free
+from sluice.adapters.server.process import is_free
 from sluice.errors import ServerUnavailable
 from sluice.home import Home
 
 PAGES_PORT, PORTS = 5000, 20
 START_SECONDS, PAGES_STOP_SECONDS, POLL_SECONDS = 90.0, 3.0, 0.2
+PAGES_APPLICATION = "mlflow.server.fastapi_app:app"
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "1",
@@ -61,12 +63,24 @@ def choose_port(
 
 def start_pages(home: Home, port: int, mark: Mapping[str, str]) -> BackgroundProcess:
     """Start the pages' server without waiting for it; `mark` goes into its environment."""
-    arguments = ["-m", "mlflow", "server", "--workers", "1", "--host", HOST]
-    arguments += ["--port", str(port), "--backend-store-uri", home.tracking_uri]
-    arguments += ["--default-artifact-root", home.model_artifacts.as_uri()]
-    environment = {**os.environ, **QUIET, **mark}
+    arguments = ["-m", "sluice.adapters.server.guard", PAGES_APPLICATION, "--port", str(port)]
+    environment = {**os.environ, **QUIET, **describe_stores(home), **mark}
     log = home.logs / "mlflow-pages.log"
     return start_background("the MLflow server", arguments, environment, log, home.root)
+
+
+def describe_stores(home: Home) -> dict[str, str]:
+    """Return the variables by which `mlflow server` tells its own worker where the stores are.
+
+    The database's URL may hold a password, which other users would read in a command line.
+    """
+    return {
+        "_MLFLOW_SERVER_FILE_STORE": home.tracking_uri,
+        "_MLFLOW_SERVER_REGISTRY_STORE": home.tracking_uri,
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": home.model_artifacts.as_uri(),
+        "_MLFLOW_SGI_NAME": "uvicorn",
+        "_MLFLOW_IN_JOB_EXECUTOR": "false",
+    }
 
 
 def await_pages(pages: BackgroundProcess, port: int, path: str = "/health") -> None:

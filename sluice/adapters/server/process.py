@@ -12,19 +12,22 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sluice.adapters.server.guard import HOST, list_hosts, list_origins
+from sluice.adapters.server.login import make_login
 from sluice.adapters.storage import try_lock
+from sluice.documents import read_json
 from sluice.errors import ServerUnavailable
 from sluice.home import Home
 
-HOST = "127.0.0.1"
 POLL_SECONDS = 0.1
 STOP_SECONDS = 10.0
 # A shell's background job ignores SIGINT, and so would the server: it is set back before it starts.
 LAUNCH = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
-os.execv(sys.executable, [sys.executable, "-m", "prefect", "server", "start", *sys.argv[1:]])
+os.execv(sys.executable, [sys.executable, "-m", "sluice.adapters.server.guard", *sys.argv[1:]])
 """
+APPLICATION = ("prefect.server.api.server:create_app", "--factory")
 _children: list["subprocess.Popen[bytes]"] = []
 
 
@@ -55,7 +58,7 @@ def is_free(port: int) -> bool:
 def read_record(home: Home) -> ServerRecord | None:
     """Return the state folder's server record, dead or alive; None if there is none."""
     try:
-        values = json.loads(_record_file(home).read_text(encoding="utf-8"))
+        values = read_json(_record_file(home))
         return ServerRecord(pid=int(values["pid"]), port=int(values["port"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -77,6 +80,8 @@ def is_alive(home: Home) -> bool:
 def start_process(home: Home, port: int, environment: Mapping[str, str], log: Path) -> ServerRecord:
     """Start the server in its own process group and record it; do not wait until it is healthy.
 
+    It answers to its own pages only, and its API to the state folder's login only.
+
     Raises:
         ServerUnavailable: a server of this state folder runs already.
         OSError: a file cannot be written.
@@ -90,10 +95,10 @@ def start_process(home: Home, port: int, environment: Mapping[str, str], log: Pa
                     f"a Prefect server of {home.root} runs without a record; end it, then try again"
                 )
             time.sleep(POLL_SECONDS)
-        command = [sys.executable, "-S", "-c", LAUNCH, "--host", HOST, "--port", str(port)]
+        command = [sys.executable, "-S", "-c", LAUNCH, *APPLICATION, "--port", str(port)]
         process = subprocess.Popen(  # noqa: S603
             command,
-            env=dict(environment),
+            env={**environment, **_protect(home, port)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -106,6 +111,16 @@ def start_process(home: Home, port: int, environment: Mapping[str, str], log: Pa
     draft.write_text(json.dumps(asdict(record)), encoding="utf-8")
     draft.replace(_record_file(home))
     return record
+
+
+def _protect(home: Home, port: int) -> dict[str, str]:
+    login = make_login(home)
+    return {
+        "PREFECT_SERVER_API_AUTH_STRING": login,
+        "PREFECT_API_AUTH_STRING": login,
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(list_origins(list_hosts(port))),
+        "PREFECT__SERVER_FINAL": "1",  # as `prefect server start` does: less memory
+    }
 
 
 def stop_process(home: Home, record: ServerRecord) -> None:

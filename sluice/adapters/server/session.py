@@ -37,7 +37,7 @@ def open_session(home: Home, report: Callable[[str], None]) -> Iterator[str]:
     warming = threading.Thread(target=_warm_up, args=(home, failures), daemon=True)
     warming.start()
     with run_server(home, report=report) as api:
-        os.environ["PREFECT_API_URL"] = api
+        os.environ.update({**server_environment(home), "PREFECT_API_URL": api})
         warming.join()
         if failures:
             raise failures[0]

@@ -24,6 +24,7 @@ from sluice.adapters.server.process import is_alive, read_record
 from sluice.adapters.server.process_tree import find_related, mark_part
 from sluice.adapters.server.worker import close_lost
 from sluice.adapters.storage import try_lock
+from sluice.documents import read_json
 from sluice.errors import ServerUnavailable
 from sluice.home import Home
 
@@ -86,7 +87,7 @@ def write_stack(home: Home, record: StackRecord) -> None:
 def read_stack(home: Home) -> StackRecord | None:
     """Return the local stack's record; None if it is not up or its supervisor is gone."""
     try:
-        record = StackRecord(**json.loads(_record_file(home).read_text(encoding="utf-8")))
+        record = StackRecord(**read_json(_record_file(home)))
         os.kill(record.pid, 0)
     except (OSError, ValueError, TypeError):
         return None

@@ -24,6 +24,7 @@ from sqlalchemy.types import NULLTYPE
 from sluice.config.data import SINCE, DataConfig, SqlSource
 from sluice.data.arrival import Delivery
 from sluice.data.schema import arrow_schema, check_columns, check_schema, convert_cells
+from sluice.documents import parse_json
 from sluice.errors import ConfigInvalid, DataInvalid, DataUnavailable, SluiceError
 
 WAIT_SECONDS = 8
@@ -315,7 +316,7 @@ def _unpack(mark: str, source: SqlSource) -> Any:
         DataInvalid: the text is no watermark.
     """
     try:
-        name, shown = json.loads(mark)
+        name, shown = parse_json(mark)
         return READERS[name](shown)
     except (ValueError, KeyError, TypeError) as error:
         raise DataInvalid(f"{source.url_variable}: no watermark: {mark[:80]}") from error

@@ -63,7 +63,6 @@ def quarantine_batch(
         record = {"source": source, **verdict.to_dict()}
         (staging / "verdict.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         csv.write_csv(bad_rows, staging / "bad_rows.csv")
-        staging.chmod(0o755)
         _put_in_place(staging, target)
     except OSError as error:
         raise explain_os_error(error, f"quarantine {target}") from error

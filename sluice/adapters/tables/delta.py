@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from sluice.adapters.storage import explain_os_error, open_locked
 from sluice.data.version import DataVersion, hash_content, hash_schema
+from sluice.documents import parse_json
 from sluice.errors import DataInvalid, DataMissing, DataUnavailable
 
 BATCH_HASH, CONTENT_HASH, SCHEMA_HASH = "batchHash", "contentHash", "schemaHash"
@@ -231,7 +232,7 @@ def _describe(data: DataVersion, batch_hash: str) -> dict[str, str]:
 def _read_commit(uri: Path, version: int) -> dict[str, Any]:
     """Return one commit's facts; the library's own history has wrong numbers for old versions."""
     text = (uri / "_delta_log" / f"{version:020}.json").read_text(encoding="utf-8")
-    actions = [json.loads(line) for line in text.splitlines() if line.strip()]
+    actions = [parse_json(line) for line in text.splitlines() if line.strip()]
     return {key: value for action in actions for key, value in action.get("commitInfo", {}).items()}
 
 

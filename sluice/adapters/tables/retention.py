@@ -10,6 +10,7 @@ from typing import Any
 from sluice.adapters.storage import explain_os_error, hold_lock, write_whole
 from sluice.adapters.tables.traffic import measure_hours
 from sluice.data.retention import Pause, Retention
+from sluice.documents import read_json
 from sluice.errors import DataUnavailable
 from sluice.home import Home
 
@@ -110,7 +111,7 @@ def measure_tables(home: Home) -> dict[str, dict[str, int]]:
 def _load(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
-    return dict(json.loads(path.read_text(encoding="utf-8")))
+    return dict(read_json(path))
 
 
 def _read_waiting(found: Any) -> dict[str, dict[str, float]]:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from sluice.adapters.storage import explain_os_error
 from sluice.adapters.tables.delta import read_version
 from sluice.data.version import DataVersion
+from sluice.documents import parse_json
 
 FACTS = b"sluice.data"
 
@@ -68,5 +69,5 @@ def _locate(folder: Path, version: int) -> Path:
 def _read(path: Path) -> tuple[pa.Table, DataVersion]:
     with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as reader:
         table = reader.read_all()
-    facts = json.loads(table.schema.metadata[FACTS])
+    facts = parse_json(table.schema.metadata[FACTS])
     return table.replace_schema_metadata(None), DataVersion(**facts)

@@ -4,7 +4,6 @@ Every call uses its own context, a copy of `gx/` in the state folder, and holds 
 that threads share may validate the rows of another thread.
 """
 
-import json
 import os
 import re
 import shutil
@@ -26,6 +25,7 @@ from sluice.data.arrival import Arrival, mark_new_rows
 from sluice.data.distribution import has_nulls
 from sluice.data.leakage import measure_leakage
 from sluice.data.version import hash_content
+from sluice.documents import DocumentInvalid, read_json
 from sluice.errors import ConfigInvalid
 from sluice.gates.data import DataEvidence
 from sluice.home import SUITES, find_home
@@ -127,9 +127,9 @@ def check_suite(folder: Path, name: str) -> Path:
         known = ", ".join(sorted(item.stem for item in path.parent.glob("[!.]*.json"))) or "none"
         raise ConfigInvalid(f"{path}: no such expectation suite; there are: {known}")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigInvalid(f"{path}: not readable as JSON: {error}") from error
+        values = read_json(path)
+    except DocumentInvalid as error:
+        raise ConfigInvalid(f"{path}: {error}") from error
     if not isinstance(values, dict) or not isinstance(values.get("expectations"), list):
         raise ConfigInvalid(f"{path}: expected an object with the list `expectations`")
     return path
@@ -164,7 +164,7 @@ def _open_suite(root: Path, path: Path) -> tuple[Any, Any]:
         suite = context.suites.get(path.stem)
     except (GreatExpectationsError, ValueError, TypeError, KeyError) as error:
         raise ConfigInvalid(f"{path}: not a suite: {error}") from error
-    written = json.loads(path.read_text(encoding="utf-8"))["expectations"]
+    written = read_json(path)["expectations"]
     lost = Counter(_name_expectation(rule) for rule in written) - Counter(
         _name_expectation({"type": rule.expectation_type, "kwargs": rule.configuration.kwargs})
         for rule in suite.expectations

@@ -7,8 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sluice.adapters.storage import explain_os_error, write_whole
+from sluice.adapters.storage import PUBLIC, explain_os_error, write_whole
 from sluice.adapters.validation.expectations import check_suite
+from sluice.documents import read_json
 from sluice.errors import ServiceExists
 from sluice.profile.rules import DataRule
 
@@ -42,7 +43,7 @@ def read_suite(folder: Path, name: str) -> dict[str, Any]:
     Raises:
         ConfigInvalid: it is missing, or no suite.
     """
-    values: dict[str, Any] = json.loads(check_suite(folder, name).read_text(encoding="utf-8"))
+    values: dict[str, Any] = read_json(check_suite(folder, name))
     return values
 
 
@@ -55,7 +56,7 @@ def write_suite(folder: Path, name: str, suite: dict[str, Any]) -> None:
     """
     path = folder / "expectations" / f"{name}.json"
     try:
-        write_whole({path: dump_suite(suite)})
+        write_whole({path: dump_suite(suite)}, PUBLIC)
     except OSError as error:
         raise explain_os_error(error, str(path)) from error
 
@@ -95,7 +96,8 @@ def write_service(
     """
     config, suite = list_files(service, configs, suites)
     try:
-        write_whole({suite: dump_suite(build_suite(service, rules)), config: document})
+        texts = {suite: dump_suite(build_suite(service, rules)), config: document}
+        write_whole(texts, PUBLIC)
     except OSError as error:
         raise explain_os_error(error, f"{config} and {suite}") from error
     return config, suite

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.config.data import ColumnKind, DataConfig
+from sluice.documents import parse_json
 from sluice.errors import ModelDamaged, ServingImpossible
 from sluice.models.export.graph import build_graph
 from sluice.models.export.postprocessing import Postprocessing, read_postprocessing
@@ -112,7 +113,7 @@ class ParitySample:
             ModelDamaged: the text is no parity sample.
         """
         try:
-            values: Mapping[str, Any] = json.loads(text)
+            values: Mapping[str, Any] = parse_json(text)
             scores = values["scores"]
             return cls(
                 tuple(dict(record) for record in values["records"]),

@@ -1,7 +1,6 @@
 """The whole Prefect stack as a team runs it: server, pool, deployments, schedule, worker."""
 
 from collections.abc import Iterator
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,8 +82,7 @@ def test_deploying_twice_leaves_everything_once(deployed: dict[str, Any]) -> Non
 def test_pool_lets_a_run_outlive_its_worker(deployed: dict[str, Any]) -> None:
     pool = ask(lambda client: client.read_work_pool(POOL))
     assert pool.type == "process"
-    variables = pool.base_job_template["variables"]["properties"]
-    assert variables["stream_output"]["default"] is False
+    assert pool.base_job_template["job_configuration"]["stream_output"] is False
 
 
 def test_deployments_ask_for_what_the_flows_take(deployed: dict[str, Any]) -> None:
@@ -127,9 +125,9 @@ def test_schedule_produces_runs(deployed: dict[str, Any]) -> None:
 def test_worker_takes_a_file_in(deployed: dict[str, Any], tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     file = SAMPLES / "acs_employment_2015.parquet"
-    run = create_run(deployed["ingest/ingest"], home, service="employment", source=str(file))
+    run = create_run(deployed["ingest/ingest"], service="employment", source=str(file))
     log = tmp_path / "worker.log"
-    with run_worker(log):
+    with run_worker(log, SLUICE_HOME=str(home.root)):
         state = await_final(run)
     written = log.read_text(encoding="utf-8", errors="replace")
     assert state is not None, written
@@ -186,14 +184,13 @@ class Redeployed:
 def redeployed(deployed: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Redeployed:
     """Another file and the shipped one deployed again, after a person changed the server."""
     from prefect.client.schemas.actions import WorkPoolUpdate
+    from prefect.workers.process import ProcessWorker
 
     release = find_deployments()["release/release"]
     trigger, schedule = triggers_of(release)[0], release.schedules[0]
     ask(lambda client: client.pause_automation(trigger.id))
     ask(lambda client: client.update_deployment_schedule(release.id, schedule.id, active=False))
-    template = deepcopy(ask(lambda client: client.read_work_pool(POOL)).base_job_template)
-    template["variables"]["properties"]["stream_output"]["default"] = True
-    changed = WorkPoolUpdate(base_job_template=template)
+    changed = WorkPoolUpdate(base_job_template=ProcessWorker.get_default_base_job_template())
     ask(lambda client: client.update_work_pool(POOL, changed))
     file = tmp_path_factory.mktemp("other") / "deployments.yaml"
     text = FILE.read_text(encoding="utf-8").replace("notice on a failed", "former on a failed")
@@ -229,7 +226,32 @@ def test_what_was_switched_off_by_hand_is_named(redeployed: Redeployed) -> None:
 
 
 def test_pool_that_ends_runs_with_their_worker_is_named(redeployed: Redeployed) -> None:
-    assert "has stream_output on: flow runs die with their worker" in redeployed.other[0]
+    assert "has stream_output on: flow runs die with their worker" in redeployed.other[1]
+
+
+def test_pool_of_an_older_version_loses_its_variables(redeployed: Redeployed) -> None:
+    said = f"the work pool '{POOL}' let its runs set name, env, labels, command, stream_output"
+    assert redeployed.other[0].startswith(said)
+    assert not [line for line in redeployed.shipped if "let its runs set" in line]
+    template = ask(lambda client: client.read_work_pool(POOL)).base_job_template
+    assert template["variables"]["properties"] == {}
+    assert template["job_configuration"]["command"] is None
+
+
+@pytest.mark.parametrize("name", ["command", "env", "working_dir", "labels", "other"])
+def test_no_run_sets_a_variable_of_its_job(deployed: dict[str, Any], name: str) -> None:
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    value = {"SLUICE_HOME": "/"} if name in ("env", "labels") else "touch /tmp/taken"
+    with pytest.raises(PrefectHTTPStatusError, match="422") as refused:
+        ask(
+            lambda client: client.create_flow_run_from_deployment(
+                deployed["ingest/ingest"].id,
+                parameters={"service": "employment"},
+                job_variables={name: value},
+            )
+        )
+    assert f"'{name}' was unexpected" in refused.value.response.json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,7 @@
 """A Prefect server that is killed between an event and its run: still one release."""
 
-import json
 import os
 import signal
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +10,9 @@ from typing import Any
 import pytest
 
 from sluice.adapters.control.store import open_control
+from sluice.adapters.server.api import ask_server
 from sluice.adapters.server.home_server import run_server, server_environment
+from sluice.adapters.server.login import read_login
 from sluice.adapters.server.process import is_alive, read_record
 from sluice.home import SAMPLES, Home
 from support.releases.runs import run_sluice
@@ -33,27 +33,29 @@ def serve(home: Home, port: int) -> Iterator[str]:
             yield api
 
 
-def post(api: str, path: str, body: Any) -> Any:
-    request = urllib.request.Request(  # noqa: S310
-        f"{api}/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with direct.open(request, timeout=60) as answer:
-        text = answer.read()
-    return json.loads(text) if text else None
+class Api:
+    """The API of a state folder's own server, asked with its login."""
 
+    def __init__(self, home: Home, address: str) -> None:
+        self._login, self._address = read_login(home), address
 
-def find_releases(api: str) -> list[dict[str, Any]]:
-    """Return the release runs that no schedule created."""
-    wanted = {"flows": {"name": {"any_": ["release"]}}}
-    found: list[dict[str, Any]] = post(api, "flow_runs/filter", wanted)
-    return [run for run in found if not run["auto_scheduled"]]
+    def post(self, path: str, body: Any) -> Any:
+        status, found = ask_server(f"{self._address}/{path}", body, seconds=60, login=self._login)
+        assert status in (200, 204), (path, status)
+        return found
 
+    def find_releases(self) -> list[dict[str, Any]]:
+        """Return the release runs that no schedule created."""
+        found = self.post("flow_runs/filter", {"flows": {"name": {"any_": ["release"]}}})
+        return [run for run in found if not run["auto_scheduled"]]
 
-def find_events(api: str) -> list[dict[str, Any]]:
-    wanted = {"filter": {"event": {"name": ["data.changed"]}}}
-    found: list[dict[str, Any]] = post(api, "events/filter", wanted)["events"]
-    return found
+    def find_events(self) -> list[dict[str, Any]]:
+        wanted = {"filter": {"event": {"name": ["data.changed"]}}}
+        found: list[dict[str, Any]] = self.post("events/filter", wanted)["events"]
+        return found
+
+    def have_ended(self) -> bool:
+        return all(run["state_type"] in FINAL for run in self.find_releases())
 
 
 def kill_server(home: Home) -> int:
@@ -74,23 +76,20 @@ def test_server_killed_between_event_and_run_releases_once(tmp_path: Path) -> No
         assert deployed.returncode == 0, deployed.stdout + deployed.stderr
         taken = run_sluice("ingest", "employment", file, home=home.root, **variables)
         assert taken.returncode == 0, taken.stdout + taken.stderr
-        assert len(await_answer(lambda: find_releases(api), SECONDS)) == 1
-        events = await_answer(lambda: find_events(api), SECONDS)
+        server = Api(home, api)
+        assert len(await_answer(server.find_releases, SECONDS)) == 1
+        events = await_answer(server.find_events, SECONDS)
         port = kill_server(home)
         with serve(home, port) as again:
             assert again == api
             # What a client without an answer sends again: exactly the same events.
-            post(api, "events", [{**event, "follows": None} for event in events])
+            server.post("events", [{**event, "follows": None} for event in events])
             log = tmp_path / "worker.log"
             with run_worker(log, **variables):
-                assert await_answer(lambda: all_ended(api), SECONDS), log.read_text()
-            ended = [(run["state_type"], run["state_name"]) for run in find_releases(api)]
+                assert await_answer(server.have_ended, SECONDS), log.read_text()
+            ended = [(run["state_type"], run["state_name"]) for run in server.find_releases()]
             assert ended.count(("COMPLETED", "Completed")) == 1
             assert set(ended) <= {("COMPLETED", "Completed"), ("COMPLETED", "Skipped")}
     assert count_versions(home) == 1
     claims = open_control(home).causes.list_claims("employment")
     assert [item.outcome for item in claims] == ["registered it"]
-
-
-def all_ended(api: str) -> bool:
-    return all(run["state_type"] in FINAL for run in find_releases(api))

@@ -125,8 +125,7 @@ def test_events_and_runs_that_come_again_find_it_done(
     emit({"version": 0})
     flush()
     requested = [
-        create_run(release, home, service=SERVICE, data_version=0, cause="data.changed")
-        for _ in range(2)
+        create_run(release, service=SERVICE, data_version=0, cause="data.changed") for _ in range(2)
     ]
     later = [run for run in await_runs(release, 4) if run.id not in {burst[0].id}]
     assert {run.id for run in requested} < {run.id for run in later}

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from sluice.adapters.server.api import ask_server
 from sluice.adapters.server.process import is_free, read_record
 from sluice.home import SAMPLES, Home
 from support.servers.stack import await_answer
@@ -59,7 +58,7 @@ def up(home: Home, taken: tuple[int, int]) -> Iterator[Up]:
 
 def online_workers(up: Up) -> list[str]:
     wanted = {"workers": {"status": {"any_": ["ONLINE"]}}}
-    _, found = ask_server(f"{up.api}/work_pools/sluice/workers/filter", wanted)
+    _, found = up.ask("work_pools/sluice/workers/filter", wanted)
     return [item["name"] for item in found or []]
 
 
@@ -87,7 +86,7 @@ def test_the_program_on_a_preferred_port_is_named(up: Up, taken: tuple[int, int]
 
 def test_every_deployment_of_the_file_is_there(up: Up) -> None:
     for name in ("release/release", "ingest/ingest", "promote/promote"):
-        status, found = ask_server(f"{up.api}/deployments/name/{name}")
+        status, found = up.ask(f"deployments/name/{name}")
         assert (status, found["work_pool_name"]) == (200, "sluice")
 
 
@@ -128,7 +127,7 @@ def test_release_outlives_its_worker_and_links_to_the_pages_that_are_up(up: Up, 
     await_state(up, run, "COMPLETED", "FAILED", "CRASHED")
     assert state_of(up, run)[0] == "COMPLETED", state_of(up, run)
     filters = {"artifacts": {"flow_run_id": {"any_": [run]}}}
-    _, artifacts = ask_server(f"{up.api}/artifacts/filter", filters)
+    _, artifacts = up.ask("artifacts/filter", filters)
     assert up.address("MLflow") in "".join(str(item["data"]) for item in artifacts)
 
 
@@ -198,5 +197,5 @@ def test_end_in_mid_run_cancels_it_and_leaves_no_process(again: Up, home: Home) 
 
 def _logs(up: Up, run: str) -> str:
     filters = {"logs": {"flow_run_id": {"any_": [run]}}}
-    _, found = ask_server(f"{up.api}/logs/filter", filters)
+    _, found = up.ask("logs/filter", filters)
     return " ".join(item["message"] for item in found or [])

@@ -1,5 +1,6 @@
 """`sluice up` with another's Prefect server, ended urgently."""
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 @pytest.fixture
 def up(api: str, tmp_path: Path) -> Iterator[Up]:
-    started = Up(Home(tmp_path / "home"), "--mlflow-port", "5600", PREFECT_API_URL=api)
+    login = os.environ["PREFECT_API_AUTH_STRING"]
+    server = {"PREFECT_API_URL": api, "PREFECT_API_AUTH_STRING": login}
+    started = Up(Home(tmp_path / "home"), "--mlflow-port", "5600", **server)
     try:
         started.await_words(READY)
         yield started

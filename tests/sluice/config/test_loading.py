@@ -123,7 +123,7 @@ def test_files_that_are_not_plain_yaml_are_refused(name: str, tmp_path: Path) ->
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"- a\n- b\n", b"just words"])
 def test_file_without_keys_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "work.yaml").write_bytes(content)
-    with pytest.raises(ConfigInvalid, match=r"work\.yaml: (not readable as YAML|expected keys)"):
+    with pytest.raises(ConfigInvalid, match=r"work\.yaml: (not readable as|expected keys)"):
         load_service("work", "development", tmp_path)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import urllib.request
 import uuid
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from sluice.adapters.server.api import ask_server
 from sluice.home import SAMPLES
 from support.releases.runs import write_service
 from support.servers.stack import await_answer
@@ -72,10 +72,6 @@ def _read_events(api: str, resource: str, event: str) -> list[dict[str, Any]]:
         "filter": {"event": {"name": [event]}, "resource": {"id": [resource]}, "order": "ASC"},
         "limit": 50,
     }
-    request = urllib.request.Request(  # noqa: S310 - the session's own server
-        f"{api}/events/filter",
-        data=json.dumps(wanted).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-        return list(json.load(answer)["events"])
+    status, found = ask_server(f"{api}/events/filter", wanted, seconds=60)
+    assert status == 200
+    return list(found["events"])

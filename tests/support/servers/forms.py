@@ -21,8 +21,8 @@ CONTROL = "input, textarea, [role='combobox'], .p-select-button"
 class Forms:
     """A browser with one page, in its own thread, as its library requires."""
 
-    def __init__(self, pages: str, thread: ThreadPoolExecutor) -> None:
-        self._pages, self._thread = pages, thread
+    def __init__(self, pages: str, login: str, thread: ThreadPoolExecutor) -> None:
+        self._pages, self._login, self._thread = pages, login, thread
         self._page: Any = None
         self.troubles: list[str] = []
         """Requests of the pages that failed."""
@@ -64,8 +64,17 @@ class Forms:
         )
         self._page = self._browser.new_page(viewport={"width": 1300, "height": 1500})
         self._page.set_default_timeout(WAIT_SECONDS * 1000)
+        self._log_in()
         self._page.on("response", self._note)
         self._page.on("requestfailed", lambda request: self._add(request, str(request.failure)))
+
+    def _log_in(self) -> None:
+        """Give the pages the login, as a person does once."""
+        self._page.goto(self._pages)
+        self._page.wait_for_url("**/unauthenticated**")
+        self._page.locator("input").first.fill(self._login)
+        self._page.keyboard.press("Enter")
+        self._page.wait_for_url(lambda address: "unauthenticated" not in address)
 
     def _note(self, answer: Any) -> None:
         if answer.status >= 400:
@@ -133,10 +142,10 @@ class Forms:
 
 
 @contextmanager
-def open_forms(pages: str) -> Iterator[Forms]:
-    """Open a browser on the server's pages."""
+def open_forms(pages: str, login: str) -> Iterator[Forms]:
+    """Open a browser on the server's pages, and log in."""
     with ThreadPoolExecutor(1) as thread:
-        forms = Forms(pages, thread)
+        forms = Forms(pages, login, thread)
         forms.open()
         try:
             yield forms

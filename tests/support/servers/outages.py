@@ -17,6 +17,7 @@ import pytest
 
 from sluice.adapters.server.api import is_healthy
 from sluice.adapters.server.home_server import server_environment
+from sluice.adapters.server.login import make_login
 from sluice.adapters.server.process import read_record, start_process, stop_process
 from sluice.home import Home
 from support.releases.runs import write_service
@@ -75,7 +76,7 @@ def deploy_flow(name: str) -> Any:
 @contextmanager
 def run_stack(root: Path, flows: tuple[str, ...] = ("release", "ingest")) -> Iterator[Stack]:
     """Run a Prefect server of a state folder, with two services and some deployed flows."""
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
     home, port = add_registry_database(add_server_database(Home(root))), find_free_port()
     api = f"http://127.0.0.1:{port}/api"
@@ -86,11 +87,13 @@ def run_stack(root: Path, flows: tuple[str, ...] = ("release", "ingest")) -> Ite
         for name, value in server_environment(home).items():
             patch.setenv(name, value)
         patch.setenv("SLUICE_CONFIGS", str(root / "configs"))
+        patch.setenv("PREFECT_API_AUTH_STRING", make_login(home))
+        settings = {PREFECT_API_URL: api, PREFECT_API_AUTH_STRING: make_login(home)}
         try:
             start_server(home, port)
             created = run_prefect("work-pool", "create", POOL, "--type", "process")
             assert created.returncode == 0, created.stdout + created.stderr
-            with temporary_settings({PREFECT_API_URL: api}):
+            with temporary_settings(settings):
                 deployments = {name: deploy_flow(name) for name in flows}
                 yield Stack(home, port, deployments)
         finally:

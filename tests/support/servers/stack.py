@@ -121,14 +121,10 @@ def run_worker(log: Path, **variables: str) -> Iterator["subprocess.Popen[bytes]
         os.killpg(process.pid, 0)
 
 
-def create_run(deployment: Any, home: Home, **parameters: Any) -> Any:
-    """Create a run of a deployment through the API, with its own state folder."""
+def create_run(deployment: Any, **parameters: Any) -> Any:
+    """Create a run of a deployment through the API."""
     return ask(
-        lambda client: client.create_flow_run_from_deployment(
-            deployment.id,
-            parameters=parameters,
-            job_variables={"env": {"SLUICE_HOME": str(home.root)}},
-        )
+        lambda client: client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sluice.adapters.server.api import ask_server
+from sluice.adapters.server.login import read_login
 from sluice.adapters.server.process_tree import RelatedProcess, find_related
 from sluice.home import Home
 from support.servers.stack import await_answer
@@ -61,6 +62,14 @@ class Up:
     def api(self) -> str:
         return f"{self.address('Prefect')}/api"
 
+    def ask(
+        self, path: str, body: Any = None, method: str = "", seconds: float = 15.0
+    ) -> tuple[int, Any]:
+        """Ask the API with the login of its state folder, or of the server that was named."""
+        return ask_server(
+            f"{self.api}/{path}", body, method, seconds=seconds, login=read_login(self.home)
+        )
+
     def send(self, number: int) -> None:
         self.process.send_signal(number)
 
@@ -74,17 +83,16 @@ class Up:
 
 def ask_run(up: Up, deployment: str, **parameters: Any) -> str:
     """Create a run of a deployment through the API; return its id."""
-    _, found = ask_server(f"{up.api}/deployments/name/{deployment}")
-    wanted = {"parameters": parameters}
-    address = f"{up.api}/deployments/{found['id']}/create_flow_run"
-    status, run = ask_server(address, wanted, seconds=120)
+    _, found = up.ask(f"deployments/name/{deployment}")
+    path = f"deployments/{found['id']}/create_flow_run"
+    status, run = up.ask(path, {"parameters": parameters}, seconds=120)
     assert status == 201, (status, run)
     return str(run["id"])
 
 
 def state_of(up: Up, run: str) -> tuple[str, str]:
     """Return the type of a run's state, and its message."""
-    _, found = ask_server(f"{up.api}/flow_runs/{run}")
+    _, found = up.ask(f"flow_runs/{run}")
     state = (found or {}).get("state") or {}
     return str(state.get("type", "")), str(state.get("message", ""))
 

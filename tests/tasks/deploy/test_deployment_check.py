@@ -93,3 +93,26 @@ def test_name_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     entry = "  - " + "\n    ".join(lines)
     found = refuse(tmp_path, "  - name: ingest\n", f"{entry}\n  - name: ingest\n")
     assert found == "deployments.1.name: 'release/release' is deployed above already"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        (
+            "work_pool: *pool",
+            "work_pool: {name: sluice, job_variables: {command: sh}}",
+            "deployments.0.work_pool.job_variables: found command; allowed: none",
+        ),
+        (
+            "within: 60",
+            "job_variables: {env: {A: b}}",
+            "deployments.0.triggers.0.job_variables: found env; allowed: none",
+        ),
+    ],
+)
+def test_variable_that_no_run_of_our_pool_sets_is_refused(
+    tmp_path: Path, old: str, new: str, place: str
+) -> None:
+    found = refuse(tmp_path, old, new)
+    assert found.startswith(place)
+    assert found.endswith("next: set them where the worker starts, or name another pool")

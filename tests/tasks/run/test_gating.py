@@ -4,10 +4,10 @@ import json
 import time
 from typing import Any
 
-import httpx
 import pytest
 from prefect import flow
 
+from sluice.adapters.server.api import ask_server
 from sluice.verdict import Check, Outcome, Verdict
 from support.releases.runs import artifacts_of, gate_runs_of
 from tasks.run.gates import pass_gate
@@ -110,7 +110,7 @@ def await_event(api: str, name: str, resource: str) -> dict[str, Any]:
     """Return the newest such event that the server has; it takes a moment to arrive."""
     wanted = {"event": {"name": [name]}, "resource": {"id": [resource]}}
     for _ in range(60):
-        answer = httpx.post(f"{api}/events/filter", json={"filter": wanted}).json()
+        _, answer = ask_server(f"{api}/events/filter", {"filter": wanted})
         if answer["events"]:
             return dict(answer["events"][0])
         time.sleep(0.5)

@@ -1,6 +1,7 @@
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import pytest
 
 from sluice.adapters.server.api import is_healthy, is_of_home
 from sluice.adapters.server.home_server import run_server, server_environment
+from sluice.adapters.server.login import read_login
 from sluice.adapters.server.process import (
     ServerRecord,
     is_alive,
@@ -226,8 +228,9 @@ class TestRunning:
         assert server_environment(home)["PREFECT_API_URL"] == running
 
     def test_it_knows_its_state_folder(self, running: str, home: Home, tmp_path: Path) -> None:
-        assert is_of_home(running, home.prefect)
-        assert not is_of_home(running, tmp_path)
+        assert is_of_home(running, home.prefect, read_login(home))
+        assert not is_of_home(running, tmp_path, read_login(home))
+        assert not is_of_home(running, home.prefect, "sluice:of-another-folder")
 
     def test_a_second_user_shares_it_and_leaves_it_running(
         self, running: str, home: Home, port: int
@@ -238,10 +241,32 @@ class TestRunning:
         assert lines == [f"using the Prefect server at {running.removesuffix('/api')}"]
         assert is_healthy(running)
 
-    def test_a_caller_that_names_it_shares_it(
+    def test_its_login_is_its_owners_only_and_goes_to_no_other_server(
+        self, running: str, home: Home, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert stat.S_IMODE(home.login_file.stat().st_mode) == 0o600
+        assert server_environment(home)["PREFECT_API_AUTH_STRING"] == read_login(home)
+        monkeypatch.setenv("PREFECT_API_URL", "http://prefect.example.org/api")
+        assert "PREFECT_API_AUTH_STRING" not in server_environment(home)
+
+    def test_a_caller_that_names_it_without_its_login_is_told_where_that_is(
         self, running: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setenv("PREFECT_API_URL", running)
+        words = (
+            r"refuses the login; next: set PREFECT_API_AUTH_STRING to the line in `prefect-login`"
+        )
+        with (
+            pytest.raises(ServerUnavailable, match=words),
+            run_server(Home(tmp_path), report=ignore),
+        ):
+            pass
+
+    def test_a_caller_that_names_it_shares_it(
+        self, running: str, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("PREFECT_API_URL", running + "/")
+        monkeypatch.setenv("PREFECT_API_AUTH_STRING", read_login(home))
         with run_server(Home(tmp_path), report=ignore) as api:
             assert api == running
         assert list(tmp_path.iterdir()) == []

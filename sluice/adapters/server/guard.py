@@ -1,0 +1,151 @@
+"""A web application that answers only at its own address, and only to its own pages.
+
+A page of another site can send requests to a port of this machine, and a name of its own can lead
+there. Both reach the application only if it takes every `Host` and every `Origin`.
+
+`python -m sluice.adapters.server.guard APPLICATION --port N` serves an ASGI application so.
+"""
+
+import argparse
+import os
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from typing import Any
+
+HOST = "127.0.0.1"
+NAMES = (HOST, "localhost")
+MORE_HOSTS = "SLUICE_STACK_HOSTS"
+"""Variable with further hosts, such as `localhost:9000` where a tunnel ends, by commas."""
+SHOWN = 100
+"""Characters of a refused header that the refusal repeats."""
+OWN_SITES = (b"", b"same-origin", b"none")
+FRAMES = (b"x-frame-options", b"SAMEORIGIN")
+KEEP_ALIVE_SECONDS = 5
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+def list_hosts(port: int) -> list[str]:
+    """Return the hosts at which a part on the port may be asked for."""
+    more = [item.strip().lower() for item in os.environ.get(MORE_HOSTS, "").split(",")]
+    return [*(f"{name}:{port}" for name in NAMES), *filter(None, more)]
+
+
+def list_origins(hosts: Sequence[str]) -> list[str]:
+    """Return the origins of pages at the hosts; a tunnel may add the encryption."""
+    return [f"{scheme}://{host}" for scheme in ("http", "https") for host in hosts]
+
+
+def find_refusal(
+    method: str, headers: Iterable[tuple[bytes, bytes]], allowed: Sequence[str]
+) -> tuple[int, str] | None:
+    """Return status and words for a request that may not pass; None for one that may.
+
+    `allowed` are the hosts. A request without `Origin` is a program's, or a browser's that says
+    by `Sec-Fetch-Site` from where it comes; a link that a person follows may open a page.
+    """
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        found.setdefault(name.lower(), []).append(value)
+    hosts = found.get(b"host", [])
+    if len(hosts) != 1 or hosts[0].decode("latin-1").lower() not in allowed:
+        return 421, _describe("Host", hosts, allowed)
+    origins = found.get(b"origin", [])
+    if origins:
+        own = list_origins(allowed)
+        passes = len(origins) == 1 and origins[0].decode("latin-1").lower() in own
+        return None if passes else (403, _describe("Origin", origins, own))
+    sites = found.get(b"sec-fetch-site", [b""])
+    is_link = (
+        method in ("GET", "HEAD")
+        and found.get(b"sec-fetch-mode") == [b"navigate"]
+        and found.get(b"sec-fetch-dest") == [b"document"]
+    )
+    if all(site in OWN_SITES for site in sites) or is_link:
+        return None
+    return 403, _describe("Sec-Fetch-Site", sites, ["same-origin"])
+
+
+def _describe(header: str, found: Sequence[bytes], allowed: Sequence[str]) -> str:
+    text = ", ".join(item.decode("latin-1") for item in found)[:SHOWN] or "none"
+    return (
+        f"{header}: found {text}; allowed: {', '.join(allowed)}; next: open the page at one of"
+        f" its own addresses, or name another host in {MORE_HOSTS} where the server is started\n"
+    )
+
+
+class Guard:
+    """An ASGI application that passes on what may pass, and refuses the rest."""
+
+    def __init__(self, application: Application, hosts: Sequence[str]) -> None:
+        self._application, self._hosts = application, hosts
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one connection of the server."""
+        if scope["type"] == "lifespan":
+            await self._application(scope, receive, send)
+            return
+        refusal = find_refusal(scope.get("method", "GET"), scope["headers"], self._hosts)
+        if refusal is None:
+            await self._application(scope, receive, _forbid_frames(send))
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await _refuse(*refusal, send)
+
+
+def _forbid_frames(send: Send) -> Send:
+    """Return a sender that keeps other sites from showing the answer inside a page of theirs."""
+
+    async def send_closed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", []))
+            if FRAMES[0] not in {name.lower() for name, _ in headers}:
+                message = {**message, "headers": [*headers, FRAMES]}
+        await send(message)
+
+    return send_closed
+
+
+async def _refuse(status: int, words: str, send: Send) -> None:
+    body = words.encode("latin-1", "replace")
+    headers = [
+        (b"content-type", b"text/plain; charset=latin-1"),
+        (b"content-length", str(len(body)).encode()),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def serve_guarded(name: str, port: int, *, is_factory: bool) -> None:
+    """Serve an application, `module:attribute`, on a loopback port until a signal ends it."""
+    import uvicorn
+    from uvicorn.importer import import_from_string
+
+    found = import_from_string(name)
+    application: Application = found() if is_factory else found
+    uvicorn.run(
+        Guard(application, list_hosts(port)),
+        host=HOST,
+        port=port,
+        log_level="warning",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        proxy_headers=False,  # a caller could name another client address
+    )
+
+
+def main() -> None:
+    """Serve the application that the command line names."""
+    parser = argparse.ArgumentParser(description="Serve an ASGI application to its own pages only.")
+    parser.add_argument("application", help="module:attribute")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--factory", action="store_true", help="the attribute makes it")
+    given = parser.parse_args()
+    serve_guarded(given.application, given.port, is_factory=given.factory)
+
+
+if __name__ == "__main__":
+    main()
