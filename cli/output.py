@@ -1,11 +1,17 @@
 """How results are printed: lines, tables of verdicts and their checks, exit codes."""
 
+import shutil
+import sys
+import time
 from typing import Any
 
 from sluice import errors
 from sluice.report.verdict_table import summary_rows, verdict_rows
 from sluice.verdict import Outcome, Verdict
 
+QUIET_SECONDS = 3.0
+"""Longest silence while something is waited for."""
+ERASE = "\033[2K"
 EXIT_GATE, EXIT_REFUSED, EXIT_FAULT = 1, 2, 3
 MOST = 8
 """How many checks are printed; the run's page has all."""
@@ -23,9 +29,51 @@ STYLES = {
 }
 
 
+class _Live:
+    """The line that is rewritten, and when anything was printed last."""
+
+    shown = ""
+    at = 0.0
+    printed = 0.0
+
+
 def say(message: str) -> None:
-    """Print one line of progress at once."""
+    """Print one line at once."""
+    _clear()
+    _Live.printed = time.monotonic()
     print(message, flush=True)  # noqa: T201
+
+
+def report(message: str) -> None:
+    """Print a line of something that starts or ends; two spaces in front: it continues.
+
+    Such a line is progress, which a terminal shows in one line that is rewritten.
+    """
+    (report_progress if message.startswith("  ") else say)(message)
+
+
+def report_progress(message: str) -> None:
+    """Show what is being waited for, in one line that a terminal rewrites.
+
+    Elsewhere a line is printed at most every three seconds, and only if nothing else was.
+    """
+    now, text = time.monotonic(), f"  {message.strip()}"
+    _Live.printed = _Live.printed or now
+    if sys.stdout.isatty():
+        if text != _Live.shown:
+            width = shutil.get_terminal_size().columns
+            sys.stdout.write(f"\r{ERASE}{text[: width - 1]}")
+            sys.stdout.flush()
+            _Live.shown, _Live.at = text, now
+    elif now - max(_Live.at, _Live.printed) >= QUIET_SECONDS:
+        _Live.at = now
+        print(text, flush=True)  # noqa: T201
+
+
+def _clear() -> None:
+    if _Live.shown:
+        sys.stdout.write(f"\r{ERASE}")
+        _Live.shown = ""
 
 
 def show_verdicts(title: str, verdicts: list[Verdict]) -> None:

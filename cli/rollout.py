@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.options import By, Reason, Service
+from cli.direct import command_here, restore_here, roll_back_here
+from cli.options import ActionName, By, Reason, Service
 from cli.runs import run_command
 
 PANEL = "Rollout"
@@ -18,45 +19,30 @@ def rollout(
     policy: Annotated[str, typer.Option(help="Name or path; else the service's own.")] = "",
 ) -> None:
     """Move live traffic to the candidate in stages, on evidence; this process controls it."""
+    if policy:
+        from sluice.config.loading import load_policy
+
+        load_policy(policy)
 
     def call() -> Any:
         from flows.rollout import rollout as flow
+        from tasks.rollout.opening import AS_CONFIGURED
 
-        return flow(service, version, policy or "as configured", return_state=True)
+        return flow(service, version, policy or AS_CONFIGURED, return_state=True)
 
     run_command(service, call)
 
 
 @commands.command(rich_help_panel=PANEL)
-def rollout_control(
-    service: Service,
-    action: Annotated[
-        str,
-        typer.Argument(help="pause, resume, abort, skip, 'promote now', 'roll back' or approve."),
-    ],
-    by: By,
-    reason: Reason,
-) -> None:
-    """Send a command to the rollout that is under way."""
-
-    def call() -> Any:
-        from flows.rollout_control import rollout_control as flow
-
-        return flow(service, action=action, reason=reason, by=by, return_state=True)
-
-    run_command(service, call)
+def rollout_control(service: Service, action: ActionName, by: By, reason: Reason) -> None:
+    """Send a command to the rollout that is under way; it needs no Prefect."""
+    command_here(service, action, by, reason)
 
 
 @commands.command(rich_help_panel=PANEL)
 def rollback(service: Service, by: By, reason: Reason) -> None:
-    """Take the candidate off traffic, or make the previous version champion again."""
-
-    def call() -> Any:
-        from flows.rollback import rollback as flow
-
-        return flow(service, reason=reason, by=by, return_state=True)
-
-    run_command(service, call)
+    """Take the candidate off traffic, or serve the previous version again; it needs no Prefect."""
+    roll_back_here(service, by, reason)
 
 
 @commands.command(rich_help_panel=PANEL)
@@ -66,11 +52,5 @@ def restore(
     by: By,
     reason: Reason,
 ) -> None:
-    """Make any earlier version champion."""
-
-    def call() -> Any:
-        from flows.restore import restore as flow
-
-        return flow(service, version=version, reason=reason, by=by, return_state=True)
-
-    run_command(service, call)
+    """Make any earlier version champion; it needs no Prefect."""
+    restore_here(service, version, by, reason)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from cli.output import exit_code, say, show_verdicts
+from cli.output import exit_code, report, say, show_verdicts
 from sluice.home import environment_name, find_home
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def open_terminal(service: str = "") -> Iterator[str]:
         check_metrics(load_service(service, environment_name()))
     from sluice.adapters.server.session import open_session
 
-    with open_session(find_home(), say) as api:
+    with open_session(find_home(), report) as api:
         try:
             yield api
         finally:

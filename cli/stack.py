@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from cli.output import say
+from cli.output import report, say
 from sluice.errors import ServerUnavailable
 from sluice.home import PROJECT, find_home
 
@@ -175,7 +175,7 @@ def serve_pages() -> None:
     from sluice.adapters.server.session import open_session
 
     home = find_home()
-    with open_session(home, say) as api, run_registry_pages(home, say) as pages:
+    with open_session(home, report) as api, run_registry_pages(home, report) as pages:
         say(f"Prefect  {api.removesuffix('/api')}")
         say(f"MLflow   {pages}")
         say("Ctrl-C ends both")
@@ -212,4 +212,4 @@ def _report_addresses(record: "StackRecord") -> None:
 def _report(line: str) -> None:
     """Print a line; a closed terminal must not stop the command before it ends its processes."""
     with suppress(OSError):
-        say(line)
+        report(line)

@@ -69,7 +69,7 @@ class RolloutWatch:
         elif now - self._moved > self._patience:
             self._moved = now
             say(f"held for {self._patience:.0f} s: aborted, because no person decides here;")
-            say("a person would use `sluice rollout-control` with resume, skip or 'roll back'")
+            say("a person would use `sluice rollout-control` with resume, skip or roll-back")
             command = (self._service, Action.ABORT.value, "the demo")
             reason = f"it holds: {record.state.reason}"
             self._control.commands.give(*command, reason, datetime.now(UTC))

@@ -8,6 +8,7 @@ from prefect import get_run_logger
 from prefect.artifacts import create_link_artifact
 from prefect.runtime import flow_run
 
+from sluice.adapters.champion import settle_aliases
 from sluice.adapters.registry.aliases import CHAMPION
 from sluice.adapters.registry.client import open_registry
 from sluice.adapters.registry.versions import FLOW_RUN, REGISTERED, ModelVersionRef
@@ -187,6 +188,7 @@ def promote_candidate(service: str) -> Registered:
         Fault: the registry cannot be reached.
     """
     registry, log = open_registry(find_home()), get_run_logger()
+    settle_aliases(prepare_control(), registry, service)
     route_to_champion(registry.find_alias(service, CHAMPION))  # of an interrupted promotion
     old, new = registry.promote(service)
     route = route_to_champion(new)

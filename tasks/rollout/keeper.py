@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from prefect import get_run_logger
@@ -11,12 +12,14 @@ from prefect.client.schemas.objects import State
 from prefect.deployments import run_deployment
 from prefect.states import Completed
 
+from sluice.adapters.champion import settle_aliases
 from sluice.adapters.control.store import Control
 from sluice.adapters.registry.aliases import CANDIDATE, CHAMPION
 from sluice.adapters.registry.client import Registry, open_registry
 from sluice.adapters.registry.versions import check_verdicts
 from sluice.config.loading import load_service
 from sluice.control.approval import ANSWER, ApprovalAnswer
+from sluice.control.timeline import ADOPT, CONFLICT, TimelineEntry
 from sluice.control.watermark import follow_change
 from sluice.errors import PromotionRefused, RegistryUnavailable, SluiceError
 from sluice.home import environment_name, find_home
@@ -24,6 +27,7 @@ from sluice.report.rollout import write_overview
 from sluice.rollout.record import RolloutRecord
 from tasks.rollout.aliases import settle_ended
 from tasks.rollout.lease import is_controlled
+from tasks.rollout.telling import tell_moves
 from tasks.run.artifacts import publish
 from tasks.run.events import publish_event
 from tasks.run.leases import prepare_control
@@ -32,8 +36,6 @@ from tasks.run.state import end_skipped
 DEPLOYMENT = "rollout/rollout"
 KEY = "rollouts"
 """Key of the artifact that shows what is live everywhere."""
-CONFLICT = "conflict"
-"""Subject of the watermark of the conflict that was announced last."""
 MINUTES = 4
 """Minutes that a started controller has before another start is tried."""
 
@@ -62,6 +64,9 @@ class Keeper:
         Raises:
             Fault: the control store or the registry cannot be reached.
         """
+        if moved := settle_aliases(self._control, self._registry, service):
+            self._done.append(f"{service}: aliases follow {moved.action} to v{moved.version}")
+        tell_moves(self._control, service, partial(_emit, service))
         for ended in settle_ended(self._control, service):
             self._done.append(f"{service}: aliases moved to match rollout {ended.number}")
         rollout = self._control.rollouts.find_open(service)
@@ -104,7 +109,9 @@ class Keeper:
         reason = f"the alias was moved from v{route.champion} with no rollout under way"
         self._control.routes.follow_champion(service, alias.version)
         now = datetime.now(UTC)
-        self._control.commands.record(service, "adopt", "the registry", reason, message, now)
+        self._control.commands.record(
+            service, ADOPT, "the registry", reason, message, now, origin="keeper"
+        )
         publish_event(service, "rollout.adopted", {"version": alias.version, "reason": reason})
         self._done.append(f"{service}: {message}, {reason}")
         return "adopted from the registry"
@@ -112,11 +119,15 @@ class Keeper:
     def _announce_conflict(self, rollout: RolloutRecord, version: int, reason: str) -> None:
         """Emit an event for a conflict, once and again every half hour that it lasts."""
         marks = self._control.watermarks
-        seen = marks.find(rollout.service, CONFLICT)
+        seen, now = marks.find(rollout.service, CONFLICT), datetime.now(UTC)
         mark = f"rollout {rollout.number}: v{version}"
-        to = follow_change(seen, mark, handled=False, now=datetime.now(UTC))
+        to = follow_change(seen, mark, handled=False, now=now)
         if to == seen or not marks.move(seen, to):
             return
+        entry = TimelineEntry(
+            rollout.service, now, CONFLICT, version, reason=reason, origin="keeper"
+        )
+        self._control.timeline.append(entry)
         payload = {"version": version, "champion": rollout.champion, "reason": reason}
         publish_event(rollout.service, "rollout.conflict", payload)
 
@@ -145,6 +156,11 @@ class Keeper:
             self._problems.append(f"{service}: no controller could be started: {error}")
             return
         self._done.append(f"{service}: a controller for v{version} was started")
+
+
+def _emit(service: str, event: str, payload: dict[str, Any]) -> bool:
+    publish_event(service, event, payload)
+    return True
 
 
 def find_untried(control: Control, registry: Registry, service: str) -> int | None:

@@ -142,6 +142,19 @@ MIGRATIONS = (
             "ALTER TABLE watermarks RENAME COLUMN what TO subject",
         ),
     ),
+    Step(
+        8,
+        "the audit timeline",
+        (
+            """CREATE TABLE timeline (
+            sequence {identity}, service TEXT NOT NULL, at TEXT NOT NULL, action TEXT NOT NULL,
+            version INTEGER, previous INTEGER, given_by TEXT NOT NULL, reason TEXT NOT NULL,
+            origin TEXT NOT NULL, message TEXT NOT NULL)""",
+            "ALTER TABLE commands ADD COLUMN origin TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE decisions ADD COLUMN origin TEXT NOT NULL DEFAULT ''",
+        ),
+        by_dialect=freeze_table("timeline"),
+    ),
 )
 
 

@@ -7,9 +7,14 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, and_, select
 
 from sluice.adapters.control.database import Database, insert_once
-from sluice.adapters.control.schema import ROLLOUTS, ROUTES
+from sluice.adapters.control.schema import ROLLOUTS, ROUTES, WATERMARKS
+from sluice.adapters.control.timeline import append_change
 from sluice.control.route import Mode, Route
+from sluice.control.timeline import TimelineEntry
 from sluice.errors import RouteMoved
+
+ALIASES = "aliases"
+"""Subject of the watermark of the last move by a person that the registry's aliases follow."""
 
 
 class Routes:
@@ -62,19 +67,20 @@ class Routes:
         """Make the route name this champion; a missing route is created.
 
         While a rollout is under way nothing changes: the rollout decides, and the caller sees the
-        other champion in the returned route. The same champion again changes nothing.
+        other champion in the returned route. Nor while the aliases have to follow a person's move,
+        since the caller's alias is then an older one. The same champion again changes nothing.
         """
         with self._database.transact("following the champion") as connection:
             now = read_route(connection, service)
             if now is None:
                 # Of two concurrent callers, the second finds the first one's row.
-                insert_once(connection, ROUTES, _columns(Route(service, version, epoch=1)))
+                first = Route(service, version, epoch=1)
+                if insert_once(connection, ROUTES, _columns(first)):
+                    append_change(connection, None, first)
                 now = _require(connection, service)
-            if (
-                now.candidate is not None
-                or now.champion == version
-                or _is_held(connection, service)
-            ):
+            if now.candidate is not None or now.champion == version:
+                return now
+            if is_held(connection, service) or _is_unsettled(connection, service):
                 return now
             return swap_route(connection, now, now.follow(version))
 
@@ -103,8 +109,12 @@ def require_route(connection: Connection, service: str, epoch: int) -> Route:
     return now
 
 
-def swap_route(connection: Connection, seen: Route | None, wanted: Route) -> Route:
+def swap_route(
+    connection: Connection, seen: Route | None, wanted: Route, entry: TimelineEntry | None = None
+) -> Route:
     """Replace a route inside a transaction; see `Routes.swap`.
+
+    If another version serves then, the timeline gets the entry that explains it.
 
     Raises:
         RouteMoved: it is at another epoch than was read.
@@ -112,10 +122,12 @@ def swap_route(connection: Connection, seen: Route | None, wanted: Route) -> Rou
     if seen is None:
         first = replace(wanted, epoch=1, renewal=0)
         if insert_once(connection, ROUTES, _columns(first)):
+            append_change(connection, None, first, entry)
             return first
         raise RouteMoved(_say_moved(wanted.service, None, read_route(connection, wanted.service)))
     moved = replace(wanted, epoch=seen.epoch + 1, renewal=0)
     if _write(connection, seen, moved):
+        append_change(connection, seen, moved, entry)
         return moved
     now = read_route(connection, wanted.service)
     raise RouteMoved(_say_moved(wanted.service, seen.epoch, now))
@@ -151,8 +163,15 @@ def _build(row: RowMapping) -> Route:
     return Route(**{**row, "stage_weights": weights, "mode": Mode(row["mode"])})
 
 
-def _is_held(connection: Connection, service: str) -> bool:
-    """Whether a rollout of the service is under way."""
+def _is_unsettled(connection: Connection, service: str) -> bool:
+    """Whether the registry's aliases have to follow a move of the champion by a person."""
+    mark = and_(WATERMARKS.c.service == service, WATERMARKS.c.subject == ALIASES)
+    open_one = and_(mark, WATERMARKS.c.announced != "")
+    return connection.execute(select(WATERMARKS.c.mark).where(open_one)).first() is not None
+
+
+def is_held(connection: Connection, service: str) -> bool:
+    """Whether, inside a transaction, a rollout of the service is under way."""
     held = and_(ROLLOUTS.c.service == service, ROLLOUTS.c.ended == "")
     return connection.execute(select(ROLLOUTS.c.number).where(held)).first() is not None
 

@@ -53,6 +53,7 @@ DECISIONS = Table(
     Column("decided_by", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("at", Text, nullable=False),
+    Column("origin", Text, nullable=False),
 )
 WATERMARKS = Table(
     "watermarks",
@@ -121,5 +122,20 @@ COMMANDS = Table(
     Column("reason", Text, nullable=False),
     Column("at", Text, nullable=False),
     Column("answer", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+)
+TIMELINE = Table(
+    "timeline",
+    METADATA,
+    Column("sequence", Integer, primary_key=True),
+    Column("service", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("version", Integer),
+    Column("previous", Integer),
+    Column("given_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("origin", Text, nullable=False),
     Column("message", Text, nullable=False),
 )

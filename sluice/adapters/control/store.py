@@ -5,12 +5,14 @@ A SQLite file in the state folder, or Postgres where `SLUICE_CONTROL_URL` names 
 
 from sluice.adapters.control.approvals import Approvals
 from sluice.adapters.control.causes import Causes, Watermarks
+from sluice.adapters.control.champions import Champions
 from sluice.adapters.control.commands import Commands
 from sluice.adapters.control.database import Database
 from sluice.adapters.control.leases import Leases
 from sluice.adapters.control.migrations import migrate
 from sluice.adapters.control.rollouts import Rollouts
 from sluice.adapters.control.routes import Routes
+from sluice.adapters.control.timeline import Timeline
 from sluice.home import Home
 
 
@@ -26,6 +28,8 @@ class Control:
         self.routes = Routes(database)
         self.rollouts = Rollouts(database)
         self.commands = Commands(database)
+        self.champions = Champions(database)
+        self.timeline = Timeline(database)
 
     def prepare(self) -> list[int]:
         """Create the store, or bring its schema up to date; return the steps that were missing.
