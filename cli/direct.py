@@ -8,8 +8,9 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cli.output import report_progress, say
-from sluice.errors import Fault, RolloutRefused, ServiceUnknown
+from cli.arguments import check_name
+from cli.output import report_progress, report_waiting, say
+from sluice.errors import Fault, RolloutRefused
 from sluice.home import find_home
 
 if TYPE_CHECKING:
@@ -47,8 +48,9 @@ def restore_here(service: str, version: int, by: str, reason: str) -> None:
     from tasks.rollout.actions import open_store, restore
 
     control = open_store()
-    report_progress(f"reading v{version} in the registry")
-    _follow(control, restore(control, service, version, author))
+    with report_waiting(f"reading v{version} in the registry"):
+        done = restore(control, service, version, author)
+    _follow(control, done)
 
 
 def command_here(service: str, action: str, by: str, reason: str) -> None:
@@ -75,12 +77,9 @@ def _check(service: str, action: str, by: str, reason: str) -> "Author":
     """
     from sluice.adapters.champion import name_terminal
     from sluice.adapters.control.commands import require_reason
-    from sluice.config.loading import list_services
     from sluice.control.command import Author
 
-    known = list_services()
-    if service not in known:
-        raise ServiceUnknown(f"no service '{service}'; known: {', '.join(known)}")
+    check_name(service)
     require_reason(action, by, reason)
     return Author(by, reason, name_terminal())
 
@@ -107,11 +106,11 @@ def _follow_aliases(control: "Control", done: "CommandResult") -> None:
     from sluice.adapters.registry.client import open_registry
     from tasks.rollout.aliases import follow_record
 
-    report_progress("moving the registry's aliases")
     try:
-        moved = settle_aliases(control, open_registry(find_home()), done.service)
-        if done.is_alone and (rollout := control.rollouts.find_open(done.service)):
-            follow_record(rollout)
+        with report_waiting("moving the registry's aliases"):
+            moved = settle_aliases(control, open_registry(find_home()), done.service)
+            if done.is_alone and (rollout := control.rollouts.find_open(done.service)):
+                follow_record(rollout)
     except (Fault, RolloutRefused) as error:
         say(f"registry  its aliases do not follow yet: {error}; {LATER}")
         return

@@ -12,6 +12,7 @@ ActionName = Annotated[
 By = Annotated[str, typer.Option(help="Your name, as it stays on record.")]
 Reason = Annotated[str, typer.Option(help="Your reason, in a sentence.")]
 Version = Annotated[int, typer.Option(help="Version of the model; -1: the one that waits.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PolicyName = Annotated[
     str, typer.Argument(help="Name in configs/policies, or path of a YAML file.")
 ]

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.arguments import check_policy
 from cli.direct import command_here, restore_here, roll_back_here
 from cli.options import ActionName, By, Reason, Service
 from cli.runs import run_command
@@ -19,10 +20,7 @@ def rollout(
     policy: Annotated[str, typer.Option(help="Name or path; else the service's own.")] = "",
 ) -> None:
     """Move live traffic to the candidate in stages, on evidence; this process controls it."""
-    if policy:
-        from sluice.config.loading import load_policy
-
-        load_policy(policy)
+    check_policy(service, policy)
 
     def call() -> Any:
         from flows.rollout import rollout as flow

@@ -1,10 +1,10 @@
 """The record of a release in the registry: verdicts as JSON, figures as plots and numbers."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sluice.adapters.registry import history
 from sluice.adapters.registry.client import open_registry
 from sluice.adapters.registry.versions import FLOW_RUN
 from sluice.home import find_home
@@ -85,8 +85,4 @@ def read_verdicts(run_id: str) -> list[Verdict]:
     Raises:
         Fault: the registry cannot be reached.
     """
-    registry = open_registry(find_home())
-    texts = registry.read_texts(run_id, "verdicts")
-    verdicts = [Verdict.from_dict(json.loads(text)) for text in texts.values()]
-    order = ("data", "evaluation", "bias", "parity")
-    return sorted(verdicts, key=lambda item: (order.index(item.gate), item.gate))
+    return history.read_verdicts(open_registry(find_home()), run_id)

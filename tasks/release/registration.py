@@ -15,6 +15,7 @@ from sluice.adapters.registry.versions import FLOW_RUN, REGISTERED, ModelVersion
 from sluice.config.service import ServiceConfig
 from sluice.control.approval import ANSWER, DEADLINE, tag_request
 from sluice.control.lease import Lease
+from sluice.control.timeline import PROMOTE, TimelineEntry
 from sluice.gates.parity import choose_backend
 from sluice.home import find_home
 from sluice.models.export.onnx_export import SAMPLE_FILE, choose_rows, make_sample
@@ -31,6 +32,7 @@ from tasks.run.artifacts import publish
 from tasks.run.decorators import effect
 from tasks.run.events import publish_event
 from tasks.run.leases import prepare_control, route_to_champion
+from tasks.run.names import name_origin
 
 EXAMPLE_ROWS = 5
 
@@ -180,15 +182,16 @@ def _publish_registered(version: ModelVersionRef) -> None:
 
 
 @effect
-def promote_candidate(service: str) -> Registered:
-    """Make the candidate the champion, and the champion the previous one.
+def promote_candidate(service: str, by: str = "", reason: str = "") -> Registered:
+    """Make the candidate the champion, and the champion the previous one; record by whom and why.
 
     Raises:
         PromotionRefused: there is no candidate, or it must not be promoted.
         Fault: the registry cannot be reached.
     """
     registry, log = open_registry(find_home()), get_run_logger()
-    settle_aliases(prepare_control(), registry, service)
+    control = prepare_control()
+    settle_aliases(control, registry, service)
     route_to_champion(registry.find_alias(service, CHAMPION))  # of an interrupted promotion
     old, new = registry.promote(service)
     route = route_to_champion(new)
@@ -200,4 +203,15 @@ def promote_candidate(service: str) -> Registered:
         new.version,
         f", v{old.version} is previous" if old else "",
     )
+    entry = TimelineEntry(
+        service,
+        datetime.now(UTC),
+        PROMOTE,
+        new.version,
+        by.strip(),
+        reason.strip(),
+        name_origin(),
+        f"v{new.version} is champion{f' instead of v{old.version}' if old else ''}",
+    )
+    control.timeline.append(entry, once=True)
     return Registered(service, new.version, "champion", new.tags["sluice.release"], new.run_id)

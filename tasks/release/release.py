@@ -39,6 +39,8 @@ class Release:
     baseline: int | None
     champion: ModelVersionRef | None
     workspace: str
+    cause: str = ""
+    """Why it runs."""
 
     @property
     def folder(self) -> Path:
@@ -103,7 +105,9 @@ def open_release(config: ServiceConfig, data_version: int, cause: str) -> Releas
         f"{data.rows:,}",
         f"v{champion.version}" if champion else "none yet",
     )
-    return Release(config.service, run_id, identity, data, baseline, champion, str(workspace))
+    return Release(
+        config.service, run_id, identity, data, baseline, champion, str(workspace), cause
+    )
 
 
 @effect

@@ -25,6 +25,7 @@ from sluice.errors import PromotionRefused, RegistryUnavailable, SluiceError
 from sluice.home import environment_name, find_home
 from sluice.report.rollout import write_overview
 from sluice.rollout.record import RolloutRecord
+from tasks.release.history import publish_new_entries
 from tasks.rollout.aliases import settle_ended
 from tasks.rollout.lease import is_controlled
 from tasks.rollout.telling import tell_moves
@@ -76,6 +77,7 @@ class Keeper:
         note = self._compare_alias(service, rollout)
         if rollout is None:
             self._start_missed(service)
+        publish_new_entries(service)
         self._rows += describe_service(self._control, service, rollout, controlled, note)
 
     def end(self) -> State[Any]:

@@ -25,10 +25,15 @@ class Timeline:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def append(self, entry: TimelineEntry) -> TimelineEntry:
-        """Append an entry and return it with its number."""
+    def append(self, entry: TimelineEntry, once: bool = False) -> TimelineEntry:
+        """Append an entry and return it with its number.
+
+        `once`: the origin is one run, which may repeat the call after a lost reply; the entry of
+        the first call stays.
+        """
         with self._database.transact("writing the timeline") as connection:
-            return append_entry(connection, entry)
+            found = _find_same(connection, entry) if once else None
+            return found or append_entry(connection, entry)
 
     def list_entries(self, service: str, most: int | None = None) -> list[TimelineEntry]:
         """Return a service's entries, newest first, `most` at most."""
@@ -79,6 +84,14 @@ def append_entry(connection: Connection, entry: TimelineEntry) -> TimelineEntry:
     }
     statement = TIMELINE.insert().values(**values).returning(TIMELINE)
     return build_entry(connection.execute(statement).mappings().one())
+
+
+def _find_same(connection: Connection, entry: TimelineEntry) -> TimelineEntry | None:
+    """Return the entry of the same action, version and origin, if there is one."""
+    names = ("service", "action", "version", "origin")
+    same = and_(*(TIMELINE.c[name] == getattr(entry, name) for name in names))
+    row = connection.execute(select(TIMELINE).where(same)).mappings().first()
+    return build_entry(row) if row else None
 
 
 def append_change(

@@ -1,11 +1,13 @@
 """A service's releases, read from the registry's runs in few calls."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 from sluice.adapters.registry.client import Registry
 from sluice.adapters.registry.faults import translate_faults
-from sluice.report.history import VERSION, PastRelease
+from sluice.report.history import GATES, VERSION, PastRelease
+from sluice.verdict import Verdict
 
 MOST = 50
 
@@ -36,6 +38,17 @@ def list_releases(
     for alias, version in (found[0].aliases if found else {}).items():
         aliases.setdefault(str(version), []).append(alias)
     return [_read(run, aliases, page) for run in runs]
+
+
+def read_verdicts(registry: Registry, run_id: str) -> list[Verdict]:
+    """Return the verdicts of a registry run, in the order of the gates.
+
+    Raises:
+        RegistryUnavailable: the registry cannot be reached.
+    """
+    texts = registry.read_texts(run_id, "verdicts")
+    verdicts = [Verdict.from_dict(json.loads(text)) for text in texts.values()]
+    return sorted(verdicts, key=lambda item: (GATES.index(item.gate), item.gate))
 
 
 def find_experiment(registry: Registry, run_id: str) -> str:
