@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -140,14 +141,17 @@ def show_history(service: str, as_json: bool) -> None:
     control.prepare()
     entries, problem, releases = control.timeline.list_entries(service), None, []
     try:
-        with report_waiting("reading the registry"):
+        with nullcontext() if as_json else report_waiting("reading the registry"):
             releases = list_releases(open_registry(find_home()), service)
     except Fault as error:
         problem = error
     entries = add_releases(service, entries, releases)
     if as_json:
         say(json.dumps([item.to_dict() for item in entries], indent=2))
-    elif not entries and not problem:
+        if problem:
+            print(f"without the registry's releases: {problem}", file=sys.stderr)  # noqa: T201
+        return
+    if not entries and not problem:
         say(f"{service}: no release yet; `sluice release {service}` starts")
     else:
         if entries:
@@ -190,7 +194,7 @@ def show_status(as_json: bool) -> None:
 
 def _describe_service(item: "ServiceStatus") -> dict[str, str]:
     rollout, last = item.rollout, item.last
-    on_trial = f"v{rollout.version} {rollout.phase}, {rollout.weight:.0%}" if rollout else ""
+    on_trial = f"v{rollout.version} {rollout.place}, {rollout.weight:.0%}" if rollout else ""
     if rollout and not rollout.has_controller:
         on_trial += f"; no tick for {rollout.seconds_since_tick:.0f} s"
     by = f" by {last['by']}" if last.get("by") else ""

@@ -36,6 +36,9 @@ class RolloutStatus:
     version: int
     phase: str
     stage: str
+    """The stage's name in its policy."""
+    place: str
+    """The stage with its phase where it does not move, as a log line names it."""
     weight: float
     reason: str
     seconds_since_tick: float
@@ -149,6 +152,7 @@ def _read_rollout(
         version=rollout.candidate,
         phase=state.phase.value,
         stage=policy.stages[state.stage].name,
+        place=rollout.stage_name,
         weight=1.0 if rollout.is_serving else state.weight(policy),
         reason=state.reason,
         seconds_since_tick=round(age, 1),

@@ -65,8 +65,10 @@ class Keeper:
         Raises:
             Fault: the control store or the registry cannot be reached.
         """
-        if moved := settle_aliases(self._control, self._registry, service):
-            self._done.append(f"{service}: aliases follow {moved.action} to v{moved.version}")
+        with self.collect_errors(service):
+            moved = settle_aliases(self._control, self._registry, service)
+            if moved:
+                self._done.append(f"{service}: aliases follow {moved.action} to v{moved.version}")
         tell_moves(self._control, service, partial(_emit, service))
         for ended in settle_ended(self._control, service):
             self._done.append(f"{service}: aliases moved to match rollout {ended.number}")
@@ -101,6 +103,8 @@ class Keeper:
         alias = self._registry.find_alias(service, CHAMPION)
         if alias is None or route is None or alias.version == route.champion:
             return ""
+        if self._control.champions.find_unsettled(service):
+            return "the alias does not follow the route yet"
         if rollout is not None:
             if alias.version in (rollout.champion, rollout.candidate):
                 return "the alias is about to move"

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, RowMapping, and_, select
 
 from sluice.adapters.control.database import Database, insert_once
 from sluice.adapters.control.schema import ROLLOUTS, ROUTES, WATERMARKS
-from sluice.adapters.control.timeline import append_change
+from sluice.adapters.control.timeline import append_change, read_change
 from sluice.control.route import Mode, Route
 from sluice.control.timeline import TimelineEntry
 from sluice.errors import RouteMoved
@@ -167,7 +167,9 @@ def _is_unsettled(connection: Connection, service: str) -> bool:
     """Whether the registry's aliases have to follow a move of the champion by a person."""
     mark = and_(WATERMARKS.c.service == service, WATERMARKS.c.subject == ALIASES)
     open_one = and_(mark, WATERMARKS.c.announced != "")
-    return connection.execute(select(WATERMARKS.c.mark).where(open_one)).first() is not None
+    moved = connection.execute(select(WATERMARKS.c.mark).where(open_one)).scalar()
+    change = read_change(connection, service) if moved is not None else None
+    return change is not None and str(change.sequence) == moved  # else a later move replaced it
 
 
 def is_held(connection: Connection, service: str) -> bool:

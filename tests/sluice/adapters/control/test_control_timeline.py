@@ -162,6 +162,17 @@ def test_an_older_alias_does_not_undo_a_move(control: Control) -> None:
     assert serve(control, 2).champion == 2
 
 
+def test_a_later_move_of_the_route_replaces_one_that_was_not_followed(control: Control) -> None:
+    route = serve(control, 1, 2)
+    control.champions.move(make_move(ROLLBACK, 1, NONE), route)
+    rollout = StoredRollout(control, SERVICE, (1, 3))
+    rollout.tick()
+    rollout.command(Action.PROMOTE, "Ada", "sure")
+    rollout.tick_to(Phase.DONE)
+    assert control.champions.find_unsettled(SERVICE) is None
+    assert serve(control, 4).champion == 4
+
+
 def test_prefect_is_told_of_each_move_once(control: Control) -> None:
     route = serve(control, 1, 2)
     first = control.champions.move(make_move(ROLLBACK, 1, NONE), route)
