@@ -131,7 +131,7 @@ def _find_last() -> float:
 def _read_stage() -> tuple[str, float]:
     """Return the running task's name and when its flow logged last; nothing without a flow."""
     console = sys.modules.get("tasks.run.console")
-    return (console.Stage.name, console.Stage.printed) if console else ("", 0.0)
+    return (console.CurrentTask.name, console.CurrentTask.printed) if console else ("", 0.0)
 
 
 def _clear() -> None:

@@ -10,8 +10,8 @@ ERASE = "\r\033[2K"
 """Erases a line of a terminal that is rewritten."""
 
 
-class Stage:
-    """What this process does now, by the name of its task, and when a line was printed last."""
+class CurrentTask:
+    """The task that this process runs now, and when its flow logged last."""
 
     name = ""
     printed = 0.0
@@ -20,11 +20,11 @@ class Stage:
 @contextmanager
 def name_stage(name: str) -> Iterator[None]:
     """Name what the block does, for a terminal that shows how long it takes."""
-    before, Stage.name = Stage.name, name
+    before, CurrentTask.name = CurrentTask.name, name
     try:
         yield
     finally:
-        Stage.name = before
+        CurrentTask.name = before
 
 
 CHATTER = (
@@ -64,7 +64,7 @@ class ProgressFormatter(logging.Formatter):
         """Return the line."""
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         text = f"{clock}  {record.getMessage()}"
-        Stage.printed = time.monotonic()
+        CurrentTask.printed = time.monotonic()
         if not sys.stdout.isatty():
             return text
         colour = COLOURS.get(record.levelno)
