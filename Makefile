@@ -47,8 +47,8 @@ train: install ## ingest what data/ has of SERVICE (else its example in docs), a
 		(cd "$$folder" && "$$root/$(BIN)/python" "$$root/docs/examples/$(SERVICE).py") || exit; \
 		files="$$folder/$(SERVICE).csv"; \
 	fi; \
-	for file in $$files; do $(BIN)/sluice ingest $(SERVICE) "$$file" || exit; done; \
-	$(BIN)/sluice release $(SERVICE)
+	options=(); for file in $$files; do options+=(--ingest "$$file"); done; \
+	$(BIN)/sluice release $(SERVICE) "$${options[@]}"
 
 PYTEST := $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --durations 20
 test: check ## the suite, lint, types, import contracts, docs; a quarter of an hour

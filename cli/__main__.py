@@ -1,6 +1,7 @@
 """The console script `sluice`: all groups of commands as one application."""
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -15,9 +16,30 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 for group in (data, release, rollout, simulate, show, stack, retention):
     app.add_typer(group.commands)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        say(f"sluice {version('sluice')}")
+        raise typer.Exit
+
+
+@app.callback()
+def start(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and end.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Release models and prompts through gates that halt."""
 
 
 def main() -> None:

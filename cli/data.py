@@ -3,12 +3,13 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from cli.arguments import check_source
 from cli.options import Service
-from cli.output import say, show_rows
+from cli.output import report_waiting, say, show_rows
 from cli.runs import open_terminal, run_ingest
 from sluice.errors import ChoiceNeeded, RuleInvalid
 from sluice.home import CONFIGS, SUITES, environment_name
@@ -32,7 +33,10 @@ def init(  # noqa: PLR0913, PLR0917 - a command has as many parameters as option
     time: Annotated[str, typer.Option(help="Column that orders rows in time.")] = "",
     sensitive: Annotated[str, typer.Option(help="Columns, comma between; or none.")] = "",
     reason: Annotated[str, typer.Option(help="Why none is sensitive.")] = "",
-    kind: Annotated[str, typer.Option(help="binary, multiclass or regression.")] = "",
+    kind: Annotated[
+        Literal["binary", "multiclass", "regression"] | None,
+        typer.Option(help="Kind of problem; else guessed."),
+    ] = None,
     positive: Annotated[str, typer.Option(help="Class to detect, or the favourable one.")] = "",
     service: Annotated[str, typer.Option(help="Name of the service; else the file's.")] = "",
     force: Annotated[bool, typer.Option(help="Overwrite the service's files.")] = False,
@@ -40,20 +44,22 @@ def init(  # noqa: PLR0913, PLR0917 - a command has as many parameters as option
     """Make a service from a file: configuration, data rules, and what its gates can tell."""
     from sluice.profile.draft import InitOptions
 
-    options = InitOptions(target, id_column, time, kind, positive, sensitive, reason, service)
+    options = InitOptions(target, id_column, time, kind or "", positive, sensitive, reason, service)
     start_service(file, options, force)
 
 
 @commands.command(rich_help_panel=PANEL, context_settings={"ignore_unknown_options": True})
 def expect(
     service: Service,
-    action: Annotated[str, typer.Argument(help="add, edit or remove; the list if left out.")] = "",
+    action: Annotated[
+        Literal["add", "edit", "remove"] | None, typer.Argument(help="The list if left out.")
+    ] = None,
     words: Annotated[
         list[str] | None, typer.Argument(help="add: COLUMN RULE VALUES; edit: NUMBER VALUES.")
     ] = None,
 ) -> None:
     """List a service's data rules by number, or change one."""
-    change_rules(service, action, words or [])
+    change_rules(service, action or "", words or [])
 
 
 @commands.command(rich_help_panel=PANEL)
@@ -64,6 +70,7 @@ def ingest(
     ] = "",
 ) -> None:
     """Append new rows as a version of a service's data, through the data gate."""
+    check_source(service, source)
     with open_terminal(service):
         sys.exit(run_ingest(service, source).code)
 
@@ -93,7 +100,8 @@ def start_service(file: str, options: "InitOptions", force: bool) -> None:
     sensitive = read_sensitive(names, reason, found.columns, roles.taken)
     frame = _sample(found.table)
     roles = replace(roles, sensitive=sensitive, reason=reason)
-    draft = draft_service(service, path.name, frame, found.columns, roles)
+    with report_waiting("measuring columns and a trial model"):
+        draft = draft_service(service, path.name, frame, found.columns, roles)
     document, rules = write_document(draft), propose_rules(draft)
     written = write_service(service, document, rules, CONFIGS, SUITES)
     _show_draft(draft)

@@ -1,11 +1,24 @@
 """How results are printed: lines, tables of verdicts and their checks, exit codes."""
 
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from sluice import errors
 from sluice.report.verdict_table import summary_rows, verdict_rows
 from sluice.verdict import Outcome, Verdict
 
+QUIET_SECONDS = 3.0
+"""Longest silence while something is waited for."""
+POLL_SECONDS = 0.2
+"""Pause between two looks at what is waited for."""
+LONG_SECONDS = 60.0
+"""After so long, lines of progress become rare."""
+ERASE = "\r\033[2K"
 EXIT_GATE, EXIT_REFUSED, EXIT_FAULT = 1, 2, 3
 MOST = 8
 """How many checks are printed; the run's page has all."""
@@ -23,9 +36,109 @@ STYLES = {
 }
 
 
+class _Live:
+    """The line that is rewritten, and when anything was printed last."""
+
+    shown = ""
+    printed = 0.0
+    reported = 0.0
+    """When another part reported what it waits for."""
+    is_ready = False
+    """Whether the command has started and only waits for its end by a person."""
+
+
 def say(message: str) -> None:
-    """Print one line of progress at once."""
+    """Print one line at once."""
+    _clear()
+    _Live.printed = time.monotonic()
     print(message, flush=True)  # noqa: T201
+
+
+def report(message: str) -> None:
+    """Print a line of something that starts or ends; two spaces in front: it continues.
+
+    Such a line is progress, which a terminal shows in one line that is rewritten.
+    """
+    if message.startswith("  "):
+        _Live.reported = time.monotonic()
+        report_progress(message)
+    else:
+        say(message)
+
+
+def report_progress(message: str) -> None:
+    """Show what is being waited for, in one line that a terminal rewrites.
+
+    Elsewhere a line is printed if nothing else was for three seconds.
+    """
+    now, text = time.monotonic(), f"  {message.strip()}"
+    _Live.printed = _Live.printed or now
+    if sys.stdout.isatty():
+        if text != _Live.shown:
+            width = shutil.get_terminal_size().columns
+            sys.stdout.write(f"{ERASE}{text[: width - 1]}")
+            sys.stdout.flush()
+            _Live.shown = text
+    elif now - _find_last() >= QUIET_SECONDS:
+        _Live.printed = now
+        print(text, flush=True)  # noqa: T201
+
+
+@contextmanager
+def report_waiting(subject: str) -> Iterator[None]:
+    """Show what the block does and for how long, whenever it prints nothing for three seconds.
+
+    A task of a flow that runs meanwhile is shown by its own name. After a minute of silence a line
+    is printed every half minute, where there is no terminal.
+    """
+    ended = threading.Event()
+
+    def show() -> None:
+        began, name = time.monotonic(), ""
+        while not ended.wait(POLL_SECONDS):
+            now, before = time.monotonic(), name
+            name = _read_stage()[0] or subject
+            began = began if name == before else now
+            patience = QUIET_SECONDS if now - began < LONG_SECONDS else LONG_SECONDS / 2
+            rewritten = sys.stdout.isatty()  # a terminal shows each second
+            silent = now - max(_find_last(), _Live.reported)
+            if not _Live.is_ready and silent >= (QUIET_SECONDS if rewritten else patience):
+                with suppress(OSError):  # a closed terminal ends nothing
+                    report_progress(f"{name}, {now - began:.0f} s")
+
+    _Live.is_ready, _Live.printed = False, time.monotonic()
+    thread = threading.Thread(target=show, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        _clear()
+
+
+def note_ready() -> None:
+    """Say no more what is waited for: the command stays up until a person ends it."""
+    _clear()
+    _Live.is_ready = True
+
+
+def _find_last() -> float:
+    """Return when a line was printed last, by this module or by a flow's log."""
+    return max(_Live.printed, _read_stage()[1])
+
+
+def _read_stage() -> tuple[str, float]:
+    """Return the running task's name and when its flow logged last; nothing without a flow."""
+    console = sys.modules.get("tasks.run.console")
+    return (console.CurrentTask.name, console.CurrentTask.printed) if console else ("", 0.0)
+
+
+def _clear() -> None:
+    if _Live.shown:
+        sys.stdout.write(ERASE)
+        sys.stdout.flush()
+        _Live.shown = ""
 
 
 def show_verdicts(title: str, verdicts: list[Verdict]) -> None:

@@ -4,9 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.options import By, Reason, Service
-from cli.output import say
+from cli.arguments import check_policy
+from cli.direct import check_author, command_here, restore_here, roll_back_here
+from cli.options import ActionName, By, Reason, Service
+from cli.output import report_waiting, say
 from cli.runs import run_command
+from sluice.control.timeline import ACCEPT_STORE
 from sluice.home import environment_name, find_home
 
 PANEL = "Rollout"
@@ -20,33 +23,21 @@ def rollout(
     policy: Annotated[str, typer.Option(help="Name or path; else the service's own.")] = "",
 ) -> None:
     """Move live traffic to the candidate in stages, on evidence; this process controls it."""
+    check_policy(service, policy)
 
     def call() -> Any:
         from flows.rollout import rollout as flow
+        from tasks.rollout.opening import AS_CONFIGURED
 
-        return flow(service, version, policy or "as configured", return_state=True)
+        return flow(service, version, policy or AS_CONFIGURED, return_state=True)
 
     run_command(service, call)
 
 
 @commands.command(rich_help_panel=PANEL)
-def rollout_control(
-    service: Service,
-    action: Annotated[
-        str,
-        typer.Argument(help="pause, resume, abort, skip, 'promote now', 'roll back' or approve."),
-    ],
-    by: By,
-    reason: Reason,
-) -> None:
-    """Send a command to the rollout that is under way."""
-
-    def call() -> Any:
-        from flows.rollout_control import rollout_control as flow
-
-        return flow(service, action=action, reason=reason, by=by, return_state=True)
-
-    run_command(service, call)
+def rollout_control(service: Service, action: ActionName, by: By, reason: Reason) -> None:
+    """Send a command to the rollout that is under way; it needs no Prefect."""
+    command_here(service, action, by, reason)
 
 
 @commands.command(rich_help_panel=PANEL)
@@ -54,27 +45,21 @@ def accept_store(service: Service, by: By, reason: Reason) -> None:
     """Take the word of a control store that was restored from an older copy."""
     from datetime import UTC, datetime
 
+    author = check_author(service, ACCEPT_STORE, by, reason)
     from sluice.adapters.gateway import find_replicas
     from sluice.adapters.recovery import accept_store as accept
-    from sluice.config.loading import load_gateway, load_service
+    from sluice.config.loading import load_gateway
 
-    environment = environment_name()
-    load_service(service, environment)
-    replicas = find_replicas(find_home(), load_gateway(environment))
-    moved = accept(find_home(), replicas, service, by, reason, datetime.now(UTC))
+    replicas = find_replicas(find_home(), load_gateway(environment_name()))
+    with report_waiting("asking the gateways"):
+        moved = accept(find_home(), replicas, service, author, datetime.now(UTC))
     say(f"{service}: v{moved.champion} serves, at epoch {moved.epoch}, by {by}: {reason}")
 
 
 @commands.command(rich_help_panel=PANEL)
 def rollback(service: Service, by: By, reason: Reason) -> None:
-    """Take the candidate off traffic, or make the previous version champion again."""
-
-    def call() -> Any:
-        from flows.rollback import rollback as flow
-
-        return flow(service, reason=reason, by=by, return_state=True)
-
-    run_command(service, call)
+    """Take the candidate off traffic, or serve the previous version again; it needs no Prefect."""
+    roll_back_here(service, by, reason)
 
 
 @commands.command(rich_help_panel=PANEL)
@@ -87,12 +72,5 @@ def restore(
         bool, typer.Option("--force", help="Even if it did not pass its gates; recorded.")
     ] = False,
 ) -> None:
-    """Make any earlier version champion; it must have passed its gates."""
-
-    def call() -> Any:
-        from flows.restore import restore as flow
-
-        given: dict[str, Any] = {"version": version, "reason": reason, "by": by, "force": force}
-        return flow(service, **given, return_state=True)
-
-    run_command(service, call)
+    """Make any earlier version champion that passed its gates; it needs no Prefect."""
+    restore_here(service, version, by, reason, force)

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from cli.output import exit_code, say, show_verdicts
-from sluice.home import environment_name, find_home
+from cli.arguments import check_service
+from cli.output import exit_code, report, report_waiting, say, show_verdicts
+from sluice.home import find_home
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -40,13 +41,10 @@ def open_terminal(service: str = "") -> Iterator[str]:
         Fault: the registry cannot be made ready.
     """
     if service:
-        from sluice.config.loading import load_service
-        from sluice.metrics import check_metrics
-
-        check_metrics(load_service(service, environment_name()))
+        check_service(service)
     from sluice.adapters.server.session import open_session
 
-    with open_session(find_home(), say) as api:
+    with report_waiting("at work"), open_session(find_home(), report) as api:
         try:
             yield api
         finally:

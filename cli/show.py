@@ -1,13 +1,16 @@
-"""Commands about what is there: show, history, doctor."""
+"""Commands about what is there: status, show, history, doctor."""
 
+import json
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import Service
-from cli.output import say, show_rows, show_verdicts
-from sluice.errors import ServiceUnknown
+from cli.arguments import check_name
+from cli.options import AsJson, Service
+from cli.output import report_waiting, say, show_rows, show_verdicts
+from sluice.errors import Fault
 from sluice.home import find_home
 
 if TYPE_CHECKING:
@@ -15,11 +18,18 @@ if TYPE_CHECKING:
 
     from sluice.adapters.control.store import Control
     from sluice.adapters.registry.versions import ModelVersionRef
+    from sluice.adapters.status import ServiceStatus
     from sluice.control.route import Route
 
 PANEL = "Show"
 SHOWN = 8
 """How many decisions are printed; the log keeps all."""
+ENTRIES = 30
+"""How many entries of a timeline are printed."""
+HEADS_SHOWN = (
+    *("when", "version", "data version", "cause", "code"),
+    *("data", "evaluation", "bias", "parity", "reason"),
+)
 commands = typer.Typer()
 
 
@@ -32,9 +42,15 @@ def show(
 
 
 @commands.command(rich_help_panel=PANEL)
-def history(service: Service) -> None:
-    """Show a service's releases, newest first: each gate's verdict and the result."""
-    show_history(service)
+def history(service: Service, as_json: AsJson = False) -> None:
+    """Show who did what to a service, when, why and from where; and its releases."""
+    show_history(service, as_json)
+
+
+@commands.command(rich_help_panel=PANEL)
+def status(as_json: AsJson = False) -> None:
+    """Show everything at a glance: what serves, what is on trial, what waits, what runs."""
+    show_status(as_json)
 
 
 @commands.command(rich_help_panel=PANEL)
@@ -52,19 +68,19 @@ def show_services(service: str) -> None:
     """
     from sluice.config.loading import list_services
 
-    known = list_services()
-    if service and service not in known:
-        raise ServiceUnknown(f"no service '{service}'; known: {', '.join(known)}")
+    if service:
+        check_name(service)
     from sluice.adapters.control.store import open_control
     from sluice.adapters.registry.answers import find_version
     from sluice.adapters.registry.client import open_registry
-    from tasks.release.recording import read_verdicts
+    from sluice.adapters.registry.history import read_verdicts
 
     registry = open_registry(find_home())
-    registry.prepare()
+    with report_waiting("reading the registry"):
+        registry.prepare()
     control = open_control(find_home())
     control.prepare()
-    for name in [service] if service else known:
+    for name in [service] if service else list_services():
         route = control.routes.find(name)
         serves = find_version(registry, name, route.champion) if route else None
         found = {"champion": serves}
@@ -82,7 +98,7 @@ def show_services(service: str) -> None:
             show_rows(f"Decisions on {name}", decisions[:SHOWN])
         for alias in ("champion", "candidate"):
             if service and alias in versions:
-                verdicts = read_verdicts(versions[alias].run_id)
+                verdicts = read_verdicts(registry, versions[alias].run_id)
                 show_verdicts(f"Verdicts of the {alias}", verdicts)
 
 
@@ -92,11 +108,10 @@ def show_serving(control: "Control", route: "Route", is_missing: bool) -> None:
     Raises:
         Fault: the control store cannot be reached.
     """
+    from sluice.control.admission import say_missing
     from sluice.control.approval import write_moment
-    from tasks.run.champions import say_missing
 
-    served = control.routes.list_champions(route.service)
-    since = served[-1].since if served else None
+    since = control.timeline.find_since(route)
     moment = f" since {write_moment(since)}" if since else ""
     say(f"{route.service} v{route.champion} serves{moment}, epoch {route.epoch}")
     if is_missing:
@@ -133,33 +148,99 @@ def list_decisions(service: str) -> list[dict[str, str]]:
     return sorted(rows, key=lambda row: -int(row["version"].removeprefix("v")))
 
 
-def show_history(service: str) -> None:
-    """Print a service's releases, newest first.
+def show_history(service: str, as_json: bool) -> None:
+    """Print a service's timeline, then its releases with each gate's verdict, newest first.
+
+    The timeline is read from the control store; while the registry is away it has all but the
+    releases that an earlier version of Sluice ran.
 
     Raises:
         ServiceUnknown: no configuration carries the name.
         Fault: the control store or the registry cannot be reached.
     """
-    from sluice.config.loading import list_services
-
-    known = list_services()
-    if service not in known:
-        raise ServiceUnknown(f"no service '{service}'; known: {', '.join(known)}")
+    check_name(service)
     from sluice.adapters.control.store import open_control
     from sluice.adapters.registry.client import open_registry
     from sluice.adapters.registry.history import list_releases
-    from sluice.report.history import HEADS, list_rows
+    from sluice.report.history import list_rows
+    from sluice.report.timeline import add_releases, list_entries
 
     control = open_control(find_home())
     control.prepare()
     route = control.routes.find(service)
     serves = route.champion if route else None
-    rows = list_rows(list_releases(open_registry(find_home()), service, serves))
-    if not rows:
-        say(f"{service}: no release yet; `sluice release {service}` starts")
+    entries, problem, releases = control.timeline.list_entries(service), None, []
+    try:
+        with nullcontext() if as_json else report_waiting("reading the registry"):
+            releases = list_releases(open_registry(find_home()), service, serves)
+    except Fault as error:
+        problem = error
+    entries = add_releases(service, entries, releases)
+    if as_json:
+        say(json.dumps([item.to_dict() for item in entries], indent=2))
+        if problem:
+            print(f"without the registry's releases: {problem}", file=sys.stderr)  # noqa: T201
         return
-    chosen = tuple(head for head in HEADS if head in rows[0])
-    show_rows(f"Releases of {service}, newest first", rows, chosen)
+    if not entries and not problem:
+        say(f"{service}: no release yet; `sluice release {service}` starts")
+    else:
+        if entries:
+            show_rows(f"Timeline of {service}, newest first", list_entries(entries[:ENTRIES]))
+        if len(entries) > ENTRIES:
+            say(f"  and {len(entries) - ENTRIES} older; `--json` has all of them")
+        if releases:
+            show_rows(f"Releases of {service}, newest first", list_rows(releases), HEADS_SHOWN)
+    if problem:
+        raise problem
+
+
+def show_status(as_json: bool) -> None:
+    """Print every service and the local stack.
+
+    Raises:
+        Fault: the control store cannot be reached.
+    """
+    from sluice.adapters.control.store import open_control
+    from sluice.adapters.status import read_status
+    from sluice.config.loading import list_services
+
+    control = open_control(find_home())
+    control.prepare()
+    found = read_status(find_home(), control, list_services())
+    if as_json:
+        say(json.dumps(found.to_dict(), indent=2))
+        return
+    show_rows("Services", [_describe_service(item) for item in found.services])
+    for item in found.services:
+        for note in item.notes:
+            say(f"{item.service}: {note}")
+    say(f"state folder  {found.home}")
+    for name, part in found.stack.items():
+        answer = "" if part["answers"] else "  does not answer"
+        say(f"{name:<12}  {part['address']}{answer}")
+    if not found.stack:
+        say("no server and no gateway run here; `sluice up` starts them")
+
+
+def _describe_service(item: "ServiceStatus") -> dict[str, str]:
+    rollout, last = item.rollout, item.last
+    on_trial = f"v{rollout.version} {rollout.place}, {rollout.weight:.0%}" if rollout else ""
+    if rollout and not rollout.has_controller:
+        on_trial += f"; no tick for {rollout.seconds_since_tick:.0f} s"
+    by = f" by {last['by']}" if last.get("by") else ""
+    return {
+        "service": item.service,
+        "serves": f"v{item.serves}" if item.serves else "nothing yet",
+        "since": _write_since(item.since),
+        "previous": f"v{item.previous}" if item.previous else "",
+        "on trial": on_trial,
+        "waits for a person": ", ".join(f"v{version}" for version in item.waiting),
+        "last": f"{_write_since(last['at'])} {last['action']}{by}" if last else "",
+    }
+
+
+def _write_since(moment: str) -> str:
+    return moment[:16].replace("T", " ") if moment else ""
 
 
 def _describe(alias: str, version: "ModelVersionRef") -> dict[str, str]:

@@ -5,11 +5,11 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from cli.output import say
+from cli.output import note_ready, report, report_waiting, say
 from sluice.errors import ServerUnavailable
 from sluice.home import PROJECT, find_home
 
@@ -20,19 +20,25 @@ if TYPE_CHECKING:
     from sluice.adapters.server.stack import StackOptions, StackRecord
 
 PANEL = "Run and deploy"
+MAX_PORT = 65535
+PORT: dict[str, Any] = {"min": 1, "max": MAX_PORT}
 DEPLOYMENTS = PROJECT / "deployments.yaml"
-Port = Annotated[int, typer.Option(help="Port; 0: as configured.", min=0)]
+Port = Annotated[int, typer.Option(help="Port; 0: as configured.", min=0, max=MAX_PORT)]
 Host = Annotated[str, typer.Option(help="Address to listen at; else as configured.")]
 commands = typer.Typer()
 
 
 @commands.command(rich_help_panel=PANEL)
 def up(
-    port: Annotated[int, typer.Option(help="Prefect's port, or the next free one.")] = 4200,
-    mlflow_port: Annotated[int, typer.Option(help="MLflow's port, or the next free one.")] = 5000,
+    port: Annotated[int, typer.Option(help="Prefect's port, or the next free.", **PORT)] = 4200,
+    mlflow_port: Annotated[
+        int, typer.Option(help="MLflow's port, or the next free.", **PORT)
+    ] = 5000,
     limit: Annotated[int, typer.Option(min=1, help="Flow runs at once.")] = 4,
-    gateway_port: Annotated[int, typer.Option(help="The gateway's, or the next free.")] = 8080,
-    page_port: Annotated[int, typer.Option(help="The rollout page's, or the next.")] = 8090,
+    gateway_port: Annotated[
+        int, typer.Option(help="The gateway's, or the next free.", **PORT)
+    ] = 8080,
+    page_port: Annotated[int, typer.Option(help="The rollout page's, or the next.", **PORT)] = 8090,
 ) -> None:
     """Start server, worker, gateway and pages, deploy deployments.yaml, until Ctrl-C."""
     from sluice.adapters.server.stack import StackOptions
@@ -95,8 +101,9 @@ def deploy(
 @commands.command(rich_help_panel=PANEL)
 def demo(
     fault: Annotated[
-        str, typer.Option(help="data, leakage, bias, worse; errors, latency or worse_live: live.")
-    ] = "",
+        Literal["data", "leakage", "bias", "worse", "errors", "latency", "worse_live"] | None,
+        typer.Option(help="What goes wrong; errors, latency and worse_live on live traffic."),
+    ] = None,
     keep: Annotated[bool, typer.Option(help="Keep the UI up at the end, until Ctrl-C.")] = False,
 ) -> None:
     """Release the default service on real data, and roll its candidate out on replayed traffic."""
@@ -122,7 +129,10 @@ def deploy_here(file: str, prune: bool) -> None:
         DeploymentRefused: a work pool is missing, or Prefect did not take a deployment.
     """
     from sluice.adapters.server.home_server import server_environment
+    from sluice.config.deployments import read_deployments
 
+    chosen = Path(file).resolve() if file else DEPLOYMENTS
+    read_deployments(chosen)
     home = find_home()
     os.environ.update(server_environment(home))
     if not os.environ.get("PREFECT_API_URL"):
@@ -135,7 +145,8 @@ def deploy_here(file: str, prune: bool) -> None:
 
     from tasks.deploy.deployments import deploy_file
 
-    names = deploy_file(Path(file).resolve() if file else DEPLOYMENTS, say, prune)
+    with report_waiting("deploying"):
+        names = deploy_file(chosen, say, prune)
     say(f"{len(names)} deployments at {PREFECT_UI_URL.value()}/deployments")
 
 
@@ -177,14 +188,16 @@ def serve_pages() -> None:
 
     home = find_home()
     with (
-        open_session(home, say) as api,
-        run_registry_pages(home, say) as pages,
+        report_waiting("starting the pages"),
+        open_session(home, report) as api,
+        run_registry_pages(home, report) as pages,
         record_pages(home, pages),
     ):
         say(f"Prefect  {api.removesuffix('/api')}")
         _report_login(api.removesuffix("/api"))
         say(f"MLflow   {pages}")
         say("Ctrl-C ends both")
+        note_ready()
         try:
             while True:
                 time.sleep(1)
@@ -196,7 +209,9 @@ def _bring_up(options: "StackOptions", signals: "ShutdownSignals") -> None:
     from sluice.adapters.server.stack import run_stack
 
     with run_stack(find_home(), options, signals, _report) as stack:
-        _report_addresses(stack.start(_deploy))
+        with report_waiting("starting the parts of the stack"):
+            record = stack.start(_deploy)
+        _report_addresses(record)
         _report("Ctrl-C ends all of it")
         stack.keep()
 
@@ -229,4 +244,4 @@ def _report_login(page: str) -> None:
 def _report(line: str) -> None:
     """Print a line; a closed terminal must not stop the command before it ends its processes."""
     with suppress(OSError):
-        say(line)
+        report(line)

@@ -14,6 +14,7 @@ from sluice.rollout.log import LogRecord, derive, describe_tests
 from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import Action, Phase, Verb
 from sluice.rollout.state_machine import read_pass
+from sluice.rounding import write_fixed
 
 POLL_SECONDS = 0.5
 REPORT_BLOCKS = 10
@@ -69,7 +70,7 @@ class RolloutWatch:
         elif now - self._moved > self._patience:
             self._moved = now
             say(f"held for {self._patience:.0f} s: aborted, because no person decides here;")
-            say("a person would use `sluice rollout-control` with resume, skip or 'roll back'")
+            say("a person would use `sluice rollout-control` with resume, skip or roll-back")
             command = (self._service, Action.ABORT.value, "the demo")
             reason = f"it holds: {record.state.reason}"
             self._control.commands.give(*command, reason, datetime.now(UTC))
@@ -82,14 +83,14 @@ def describe_evidence(record: RolloutRecord) -> str:
     tests = describe_tests(state, policy)
     name, nearest = max(tests.items(), key=lambda item: _share_of_threshold(item[1]))
     passes = [
-        f"{rule} {value:.1f}"
+        f"{rule} {write_fixed(value, 1)}"
         for rule in stage.passes
         if (value := read_pass(observation, rule)) is not None
     ]
     return (
         f"{stage.name} at {state.weight(policy):.0%}, block {observation.blocks}: "
         f"to advance, {log(1 / policy.pass_alpha):.1f} each: {', '.join(passes)}; "
-        f"to stop: {name} {nearest['wealth']:.1f} of {nearest['threshold']:.1f}"
+        f"to stop: {name} {write_fixed(nearest['wealth'] or 0.0, 1)} of {nearest['threshold']:.1f}"
     )
 
 

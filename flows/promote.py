@@ -21,7 +21,7 @@ from tasks.run.state import state_failure
     result_serializer="json",
 )
 @state_failure
-def promote(service: ServiceName) -> Registered:
+def promote(service: ServiceName, by: str = "", reason: str = "") -> Registered:
     """Move the champion alias to the candidate that passed every gate, without a rollout.
 
     A version that waits for a person's approval, or did not get it, is refused. A promotion never
@@ -30,11 +30,13 @@ def promote(service: ServiceName) -> Registered:
 
     Args:
         service: The service whose candidate is promoted.
+        by: Your name; it is recorded.
+        reason: Your reason, in a sentence; it is recorded.
     """
     load_service(service, environment_name())
     confirm_no_rollout(service)
     with hold_release(service, PROMOTE_SECONDS):
         confirm_approval(service)
-        promoted = promote_candidate(service)
+        promoted = promote_candidate(service, by, reason)
         publish_history(service)
         return promoted

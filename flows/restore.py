@@ -5,9 +5,8 @@ from prefect import flow
 from sluice.config.loading import load_service
 from sluice.home import environment_name
 from tasks.release.history import publish_history
-from tasks.rollout.commands import RESTORE, CommandResult, serve_version
+from tasks.rollout.commands import CommandResult, follow_champion, restore_version
 from tasks.run.forms import ModelVersion, ServiceName, Words
-from tasks.run.leases import PROMOTE_SECONDS, hold_release
 from tasks.run.names import name_command
 from tasks.run.state import state_failure
 
@@ -40,7 +39,7 @@ def restore(
         force: Serve a version that did not pass its gates; the exception is recorded for good.
     """
     load_service(service, environment_name())
-    with hold_release(service, PROMOTE_SECONDS):
-        done = serve_version(service, version, RESTORE, reason, by, force)
-        publish_history(service)
-        return done
+    done = restore_version(service, version, reason, by, force)
+    follow_champion(service)
+    publish_history(service)
+    return done

@@ -51,7 +51,7 @@ def rollout(
     Args:
         service: The service whose candidate is rolled out.
         version: The candidate version; -1 takes the one with the alias `candidate`.
-        policy: Stages, durations and limits; `as configured` takes the service's own.
+        policy: Stages, durations and limits; `as-configured` takes the service's own.
         resume: Only continue a rollout whose controller is gone. The keeper sets it.
     """
     config = load_service(service, environment_name())

@@ -22,7 +22,7 @@ MAX_KEY, MAX_NAME, MAX_REASON = 200, 100, 500
 """Longest key, name and reason, in characters."""
 ANSWER_SECONDS, POLL_SECONDS = 5.0, 0.2
 """How long a request waits for the controller's answer, and how often it looks for it."""
-DESTRUCTIVE = frozenset({"promote now", "roll back", "abort"})
+DESTRUCTIVE = frozenset({Action.PROMOTE, Action.ROLL_BACK, Action.ABORT})
 """Commands that the page asks to confirm."""
 NEEDS = (
     "The buttons are enabled once you have typed a key with the right to control, "
@@ -69,9 +69,11 @@ def decode_command(body: bytes) -> CommandRequest:
     except msgspec.DecodeError as error:
         raise CallFailed(explain(422, f"action, by, reason: {error}")) from error
     known = [item.value for item in Action]
-    if request.action not in known:
+    try:
+        Action(request.action)
+    except ValueError as error:
         message = f"action: found {request.action[:40]!r}; allowed: {', '.join(known)}"
-        raise CallFailed(explain(422, message))
+        raise CallFailed(explain(422, message)) from error
     return request
 
 
@@ -85,7 +87,8 @@ class CommandHandler:
         """Store a command and wait a little for its answer; a refusal is 409 with its reason."""
         by, reason = request.by.strip(), request.reason.strip()
         now = datetime.now(UTC)
-        give = partial(self._commands.give, service, request.action, by, reason, now)
+        action = Action(request.action).value
+        give = partial(self._commands.give, service, action, by, reason, now, "rollout page")
         try:
             command = await self._cache.run(give)
         except CommandRefused as error:
@@ -147,7 +150,7 @@ def _render_choice(choice: CommandChoice, shared: str) -> Html:
         type="button",
         name="action",
         value=choice.action,
-        id=f"do-{choice.action.replace(' ', '-')}",
+        id=f"do-{choice.action}",
         class_="destructive" if choice.action in DESTRUCTIVE else None,
         title=choice.meaning,
         disabled=bool(choice.unavailable_reason),

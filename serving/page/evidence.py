@@ -7,6 +7,7 @@ from serving.page.chart import Frame, Level, Series, Spot, draw_chart
 from serving.page.markup import Html, element, join
 from serving.page.view import ArmsPoint, ArmView, RolloutView, RuleView
 from serving.page.wording import write_milliseconds, write_rate, write_share, write_version
+from sluice.rounding import write_fixed
 
 FLOOR = -1.5
 """Evidence below it is drawn at the edge of the chart; it is far from every threshold."""
@@ -104,12 +105,12 @@ def _has_moved(rule: RuleView, rollout: RolloutView) -> bool:
 def _render_rule(rule: RuleView, rollout: RolloutView) -> Html:
     beyond = rule.evidence >= rule.threshold and not rule.waived
     state = "beyond" if beyond else "waived" if rule.waived else ""
-    against = f"{rule.evidence:.2f} of {rule.threshold:.2f}"
+    against = f"{write_fixed(rule.evidence, 2)} of {rule.threshold:.2f}"
     if rule.waived:
         against += ", waived for this stage"
     to_pass = None
     if rule.is_required:
-        reached = "none yet" if rule.pass_evidence is None else f"{rule.pass_evidence:.2f}"
+        reached = "none yet" if rule.pass_evidence is None else write_fixed(rule.pass_evidence, 2)
         text = f"to pass: {reached} of {rollout.pass_threshold:.2f}"
         to_pass = element("span", text, class_="pass")
     caption = element(

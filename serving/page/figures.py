@@ -26,6 +26,7 @@ from sluice.rollout.log import describe_tests
 from sluice.rollout.record import RolloutRecord, RolloutSummary
 from sluice.rollout.rules import list_rules
 from sluice.rollout.state import ALLOWED, Action, Phase
+from sluice.rounding import write_fixed
 
 STRETCHES = 24
 """Stretches of time into which both arms' figures are merged."""
@@ -142,10 +143,9 @@ def _describe_disagreement(record: RolloutRecord, in_soak: bool) -> str:
         return ""
     value, threshold = float(state.observation.disagreement.log_value), log(1 / policy.pass_alpha)
     limit = 100 * policy.rules.disagreement.limit
-    evidence = round(value, 2) + 0.0  # -0.0 loses its sign
     return (
         f"Answers that differ from the champion's: limit {limit:.0f} %, "
-        f"to pass: {evidence:.2f} of {threshold:.2f}."
+        f"to pass: {write_fixed(value, 2)} of {threshold:.2f}."
     )
 
 

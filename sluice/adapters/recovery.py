@@ -2,20 +2,19 @@
 
 from datetime import datetime
 
-from sluice.adapters.control.recovery import ACTION
 from sluice.adapters.control.store import open_control
 from sluice.adapters.gateway import Replicas
 from sluice.adapters.registry.answers import find_version
 from sluice.adapters.registry.client import open_registry
+from sluice.control.command import Author
 from sluice.control.route import Route
+from sluice.control.timeline import ACCEPT_STORE
 from sluice.errors import CommandRefused
 from sluice.home import Home
 from sluice.rollout.collection import list_conflicting, list_epochs
 
 
-def accept_store(
-    home: Home, replicas: Replicas, service: str, by: str, reason: str, now: datetime
-) -> Route:
+def accept_store(home: Home, replicas: Replicas, service: str, by: Author, now: datetime) -> Route:
     """Make the control store's route count for gateways that know a later epoch of it.
 
     The alias `champion` moves first, so that the keeper adopts no alias of the lost time. A
@@ -32,8 +31,8 @@ def accept_store(
         silent = [f"{name}: {reply}" for name, reply in replies.items() if isinstance(reply, str)]
         found = "; ".join(silent) or "none serves it"
         raise CommandRefused(
-            f"{ACTION}: no gateway says which epoch of {service} it knows ({found}); next: start "
-            "the gateway, then give this command again"
+            f"{ACCEPT_STORE}: no gateway says which epoch of {service} it knows ({found}); next: "
+            "start the gateway, then give this command again"
         )
     control, registry = open_control(home), open_registry(home)
     control.prepare()
@@ -41,4 +40,4 @@ def accept_store(
     champion = control.recovery.find_champion(service, known)
     if find_version(registry, service, champion) is not None:
         registry.make_champion(service, champion)
-    return control.recovery.accept(service, known, by, reason, now)
+    return control.recovery.accept(service, known, by, now)

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from sluice.config.service import ServiceConfig
 from sluice.config.yaml_file import Section
@@ -11,6 +11,9 @@ from sluice.errors import ConfigInvalid
 AS_CONFIGURED = -1
 LARGEST_SEED = 2**32 - 1
 """Largest seed that the estimators accept."""
+
+
+Mitigation = Literal["as-configured", "none", "reweigh"]
 
 
 class Overrides(Section):
@@ -25,9 +28,13 @@ class Overrides(Section):
     split_seed: int = Field(
         AS_CONFIGURED, ge=AS_CONFIGURED, description="Seed of the split; -1: as configured."
     )
-    mitigation: Literal["as configured", "none", "reweigh"] = Field(
-        "as configured", description="Bias mitigation in training."
-    )
+    mitigation: Mitigation = Field("as-configured", description="Bias mitigation in training.")
+
+    @field_validator("mitigation", mode="before")
+    @classmethod
+    def _respell(cls, value: object) -> object:
+        """Accept `as configured`, as earlier versions spelled it in schedules and forms."""
+        return "as-configured" if value == "as configured" else value
 
 
 def apply_overrides(config: ServiceConfig, overrides: Overrides) -> ServiceConfig:
@@ -39,7 +46,7 @@ def apply_overrides(config: ServiceConfig, overrides: Overrides) -> ServiceConfi
     if overrides.split_seed != AS_CONFIGURED:
         split = config.split.model_copy(update={"seed": overrides.split_seed})
         changed = changed.model_copy(update={"split": split})
-    if overrides.mitigation != "as configured":
+    if overrides.mitigation != "as-configured":
         bias = config.bias.model_copy(update={"mitigation": overrides.mitigation})
         changed = changed.model_copy(update={"bias": bias})
     return changed

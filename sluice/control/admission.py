@@ -92,6 +92,16 @@ def find_objection(service: str, version: int, tags: Mapping[str, str], answer: 
     return f"{service} v{version}: {', '.join(found)}; every verdict must be `pass`; {ways}"
 
 
+def say_missing(service: str, version: int | None) -> str:
+    """Say that the registry lacks the version that serves, and what a person can do."""
+    return (
+        f"{service} v{version} serves, but the registry does not have it (any more): nothing can "
+        f"be compared with it, and no new gateway can fetch it; next: `sluice restore {service} "
+        "VERSION --by NAME --reason WORDS` makes another version champion, or `sluice promote "
+        f"{service}` the candidate"
+    )
+
+
 def say_ways_on(service: str, version: int) -> str:
     """Say what a person can do with a version that may not serve."""
     command = f"sluice restore {service} {version} --force --by NAME --reason WORDS"

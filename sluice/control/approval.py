@@ -38,6 +38,8 @@ class ApprovalDecision:
     by: str
     reason: str
     at: datetime
+    origin: str = ""
+    """From where it was given, such as a terminal or a form; empty where a clock decided."""
 
     def to_dict(self) -> dict[str, str | int]:
         """Return the decision as values that JSON can hold, the time in UTC."""
@@ -64,11 +66,11 @@ class Approval:
         return ApprovalAnswer.EXPIRED if late else self.answer
 
     def decide(
-        self, answer: ApprovalAnswer, by: str, reason: str, at: datetime
+        self, answer: ApprovalAnswer, by: str, reason: str, at: datetime, origin: str = ""
     ) -> ApprovalDecision:
         """Return the log entry that answers this request."""
         return ApprovalDecision(
-            self.service, self.version, self.verdict_digest, answer, by, reason, at
+            self.service, self.version, self.verdict_digest, answer, by, reason, at, origin
         )
 
 

@@ -8,6 +8,15 @@ BY_HAND = 0
 
 
 @dataclass(frozen=True)
+class Author:
+    """A person who acts: by which name, the reason, and from where."""
+
+    by: str
+    reason: str
+    origin: str = ""
+
+
+@dataclass(frozen=True)
 class RecordedCommand:
     """One command; `answer` is empty until it is obeyed or refused, which happens once."""
 
@@ -23,6 +32,8 @@ class RecordedCommand:
     """`obey` or `refuse`."""
     message: str = ""
     """The answer as text."""
+    origin: str = ""
+    """From where it was given, such as a terminal, a form or a page."""
 
     @property
     def is_open(self) -> bool:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 GRACE = timedelta(minutes=30)
 """Time after which a change that was announced and not handled is announced again."""
-CONFLICT = "conflict"
+CONFLICT_SUBJECT = "conflict"
 """Subject of the watermark that says where control store, registry and gateways disagree."""
 NO_CONFLICT = "none"
 """The mark of a conflict that is over."""

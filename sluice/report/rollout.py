@@ -9,6 +9,7 @@ from sluice.report.next_steps import advise
 from sluice.rollout.log import describe_tests
 from sluice.rollout.observation import Observation
 from sluice.rollout.record import RolloutRecord
+from sluice.rounding import write_fixed
 
 Z = 1.959964
 """Normal quantile of a two-sided 95 % interval."""
@@ -77,9 +78,10 @@ def _write_tests(record: RolloutRecord) -> list[str]:
         candidate = write_rate(float(rollback.failures), float(rollback.requests))
         champion = _write_champion(record.state.observation, name)
         limit = "none yet" if champion == NONE_SEEN else f"{test['limit']:.2%}"
-        passed = "" if test["pass"] is None else f"{test['pass']:.2f}"
+        passed = "" if test["pass"] is None else write_fixed(test["pass"], 2)
+        against = write_fixed(test["wealth"] or 0.0, 2)
         rows.append(
-            f"| {name} | {candidate} | {champion} | {limit} | {test['wealth']:.2f} | "
+            f"| {name} | {candidate} | {champion} | {limit} | {against} | "
             f"{test['threshold']:.2f} | {passed} |"
         )
     return rows

@@ -57,7 +57,7 @@ def format_number(value: float | None, whole: bool = True, tiny: bool = True) ->
     if tiny and 0 < size < SMALLEST:
         return f"{value:.1e}"
     decimals = next((places for least, places in DECIMALS if size >= least), 3)
-    return f"{round(value, decimals) + 0.0:,.{decimals}f}"  # -0.0 loses its sign
+    return f"{round(value, decimals) + 0.0:,.{decimals}f}"  # zero has no sign
 
 
 def format_interval(interval: tuple[float, float] | None) -> str:

@@ -129,6 +129,9 @@ REWORDED = (
     (r"serve under (epoch \d+), the rollout is at (\d+)", r"serve \1, the rollout is at epoch \2"),
     (r"; allowed where it is ", "; allowed while it is "),
     (r"; say who and why", "; needed: a name and a reason"),
+    (r"(?<=evidence )-(?=0\.00 )", ""),
+    (r"\bpromote now(?= \(|: )", "promote-now"),
+    (r"\broll back(?= \(|: )", "roll-back"),
 )
 """Patterns of reasons as earlier versions wrote them, and the same in today's words."""
 

@@ -43,6 +43,18 @@ class RolloutRecord:
         """Whether the candidate was, or is being, rolled back."""
         return self.state.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
 
+    @property
+    def stage_name(self) -> str:
+        """The stage by the name that its policy gives it; outside of stages the phase.
+
+        A stage that holds, is frozen or paused has that beside its name: `quarter (paused)`.
+        """
+        phase, stage = self.state.phase, self.policy.stages[self.state.stage]
+        if not phase.is_staged:
+            return phase.value
+        moves = phase in (Phase.SHADOW, Phase.CANARY)
+        return stage.name if moves else f"{stage.name} ({phase})"
+
     def direct(self, seen: Route) -> Route:
         """Return the route for gateways in this state, which replaces the one that was seen.
 

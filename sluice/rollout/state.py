@@ -79,9 +79,15 @@ class Action(StrEnum):
     RESUME = "resume"
     ABORT = "abort"
     SKIP = "skip"
-    PROMOTE = "promote now"
-    ROLL_BACK = "roll back"
+    PROMOTE = "promote-now"
+    ROLL_BACK = "roll-back"
     APPROVE = "approve"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Action | None":
+        """Accept the spelling with a space, in which earlier versions stored commands."""
+        text = str(value).replace(" ", "-")
+        return next((item for item in cls if item.value == text), None)
 
 
 @dataclass(frozen=True)

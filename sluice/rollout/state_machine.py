@@ -28,6 +28,7 @@ from sluice.rollout.state import (
     Soak,
     Verb,
 )
+from sluice.rounding import write_fixed
 
 SPARE_RATE = 1e-3
 """Guardrail rate from which the soak's limit is set if the champion's rate is not known."""
@@ -156,7 +157,7 @@ def _check_pass(observation: Observation, name: str, policy: Policy) -> Iterator
     if value is None:
         yield Blocker(f"{name}: cannot be tested at the champion's rate")
     elif value < needed:
-        yield Blocker(f"{name}: evidence {value:.2f} of {needed:.2f}", holds=False)
+        yield Blocker(f"{name}: evidence {write_fixed(value, 2)} of {needed:.2f}", holds=False)
 
 
 def read_pass(observation: Observation, name: str) -> float | None:

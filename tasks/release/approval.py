@@ -37,6 +37,7 @@ from tasks.run.decorators import effect
 from tasks.run.events import publish_event
 from tasks.run.leases import prepare_control
 from tasks.run.links import link_file, link_form, link_version
+from tasks.run.names import name_origin
 
 WAITING = -1
 """Stands for the version that waits, or for the version of the last request."""
@@ -110,7 +111,7 @@ def decide_approval(
             f"the verdicts of {service} v{found.version} are not those that were shown for "
             "approval; next: release again"
         )
-    decided = store.decide(approval, ApprovalAnswer(answer), by, reason, now)
+    decided = store.decide(approval, ApprovalAnswer(answer), by, reason, now, name_origin())
     updated = close_request(registry, store, found, decided)
     return ApprovalResult(service, found.version, decided.answer.value, name_alias(updated))
 

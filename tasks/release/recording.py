@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sluice.adapters.registry import history
 from sluice.adapters.registry.client import open_registry
 from sluice.adapters.registry.versions import FLOW_RUN
 from sluice.control.admission import VERDICT
-from sluice.documents import parse_json
-from sluice.errors import DataInvalid
 from sluice.home import find_home
 from sluice.report.history import MAX_REASON, REASON
 from sluice.verdict import Verdict
@@ -88,17 +87,4 @@ def read_verdicts(run_id: str) -> list[Verdict]:
         DataInvalid: a verdict's file is damaged.
         Fault: the registry cannot be reached.
     """
-    registry = open_registry(find_home())
-    texts = registry.read_texts(run_id, "verdicts")
-    verdicts = [_read_verdict(run_id, name, text) for name, text in texts.items()]
-    order = ("data", "evaluation", "bias", "parity")
-    return sorted(verdicts, key=lambda item: (order.index(item.gate), item.gate))
-
-
-def _read_verdict(run_id: str, name: str, text: str) -> Verdict:
-    try:
-        return Verdict.from_dict(parse_json(text))
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise DataInvalid(
-            f"{name} of registry run {run_id} is no verdict: {error}; next: release again"
-        ) from error
+    return history.read_verdicts(open_registry(find_home()), run_id)

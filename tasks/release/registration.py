@@ -8,6 +8,7 @@ from prefect import get_run_logger
 from prefect.artifacts import create_link_artifact
 from prefect.runtime import flow_run
 
+from sluice.adapters.moves import settle_aliases
 from sluice.adapters.registry.aliases import CANDIDATE, CHAMPION
 from sluice.adapters.registry.client import open_registry
 from sluice.adapters.registry.versions import FLOW_RUN, REGISTERED, ModelVersionRef
@@ -15,6 +16,7 @@ from sluice.config.service import ServiceConfig
 from sluice.control.admission import VERDICT
 from sluice.control.approval import ANSWER, DEADLINE, tag_request
 from sluice.control.lease import Lease
+from sluice.control.timeline import PROMOTE, TimelineEntry
 from sluice.gates.parity import choose_backend
 from sluice.home import find_home
 from sluice.models.export.onnx_export import SAMPLE_FILE, choose_rows, make_sample
@@ -32,6 +34,7 @@ from tasks.run.champions import find_serving, route_to_champion
 from tasks.run.decorators import effect
 from tasks.run.events import publish_event
 from tasks.run.leases import prepare_control
+from tasks.run.names import name_origin
 
 EXAMPLE_ROWS = 5
 
@@ -182,18 +185,20 @@ def _publish_registered(version: ModelVersionRef) -> None:
 
 
 @effect
-def promote_candidate(service: str) -> Registered:
-    """Make the candidate the champion, and the champion the previous one.
+def promote_candidate(service: str, by: str = "", reason: str = "") -> Registered:
+    """Make the candidate the champion, and the champion the previous one; record by whom and why.
 
     Raises:
         PromotionRefused: there is no candidate, or it must not be promoted.
         Fault: the registry cannot be reached.
     """
     registry, log = open_registry(find_home()), get_run_logger()
+    control = prepare_control()
+    settle_aliases(control, registry, service)
     route_to_champion(registry.find_alias(service, CHAMPION))  # of an interrupted promotion
     candidate = registry.find_alias(service, CANDIDATE)
     if candidate is not None:
-        prepare_control().admissions.confirm(service, candidate.version, candidate.tags)
+        control.admissions.confirm(service, candidate.version, candidate.tags)
     old, new = registry.promote(service, find_serving(service))
     route = route_to_champion(new)
     if route and route.champion != new.version:
@@ -204,4 +209,15 @@ def promote_candidate(service: str) -> Registered:
         new.version,
         f", v{old.version} is previous" if old else "",
     )
+    entry = TimelineEntry(
+        service,
+        datetime.now(UTC),
+        PROMOTE,
+        new.version,
+        by.strip(),
+        reason.strip(),
+        name_origin(),
+        f"v{new.version} is champion{f' instead of v{old.version}' if old else ''}",
+    )
+    control.timeline.append(entry, once=True)
     return Registered(service, new.version, "champion", new.tags["sluice.release"], new.run_id)

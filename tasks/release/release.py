@@ -15,11 +15,12 @@ from sluice.adapters.registry.versions import FLOW_RUN, ModelVersionRef
 from sluice.adapters.tables.delta import latest_version, read_version
 from sluice.config.loading import dump_service, hash_service
 from sluice.config.service import ServiceConfig
+from sluice.control.admission import say_missing
 from sluice.data.version import DataVersion
 from sluice.errors import Refused
 from sluice.home import LOCK, PROJECT, find_home
 from sluice.identity import ReleaseIdentity
-from tasks.run.champions import find_champion, say_missing
+from tasks.run.champions import find_champion
 from tasks.run.decorators import effect
 from tasks.run.forms import LATEST
 from tasks.run.links import registry_page
@@ -42,6 +43,8 @@ class Release:
     champion: ModelVersionRef | None
     workspace: str
     serves: int | None = None
+    cause: str = ""
+    """Why it runs."""
 
     @property
     def folder(self) -> Path:
@@ -115,7 +118,8 @@ def open_release(config: ServiceConfig, data_version: int, cause: str) -> Releas
         baseline,
         champion.record,
         str(workspace),
-        champion.version,
+        serves=champion.version,
+        cause=cause,
     )
 
 

@@ -1,7 +1,5 @@
 """The registry's aliases as a rollout's state requires them; every step can be repeated."""
 
-from prefect import get_run_logger
-
 from sluice.adapters.control.store import Control
 from sluice.adapters.registry.client import open_registry
 from sluice.errors import Fault
@@ -31,6 +29,8 @@ def try_follow(control: Control, rollout: RolloutRecord) -> bool:
     try:
         follow_record(control, rollout)
     except Fault as error:
+        from prefect import get_run_logger  # the terminal moves aliases without Prefect
+
         get_run_logger().warning("the aliases could not be moved yet: %s", error)
         return False
     return True

@@ -3,16 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from sluice.adapters.control.store import Control
 from sluice.adapters.registry.aliases import CHAMPION
 from sluice.adapters.registry.answers import find_version
 from sluice.adapters.registry.client import ModelVersionRef, Registry
+from sluice.control.admission import say_missing
 from sluice.control.route import Route
-from sluice.control.watermark import CONFLICT, NO_CONFLICT, follow_change
+from sluice.control.timeline import ADOPT, CONFLICT, TimelineEntry
+from sluice.control.watermark import CONFLICT_SUBJECT, NO_CONFLICT, follow_change
 from sluice.rollout.collection import Reply, list_conflicting, list_epochs
 from sluice.rollout.record import RolloutRecord
-from tasks.run.champions import say_missing
 from tasks.run.events import publish_event
 
 
@@ -70,6 +72,9 @@ class Comparer:
         """Adopt an alias that was moved by hand; it is a conflict if that version may not serve."""
         service, version = alias.service, alias.version
         serves = f"v{route.champion} goes on serving" if route else "nothing serves"
+        if self._control.moves.find_unsettled(service):
+            found.note = "the alias does not follow the route yet"
+            return
         found.version = version
         if rollout is not None:
             if version in (rollout.champion, rollout.candidate):
@@ -101,7 +106,8 @@ class Comparer:
         reason = f"the alias was moved from {before} with no rollout under way"
         self._control.routes.follow_champion(service, version)
         now = datetime.now(UTC)
-        self._control.commands.record(service, "adopt", "the registry", reason, message, now)
+        record = partial(self._control.commands.record, origin="keeper")
+        record(service, ADOPT, "the registry", reason, message, now)
         publish_event(service, "rollout.adopted", {"version": version, "reason": reason})
         found.repaired.append(f"{service}: {message}, {reason}")
         found.note = "adopted from the registry"
@@ -147,7 +153,7 @@ class Comparer:
     def _announce(self, service: str, route: Route | None, found: ServiceComparison) -> None:
         """Keep the conflicts in the store, and emit an event for new ones and each half hour."""
         marks, now = self._control.watermarks, datetime.now(UTC)
-        seen = marks.find(service, CONFLICT)
+        seen = marks.find(service, CONFLICT_SUBJECT)
         mark = "; ".join(found.conflicts)
         if not mark:
             if seen.mark not in ("", NO_CONFLICT):
@@ -157,5 +163,9 @@ class Comparer:
         if to == seen or not marks.move(seen, to):
             return
         serves = route.champion if route else 0
-        facts = {"version": found.version or serves, "champion": serves, "reason": mark}
+        about = found.version or serves
+        if seen.mark != mark:  # else it lasts, and only the event is repeated
+            entry = TimelineEntry(service, now, CONFLICT, about, reason=mark, origin="keeper")
+            self._control.timeline.append(entry)
+        facts = {"version": about, "champion": serves, "reason": mark}
         publish_event(service, "rollout.conflict", facts)

@@ -1,19 +1,17 @@
 """The controller of a rollout: one step per tick, each one transaction, until the rollout ends."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from prefect import get_run_logger
 
-from sluice.adapters.control.rollouts import Tick
 from sluice.control.command import RecordedCommand
 from sluice.errors import Fault, RolloutRolledBack
 from sluice.rollout.facts import Facts
-from sluice.rollout.log import Derived, write_step
 from sluice.rollout.record import RolloutRecord
-from sluice.rollout.state import Action, Command, Phase
-from sluice.rollout.state_machine import step
+from sluice.rollout.state import Phase
+from tasks.rollout.actions import make_tick
 from tasks.rollout.aliases import settle_ended, try_follow
 from tasks.rollout.collection import MetricsCollector
 from tasks.rollout.lease import ControllerLease, is_controlled
@@ -94,17 +92,11 @@ class Controller:
         self, rollout: RolloutRecord, facts: Facts, given: RecordedCommand | None = None
     ) -> None:
         """Compute a step and write it; only then is it reported."""
-        command = Command(Action(given.action), given.by, given.reason) if given else None
-        state, decision = step(rollout.state, facts, command, rollout.policy)
-        derived = Derived(state, decision)
-        record = write_step(rollout.tick, facts, command, derived, rollout.policy)
-        moved = state.epoch != rollout.state.epoch
-        after = replace(rollout, state=state, readings={} if moved else rollout.readings)
-        tick = Tick(after, {**record, "salt": after.salt}, decision, given)
+        tick = make_tick(rollout, facts, given)
         control, lease = self._held.control, self._held.lease
         self.rollout = control.rollouts.write(lease, self.rollout, tick, datetime.now(UTC))
         self._held.renewal.touch(self.rollout)
-        self._artifacts.show(self.rollout, decision, record)
+        self._artifacts.show(self.rollout, tick.decision, tick.record)
 
     def _reload(self) -> None:
         """Continue from the store's state: a tick may be written although its reply was lost."""

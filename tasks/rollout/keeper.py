@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from prefect import get_run_logger
@@ -13,6 +14,7 @@ from prefect.states import Completed
 
 from sluice.adapters.control.store import Control
 from sluice.adapters.gateway import find_replicas
+from sluice.adapters.moves import settle_aliases
 from sluice.adapters.registry.aliases import CANDIDATE
 from sluice.adapters.registry.client import Registry, open_registry
 from sluice.config.loading import load_gateway, load_service
@@ -20,10 +22,13 @@ from sluice.errors import RegistryUnavailable, SluiceError
 from sluice.home import environment_name, find_home
 from sluice.report.rollout import write_overview
 from sluice.rollout.record import RolloutRecord
+from tasks.release.history import publish_new_entries
 from tasks.rollout.aliases import settle_ended
 from tasks.rollout.conflicts import Comparer
 from tasks.rollout.lease import is_controlled
+from tasks.rollout.telling import tell_moves
 from tasks.run.artifacts import publish
+from tasks.run.events import publish_event
 from tasks.run.leases import prepare_control
 from tasks.run.state import end_skipped
 
@@ -60,6 +65,11 @@ class Keeper:
         Raises:
             Fault: the control store or the registry cannot be reached.
         """
+        with self.collect_errors(service):
+            moved = settle_aliases(self._control, self._registry, service)
+            if moved:
+                self._done.append(f"{service}: aliases follow {moved.action} to v{moved.version}")
+        tell_moves(self._control, service, partial(_emit, service))
         for ended in settle_ended(self._control, service):
             self._done.append(f"{service}: aliases moved to match rollout {ended.number}")
         rollout = self._control.rollouts.find_open(service)
@@ -70,6 +80,7 @@ class Keeper:
         self._done += compared.repaired
         if rollout is None:
             self._start_missed(service)
+        publish_new_entries(service)
         self._rows += describe_service(self._control, service, rollout, controlled, compared.text)
 
     def end(self) -> State[Any]:
@@ -114,6 +125,11 @@ class Keeper:
         self._done.append(f"{service}: a controller for v{version} was started")
 
 
+def _emit(service: str, event: str, payload: dict[str, Any]) -> bool:
+    publish_event(service, event, payload)
+    return True
+
+
 def find_untried(control: Control, registry: Registry, service: str) -> int | None:
     """Return the candidate that passed its gates and never had a rollout, if there is one.
 
@@ -129,17 +145,6 @@ def find_untried(control: Control, registry: Registry, service: str) -> int | No
     return None if found.version in tried else found.version
 
 
-def find_since(control: Control, service: str) -> str:
-    """Return since when the champion serves, in UTC; empty where that is not recorded.
-
-    Raises:
-        Fault: the control store cannot be reached.
-    """
-    served = control.routes.list_champions(service)
-    since = served[-1].since if served else None
-    return f"{since:%Y-%m-%d %H:%M}" if since else ""
-
-
 def describe_service(
     control: Control, service: str, rollout: RolloutRecord | None, controlled: bool, note: str
 ) -> list[dict[str, str]]:
@@ -151,8 +156,13 @@ def describe_service(
     route = control.routes.find(service)
     if route is None:
         return [{"service": service, "serves": "nothing", "note": note}] if note else []
-    since = find_since(control, service)
-    row = {"service": service, "serves": f"v{route.champion}", "since": since, "note": note}
+    since = control.timeline.find_since(route)
+    row = {
+        "service": service,
+        "serves": f"v{route.champion}",
+        "since": f"{since:%Y-%m-%d %H:%M}" if since else "",
+        "note": note,
+    }
     if rollout is None:
         return [row]
     state, policy = rollout.state, rollout.policy

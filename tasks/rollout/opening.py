@@ -38,7 +38,7 @@ from tasks.run.leases import prepare_control
 
 AS_CANDIDATE = -1
 """The version that carries the alias `candidate`."""
-AS_CONFIGURED = "as configured"
+AS_CONFIGURED = "as-configured"
 WATCH_SECONDS = 20.0
 """Longest observation of the traffic before a rollout begins."""
 
@@ -70,7 +70,8 @@ def choose_policy(config: ServiceConfig, policy: str) -> Policy:
         ConfigInvalid: there is no such policy, or it is not valid.
         RolloutRefused: it counts units, which live rollouts do not support yet.
     """
-    found = find_policy(config) if policy == AS_CONFIGURED else load_policy(policy)
+    own = policy.replace(" ", "-") == AS_CONFIGURED  # as earlier versions spelled it
+    found = find_policy(config) if own else load_policy(policy)
     if found.count == "units":
         raise RolloutRefused(
             f"policy {found.policy}: found `count: units`; allowed in a live rollout: requests"

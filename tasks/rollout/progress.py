@@ -156,7 +156,7 @@ class RolloutArtifacts:
             "%s v%d, %s at %.0f%%: %s: %s%s",
             rollout.service,
             rollout.candidate,
-            state.phase,
+            rollout.stage_name,
             100 * state.weight(rollout.policy),
             decision.verb,
             decision.reason,

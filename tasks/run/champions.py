@@ -7,6 +7,7 @@ from sluice.adapters.registry.aliases import CHAMPION
 from sluice.adapters.registry.answers import find_version
 from sluice.adapters.registry.client import open_registry
 from sluice.adapters.registry.versions import ModelVersionRef
+from sluice.control.admission import say_missing
 from sluice.control.route import Route
 from sluice.errors import RolloutRefused
 from sluice.home import find_home
@@ -74,15 +75,6 @@ def require_record(champion: Champion) -> ModelVersionRef | None:
     if champion.is_missing:
         raise RolloutRefused(say_missing(champion.service, champion.version))
     return champion.record
-
-
-def say_missing(service: str, version: int | None) -> str:
-    """Say that the registry lacks the version that serves, and what a person can do."""
-    return (
-        f"{service} v{version} serves, but the registry does not have it (any more): nothing can "
-        f"be compared with it, and no new gateway can fetch it; next: `sluice restore {service} "
-        "VERSION` makes another version champion, or `sluice promote` the candidate"
-    )
 
 
 def route_to_champion(version: ModelVersionRef | None) -> Route | None:

@@ -3,6 +3,29 @@
 import logging
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+ERASE = "\r\033[2K"
+"""Erases a line of a terminal that is rewritten."""
+
+
+class CurrentTask:
+    """The task that this process runs now, and when its flow logged last."""
+
+    name = ""
+    printed = 0.0
+
+
+@contextmanager
+def name_stage(name: str) -> Iterator[None]:
+    """Name what the block does, for a terminal that shows how long it takes."""
+    before, CurrentTask.name = CurrentTask.name, name
+    try:
+        yield
+    finally:
+        CurrentTask.name = before
+
 
 CHATTER = (
     "Beginning flow run",
@@ -41,5 +64,8 @@ class ProgressFormatter(logging.Formatter):
         """Return the line."""
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         text = f"{clock}  {record.getMessage()}"
-        colour = COLOURS.get(record.levelno) if sys.stdout.isatty() else None
-        return f"{colour}{text}\033[0m" if colour else text
+        CurrentTask.printed = time.monotonic()
+        if not sys.stdout.isatty():
+            return text
+        colour = COLOURS.get(record.levelno)
+        return ERASE + (f"{colour}{text}\033[0m" if colour else text)

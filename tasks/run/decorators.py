@@ -11,6 +11,7 @@ from prefect.context import TaskRunContext
 from prefect.tasks import Task, exponential_backoff
 
 from sluice.errors import Fault
+from tasks.run.console import name_stage
 
 RETRIES = 6
 FIRST_DELAY = 1.0
@@ -29,7 +30,8 @@ def effect(function: Callable[P, R]) -> Task[P, R]:
 
     @functools.wraps(function)
     def attempt(*args: P.args, **kwargs: P.kwargs) -> R:
-        result = function(*args, **kwargs)
+        with name_stage(_name_task(function)):
+            result = function(*args, **kwargs)
         _report_retry()
         return result
 

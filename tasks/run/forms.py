@@ -27,8 +27,8 @@ Words = Annotated[str, Field(min_length=1, pattern=r"\S")]
 
 CandidateVersion = Annotated[int, Field(ge=-1)]
 """A version of a service's model; -1 is the one that carries the alias `candidate`."""
-PolicyName = Annotated[str, Field(json_schema_extra=offer(["as configured", *list_policies()]))]
-"""A rollout policy; `as configured` is the service's own."""
+PolicyName = Annotated[str, Field(json_schema_extra=offer(["as-configured", *list_policies()]))]
+"""A rollout policy; `as-configured` is the service's own."""
 ActionName = Annotated[str, Field(json_schema_extra=offer([item.value for item in Action]))]
 """A command to a rollout."""
 ModelVersion = Annotated[int, Field(ge=1)]

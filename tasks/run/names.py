@@ -2,8 +2,9 @@
 
 from pathlib import PurePath
 
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 
+from sluice.adapters.moves import name_terminal
 from sluice.adapters.registry.client import open_registry
 from sluice.adapters.tables.delta import latest_version
 from sluice.errors import SluiceError
@@ -58,6 +59,12 @@ def name_command() -> str:
     given = flow_run.parameters
     subject = f"v{given['version']}" if "version" in given else given.get("action", "")
     return " ".join(filter(None, (given["service"], str(subject), f"by {given['by']}")))
+
+
+def name_origin() -> str:
+    """Return from where this run was started: a terminal, or a deployment of Prefect."""
+    run = f"{flow_run.flow_name} run {flow_run.id}"
+    return f"Prefect, {run}" if deployment.id else f"{name_terminal()}, {run}"
 
 
 def _name_candidate(service: str) -> str:

@@ -91,10 +91,6 @@ def test_unknown_service_is_refused_before_anything_starts(
 OVERRIDES = {
     "seed": ("--seed=-5", "override seed: Input should be greater than or equal to -1; found -5"),
     "split seed": ("--split-seed=-2", "override split_seed: Input should be greater than or equal"),
-    "mitigation": (
-        "--mitigation=prayer",
-        "override mitigation: Input should be 'as configured', 'none' or 'reweigh'; found 'prayer'",
-    ),
 }
 
 
@@ -128,7 +124,7 @@ def test_unknown_fault_of_the_demo_names_the_known(tmp_path: Path) -> None:
 
 def test_server_that_does_not_answer_is_a_fault(tmp_path: Path) -> None:
     nowhere = "http://127.0.0.1:9/api"
-    ended = run_sluice("release", "employment", home=tmp_path, PREFECT_API_URL=nowhere)
+    ended = run_sluice("promote", "employment", home=tmp_path, PREFECT_API_URL=nowhere)
     assert ended.returncode == 3
     assert f"ServerUnavailable: no Prefect server answers at {nowhere}" in ended.stdout
     assert "Traceback" not in ended.stderr

@@ -161,7 +161,6 @@ def test_nothing_is_overwritten_without_force(project: Path, sluice: Run) -> Non
         (("--target", "affair", "--id", "key"), "--id: no column 'key'"),
         (("--target", "affair", "--id", "educ"), "'educ' is number; allowed: integer or text"),
         (("--target", "affair", "--time", "when"), "--time: no column 'when'"),
-        (("--target", "affair", "--kind", "ranking"), "allowed: binary"),
         (("--target", "affair", "--positive", "maybe"), "'maybe' is no value of 'affair'; allowed"),
         (("--target", "affair", "--service", "My Service"), "allowed: 2 to 41 lower-case letters"),
         (("--target", "affair", "--sensitive", "sex"), "--sensitive: no column 'sex'"),

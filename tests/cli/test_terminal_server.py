@@ -29,15 +29,12 @@ DECISION = ("--by", "Ada", "--reason", "a test")
 @pytest.mark.parametrize(
     "line",
     [
-        ("release", "employment"),
-        ("ingest", "employment", "rows.csv"),
+        ("release", "employment", "--ingest", "data/acs_employment_2015.parquet"),
+        ("ingest", "employment", "data/acs_employment_2015.parquet"),
         ("promote", "employment"),
         ("approve", "employment", *DECISION),
         ("refuse", "employment", *DECISION),
         ("rollout", "employment"),
-        ("rollout-control", "employment", "pause", *DECISION),
-        ("rollback", "employment", *DECISION),
-        ("restore", "employment", "1", *DECISION),
     ],
     ids=lambda line: line[0],
 )

@@ -41,7 +41,13 @@ class Approvals:
         return found or new
 
     def decide(
-        self, approval: Approval, answer: ApprovalAnswer, by: str, reason: str, now: datetime
+        self,
+        approval: Approval,
+        answer: ApprovalAnswer,
+        by: str,
+        reason: str,
+        now: datetime,
+        origin: str = "",
     ) -> Approval:
         """Answer a request, exactly once; the same decision again, after a lost reply, is accepted.
 
@@ -62,7 +68,7 @@ class Approvals:
             found = _read(connection, approval)
             if found is None:
                 raise DecisionRefused(f"{_name(approval)}: no such approval was requested")
-            given = approval.decide(answer, by, reason, now)
+            given = approval.decide(answer, by, reason, now, origin)
             if found.answer is answer and _is_logged(connection, given):
                 return found
             if (
@@ -130,6 +136,7 @@ class Approvals:
                 by=row["decided_by"],
                 reason=row["reason"],
                 at=datetime.fromisoformat(row["at"]),
+                origin=row["origin"],
             )
             for row in rows
         ]
@@ -186,6 +193,6 @@ def _settle(connection: Connection, approval: Approval, given: ApprovalDecision)
     still = and_(_is(approval), APPROVALS.c.answer == ApprovalAnswer.PENDING.value)
     connection.execute(APPROVALS.update().where(still).values(answer=answer))
     entry = {"answer": answer, "decided_by": given.by, "reason": given.reason}
-    values = {**_key(given), **entry, "at": _write_time(given.at)}
+    values = {**_key(given), **entry, "at": _write_time(given.at), "origin": given.origin}
     connection.execute(DECISIONS.insert().values(**values))
     return replace(approval, answer=given.answer)

@@ -11,7 +11,7 @@ from sluice.adapters.control.leases import read_lease, require_lease
 from sluice.adapters.control.schema import CAUSES, WATERMARKS
 from sluice.control.cause import OPEN, Claim
 from sluice.control.lease import Lease
-from sluice.control.watermark import CONFLICT, NO_CONFLICT, Watermark
+from sluice.control.watermark import CONFLICT_SUBJECT, NO_CONFLICT, Watermark
 from sluice.errors import LeaseLost
 
 COLUMNS = [column for column in CAUSES.c if column.name != "sequence"]
@@ -116,7 +116,7 @@ class Watermarks:
 
     def find_conflict(self, service: str) -> str:
         """Return what control store, registry and gateways disagree on; empty where nothing."""
-        mark = self.find(service, CONFLICT).mark
+        mark = self.find(service, CONFLICT_SUBJECT).mark
         return "" if mark == NO_CONFLICT else mark
 
     def list_marks(self, service: str) -> dict[str, str]:

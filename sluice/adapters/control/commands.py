@@ -22,7 +22,7 @@ class Commands:
         self._database = database
 
     def give(
-        self, service: str, action: str, by: str, reason: str, now: datetime
+        self, service: str, action: str, by: str, reason: str, now: datetime, origin: str = ""
     ) -> RecordedCommand:
         """Record a command for the rollout that is under way.
 
@@ -39,12 +39,18 @@ class Commands:
                     f"{action}: no rollout of {service} is under way; "
                     "next: `sluice rollout` begins one"
                 )
-            return insert_command(
-                connection, RecordedCommand(0, service, number, action, by, reason, now)
-            )
+            given = RecordedCommand(0, service, number, action, by, reason, now, origin=origin)
+            return insert_command(connection, given)
 
-    def record(
-        self, service: str, action: str, by: str, reason: str, message: str, now: datetime
+    def record(  # noqa: PLR0913, PLR0917
+        self,
+        service: str,
+        action: str,
+        by: str,
+        reason: str,
+        message: str,
+        now: datetime,
+        origin: str = "",
     ) -> RecordedCommand:
         """Record an action by hand while no rollout was under way, with its result.
 
@@ -52,7 +58,9 @@ class Commands:
             CommandRefused: there is no name or no reason.
         """
         require_reason(action, by, reason)
-        done = RecordedCommand(0, service, BY_HAND, action, by, reason, now, OBEYED, message)
+        done = RecordedCommand(
+            0, service, BY_HAND, action, by, reason, now, OBEYED, message, origin
+        )
         with self._database.transact("recording a command") as connection:
             return insert_command(connection, done)
 
@@ -110,7 +118,7 @@ def require_reason(action: str, by: str, reason: str) -> None:
 
 
 def insert_command(connection: Connection, command: RecordedCommand) -> RecordedCommand:
-    """Insert a command inside a transaction, and return it with its number."""
+    """Insert a command inside a transaction; return it with its number."""
     values = {
         "service": command.service,
         "number": command.number,
@@ -120,6 +128,7 @@ def insert_command(connection: Connection, command: RecordedCommand) -> Recorded
         "at": command.at.astimezone(UTC).isoformat(timespec="microseconds"),
         "answer": command.answer,
         "message": command.message,
+        "origin": command.origin,
     }
     statement = COMMANDS.insert().values(**values).returning(COMMANDS)
     return _build(connection.execute(statement).mappings().one())
@@ -141,4 +150,5 @@ def _build(row: RowMapping) -> RecordedCommand:
         at=datetime.fromisoformat(row["at"]),
         answer=row["answer"],
         message=row["message"],
+        origin=row["origin"],
     )

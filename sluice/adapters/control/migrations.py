@@ -144,21 +144,26 @@ MIGRATIONS = (
     ),
     Step(
         8,
-        "who served since when, and versions that serve by a person's exception",
+        "versions that serve by a person's exception",
         (
-            """CREATE TABLE champions (
-            sequence {identity}, service TEXT NOT NULL, version INTEGER NOT NULL,
-            epoch INTEGER NOT NULL, at TEXT NOT NULL)""",
-            """INSERT INTO champions (service, version, epoch, at)
-            SELECT service, champion, epoch, '' FROM routes ORDER BY service""",
             """CREATE TABLE gate_exceptions (
             sequence {identity}, service TEXT NOT NULL, version INTEGER NOT NULL,
             given_by TEXT NOT NULL, reason TEXT NOT NULL, at TEXT NOT NULL)""",
         ),
-        by_dialect={
-            dialect: freeze_table("champions")[dialect] + freeze_table("gate_exceptions")[dialect]
-            for dialect in IDENTITY
-        },
+        by_dialect=freeze_table("gate_exceptions"),
+    ),
+    Step(
+        9,
+        "the audit timeline, with who served since when",
+        (
+            """CREATE TABLE timeline (
+            sequence {identity}, service TEXT NOT NULL, at TEXT NOT NULL, action TEXT NOT NULL,
+            version INTEGER, previous INTEGER, given_by TEXT NOT NULL, reason TEXT NOT NULL,
+            origin TEXT NOT NULL, message TEXT NOT NULL)""",
+            "ALTER TABLE commands ADD COLUMN origin TEXT NOT NULL DEFAULT ''",
+            "ALTER TABLE decisions ADD COLUMN origin TEXT NOT NULL DEFAULT ''",
+        ),
+        by_dialect=freeze_table("timeline"),
     ),
 )
 

@@ -16,13 +16,13 @@ from sluice.adapters.control.database import Database
 from sluice.adapters.control.rollouts import Rollouts
 from sluice.adapters.control.routes import read_route, swap_route
 from sluice.adapters.control.schema import ROLLOUTS
-from sluice.control.command import BY_HAND, RecordedCommand
+from sluice.control.command import BY_HAND, Author, RecordedCommand
 from sluice.control.route import Route
+from sluice.control.timeline import ACCEPT_STORE, NONE, TimelineEntry
 from sluice.errors import CommandRefused
 from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import Phase, write_state
 
-ACTION = "accept-store"
 RESTORED = "the control store was restored from an older copy"
 
 
@@ -51,7 +51,7 @@ class Recovery:
             route = _require_behind(connection, service, known)
         return rollout.champion if rollout else route.champion
 
-    def accept(self, service: str, known: int, by: str, reason: str, now: datetime) -> Route:
+    def accept(self, service: str, known: int, by: Author, now: datetime) -> Route:
         """Move the route above every known epoch; record by whom and why.
 
         The store's champion serves alone. A rollout that the store holds as open is ended.
@@ -59,18 +59,25 @@ class Recovery:
         Raises:
             CommandRefused: see `find_champion`, or name or reason are missing.
         """
-        require_reason(ACTION, by, reason)
+        require_reason(ACCEPT_STORE, by.by, by.reason)
+        who = (by.by.strip(), by.reason.strip())
         rollout = self._rollouts.find_open(service)
         with self._database.transact("accepting the store") as connection:
             route = _require_behind(connection, service, known)
             champion = rollout.champion if rollout else route.champion
-            moved = swap_route(connection, route, route.follow(champion), above=known)
+            wanted = route.follow(champion)
+            entry = TimelineEntry(
+                *(service, now, ACCEPT_STORE, champion, *who, by.origin),
+                message=f"v{champion} serves instead of v{route.champion}",
+                previous=NONE,  # the candidate of a rollout that is ended
+            )
+            moved = swap_route(connection, route, wanted, entry, above=known)
             message = f"v{champion} serves, at epoch {moved.epoch}"
             if rollout is not None:
                 message += f"; rollout {rollout.number} is over"
                 _end(connection, rollout, moved.epoch, now)
-            words = (by.strip(), reason.strip(), now, OBEYED, message)
-            insert_command(connection, RecordedCommand(0, service, BY_HAND, ACTION, *words))
+            done = (service, BY_HAND, ACCEPT_STORE, *who, now, OBEYED, message, by.origin)
+            insert_command(connection, RecordedCommand(0, *done))
         return moved
 
 
@@ -78,13 +85,13 @@ def _require_behind(connection: Connection, service: str, known: int) -> Route:
     route = read_route(connection, service)
     if route is None:
         raise CommandRefused(
-            f"{ACTION}: the control store has no route of {service}; next: `sluice restore "
+            f"{ACCEPT_STORE}: the control store has no route of {service}; next: `sluice restore "
             f"{service} VERSION` names the version that serves, then give this command again"
         )
     if route.epoch >= known:
         raise CommandRefused(
-            f"{ACTION}: the route of {service} is at epoch {route.epoch}, and no gateway knows a "
-            "later one: the store's word counts already"
+            f"{ACCEPT_STORE}: the route of {service} is at epoch {route.epoch}, and no gateway "
+            "knows a later one: the store's word counts already"
         )
     return route
 
@@ -105,4 +112,4 @@ def _end(connection: Connection, rollout: RolloutRecord, epoch: int, now: dateti
         "ended": now.astimezone(UTC).isoformat(timespec="microseconds"),
     }
     connection.execute(ROLLOUTS.update().where(same).values(values))
-    refuse_waiting(connection, rollout.service, rollout.number, f"{ACTION}: {RESTORED}")
+    refuse_waiting(connection, rollout.service, rollout.number, f"{ACCEPT_STORE}: {RESTORED}")

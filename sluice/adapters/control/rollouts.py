@@ -17,6 +17,7 @@ from sluice.config.policy import Policy, hash_policy, read_policy, write_policy
 from sluice.config.rollout import RouteConfig
 from sluice.control.command import RecordedCommand
 from sluice.control.lease import Lease
+from sluice.control.timeline import NONE, ROUTE, TimelineEntry
 from sluice.documents import parse_json
 from sluice.errors import LeaseLost, RolloutRefused
 from sluice.rollout.facts import Arm
@@ -116,7 +117,7 @@ class Rollouts:
             if over:
                 message = f"the rollout is over: {after.state.phase}"
                 refuse_waiting(connection, before.service, before.number, message)
-            _move_route(connection, before, after)
+            _move_route(connection, before, after, now)
         return after
 
     def renew(self, lease: Lease, rollout: RolloutRecord, routed: bool) -> Lease:
@@ -215,11 +216,24 @@ def _require_room(connection: Connection, opening: Opening) -> int:
     return route.epoch
 
 
-def _move_route(connection: Connection, before: RolloutRecord, after: RolloutRecord) -> None:
+def _move_route(
+    connection: Connection, before: RolloutRecord, after: RolloutRecord, now: datetime
+) -> None:
     service, epoch = before.service, before.state.epoch
     if after.state.epoch != epoch:
         route = require_route(connection, service, epoch)
-        swap_route(connection, route, after.direct(route))
+        moved = after.direct(route)
+        entry = TimelineEntry(
+            service=service,
+            at=now,
+            action=ROUTE,
+            version=moved.champion,
+            reason=after.state.reason,
+            origin=f"rollout {after.number}",
+            message=f"v{moved.champion} serves instead of v{route.champion}",
+            previous=route.champion if after.is_serving else NONE,  # a beaten candidate is none
+        )
+        swap_route(connection, route, moved, entry)
     elif after.state.renews:
         renew_route(connection, service, epoch)
 

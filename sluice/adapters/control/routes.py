@@ -2,17 +2,20 @@
 
 import json
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, and_, select
 
 from sluice.adapters.control.database import Database, insert_once
-from sluice.adapters.control.schema import CHAMPIONS, ROLLOUTS, ROUTES
-from sluice.control.champion import ServedVersion
+from sluice.adapters.control.schema import ROLLOUTS, ROUTES, WATERMARKS
+from sluice.adapters.control.timeline import append_change, read_change
 from sluice.control.route import Mode, Route
+from sluice.control.timeline import TimelineEntry
 from sluice.documents import parse_json
 from sluice.errors import RouteMoved
+
+ALIASES = "aliases"
+"""Subject of the watermark of the last move by a person that the registry's aliases follow."""
 
 
 class Routes:
@@ -36,20 +39,6 @@ class Routes:
         wanted = select(ROUTES).order_by(ROUTES.c.service)
         with self._database.transact("listing routes") as connection:
             return [_build(row) for row in connection.execute(wanted).mappings()]
-
-    def list_champions(self, service: str) -> list[ServedVersion]:
-        """Return the versions that became champion, in their order; the last one serves."""
-        wanted = select(CHAMPIONS).where(CHAMPIONS.c.service == service)
-        with self._database.transact("listing champions") as connection:
-            rows = connection.execute(wanted.order_by(CHAMPIONS.c.sequence)).mappings().all()
-        return [
-            ServedVersion(
-                row["version"],
-                row["epoch"],
-                datetime.fromisoformat(row["at"]) if row["at"] else None,
-            )
-            for row in rows
-        ]
 
     def swap(self, seen: Route | None, wanted: Route) -> Route:
         """Replace the route that was read, and return the new one with its new epoch.
@@ -79,7 +68,8 @@ class Routes:
         """Make the route name this champion; a missing route is created.
 
         While a rollout is under way nothing changes: the rollout decides, and the caller sees the
-        other champion in the returned route. The same champion again changes nothing.
+        other champion in the returned route. Nor while the aliases have to follow a person's move,
+        since the caller's alias is then an older one. The same champion again changes nothing.
         """
         with self._database.transact("following the champion") as connection:
             now = read_route(connection, service)
@@ -87,11 +77,9 @@ class Routes:
                 # Of two concurrent callers, the second finds the first one's row.
                 _insert(connection, Route(service, version, epoch=1))
                 now = _require(connection, service)
-            if (
-                now.candidate is not None
-                or now.champion == version
-                or _is_held(connection, service)
-            ):
+            if now.candidate is not None or now.champion == version:
+                return now
+            if is_held(connection, service) or _is_unsettled(connection, service):
                 return now
             return swap_route(connection, now, now.follow(version))
 
@@ -120,41 +108,40 @@ def require_route(connection: Connection, service: str, epoch: int) -> Route:
     return now
 
 
-def swap_route(connection: Connection, seen: Route | None, wanted: Route, above: int = 0) -> Route:
+def swap_route(
+    connection: Connection,
+    seen: Route | None,
+    wanted: Route,
+    entry: TimelineEntry | None = None,
+    above: int = 0,
+) -> Route:
     """Replace a route inside a transaction; see `Routes.swap`.
 
-    The new epoch is the next one, and higher than `above`.
+    The new epoch is the next one, and higher than `above`. If another version serves then, the
+    timeline gets the entry that explains it.
 
     Raises:
         RouteMoved: it is at another epoch than was read.
     """
     if seen is None:
         first = replace(wanted, epoch=1, renewal=0)
-        if _insert(connection, first):
+        if _insert(connection, first, entry):
             return first
         raise RouteMoved(_say_moved(wanted.service, None, read_route(connection, wanted.service)))
     moved = replace(wanted, epoch=max(seen.epoch, above) + 1, renewal=0)
     if _write(connection, seen, moved):
-        if moved.champion != seen.champion:
-            _note_champion(connection, moved)
+        append_change(connection, seen, moved, entry)
         return moved
     now = read_route(connection, wanted.service)
     raise RouteMoved(_say_moved(wanted.service, seen.epoch, now))
 
 
-def _insert(connection: Connection, first: Route) -> bool:
+def _insert(connection: Connection, first: Route, entry: TimelineEntry | None = None) -> bool:
     """Insert the first route of a service; return whether there was none."""
     inserted = insert_once(connection, ROUTES, _columns(first))
     if inserted:
-        _note_champion(connection, first)
+        append_change(connection, None, first, entry)
     return inserted
-
-
-def _note_champion(connection: Connection, route: Route) -> None:
-    """Append to the record of who serves since when; it is meant for people."""
-    at = datetime.now(UTC).isoformat(timespec="microseconds")
-    entry = {"service": route.service, "version": route.champion, "epoch": route.epoch, "at": at}
-    connection.execute(CHAMPIONS.insert().values(**entry))
 
 
 def _write(connection: Connection, seen: Route, wanted: Route) -> bool:
@@ -187,8 +174,17 @@ def _build(row: RowMapping) -> Route:
     return Route(**{**row, "stage_weights": weights, "mode": Mode(row["mode"])})
 
 
-def _is_held(connection: Connection, service: str) -> bool:
-    """Whether a rollout of the service is under way."""
+def _is_unsettled(connection: Connection, service: str) -> bool:
+    """Whether the registry's aliases have to follow a move of the champion by a person."""
+    mark = and_(WATERMARKS.c.service == service, WATERMARKS.c.subject == ALIASES)
+    open_one = and_(mark, WATERMARKS.c.announced != "")
+    moved = connection.execute(select(WATERMARKS.c.mark).where(open_one)).scalar()
+    change = read_change(connection, service) if moved is not None else None
+    return change is not None and str(change.sequence) == moved  # else a later move replaced it
+
+
+def is_held(connection: Connection, service: str) -> bool:
+    """Whether, inside a transaction, a rollout of the service is under way."""
     held = and_(ROLLOUTS.c.service == service, ROLLOUTS.c.ended == "")
     return connection.execute(select(ROLLOUTS.c.number).where(held)).first() is not None
 

@@ -53,6 +53,7 @@ DECISIONS = Table(
     Column("decided_by", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("at", Text, nullable=False),
+    Column("origin", Text, nullable=False),
 )
 WATERMARKS = Table(
     "watermarks",
@@ -122,6 +123,21 @@ COMMANDS = Table(
     Column("at", Text, nullable=False),
     Column("answer", Text, nullable=False),
     Column("message", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+)
+TIMELINE = Table(
+    "timeline",
+    METADATA,
+    Column("sequence", Integer, primary_key=True),
+    Column("service", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("version", Integer),
+    Column("previous", Integer),
+    Column("given_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("message", Text, nullable=False),
 )
 GATE_EXCEPTIONS = Table(
     "gate_exceptions",
@@ -131,14 +147,5 @@ GATE_EXCEPTIONS = Table(
     Column("version", Integer, nullable=False),
     Column("given_by", Text, nullable=False),
     Column("reason", Text, nullable=False),
-    Column("at", Text, nullable=False),
-)
-CHAMPIONS = Table(
-    "champions",
-    METADATA,
-    Column("sequence", Integer, primary_key=True),
-    Column("service", Text, nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("epoch", Integer, nullable=False),
     Column("at", Text, nullable=False),
 )

@@ -12,9 +12,11 @@ from sluice.adapters.control.commands import Commands
 from sluice.adapters.control.database import Database
 from sluice.adapters.control.leases import Leases
 from sluice.adapters.control.migrations import migrate
+from sluice.adapters.control.moves import Moves
 from sluice.adapters.control.recovery import Recovery
 from sluice.adapters.control.rollouts import Rollouts
 from sluice.adapters.control.routes import Routes
+from sluice.adapters.control.timeline import Timeline
 from sluice.home import Home
 
 IDENTITY = ("", "identity")
@@ -35,6 +37,8 @@ class Control:
         self.rollouts = Rollouts(database)
         self.commands = Commands(database)
         self.recovery = Recovery(database)
+        self.moves = Moves(database)
+        self.timeline = Timeline(database)
 
     def prepare(self) -> list[int]:
         """Create the store, or bring its schema up to date; return the steps that were missing.

@@ -6,7 +6,11 @@ from typing import Any
 from sluice.adapters.registry.aliases import CHAMPION
 from sluice.adapters.registry.client import Registry
 from sluice.adapters.registry.faults import translate_faults
+from sluice.control.admission import GATES
+from sluice.documents import parse_json
+from sluice.errors import DataInvalid
 from sluice.report.history import VERSION, PastRelease
+from sluice.verdict import Verdict
 
 MOST = 50
 
@@ -39,6 +43,27 @@ def list_releases(
         if alias != CHAMPION:
             aliases.setdefault(str(version), []).append(alias)
     return [_read(run, aliases, page) for run in runs]
+
+
+def read_verdicts(registry: Registry, run_id: str) -> list[Verdict]:
+    """Return the verdicts of a registry run, in the order of the gates.
+
+    Raises:
+        DataInvalid: a verdict's file is damaged.
+        RegistryUnavailable: the registry cannot be reached.
+    """
+    texts = registry.read_texts(run_id, "verdicts")
+    verdicts = [_read_verdict(run_id, name, text) for name, text in texts.items()]
+    return sorted(verdicts, key=lambda item: (GATES.index(item.gate), item.gate))
+
+
+def _read_verdict(run_id: str, name: str, text: str) -> Verdict:
+    try:
+        return Verdict.from_dict(parse_json(text))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise DataInvalid(
+            f"{name} of registry run {run_id} is no verdict: {error}; next: release again"
+        ) from error
 
 
 def find_experiment(registry: Registry, run_id: str) -> str:

@@ -151,6 +151,25 @@ def test_history_is_published_after_a_halt_and_after_a_pass(
     assert len(third) < 200_000
 
 
+def test_the_timeline_has_releases_and_decision_with_who_why_and_from_where(
+    home: Home, halted: Any, waiting: Any, approved: Any
+) -> None:
+    entries = open_control(home).timeline.list_entries("employment")
+    found = [(item.action, item.version, item.by, item.reason) for item in reversed(entries)]
+    assert [item for item in found if item[0] != "route"] == [
+        ("release", None, "", "undecided"),
+        ("release", 1, "", "left to a person"),
+        ("approved", 1, "Ada", "the floor is near enough"),
+    ]
+    results = [item.message for item in reversed(entries)]
+    assert results[0].startswith("halted: EvidenceInsufficient: auc ")
+    assert results[1] == "registered v1 as candidate"
+    assert all(item.origin for item in entries if item.action != "route")
+    assert [item.message for item in entries if item.action == "route"] == ["v1 serves"]
+    page = artifacts_of(approved)["employment-timeline"].data
+    assert "| approved | v1 | Ada | the floor is near enough |" in page
+
+
 def test_runs_have_tags_and_names_for_filters(halted: Any, approved: Any) -> None:
     from prefect.client.orchestration import get_client
 

@@ -10,16 +10,19 @@ import pytest
 
 from sluice.adapters.control.rollouts import CONTROLLER, Opening, Tick
 from sluice.adapters.control.store import Control, open_control
+from sluice.adapters.moves import roll_back_champion
 from sluice.adapters.registry.client import Registry, open_registry
 from sluice.config.rollout import RouteConfig
+from sluice.control.command import Author
 from sluice.control.lease import Lease
-from sluice.home import Home
+from sluice.control.timeline import TimelineEntry
+from sluice.home import Home, find_home
 from sluice.rollout.facts import Facts
 from sluice.rollout.log import Derived, write_step
 from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import Action, Command
 from sluice.rollout.state_machine import step
-from support.releases.runs import artifacts_of
+from support.releases.runs import artifacts_of, run_sluice
 from support.releases.sources import events_of
 from support.rollouts.counts import LAPTOP
 from support.rollouts.live import register_versions
@@ -164,3 +167,59 @@ def test_a_controller_that_is_gone_is_started_again(
     finally:
         remove_all()
         advance(control, lease, rollout, Action.ABORT)
+
+
+def move_back(control: Control, origin: str) -> TimelineEntry:
+    """Let v2 serve instead of v1 and roll back, as a terminal does while all else is away."""
+    control.routes.follow_champion(SERVICE, 2)
+    by = Author("Ada", "complaints", origin)
+    return roll_back_champion(control, open_registry(find_home()), SERVICE, by)
+
+
+def test_what_a_terminal_could_not_complete_is_completed_once(
+    control: Control, registry: Registry, api: str
+) -> None:
+    registry.store.set_alias(SERVICE, "champion", 2)
+    move_back(control, "terminal ada@desk, process 1")
+    before = len(events_of(api, SERVICE, "rollout.rollback"))
+    state = keep()
+    assert f"{SERVICE}: aliases follow rollback to v1" in state.message
+    assert "adopted" not in artifacts_of(state)["rollouts"].data
+    found = registry.find_alias(SERVICE, "champion")
+    assert found is not None
+    assert found.version == 1
+    page = artifacts_of(state)[f"{SERVICE}-timeline"].data
+    assert "| rollback | v1 | Ada | complaints | terminal ada@desk, process 1 |" in page
+    again = keep()
+    assert again.message == "nothing to repair"
+    assert f"{SERVICE}-timeline" not in artifacts_of(again), "nothing is new"
+    events = events_of(api, SERVICE, "rollout.rollback")[before:]
+    assert [item["payload"] for item in events] == [
+        {"version": 1, "by": "Ada", "reason": "complaints"}
+    ]
+
+
+def test_a_terminal_tells_prefect_where_it_is_there(control: Control, home: Home, api: str) -> None:
+    control.routes.follow_champion(SERVICE, 2)
+    before = len(events_of(api, SERVICE, "rollout.rollback"))
+    words = ("--by", "Ada", "--reason", "complaints")
+    ended = run_sluice("rollback", SERVICE, *words, home=home.root, PREFECT_API_URL=api)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "Prefect   told" in ended.stdout
+    events = events_of(api, SERVICE, "rollout.rollback")[before:]
+    assert [item["payload"]["by"] for item in events] == ["Ada"]
+    assert events[0]["resource"]["sluice.version"] == "1"
+    assert control.moves.list_untold(SERVICE) == []
+
+
+def test_a_conflict_is_in_the_timeline(control: Control, registry: Registry) -> None:
+    lease, rollout = begin(control)
+    registry.store.set_alias(SERVICE, "champion", 3)
+    keep()
+    conflicts = [
+        item for item in control.timeline.list_entries(SERVICE) if item.action == "conflict"
+    ]
+    assert conflicts[0].version == 3
+    assert conflicts[0].origin == "keeper"
+    registry.store.set_alias(SERVICE, "champion", 1)
+    advance(control, lease, rollout, Action.ABORT)

@@ -200,11 +200,11 @@ def test_a_person_rolls_back(
     beside = Beside(roll, policy)
     await_open(control, lambda record: record.state.phase.value == "shadow")
     done = rollback(SERVICE, reason="complaints", by="Ada", return_state=True)
-    assert done.result().message == "roll back (Ada: complaints)"
-    assert beside.end().message.startswith("RolloutRolledBack: roll back (Ada: complaints)")
+    assert done.result().message == "roll-back (Ada: complaints)"
+    assert beside.end().message.startswith("RolloutRolledBack: roll-back (Ada: complaints)")
     commands = control.commands.list_commands(SERVICE)
     assert (commands[-1].action, commands[-1].by, commands[-1].answer) == (
-        "roll back",
+        "roll-back",
         "Ada",
         "obey",
     )

@@ -81,13 +81,13 @@ def to_paused(live: Live, replica: TrafficReplica) -> None:
 
 
 def to_soak(live: Live, _: TrafficReplica) -> None:
-    live.give("promote now")
+    live.give("promote-now")
 
 
 def to_rolling_back(live: Live, replica: TrafficReplica) -> None:
     to_canary(live, replica)
     replica.behave(status=500)
-    live.give("roll back")
+    live.give("roll-back")
 
 
 def stay(_: Live, __: TrafficReplica) -> None:

@@ -11,11 +11,16 @@ from typing import Any
 
 import pytest
 
+from sluice.adapters.control.database import Database
+from sluice.adapters.control.migrations import MIGRATIONS, migrate
+from sluice.adapters.control.schema import ROUTES
 from sluice.adapters.control.store import Control, open_control
 from sluice.adapters.gateway import Replica, Replicas
+from sluice.adapters.moves import restore_champion, roll_back_champion
 from sluice.adapters.recovery import accept_store
 from sluice.adapters.registry.client import Registry, open_registry
-from sluice.errors import CommandRefused
+from sluice.control.command import Author
+from sluice.errors import CommandRefused, PromotionRefused
 from sluice.home import Home
 from support.releases.runs import artifacts_of
 from support.releases.sources import events_of
@@ -27,6 +32,7 @@ from support.servers.ports import find_free_port
 pytestmark = pytest.mark.slow
 
 SERVICE = "employment"
+ADA = Author("Ada", "restored", "a terminal")
 BARE, FAILED, PENDING, TAGGED, GONE = 3, 4, 5, 6, 7
 """Versions: without verdicts, with a failed gate, unapproved, approved by a tag only, deleted."""
 UNFIT = {
@@ -147,10 +153,45 @@ def test_neither_restore_nor_rollback_serves_a_version_that_may_not(
     assert refused.message.startswith("PromotionRefused: ")
     registry.store.set_alias(SERVICE, "previous", version)
     back = rollback(SERVICE, reason="slow", by="Ada", return_state=True)
-    assert back.message.startswith("PromotionRefused: ")
+    assert back.message.startswith(f"RolloutRefused: {SERVICE} has no previous version")
     assert champion_of(control) == 1
     assert registry.find_alias(SERVICE, "champion").version == 1  # type: ignore[union-attr]
     registry.drop_previous(SERVICE, version)
+
+
+@pytest.mark.parametrize("version", UNFIT)
+def test_a_store_older_than_its_timeline_brings_back_no_version_that_may_not_serve(
+    registry: Registry, tmp_path: Path, version: int
+) -> None:
+    control = open_older_store(tmp_path, serves=1)
+    registry.store.set_alias(SERVICE, "previous", version)
+    with pytest.raises(PromotionRefused, match=f"{SERVICE} v{version}"):
+        roll_back_champion(control, registry, SERVICE, ADA)
+    registry.drop_previous(SERVICE, version)
+    assert champion_of(control) == 1
+    served_it = open_older_store(tmp_path / "other", serves=version)
+    assert restore_champion(served_it, registry, SERVICE, 1, ADA).version == 1
+    with pytest.raises(PromotionRefused, match=f"{SERVICE} v{version}"):
+        roll_back_champion(served_it, registry, SERVICE, ADA)
+    assert champion_of(served_it) == 1
+
+
+def open_older_store(root: Path, serves: int) -> Control:
+    """Open a store whose route is older than the record of who served."""
+    root.mkdir(exist_ok=True)
+    database = Database(Home(root).control_url)
+    migrate(database, tuple(step for step in MIGRATIONS if step.number < 8))
+    row = {
+        **{"service": SERVICE, "champion": serves, "weight": 0, "stage_weights": "[]"},
+        **{"shadow_share": 1, "salt": "", "assign_by": "unit", "mode": "champion"},
+        **{"arm_timeout_ms": 1000, "candidate_concurrency": 8, "epoch": 7, "ttl": 15},
+        **{"renewal": 0, "tolerance": 0, "value_cap": 0},
+    }
+    with database.transact("writing a route") as connection:
+        connection.execute(ROUTES.insert().values(**row))
+    control = open_control(Home(root))
+    control.prepare()
+    return control
 
 
 def test_neither_promote_nor_rollout_serves_a_version_that_may_not(
@@ -187,9 +228,11 @@ def test_a_missing_alias_is_set_again_and_the_route_stays(
 
 
 def test_the_page_says_since_when_a_version_serves(control: Control) -> None:
-    last = control.routes.list_champions(SERVICE)[-1]
-    assert last.since is not None
-    assert f"| {SERVICE} | v1 | {last.since:%Y-%m-%d %H:%M} |" in page_of(keep())
+    route = control.routes.find(SERVICE)
+    assert route is not None
+    since = control.timeline.find_since(route)
+    assert since is not None
+    assert f"| {SERVICE} | v1 | {since:%Y-%m-%d %H:%M} |" in page_of(keep())
 
 
 def test_a_forced_restore_is_recorded_with_who_and_why(
@@ -202,7 +245,11 @@ def test_a_forced_restore_is_recorded_with_who_and_why(
     assert (made.version, made.by, made.reason) == (BARE, "Ada", "an outage")
     command = control.commands.list_commands(SERVICE)[-1]
     assert "by an exception: employment v3: it carries no verdict" in command.message
-    assert events_of(api, SERVICE, "rollout.forced")
+    entry = control.timeline.find_change(SERVICE)
+    assert entry is not None
+    assert (entry.action, entry.by, entry.reason) == ("forced-restore", "Ada", "an outage")
+    [event] = events_of(api, SERVICE, "rollout.forced")
+    assert event["payload"] == {"version": BARE, "by": "Ada", "reason": "an outage"}
     assert "conflict" not in page_of(keep())
     assert restore(1).is_completed()
 
@@ -230,14 +277,14 @@ def test_a_gateway_ahead_of_a_restored_store_is_a_conflict_until_its_word_is_tak
         assert "conflict: the control store shows epoch" in page
         assert "`sluice accept-store employment --by NAME --reason WORDS`" in page
         assert champion_of(control) == 1
-        moved = accept_store(home, Replicas([Replica(address)]), SERVICE, "Ada", "restored", now)
+        moved = accept_store(home, Replicas([Replica(address)]), SERVICE, ADA, now)
     assert (moved.champion, moved.epoch) == (1, 902)
     assert registry.find_alias(SERVICE, "champion").version == 1  # type: ignore[union-attr]
     with run_replica(epoch=902) as address:
         monkeypatch.setenv("SLUICE_GATEWAY_URLS", address)
         assert "conflict" not in page_of(keep())
         with pytest.raises(CommandRefused, match="the store's word counts already"):
-            accept_store(home, Replicas([Replica(address)]), SERVICE, "Ada", "restored", now)
+            accept_store(home, Replicas([Replica(address)]), SERVICE, ADA, now)
 
 
 def test_without_an_answer_of_a_gateway_the_stores_word_is_not_taken(
@@ -245,4 +292,4 @@ def test_without_an_answer_of_a_gateway_the_stores_word_is_not_taken(
 ) -> None:
     replicas = Replicas([Replica(f"http://127.0.0.1:{find_free_port()}")])
     with pytest.raises(CommandRefused, match="no gateway says which epoch of employment it knows"):
-        accept_store(home, replicas, SERVICE, "Ada", "restored", datetime.now(UTC))
+        accept_store(home, replicas, SERVICE, ADA, datetime.now(UTC))

@@ -102,7 +102,7 @@ def test_form_of_a_release_offers_services_and_limits(deployed: dict[str, Any]) 
     assert "employment" in schema["properties"]["service"]["enum"]
     assert schema["properties"]["data_version"]["minimum"] == -1
     overrides = schema["definitions"]["Overrides"]["properties"]
-    assert overrides["mitigation"]["enum"] == ["as configured", "none", "reweigh"]
+    assert overrides["mitigation"]["enum"] == ["as-configured", "none", "reweigh"]
     assert all(value["description"] for value in overrides.values())
 
 

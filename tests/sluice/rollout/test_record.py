@@ -71,3 +71,13 @@ def test_elsewhere_one_version_serves_alone(phase: Phase, champion: int) -> None
 def test_readings_come_back() -> None:
     readings = {"a/w0": CounterReading("1", Arm(requests=3, latencies={300: 3.0}), Arm(requests=9))}
     assert read_readings(write_readings(readings)) == readings
+
+
+def test_a_stage_has_one_name_that_of_its_policy() -> None:
+    """The phase of every stage with traffic is `canary`, whatever the stage is called."""
+    state = run_to(Phase.CANARY)
+    names = [record_of(replace(state, stage=stage)).stage_name for stage in (1, 2, 3)]
+    assert names == ["canary", "quarter", "half"]
+    paused = record_of(replace(state, stage=2, phase=Phase.PAUSED))
+    assert paused.stage_name == "quarter (paused)"
+    assert record_of(replace(state, phase=Phase.ROLLING_BACK)).stage_name == "rolling back"

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from sluice.adapters.control.store import Control
+from sluice.control.command import Author
 from sluice.control.route import Mode
+from sluice.control.timeline import NONE
 from sluice.errors import CommandRefused, LeaseLost
 from sluice.rollout.state import Action, Phase
 from support.rollouts.store import StoredRollout
@@ -14,7 +16,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def accept(control: Control, known: int, by: str = "Ada", reason: str = "restored") -> None:
-    control.recovery.accept("town", known, by, reason, NOW)
+    control.recovery.accept("town", known, Author(by, reason, "a terminal"), NOW)
 
 
 def test_the_route_moves_above_what_gateways_know_and_is_recorded(control: Control) -> None:
@@ -66,5 +68,10 @@ def test_a_rollout_of_the_copy_is_over_and_its_champion_serves(
     assert ended is not None
     assert ended.state.phase is (Phase.ROLLED_BACK if phase is Phase.SOAK else Phase.ABORTED)
     assert control.rollouts.list_unsettled() == [ended]
+    entry = next(item for item in control.timeline.list_entries("town") if item.by == "Ada")
+    assert (entry.action, entry.reason, entry.origin) == (
+        *("accept-store", "restored", "a terminal"),
+    )
+    assert control.moves.find_previous("town") == NONE
     with pytest.raises(LeaseLost):
         stored.tick()

@@ -120,7 +120,7 @@ def test_a_whole_rollout_is_derived_again_from_its_log(control: Control, held: L
 
 def test_a_zombies_tick_changes_nothing(control: Control, held: Lease) -> None:
     rollout = run(control, held, control.rollouts.open(held, OPENING, NOW), 2)
-    given = control.commands.give("employment", "roll back", "Ada", "slow", NOW)
+    given = control.commands.give("employment", "roll-back", "Ada", "slow", NOW)
     second = take_over(control, held)
     before = (control.routes.find("employment"), control.rollouts.read_log("employment", 1))
     with pytest.raises(LeaseLost, match="was taken over"):

@@ -1,0 +1,141 @@
+"""Moves of the champion by a person: the route, its record and what must follow, at once.
+
+The route says who serves. The registry's aliases and Prefect's event follow it, and may be late:
+what has not followed yet is on record, and any later run completes it.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import ColumnElement, Connection, and_, select
+
+from sluice.adapters.control.commands import OBEYED, insert_command
+from sluice.adapters.control.database import Database, insert_once
+from sluice.adapters.control.routes import ALIASES, is_held, read_route, swap_route
+from sluice.adapters.control.schema import TIMELINE, WATERMARKS
+from sluice.adapters.control.timeline import append_entry, build_entry, read_change
+from sluice.control.command import BY_HAND, RecordedCommand
+from sluice.control.route import Route
+from sluice.control.timeline import BY_PERSONS, TimelineEntry
+from sluice.errors import RolloutRefused, RouteMoved
+
+TOLD = "told"
+"""Subject of the watermark of the last move of which Prefect was told."""
+DONE = ""
+
+
+class Moves:
+    """The store's moves of champions; each call is one transaction.
+
+    Every method raises `ControlUnavailable` where the database is locked or does not answer.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find_previous(self, service: str) -> int | None:
+        """Return the version to which a rollback goes back; `NONE` if there is none.
+
+        None if the store has no record of it, as in one that an earlier version of Sluice wrote.
+        """
+        with self._database.transact("looking for the previous version") as connection:
+            route, change = read_route(connection, service), read_change(connection, service)
+        if route is None or change is None or change.version != route.champion:
+            return None
+        return change.previous
+
+    def make(self, entry: TimelineEntry, seen: Route) -> TimelineEntry:
+        """Make a version serve, and record the move and that the aliases have to follow.
+
+        `seen` is the route as the caller read it. The version that serves already is no move of
+        the route; it is recorded all the same.
+
+        Raises:
+            RolloutRefused: a rollout is under way.
+            RouteMoved: another version serves than the caller read; nothing was changed.
+            ValueError: the entry names no version, or no previous one.
+        """
+        if entry.version is None or entry.previous is None:
+            raise ValueError(f"a move of {entry.service} needs a version and a previous one")
+        with self._database.transact("moving the champion") as connection:
+            now = read_route(connection, entry.service)
+            if is_held(connection, entry.service):
+                raise RolloutRefused(f"{entry.service}: a rollout is under way")
+            if now is None or now.champion != seen.champion:
+                serves = f"v{now.champion}" if now else "nothing"
+                raise RouteMoved(
+                    f"the route of {entry.service} was changed: v{seen.champion} served, now "
+                    f"{serves}; next: look at it with `sluice status`, and try again"
+                )
+            if now.champion == entry.version:
+                moved = append_entry(connection, entry)
+            else:
+                swap_route(connection, now, now.follow(entry.version), entry)
+                moved = read_change(connection, entry.service) or entry
+            insert_command(connection, _record(entry))
+            _mark(connection, entry.service, ALIASES, moved.sequence, entry.at)
+            return moved
+
+    def find_unsettled(self, service: str) -> TimelineEntry | None:
+        """Return the move that the registry's aliases have not followed yet; None if they have."""
+        with self._database.transact("looking for a move of the champion") as connection:
+            mark = _read_mark(connection, service, ALIASES)
+            if mark is None or mark[1] == DONE:
+                return None
+            change = read_change(connection, service)
+            return change if change and str(change.sequence) == mark[0] else None
+
+    def settle(self, moved: TimelineEntry) -> None:
+        """Record that the registry's aliases have followed a move."""
+        same = and_(_is(moved.service, ALIASES), WATERMARKS.c.mark == str(moved.sequence))
+        with self._database.transact("settling a move of the champion") as connection:
+            connection.execute(WATERMARKS.update().where(same).values(announced=DONE))
+
+    def list_untold(self, service: str) -> list[TimelineEntry]:
+        """Return the rollbacks and restores of which Prefect was not told yet, oldest first."""
+        with self._database.transact("looking for moves of the champion") as connection:
+            mark = _read_mark(connection, service, TOLD)
+            after = TIMELINE.c.sequence > (int(mark[0]) if mark else 0)
+            moves = TIMELINE.c.action.in_(BY_PERSONS)
+            wanted = select(TIMELINE).where(and_(TIMELINE.c.service == service, moves, after))
+            rows = connection.execute(wanted.order_by(TIMELINE.c.sequence)).mappings()
+            return [build_entry(row) for row in rows]
+
+    def mark_told(self, moved: TimelineEntry) -> None:
+        """Record that Prefect was told of a move, and of those before it."""
+        with self._database.transact("noting what was told") as connection:
+            mark = _read_mark(connection, moved.service, TOLD)
+            if mark is None or int(mark[0]) < moved.sequence:
+                _mark(connection, moved.service, TOLD, moved.sequence, None)
+
+
+def _record(entry: TimelineEntry) -> RecordedCommand:
+    return RecordedCommand(
+        sequence=0,
+        service=entry.service,
+        number=BY_HAND,
+        action=entry.action,
+        by=entry.by,
+        reason=entry.reason,
+        at=entry.at,
+        answer=OBEYED,
+        message=entry.message,
+        origin=entry.origin,
+    )
+
+
+def _is(service: str, subject: str) -> ColumnElement[bool]:
+    return and_(WATERMARKS.c.service == service, WATERMARKS.c.subject == subject)
+
+
+def _read_mark(connection: Connection, service: str, subject: str) -> tuple[str, str] | None:
+    row = connection.execute(select(WATERMARKS).where(_is(service, subject))).mappings().first()
+    return (row["mark"], row["announced"]) if row else None
+
+
+def _mark(
+    connection: Connection, service: str, subject: str, sequence: int, since: datetime | None
+) -> None:
+    announced = since.astimezone(UTC).isoformat(timespec="microseconds") if since else DONE
+    values = {"mark": str(sequence), "announced": announced}
+    if not insert_once(connection, WATERMARKS, {"service": service, "subject": subject, **values}):
+        connection.execute(WATERMARKS.update().where(_is(service, subject)).values(values))

@@ -1,0 +1,172 @@
+"""Arguments are checked before anything starts; commands that need no server start none."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import pytest
+import typer
+
+from cli.__main__ import app
+from cli.options import ActionName
+from sluice.home import PROJECT
+from sluice.rollout.state import Action
+from support.releases.runs import run_sluice
+
+NOWHERE = "http://127.0.0.1:9/api"
+WHO = ("--by", "Ada", "--reason", "a test")
+BAD = {
+    "ingest: no such file": (("ingest", "employment", "none.csv"), "SOURCE: found 'none.csv'"),
+    "ingest: nothing named": (("ingest", "employment"), "no file was named"),
+    "release: no data": (("release", "employment"), "employment: no data yet; ingest a file"),
+    "release: no such file": (("release", "employment", "--ingest", "no.csv"), "found 'no.csv'"),
+    "release: mitigation": (("release", "employment", "--mitigation", "prayer"), "as-configured"),
+    "approve: blank name": (("approve", "employment", "--by", " ", "--reason", "x"), "--by: found"),
+    "refuse: blank reason": (("refuse", "employment", "--by", "A", "--reason", ""), "--reason: f"),
+    "rollout: policy": (("rollout", "employment", "--policy", "no"), "no policy 'no'"),
+    "rollout: service": (("rollout", "nobody"), "no service 'nobody'"),
+    "rollout-control: action": (("rollout-control", "employment", "sleep", *WHO), "promote-now"),
+    "rollout-control: service": (("rollout-control", "nobody", "skip", *WHO), "no service"),
+    "rollout-control: blank": (
+        ("rollout-control", "employment", "skip", "--by", " ", "--reason", "x"),
+        "skip: found no name; needed: a name and a reason",
+    ),
+    "rollback: service": (("rollback", "nobody", *WHO), "no service 'nobody'; known: arrivals"),
+    "rollback: blank": (("rollback", "employment", "--by", "A", "--reason", " "), "no reason"),
+    "restore: version": (("restore", "employment", "0", *WHO), "greater than or equal to 1"),
+    "restore: service": (("restore", "nobody", "1", *WHO), "no service 'nobody'"),
+    "promote: service": (("promote", "nobody"), "no service 'nobody'"),
+    "show: service": (("show", "nobody"), "no service 'nobody'"),
+    "history: service": (("history", "nobody"), "no service 'nobody'"),
+    "deploy: file": (("deploy", "--file", "none.yaml"), "none.yaml"),
+    "up: port": (("up", "--port", "70000"), "less than or equal to 65535"),
+    "serve: port": (("serve", "--port", "70000"), "less than or equal to 65535"),
+    "page: port": (("page", "--port", "-1"), "'--port'"),
+    "init: kind": (("init", "f.csv", "--target", "y", "--kind", "magic"), "multiclass"),
+    "expect: action": (("expect", "employment", "burn"), "remove"),
+    "demo: fault": (("demo", "--fault", "gremlins"), "leakage"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(BAD))
+def test_a_bad_argument_is_refused_before_anything_starts(name: str, tmp_path: Path) -> None:
+    arguments, said = BAD[name]
+    ended = run_sluice(*arguments, home=tmp_path / "home", PREFECT_API_URL=NOWHERE, COLUMNS="200")
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    assert said in " ".join((ended.stdout + ended.stderr).split())
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "home").exists()
+
+
+CHILD = """
+import sys
+from cli.__main__ import main
+try:
+    main()
+finally:
+    print("prefect" if "prefect" in sys.modules else "no prefect", file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("status",),
+        ("status", "--json"),
+        ("show",),
+        ("show", "employment"),
+        ("history", "employment"),
+        ("history", "employment", "--json"),
+        ("rollback", "employment", *WHO),
+        ("restore", "employment", "1", *WHO),
+        ("rollout-control", "employment", "pause", *WHO),
+    ],
+    ids=lambda line: " ".join(line[:3]),
+)
+def test_a_command_without_need_of_a_server_neither_starts_nor_imports_one(
+    line: tuple[str, ...], tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    ended = subprocess.run(
+        [sys.executable, "-c", CHILD, *line],
+        cwd=PROJECT,
+        env={"PATH": "", "HOME": str(tmp_path), "SLUICE_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode in {0, 2}, ended.stderr
+    assert ended.stderr == "no prefect\n"
+    assert not (home / "prefect").exists()
+
+
+def list_commands() -> dict[str, Any]:
+    return dict(getattr(typer.main.get_command(app), "commands", {}))
+
+
+def find_choices(annotation: Any) -> list[Any]:
+    """Return the values of every closed set in an annotation."""
+    inner = [value for part in get_args(annotation) for value in find_choices(part)]
+    return list(get_args(annotation)) if get_origin(annotation) is Literal else inner
+
+
+def test_no_choice_of_a_command_has_a_space() -> None:
+    choices = {
+        name: [
+            value
+            for hint in get_type_hints(one.callback, include_extras=True).values()
+            for value in find_choices(hint)
+        ]
+        for name, one in list_commands().items()
+    }
+    closed = {name for name, values in choices.items() if values}
+    assert closed == {"demo", "expect", "init", "release", "rollout-control"}
+    assert [value for values in choices.values() for value in values if " " in value] == []
+
+
+def test_an_option_that_gives_a_reason_is_called_reason_everywhere() -> None:
+    names = {
+        option for one in list_commands().values() for item in one.params for option in item.opts
+    }
+    assert "--reason" in names
+    assert names & {"--why", "--because", "--message", "--comment"} == set()
+
+
+def test_rollout_control_offers_what_the_state_machine_knows() -> None:
+    offered = get_args(get_args(ActionName)[0])
+    assert offered == tuple(item.value for item in Action)
+
+
+@pytest.mark.parametrize("command", ["", *sorted(list_commands())])
+def test_h_is_help(command: str, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    if command == "replay":
+        pytest.skip("its own process has the options")
+    shown = CliRunner().invoke(app, [*([command] if command else []), "-h"])
+    assert shown.exit_code == 0
+    assert "Usage: " in shown.stdout
+
+
+def test_the_version_is_that_of_the_installed_distribution(tmp_path: Path) -> None:
+    from importlib.metadata import version
+
+    ended = run_sluice("--version", home=tmp_path)
+    assert (ended.returncode, ended.stdout) == (0, f"sluice {version('sluice')}\n")
+
+
+def test_every_command_stands_in_a_group() -> None:
+    group = typer.main.get_command(app)
+    panels = {
+        getattr(one, "rich_help_panel", None) for one in getattr(group, "commands", {}).values()
+    }
+    assert panels == {"Data", "Release", "Rollout", "Try a policy", "Show", "Run and deploy"}
+
+
+def test_training_releases_all_files_of_a_service_in_one_process() -> None:
+    recipe = (
+        (PROJECT / "Makefile").read_text(encoding="utf-8").split("\ntrain:")[1].split("\n\n")[0]
+    )
+    assert recipe.count("$(BIN)/sluice") == 1, "each process would start a server of its own"
