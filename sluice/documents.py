@@ -42,7 +42,11 @@ class UniqueKeys(yaml.SafeLoader):
     """A safe loader that refuses a key that is given twice, or that is no plain value."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Return the mapping of a node, with keys that JSON has too."""
+        """Return the mapping of a node, with keys that JSON has too.
+
+        Raises:
+            yaml.constructor.ConstructorError: a key is given twice, or JSON has no such key.
+        """
         seen: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):

@@ -15,6 +15,7 @@ from support.releases.runs import run_sluice
 from support.rollouts.live import register_versions
 from support.rollouts.store import StoredRollout
 from support.servers.images import add_registry_database, make_once
+from tasks.rollout.telling import EVENTS
 
 pytestmark = pytest.mark.slow
 
@@ -144,10 +145,18 @@ def test_restore_takes_a_version_that_passed_its_gates_and_no_other(served: Home
     assert "RolloutRefused: employment has no v99" in unknown.stdout
     control = open_control(served)
     assert champion(control) == 3
+    assert control.admissions.list_exceptions(SERVICE) == []
     good = run_sluice("restore", SERVICE, "2", *WHO, home=served.root, **NOWHERE)
     assert good.returncode == 0, good.stdout
     assert champion(control) == 2
     assert aliases(registry) == {"champion": 2, "previous": 3}
+    forced = run_sluice("restore", SERVICE, "1", "--force", *WHO, home=served.root, **NOWHERE)
+    assert "v1 is champion, by an exception: employment v1: data fail" in forced.stdout
+    assert champion(control) == 1
+    [made] = control.admissions.list_exceptions(SERVICE)
+    assert (made.version, made.by, made.reason) == (1, "Ada", "errors")
+    [untold] = [item for item in control.moves.list_untold(SERVICE) if item.version == 1]
+    assert (untold.action, EVENTS[untold.action]) == ("forced-restore", "rollout.forced")
 
 
 def test_a_rollout_without_a_controller_is_rolled_back_from_the_terminal(served: Home) -> None:

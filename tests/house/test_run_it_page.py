@@ -88,7 +88,9 @@ def test_one_server_runs_as_the_page_says(tmp_path: Path) -> None:
 
 
 def test_laptop_part_is_the_command_that_test_up_runs() -> None:
-    assert read_commands(PAGE, "A laptop") == [["make up"]]
+    start, login = read_commands(PAGE, "A laptop")
+    assert start == ["make up"]
+    assert login[0].startswith("export PREFECT_API_URL=")
     recipe = (PROJECT / "Makefile").read_text(encoding="utf-8").split("\nup: install")[1]
     assert "sluice up" in recipe.splitlines()[1]
 

@@ -67,8 +67,10 @@ def test_a_rollout_of_the_copy_is_over_and_its_champion_serves(
     ended = control.rollouts.find("town", 1)
     assert ended is not None
     assert ended.state.phase is (Phase.ROLLED_BACK if phase is Phase.SOAK else Phase.ABORTED)
-    assert control.rollouts.list_unsettled() == [ended]
-    entry = next(item for item in control.timeline.list_entries("town") if item.by == "Ada")
+    assert [item.number for item in control.rollouts.list_unsettled()] == [ended.number]
+    entry = next(
+        item for item in control.timeline.list_entries("town") if item.reason == "restored"
+    )
     assert (entry.action, entry.reason, entry.origin) == (
         *("accept-store", "restored", "a terminal"),
     )
