@@ -13,7 +13,7 @@ from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
 
-from serving.log.records import RECORD_START, name_record
+from serving.log.records import BEFORE_TAG, RECORD_TAG, name_record
 from sluice.errors import SpoolFull
 
 OFFSET_BITS = 32
@@ -295,13 +295,14 @@ def find_frame(descriptor: int, start: int) -> tuple[int | None, list[str]]:
     lost: list[str] = []
     for offset in range(start, size, CHUNK):
         data = os.pread(descriptor, CHUNK + OVERLAP, offset)
-        for match in RECORD_START.finditer(data):
+        for match in RECORD_TAG.finditer(data):
             if match.start() >= CHUNK:
                 break
-            frame = offset + match.start() - SIZE
-            if frame > start and _is_whole(descriptor, frame, size):
-                return frame, lost
-            if frame >= start:
+            content = offset + match.start() - SIZE
+            for frame in (content - length for length in BEFORE_TAG):
+                if frame > start and _is_whole(descriptor, frame, size):
+                    return frame, lost
+            if content - min(BEFORE_TAG) >= start:
                 lost.append(name_record(data, match))
     return None, lost
 
