@@ -8,6 +8,8 @@ No other process waits for it: while it is down, the spools grow and callers not
 SIGTERM it commits the rest first.
 """
 
+import argparse
+import faulthandler
 import fcntl
 import logging
 import os
@@ -24,6 +26,7 @@ from serving.log.records import decode_record
 from serving.log.spool import Position, SpoolReader, list_segments, segment_path, unpack
 from serving.log.tables import Kind, Logged, build_rows, find_table
 from serving.log.worker_runs import RUNS_FOLDER, WorkerRun, clear_run, list_runs, settle
+from sluice.adapters.heartbeat import Heartbeat
 from sluice.adapters.tables.traffic import append_records, find_positions, prune_records
 from sluice.config.loading import load_gateway
 from sluice.config.serving import TrafficLogConfig
@@ -43,8 +46,11 @@ PRUNE_SECONDS = 600.0
 class LogShipper:
     """The steps of the log-writer; only one may work on a state folder."""
 
-    def __init__(self, home: Home, config: TrafficLogConfig) -> None:
-        self._home = home
+    def __init__(
+        self, home: Home, config: TrafficLogConfig, heartbeat: Heartbeat | None = None
+    ) -> None:
+        """Begin; `heartbeat` tells a supervisor of each step."""
+        self._home, self._heartbeat = home, heartbeat or Heartbeat()
         self._config = config
         self._readers: dict[Path, SpoolReader] = {}
         self._batch: list[Logged] = []
@@ -99,7 +105,11 @@ class LogShipper:
         parents = [self._home.answers("x").parent, self._home.shadows("x").parent]
         tables = [path for parent in parents if parent.is_dir() for path in parent.iterdir()]
         days, most = self._config.retention_days, self._config.retention_bytes
-        return sum(prune_records(path, now, days, most) for path in [*tables, self._home.feedback])
+        deleted = 0
+        for path in [*tables, self._home.feedback]:
+            self._heartbeat.beat()
+            deleted += prune_records(path, now, days, most)
+        return deleted
 
     def _list_runs(self) -> Iterator[tuple[Path, WorkerRun]]:
         if self._home.serving.is_dir():
@@ -140,6 +150,7 @@ class LogShipper:
         for item in self._batch:
             groups.setdefault(find_table(item.record), []).append(item)
         for (kind, service), logged in groups.items():
+            self._heartbeat.beat()
             self._append(kind, service, logged, now)
         ends = {item.source: item.position for item in self._batch}
         for source, position in ends.items():
@@ -201,19 +212,23 @@ def hold_alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def write_log(home: Home, environment: str, stopping: Event) -> None:
-    """Move records until `stopping` is set, then the rest.
+def write_log(
+    home: Home, environment: str, stopping: Event, heartbeat: Heartbeat | None = None
+) -> None:
+    """Move records until `stopping` is set, then the rest; `heartbeat` tells of each step.
 
     Raises:
         LogBusy: another log-writer is at work.
         ConfigInvalid: the gateway's settings are wrong.
     """
-    shipper = LogShipper(home, load_gateway(environment).traffic_log)
+    heartbeat = heartbeat or Heartbeat()
+    shipper = LogShipper(home, load_gateway(environment).traffic_log, heartbeat)
     with hold_alone(home.serving.parent / "traffic"):
         LOG.info("records of %s go to the traffic log; Ctrl-C ends", home.serving)
         pruned = float("-inf")
         while not stopping.is_set():
             pause = POLL_SECONDS
+            heartbeat.beat()
             try:
                 shipper.ship(time.time())
                 shipper.clear(time.time())
@@ -230,12 +245,16 @@ def write_log(home: Home, environment: str, stopping: Event) -> None:
 
 def main() -> int:
     """Run until SIGTERM or SIGINT; exit code 2: bad input, 3: infrastructure error."""
+    parser = argparse.ArgumentParser(prog="serving.log.log_writer")
+    parser.add_argument("--heartbeat", type=int, help="descriptor of the supervisor's socket")
+    arguments = parser.parse_args()
+    faulthandler.enable()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     try:
-        write_log(find_home(), environment_name(), stopping)
+        write_log(find_home(), environment_name(), stopping, Heartbeat(arguments.heartbeat))
     except SluiceError as error:
         LOG.error("%s: %s", type(error).__name__, error)
         return 2 if isinstance(error, Refused) else 3

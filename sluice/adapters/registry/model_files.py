@@ -194,7 +194,7 @@ def load_export(folder: Path) -> ExportedModel:
     try:
         preprocessing = Preprocessing.from_dict(json.loads(texts[0]))
         postprocessing = Postprocessing.from_dict(json.loads(texts[1]))
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ServingImpossible(
             f"ONNX export {folder.name}: {PREPROCESSING_FILE} or {POSTPROCESSING_FILE} is damaged; "
             "fetch it again or train again"

@@ -112,12 +112,10 @@ def test_first_champion_creates_the_route(stocked: Home, candidate: Any) -> None
 def test_gateway_gets_both_versions_proved_on_their_samples(stocked: Home, candidate: Any) -> None:
     from serving.models.cache import ModelCache
     from serving.models.loading import load_cached
-    from serving.process.fetcher import Fetcher
-    from sluice.control.route import Mode, Route
+    from serving.process.version_fetch import fetch_version
 
-    shadow = Route("employment", 1, 2, salt="s", mode=Mode.SHADOW)
-    models = ModelCache(stocked.models)
-    found = Fetcher(lambda: [shadow], open_registry(stocked), models).fetch_named(0.0)
+    registry, models = open_registry(stocked), ModelCache(stocked.models)
+    found = [fetch_version(registry, models, ("employment", version)) for version in (1, 2)]
     loaded = [load_cached(models, entry) for entry in found]
     assert [(item.version, item.backend.name, item.checked_rows) for item in loaded] == [
         (1, "onnx", 64),
