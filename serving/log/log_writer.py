@@ -26,7 +26,7 @@ from serving.log.records import decode_record
 from serving.log.spool import Position, SpoolReader, list_segments, segment_path, unpack
 from serving.log.tables import Kind, Logged, build_rows, find_table
 from serving.log.worker_runs import RUNS_FOLDER, WorkerRun, clear_run, list_runs, settle
-from sluice.adapters.heartbeat import Heartbeat
+from sluice.adapters.heartbeat import ProcessHeartbeat
 from sluice.adapters.tables.traffic import append_records, find_positions, prune_records
 from sluice.config.loading import load_gateway
 from sluice.config.serving import TrafficLogConfig
@@ -47,10 +47,10 @@ class LogShipper:
     """The steps of the log-writer; only one may work on a state folder."""
 
     def __init__(
-        self, home: Home, config: TrafficLogConfig, heartbeat: Heartbeat | None = None
+        self, home: Home, config: TrafficLogConfig, heartbeat: ProcessHeartbeat | None = None
     ) -> None:
         """Begin; `heartbeat` tells a supervisor of each step."""
-        self._home, self._heartbeat = home, heartbeat or Heartbeat()
+        self._home, self._heartbeat = home, heartbeat or ProcessHeartbeat()
         self._config = config
         self._readers: dict[Path, SpoolReader] = {}
         self._batch: list[Logged] = []
@@ -213,7 +213,7 @@ def hold_alone(folder: Path) -> Iterator[None]:
 
 
 def write_log(
-    home: Home, environment: str, stopping: Event, heartbeat: Heartbeat | None = None
+    home: Home, environment: str, stopping: Event, heartbeat: ProcessHeartbeat | None = None
 ) -> None:
     """Move records until `stopping` is set, then the rest; `heartbeat` tells of each step.
 
@@ -221,7 +221,7 @@ def write_log(
         LogBusy: another log-writer is at work.
         ConfigInvalid: the gateway's settings are wrong.
     """
-    heartbeat = heartbeat or Heartbeat()
+    heartbeat = heartbeat or ProcessHeartbeat()
     shipper = LogShipper(home, load_gateway(environment).traffic_log, heartbeat)
     with hold_alone(home.serving.parent / "traffic"):
         LOG.info("records of %s go to the traffic log; Ctrl-C ends", home.serving)
@@ -254,7 +254,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     try:
-        write_log(find_home(), environment_name(), stopping, Heartbeat(arguments.heartbeat))
+        write_log(find_home(), environment_name(), stopping, ProcessHeartbeat(arguments.heartbeat))
     except SluiceError as error:
         LOG.error("%s: %s", type(error).__name__, error)
         return 2 if isinstance(error, Refused) else 3

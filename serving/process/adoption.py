@@ -21,7 +21,7 @@ from pathlib import Path
 
 from serving.http.keys import VARIABLE
 from serving.process.children import UNKNOWN
-from sluice.adapters.heartbeat import Heartbeat, Watch
+from sluice.adapters.heartbeat import ProcessHeartbeat, Watch
 from sluice.config.serving import GatewayConfig
 
 SUFFIX = ".socket"
@@ -79,7 +79,7 @@ class AdoptionPoint:
         self._inode = self._path.stat().st_ino
         self.is_draining = False
 
-    def open(self, heartbeat: Heartbeat) -> None:
+    def open(self, heartbeat: ProcessHeartbeat) -> None:
         """Answer supervisors from the running event loop; they get heartbeats, too."""
         self._heartbeat = heartbeat
         asyncio.get_running_loop().add_reader(self._socket.fileno(), self._answer)

@@ -22,7 +22,7 @@ from serving.models.cache import CacheEntry, ModelCache, ModelKey, list_named
 from serving.process.children import DUMP_SECONDS, describe_end, launch
 from serving.routing.served import list_served
 from sluice.adapters.control.store import open_control
-from sluice.adapters.heartbeat import Heartbeat
+from sluice.adapters.heartbeat import ProcessHeartbeat
 from sluice.config.loading import load_gateway
 from sluice.config.serving import FetchingConfig
 from sluice.control.route import Route
@@ -44,7 +44,7 @@ LOG = logging.getLogger("sluice.fetching")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FetchOutcome:
     """How the fetch of a version ended: published, refused with a reason, or not to be had now."""
 
     published: bool = False
@@ -55,7 +55,7 @@ class Outcome:
 class Fetch(Protocol):
     """A fetch in progress."""
 
-    def poll(self, now: float) -> Outcome | None:
+    def poll(self, now: float) -> FetchOutcome | None:
         """Return how it ended; None while it runs."""
 
     def end(self) -> None:
@@ -85,7 +85,7 @@ class FetchProcess:
         finally:
             os.close(sink)
 
-    def poll(self, now: float) -> Outcome | None:
+    def poll(self, now: float) -> FetchOutcome | None:
         """Return how it ended; None while it runs. One that takes too long is ended."""
         code = self._process.poll()
         words = self._read(now)
@@ -96,16 +96,16 @@ class FetchProcess:
             part = "loading and answering its sample" if self._proves else "the registry"
             reason = f"{part} took longer than {limit:g} s"
             self.end()
-            return Outcome(refused=self._proves, reason=reason)
+            return FetchOutcome(refused=self._proves, reason=reason)
         os.close(self._source)
         if code == PUBLISHED:
-            return Outcome(published=True)
+            return FetchOutcome(published=True)
         if code == REFUSED:
-            return Outcome(refused=True, reason=words)
+            return FetchOutcome(refused=True, reason=words)
         died = f"its process {describe_end(code)}"
         if self._proves and code < 0:
             died += f"; memory limit {self._limits.memory_bytes:,} bytes"
-        return Outcome(refused=self._proves and not words, reason=words or died)
+        return FetchOutcome(refused=self._proves and not words, reason=words or died)
 
     def end(self) -> None:
         """Kill the process."""
@@ -177,7 +177,7 @@ class Fetcher:
         try:
             self._running[key] = self._start(key, now)
         except OSError as error:
-            self._fail(key, Outcome(reason=f"no process can be started: {error}"), now)
+            self._fail(key, FetchOutcome(reason=f"no process can be started: {error}"), now)
 
     def _collect(self, now: float) -> list[CacheEntry]:
         published = []
@@ -194,7 +194,7 @@ class Fetcher:
                 self._fail(key, outcome, now)
         return published
 
-    def _fail(self, key: ModelKey, outcome: Outcome, now: float) -> None:
+    def _fail(self, key: ModelKey, outcome: FetchOutcome, now: float) -> None:
         """Log a failure, let the workers know the reason, and plan the next try."""
         _, last = self._later.get(key, (0.0, 0.0))
         pause = min(max(2 * last, RETRY_SECONDS), LONGEST_RETRY)
@@ -218,7 +218,7 @@ class Fetcher:
             self._pruned = kept
 
 
-def run_fetcher(stopping: threading.Event, heartbeat: Heartbeat) -> None:
+def run_fetcher(stopping: threading.Event, heartbeat: ProcessHeartbeat) -> None:
     """Fetch each second until `stopping` is set; an error is logged once while it lasts.
 
     Raises:
@@ -260,7 +260,7 @@ def main() -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    run_fetcher(stopping, Heartbeat(arguments.heartbeat))
+    run_fetcher(stopping, ProcessHeartbeat(arguments.heartbeat))
 
 
 if __name__ == "__main__":

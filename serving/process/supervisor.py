@@ -34,6 +34,8 @@ REFUSAL = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n"
 )
 REFUSAL += b"connection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(BUSY), BUSY)
+REFUSE_SECONDS = 2.0
+"""How long no worker answers before callers are refused; after a shorter time they are answered."""
 MOST_REFUSED = 256
 """Callers that are refused at once; the others have their turn at the next check."""
 LOG = logging.getLogger("sluice.gateway")
@@ -227,7 +229,7 @@ def _run_children(
 ) -> None:
     address = f"http://{find_address(config)}"
     workers = [child for child in children if child.name.startswith("worker")]
-    settled = time.monotonic()
+    settled = worked = time.monotonic()
     try:
         for child in children:
             if not child.pid:
@@ -238,7 +240,9 @@ def _run_children(
         while not stopping.wait(CHECK_SECONDS):
             now = time.monotonic()
             died = [child for child in children if child.check(now)]
-            if not any(child.works for child in workers):
+            if any(child.works for child in workers):
+                worked = now
+            elif now - worked > REFUSE_SECONDS:
                 refuse_callers(listener)
             if died or now - settled > SETTLE_SECONDS:
                 settled = now

@@ -37,7 +37,7 @@ from serving.routing.breaker import WorkerBreakers
 from serving.routing.shadow import ShadowCalls
 from serving.routing.watcher import RouteWatcher
 from sluice.adapters.control.store import open_control
-from sluice.adapters.heartbeat import BEAT_SECONDS, Heartbeat
+from sluice.adapters.heartbeat import BEAT_SECONDS, ProcessHeartbeat
 from sluice.config.loading import load_gateway
 from sluice.config.serving import GatewayConfig
 from sluice.errors import Refused, SluiceError
@@ -65,7 +65,12 @@ class Worker:
     """All parts of one worker run."""
 
     def __init__(
-        self, replica: Path, name: str, started: str, config: GatewayConfig, heartbeat: Heartbeat
+        self,
+        replica: Path,
+        name: str,
+        started: str,
+        config: GatewayConfig,
+        heartbeat: ProcessHeartbeat,
     ) -> None:
         """Begin the run: with log, breakers and counters, without models.
 
@@ -163,7 +168,7 @@ async def run_worker(arguments: argparse.Namespace) -> int:
         ControlUnusable: the control store's address is wrong.
     """
     config, replica = load_gateway(environment_name()), arguments.replica
-    heartbeat = Heartbeat(arguments.heartbeat)
+    heartbeat = ProcessHeartbeat(arguments.heartbeat)
     listener = socket.socket(fileno=arguments.socket)
     settings = digest_settings(config)
     facts = WorkerFacts(arguments.name, os.getpid(), arguments.address, settings)

@@ -104,7 +104,7 @@ class RouteWatcher:
         try:
             routes = await loop.run_in_executor(self._thread, self._list_routes)
         except Exception as error:  # whatever a store's driver raises, champions go on serving
-            self._report(f"the control store cannot be read, champions go on: {error}")
+            self._report(str(error) or type(error).__name__)
         else:
             self._report("")
             self._update(routes)
@@ -213,6 +213,8 @@ class RouteWatcher:
 
     def _report(self, problem: str) -> None:
         """Log a problem once while it lasts, and its end."""
-        if problem != self._problem:
-            LOG.warning(problem or "the control store can be read again")
+        if problem != self._problem and problem:
+            LOG.warning("the control store cannot be read, champions go on: %s", problem)
+        elif problem != self._problem:
+            LOG.warning("the control store can be read again")
         self._problem = problem

@@ -14,7 +14,7 @@ LONGEST_GAP = 1.0
 """Most of a reader's own pause that counts: when the machine slept, nobody stood still."""
 
 
-class Heartbeat:
+class ProcessHeartbeat:
     """Tells those who watch that this process moves; without one it tells nobody."""
 
     def __init__(self, descriptor: int | None = None) -> None:

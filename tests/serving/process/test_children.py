@@ -31,9 +31,9 @@ time.sleep(600)
 """
 BEATING = """
 import faulthandler, sys, time
-from sluice.adapters.heartbeat import Heartbeat
+from sluice.adapters.heartbeat import ProcessHeartbeat
 faulthandler.enable()
-heartbeat = Heartbeat(int(sys.argv[sys.argv.index("--heartbeat") + 1]))
+heartbeat = ProcessHeartbeat(int(sys.argv[sys.argv.index("--heartbeat") + 1]))
 for _ in range({beats}):
     heartbeat.beat()
     time.sleep(0.1)

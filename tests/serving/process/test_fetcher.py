@@ -14,7 +14,7 @@ import pytest
 
 from serving.models.cache import ModelCache, ModelKey, list_named
 from serving.models.loading import load_cached
-from serving.process.fetcher import LONGEST_RETRY, MOST, RETRY_SECONDS, Fetcher, Outcome
+from serving.process.fetcher import LONGEST_RETRY, MOST, RETRY_SECONDS, Fetcher, FetchOutcome
 from serving.routing.served import keep_served, list_served
 from sluice.adapters.control.store import Control, open_control
 from sluice.adapters.registry.client import ModelVersionRef, Registry, open_registry
@@ -236,13 +236,13 @@ class EndlessFetch:
     """A fetch that runs until it is told how it ended."""
 
     def __init__(self) -> None:
-        self.outcome: Outcome | None = None
+        self.outcome: FetchOutcome | None = None
 
-    def poll(self, _now: float) -> Outcome | None:
+    def poll(self, _now: float) -> FetchOutcome | None:
         return self.outcome
 
     def end(self) -> None:
-        self.outcome = Outcome(reason="ended")
+        self.outcome = FetchOutcome(reason="ended")
 
 
 def test_fetches_that_never_end_leave_a_place_for_versions_that_did_not_fail(
@@ -260,7 +260,7 @@ def test_fetches_that_never_end_leave_a_place_for_versions_that_did_not_fail(
     assert list(started) == [(name, 1) for name in "abc"]
     assert len(started) == MOST
     for fetches in started.values():
-        fetches[0].outcome = Outcome(refused=True, reason="it hangs")
+        fetches[0].outcome = FetchOutcome(refused=True, reason="it hangs")
     later = 2 * RETRY_SECONDS
     fetcher.fetch_named(0.0)
     assert ("d", 1) in started
@@ -279,7 +279,7 @@ def test_a_version_that_is_refused_again_and_again_is_tried_less_and_less(
 
     def start(_key: ModelKey, now: float) -> FinishedFetch:
         times.append(now)
-        return FinishedFetch(Outcome(refused=True, reason="it is damaged"))
+        return FinishedFetch(FetchOutcome(refused=True, reason="it is damaged"))
 
     fetcher = Fetcher(lambda: [Route("a", 1)], start, models)
     for second in range(0, 8000, 10):

@@ -5,21 +5,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from sluice.adapters.heartbeat import LONGEST_GAP, Heartbeat, Watch
+from sluice.adapters.heartbeat import LONGEST_GAP, ProcessHeartbeat, Watch
 
 
 @pytest.fixture
-def pair() -> Iterator[tuple[Heartbeat, Watch]]:
+def pair() -> Iterator[tuple[ProcessHeartbeat, Watch]]:
     mine, its = socket.socketpair()
     watch = Watch(mine, 0.0)
-    heartbeat = Heartbeat(its.detach())
+    heartbeat = ProcessHeartbeat(its.detach())
     yield heartbeat, watch
     watch.close()
     heartbeat.close()
 
 
 def test_a_process_that_beats_moves_and_says_whether_it_works(
-    pair: tuple[Heartbeat, Watch],
+    pair: tuple[ProcessHeartbeat, Watch],
 ) -> None:
     heartbeat, watch = pair
     watch.read(0.5)
@@ -32,7 +32,7 @@ def test_a_process_that_beats_moves_and_says_whether_it_works(
     assert not watch.works
 
 
-def test_silence_is_counted_until_the_next_beat(pair: tuple[Heartbeat, Watch]) -> None:
+def test_silence_is_counted_until_the_next_beat(pair: tuple[ProcessHeartbeat, Watch]) -> None:
     heartbeat, watch = pair
     for tenth in range(1, 31):
         watch.read(tenth / 10)
@@ -42,14 +42,16 @@ def test_silence_is_counted_until_the_next_beat(pair: tuple[Heartbeat, Watch]) -
     assert watch.still_seconds == 0.0
 
 
-def test_a_machine_that_slept_makes_nobody_stand_still(pair: tuple[Heartbeat, Watch]) -> None:
+def test_a_machine_that_slept_makes_nobody_stand_still(
+    pair: tuple[ProcessHeartbeat, Watch],
+) -> None:
     _, watch = pair
     watch.read(0.1)
     watch.read(3600.0)
     assert watch.still_seconds == LONGEST_GAP
 
 
-def test_the_end_of_the_process_closes_the_watch(pair: tuple[Heartbeat, Watch]) -> None:
+def test_the_end_of_the_process_closes_the_watch(pair: tuple[ProcessHeartbeat, Watch]) -> None:
     heartbeat, watch = pair
     heartbeat.beat()
     heartbeat.close()
@@ -58,7 +60,7 @@ def test_the_end_of_the_process_closes_the_watch(pair: tuple[Heartbeat, Watch]) 
 
 
 def test_a_watcher_that_does_not_read_or_has_ended_stops_nobody(
-    pair: tuple[Heartbeat, Watch],
+    pair: tuple[ProcessHeartbeat, Watch],
 ) -> None:
     heartbeat, watch = pair
     for _ in range(100_000):
@@ -68,7 +70,7 @@ def test_a_watcher_that_does_not_read_or_has_ended_stops_nobody(
     heartbeat.beat()
 
 
-def test_a_second_watcher_hears_from_now_on(pair: tuple[Heartbeat, Watch]) -> None:
+def test_a_second_watcher_hears_from_now_on(pair: tuple[ProcessHeartbeat, Watch]) -> None:
     heartbeat, _ = pair
     heartbeat.beat()
     mine, its = socket.socketpair()

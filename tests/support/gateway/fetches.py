@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from serving.models.cache import CacheEntry, ModelCache, ModelKey
-from serving.process.fetcher import Fetcher, Outcome
+from serving.process.fetcher import Fetcher, FetchOutcome
 from serving.process.version_fetch import fetch_version, is_final
 from sluice.adapters.registry.client import Registry
 from sluice.errors import SluiceError
@@ -13,9 +13,9 @@ from sluice.errors import SluiceError
 class FinishedFetch:
     """A fetch that has ended already."""
 
-    outcome: Outcome
+    outcome: FetchOutcome
 
-    def poll(self, _now: float) -> Outcome:
+    def poll(self, _now: float) -> FetchOutcome:
         return self.outcome
 
     def end(self) -> None:
@@ -27,8 +27,8 @@ def fetch_here(registry: Registry, cache: ModelCache, key: ModelKey) -> Finished
     try:
         fetch_version(registry, cache, key)
     except (SluiceError, OSError) as error:
-        return FinishedFetch(Outcome(refused=is_final(error), reason=str(error)))
-    return FinishedFetch(Outcome(published=True))
+        return FinishedFetch(FetchOutcome(refused=is_final(error), reason=str(error)))
+    return FinishedFetch(FetchOutcome(published=True))
 
 
 def fetch_named(fetcher: Fetcher, now: float) -> list[CacheEntry]:
