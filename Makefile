@@ -14,7 +14,7 @@ PRUNE ?=
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help install demo train up deploy test test-fast test-faults test-browser check lock bench-release bench-outcomes bench-predictor bench-rollout bench-aa bench-serving bench-counters bench-mutation soak clean
+.PHONY: help install demo train up deploy test test-fast test-faults test-browser check lock bench-release bench-outcomes bench-predictor bench-rollout bench-aa bench-serving bench-counters bench-kills bench-mutation soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -96,6 +96,9 @@ bench-serving: install ## the gateway beside mlflow models serve and an empty ha
 
 bench-counters: install ## counters against the log after 100,000 requests with kill -9 in between
 	@$(BIN)/python -m benchmarks.counters
+
+bench-kills: install ## three minutes of kill -9 of any process of the gateway at random, under load
+	@$(BIN)/python -m benchmarks.counters --seconds 180
 
 bench-mutation: install ## 100 small changes in the rooms that decide: does a unit test notice each?
 	@nice -n 10 $(BIN)/python -m benchmarks.mutation

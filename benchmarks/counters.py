@@ -3,6 +3,9 @@
 `python -m benchmarks.counters [--requests 100000] [--kills 5]`. Half of the traffic is a
 candidate's that fails on some of its rows. It must hold exactly: each answer that a caller got is
 in the log once, no record is in it twice, and the counters equal the sums of the log.
+
+`python -m benchmarks.counters --seconds 180 [--every 3]` kills any process at random for so long,
+the supervisor included, and measures how long a caller then waits for an answer.
 """
 
 import argparse
@@ -15,6 +18,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness.killer import RandomKiller
 from benchmarks.harness.load import MARK, write_requests
 from benchmarks.harness.processes import Server, run_load
 from benchmarks.harness.results import Row, report
@@ -27,6 +31,7 @@ from sluice.home import Home, find_home
 FAULT = ModelFault("errors", share=0.02, seed=3)
 BATCH_SECONDS = 2.0
 CONNECTIONS = 16
+RPS, WAIT_SECONDS = 200.0, 2.0
 COLUMNS = ["request_id", "arm", "arm_version", "epoch", "failed", "fallback"]
 COUNTED = ("requests", "failures", "fallbacks")
 
@@ -35,12 +40,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--kills", type=int, default=5, help="of workers, and of the log-writer")
+    parser.add_argument("--seconds", type=float, default=0.0, help="kill at random for so long")
+    parser.add_argument("--every", type=float, default=3.0, help="seconds between two such kills")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SLUICE_HOME"] = str(Path(folder) / "home")
         served = prepare_home(find_home())
         served.register(Path(folder), SERVICE, "onnx")
         register_faulty(served.registry, served.config, served.rows, FAULT)
+        if arguments.seconds:
+            killer, ids, statuses = kill_at_random(
+                served, Path(folder), arguments.seconds, arguments.every
+            )
+            rows = compare(find_home(), ids, sum(killer.kills.values()))
+            rows.append(Row("longest wait after a kill", max(killer.waits), "s", WAIT_SECONDS))
+            report("kills", rows, {"statuses": dict(statuses), "kills": killer.kills})
+            return
         answered, killed, statuses = drive(
             served, Path(folder), arguments.requests, arguments.kills
         )
@@ -79,6 +94,35 @@ def drive(
             statuses.update(found["statuses"])
             say(f"### {len(answered):,} answered, {killer.killed} killed, {dict(statuses)}")
     return answered, killer.killed, statuses
+
+
+def kill_at_random(
+    served: Served, folder: Path, seconds: float, every: float
+) -> tuple[RandomKiller, list[bytes], Counter[str]]:
+    """Load the gateway for so long while its processes are killed; return the answered ids."""
+    bodies, path = build_bodies(served), f"/v1/models/{SERVICE}:predict"
+    requests = folder / "requests.txt"
+    write_requests(requests, path, bodies)
+    route = served.set_route(SERVICE, 1, candidate=2, weight=0.5, mode="canary")
+    with served.renew(route), run_gateway(folder, workers=2) as gateway:
+        ids = [b"first"]
+        gateway.await_page(path, bodies[0].replace(MARK, "first"))
+        killer = RandomKiller(gateway, find_home().root, path, every)
+        probe = bodies[0].replace(MARK, "PROBE")
+        thread = threading.Thread(target=killer.run, args=(seconds, probe, ids))
+        thread.start()
+        found = run_load(
+            gateway.port,
+            requests,
+            connections=CONNECTIONS,
+            seconds=seconds,
+            rps=RPS,
+            ids=folder / "ids",
+        )
+        thread.join()
+        gateway.await_page("/readyz")
+    ids += (folder / "ids").read_bytes().split()
+    return killer, ids, Counter(found["statuses"])
 
 
 class Killer:

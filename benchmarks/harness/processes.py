@@ -136,14 +136,14 @@ def run_server(
             server.await_page(ready)
         yield server
     finally:
-        rest = server.list_pids()
-        process.send_signal(signal.SIGTERM)
+        rest, last = server.list_pids(), server.process  # it may have been started again
+        last.send_signal(signal.SIGTERM)
         try:
-            process.wait(END_SECONDS)
+            last.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             for pid in rest:
                 os.kill(pid, signal.SIGKILL)
-            process.wait()
+            last.wait()
 
 
 def find_port() -> int:

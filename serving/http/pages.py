@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from serving.routing.model_table import ModelTable, ServiceEntry
 from serving.routing.shadow import ShadowCalls
 from sluice.config.serving import GatewayConfig
 
+STALE_SECONDS = 5.0
+"""Age of the routes from which on the control store counts as stale; it is read each second."""
+GOOD, FULL = "good", "full: nothing is answered until there is space on the disk"
 SMOKE_SECONDS = 2.0
 """Time limit of a smoke test, in which a healthy model answers its records many times."""
 
@@ -47,19 +51,20 @@ class StatusPages:
         return render_json({"healthy": True})
 
     async def readyz(self) -> Reply:
-        """Report readiness: 200, or 503 with the problems."""
+        """Report readiness: 200, or 503 where no service can be answered; all problems are named.
+
+        The fault of one service leaves the replica ready for the others.
+        """
         table, now = self._read_table(), time.monotonic()
-        problems = self._list_problems(table)
+        faults, store = self._list_faults(table), _describe_store(table, now)
         services = {name: self._describe(entry, now) for name, entry in table.entries.items()}
-        log = "low: the candidates get nothing" if self._request_log.is_low else "good"
-        values = {"ready": not problems, "problems": problems, "log": log, "services": services}
+        problems = [*faults, *([] if store == GOOD else [f"the control store: {store}"])]
+        problems += [words for entry in table.entries.values() for words in _list_problems(entry)]
+        values = {"ready": not faults, "problems": problems, "log": self._describe_log()}
+        values |= {"store": store, "services": services, "identity": self.identity}
         dropped = self._shadow_calls.dropped
-        values |= {
-            "identity": self.identity,
-            "worker": self._request_log.run.name,
-            "shadows_dropped": dropped,
-        }
-        return render_json(values, 503 if problems else 200)
+        values |= {"worker": self._request_log.run.name, "shadows_dropped": dropped}
+        return render_json(values, 503 if faults else 200)
 
     async def metrics(self) -> Reply:
         """Return the replica's counters as Prometheus text."""
@@ -107,20 +112,34 @@ class StatusPages:
         """Return the description of the gateway as it serves now, OpenAPI 3.1."""
         return render_json(describe_api(self._read_table(), self.config, bool(self.keyring)))
 
-    def _list_problems(self, table: ModelTable) -> list[str]:
-        problems = ["this worker is shutting down"] if self.is_draining else []
+    def _list_faults(self, table: ModelTable) -> list[str]:
+        """Return why this worker can answer no service; empty where it can answer one."""
+        faults = ["this worker is shutting down"] if self.is_draining else []
         if self._request_log.is_broken:
-            problems.append("the log cannot be written")
+            faults.append("the log cannot be written")
+        elif self._request_log.is_full:
+            faults.append(f"the log is {FULL}")
         if not table.has_routes:
-            problems.append("no routes were read yet")
-        absent = [entry for entry in table.entries.values() if entry.champion is None]
-        return problems + [f"{entry.service}: {entry.missing}" for entry in absent]
+            faults.append("no routes were read yet")
+        entries = table.entries.values()
+        if entries and not any(entry.champion for entry in entries):
+            faults.append("no service has a model")
+        return faults
+
+    def _describe_log(self) -> str:
+        if self._request_log.is_broken:
+            return "broken: this worker stops"
+        if self._request_log.is_full:
+            return FULL
+        return "low: the candidates get nothing" if self._request_log.is_low else GOOD
 
     def _describe(self, entry: ServiceEntry, now: float) -> dict[str, Any]:
         route, champion = entry.state.route, entry.champion
         return {
             "epoch": route.epoch if route else 0,
             "mode": str(route.mode) if route else "",
+            "wanted": entry.wanted,
+            "wanted_reason": entry.wanted_reason,
             "champion": champion.version if champion else None,
             "backend": champion.backend_name if champion else None,
             "backend_reason": champion.backend_reason if champion else entry.missing,
@@ -143,6 +162,30 @@ class StatusPages:
             return entry.missing
         closed = self._breakers.is_closed(route.service, route.candidate)
         return "" if closed else "the circuit breaker is open"
+
+
+def _describe_store(table: ModelTable, now: float) -> str:
+    """Return how fresh the routes are."""
+    age = now - table.read_at
+    if not table.store_problem and age < STALE_SECONDS:
+        return GOOD
+    since = f"not read for {age:.0f} s" if isfinite(age) else "never read since this worker began"
+    return f"{since}: {table.store_problem}" if table.store_problem else since
+
+
+def _list_problems(entry: ServiceEntry) -> list[str]:
+    """Return what is wrong with one service."""
+    problems, serves = [], entry.champion.version if entry.champion else None
+    if entry.wanted_reason:
+        instead = f"; v{serves} serves" if serves is not None else "; nothing serves"
+        problems.append(
+            f"{entry.service}: v{entry.wanted} is wanted: {entry.wanted_reason}{instead}"
+        )
+    elif entry.missing:
+        problems.append(f"{entry.service}: the candidate: {entry.missing}")
+    if entry.state.conflict:
+        problems.append(f"{entry.service}: {entry.state.conflict}")
+    return problems
 
 
 async def smoke_candidate(entry: ServiceEntry, identity: str) -> Reply:

@@ -8,6 +8,8 @@ No other process waits for it: while it is down, the spools grow and callers not
 SIGTERM it commits the rest first.
 """
 
+import argparse
+import faulthandler
 import fcntl
 import json
 import logging
@@ -25,6 +27,7 @@ from serving.log.records import decode_record
 from serving.log.spool import Damage, Position, SpoolReader, list_segments, segment_path, unpack
 from serving.log.tables import Kind, Logged, build_rows, find_table
 from serving.log.worker_runs import RUNS_FOLDER, WorkerRun, clear_run, list_runs, settle
+from sluice.adapters.heartbeat import ProcessHeartbeat
 from sluice.adapters.storage import close_state, open_locked
 from sluice.adapters.tables.retention import (
     list_tables,
@@ -65,8 +68,11 @@ PRUNE_SECONDS = 600.0
 class LogShipper:
     """The steps of the log-writer; only one may work on a state folder."""
 
-    def __init__(self, home: Home, config: TrafficLogConfig) -> None:
-        self._home = home
+    def __init__(
+        self, home: Home, config: TrafficLogConfig, heartbeat: ProcessHeartbeat | None = None
+    ) -> None:
+        """Begin; `heartbeat` tells a supervisor of each step."""
+        self._home, self._heartbeat = home, heartbeat or ProcessHeartbeat()
         self._config = config
         self._readers: dict[Path, SpoolReader] = {}
         self._batch: list[Logged] = []
@@ -135,6 +141,7 @@ class LogShipper:
         days, most = self._config.retention_days, self._config.retention_bytes
         with open_retention(self._home) as file:
             sizes = measure_tables(self._home)
+            self._heartbeat.beat()
             believed = believe_hours(
                 file.state, {hour for item in sizes.values() for hour in item}, days
             )
@@ -147,8 +154,10 @@ class LogShipper:
             tables = list_tables(self._home)
             due = {name: find_due(state, name) for name in state.waiting}
             for name, hours in due.items():
+                self._heartbeat.beat()
                 delete_hours(tables[name], hours)
         for path in tables.values():
+            self._heartbeat.beat()
             compact_hours(path, now)
         return sum(map(len, due.values()))
 
@@ -212,6 +221,7 @@ class LogShipper:
         for item in self._batch:
             groups.setdefault(find_table(item.record), []).append(item)
         for (kind, service), logged in groups.items():
+            self._heartbeat.beat()
             self._append(kind, service, logged, now)
         ends = {item.source: item.position for item in self._batch}
         for source, position in ends.items():
@@ -291,20 +301,24 @@ def hold_alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def write_log(home: Home, environment: str, stopping: Event) -> None:
-    """Move records until `stopping` is set, then the rest.
+def write_log(
+    home: Home, environment: str, stopping: Event, heartbeat: ProcessHeartbeat | None = None
+) -> None:
+    """Move records until `stopping` is set, then the rest; `heartbeat` tells of each step.
 
     Raises:
         LogBusy: another log-writer is at work.
         ConfigInvalid: the gateway's settings are wrong.
     """
-    shipper = LogShipper(home, load_gateway(environment).traffic_log)
+    heartbeat = heartbeat or ProcessHeartbeat()
+    shipper = LogShipper(home, load_gateway(environment).traffic_log, heartbeat)
     with hold_alone(home.serving.parent / "traffic"):
         LOG.info("records of %s go to the traffic log; Ctrl-C ends", home.serving)
         began = time.monotonic()
         pruned, due = began, began
         while not stopping.is_set():
             pause = POLL_SECONDS
+            heartbeat.beat()
             try:
                 shipper.ship(time.time())
                 shipper.clear(time.monotonic())
@@ -322,13 +336,17 @@ def write_log(home: Home, environment: str, stopping: Event) -> None:
 
 def main() -> int:
     """Run until SIGTERM or SIGINT; exit code 2: bad input, 3: infrastructure error."""
+    parser = argparse.ArgumentParser(prog="serving.log.log_writer")
+    parser.add_argument("--heartbeat", type=int, help="descriptor of the supervisor's socket")
+    arguments = parser.parse_args()
+    faulthandler.enable()
     close_state(find_home().root)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     try:
-        write_log(find_home(), environment_name(), stopping)
+        write_log(find_home(), environment_name(), stopping, ProcessHeartbeat(arguments.heartbeat))
     except SluiceError as error:
         LOG.error("%s: %s", type(error).__name__, error)
         return 2 if isinstance(error, Refused) else 3

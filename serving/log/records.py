@@ -107,13 +107,14 @@ encode_record = _ENCODER.encode
 """Encode a record as bytes."""
 
 
-RECORD_START = re.compile(
-    rb"(?:[\x90-\x9f]|\xdc..)"  # an array, whose length grows with the fields of a record
-    rb"(?:\xa6answer|\xa6shadow|\xa8feedback)"  # its tag
+RECORD_TAG = re.compile(
+    rb"(?:\xa6answer|\xa6shadow|\xa8feedback)"
     rb"(?:([\xa0-\xbf])|\xd9(.))?",  # the length of its request id
     re.DOTALL,
 )
-"""How an encoded record begins; no text of a caller has such bytes behind a frame's header."""
+"""The tag of an encoded record, near its beginning."""
+BEFORE_TAG = (1, 3)
+"""How many bytes a record may have before its tag: the length of its array."""
 
 
 def decode_record(content: bytes) -> Record:
@@ -121,7 +122,7 @@ def decode_record(content: bytes) -> Record:
     return _DECODER.decode(content)
 
 
-def name_record(data: bytes, start: re.Match[bytes]) -> str:
+def name_record(data: bytes, tag: re.Match[bytes]) -> str:
     """Return the request id of a damaged record, as far as it can be read."""
-    length = start[1][0] & 0x1F if start[1] else start[2][0] if start[2] else 0
-    return data[start.end() : start.end() + length].decode(errors="replace")
+    length = tag[1][0] & 0x1F if tag[1] else tag[2][0] if tag[2] else 0
+    return data[tag.end() : tag.end() + length].decode(errors="replace")

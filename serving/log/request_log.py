@@ -67,6 +67,11 @@ class RequestLog:
         return self._broken or self._spool.is_low
 
     @property
+    def is_full(self) -> bool:
+        """Whether the last answer found no room: then nothing is answered."""
+        return self._broken or self._spool.is_full
+
+    @property
     def is_broken(self) -> bool:
         """Whether a write failed: nothing can be logged now, and the worker must stop."""
         return self._broken

@@ -13,7 +13,7 @@ from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
 
-from serving.log.records import RECORD_START, name_record
+from serving.log.records import BEFORE_TAG, RECORD_TAG, name_record
 from sluice.errors import SpoolFull
 
 OFFSET_BITS = 32
@@ -93,7 +93,7 @@ class Spool:
         self._descriptor = -1
         self._segment = -1
         self._used = segment_bytes
-        self._has_next = self._is_low = False
+        self._has_next = self._is_low = self._is_full = False
         self._require_next()
         self._open_next()
         self._planned, self._crosses = 0, False
@@ -108,6 +108,11 @@ class Spool:
     def is_low(self) -> bool:
         """Whether the last try to reserve the next segment failed."""
         return self._is_low
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the last frame found no room, and none came back since."""
+        return self._is_full
 
     def reserve_next(self) -> bool:
         """Reserve the next segment if it is not yet; return False where the disk is full."""
@@ -127,7 +132,7 @@ class Spool:
                 draft.unlink(missing_ok=True)
             self._is_low = True
             return False
-        self._has_next, self._is_low = True, False
+        self._has_next, self._is_low, self._is_full = True, False, False
         return True
 
     def promise(self, size: int) -> None:
@@ -172,6 +177,7 @@ class Spool:
 
     def _require_next(self) -> None:
         if not self.reserve_next():
+            self._is_full = True
             raise SpoolFull(
                 f"{self._folder}: no room for a segment of {self._size} bytes; "
                 "next: free space on the disk"
@@ -295,13 +301,14 @@ def find_frame(descriptor: int, start: int) -> tuple[int | None, list[str]]:
     lost: list[str] = []
     for offset in range(start, size, CHUNK):
         data = os.pread(descriptor, CHUNK + OVERLAP, offset)
-        for match in RECORD_START.finditer(data):
+        for match in RECORD_TAG.finditer(data):
             if match.start() >= CHUNK:
                 break
-            frame = offset + match.start() - SIZE
-            if frame > start and _is_whole(descriptor, frame, size):
-                return frame, lost
-            if frame >= start:
+            content = offset + match.start() - SIZE
+            for frame in (content - length for length in BEFORE_TAG):
+                if frame > start and _is_whole(descriptor, frame, size):
+                    return frame, lost
+            if content - min(BEFORE_TAG) >= start:
                 lost.append(name_record(data, match))
     return None, lost
 

@@ -1,15 +1,18 @@
 """Models on this machine's disk, by the sha256 of their files; each is complete or absent.
 
 The fetcher writes, workers read. The index file of a version names the model's folder, or the
-reason why the version was refused. Opening a model verifies every file by its sha256.
+reason why the version was refused. While a version cannot be fetched, a file beside it says why.
+Opening a model verifies every file by its sha256.
 """
 
 import json
 import os
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -39,8 +42,14 @@ EXPORT_FILES = tuple(
 FILES = (MODEL_FILE, *EXPORT_FILES, SAMPLE_FILE)
 """Every file that a cached model may have; no other is copied or read."""
 DRAFT = ".draft-"
+DRAFT_SECONDS = 86_400.0
+"""Age of a draft that no fetcher can be filling any more."""
 LOCK_SECONDS = 300.0
-"""Longest wait for another fetcher, which may be fetching a large model."""
+"""Longest wait for another fetcher, which may be fetching the same version."""
+MOST_REASON = 2000
+DIGEST = re.compile(r"[0-9a-f]{64}")
+UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
+"""What reading a file raises that is not what was written."""
 ModelKey = tuple[str, int]
 """A service and a version."""
 
@@ -106,14 +115,19 @@ class Manifest:
         """
         try:
             found = cls(**parse_json(content))
-            unknown = sorted(set(found.files) - set(FILES))
-        except (ValueError, TypeError) as error:
+            unknown = sorted(set(dict(found.files)) - set(FILES))
+        except UNREADABLE as error:
             raise ModelDamaged(
                 f"{MANIFEST_FILE} is not a manifest; fetch the model again"
             ) from error
         if unknown:
             raise ModelDamaged(f"{MANIFEST_FILE} names '{unknown[0]}'; allowed: {', '.join(FILES)}")
         return found
+
+
+def clean_reason(text: str) -> str:
+    """Return a reason that may quote a damaged file as text that can be encoded, not too long."""
+    return text.encode("utf-8", "backslashreplace").decode()[:MOST_REASON]
 
 
 @dataclass(frozen=True)
@@ -134,12 +148,9 @@ class ModelCache:
 
     def find(self, service: str, version: int) -> CacheEntry | None:
         """Return the index of a version; None where it was not fetched yet, or is unreadable."""
-        try:
-            values = read_json(self._index(service, version))
-            entry = CacheEntry(**values)
-        except (OSError, ValueError, TypeError):
-            return None
-        return entry if (entry.service, entry.version) == (service, version) else None
+        entry = _read_entry(self._index(service, version))
+        same = entry is not None and (entry.service, entry.version) == (service, version)
+        return entry if same else None
 
     def open(self, entry: CacheEntry) -> tuple[Manifest, Path]:
         """Return a model's manifest and folder, after every file was verified.
@@ -183,7 +194,8 @@ class ModelCache:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=self.folder))
+            prefix = _draft_prefix(manifest.service, manifest.version)
+            draft = Path(tempfile.mkdtemp(prefix=prefix, dir=self.folder))
             try:
                 return self._keep(manifest, source, draft)
             finally:
@@ -192,7 +204,7 @@ class ModelCache:
             raise explain_os_error(error, f"cached model {manifest.name}") from error
 
     def publish(self, entry: CacheEntry) -> None:
-        """Make the entry visible to workers.
+        """Make the entry visible to workers; its reason becomes text that every reader can show.
 
         Raises:
             StorageFull: the disk is full.
@@ -200,9 +212,24 @@ class ModelCache:
         """
         try:
             index = self._index(entry.service, entry.version)
-            write_whole({index: json.dumps(asdict(entry)) + "\n"})
+            values = {**asdict(entry), "refused": clean_reason(entry.refused)}
+            write_whole({index: json.dumps(values) + "\n"})
+            self._problem(entry.service, entry.version).unlink(missing_ok=True)
         except OSError as error:
             raise explain_os_error(error, f"index of {entry.service}") from error
+
+    def note_problem(self, service: str, version: int, problem: str) -> None:
+        """Write down why a version cannot be fetched now; a full disk keeps the older note."""
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_whole({self._problem(service, version): clean_reason(problem) + "\n"})
+
+    def find_problem(self, service: str, version: int) -> str:
+        """Return why a version cannot be fetched now; empty where nothing is known."""
+        try:
+            return self._problem(service, version).read_text(encoding="utf-8").strip()
+        except (OSError, ValueError):
+            return ""
 
     def discard(self, entry: CacheEntry) -> None:
         """Remove a model that was found damaged, so that it is fetched again.
@@ -215,22 +242,22 @@ class ModelCache:
             shutil.rmtree(self.folder / entry.digest, ignore_errors=True)
 
     @contextmanager
-    def fetch_alone(self) -> Iterator[None]:
-        """Lock out other fetchers, and remove the drafts of one that was killed.
+    def fetch_alone(self, service: str, version: int) -> Iterator[None]:
+        """Lock out other fetchers of a version, and remove the drafts of one that was killed.
 
         Raises:
             TimeoutError: another fetcher held the lock for too long.
             OSError: the folder cannot be written to.
         """
-        with hold_lock(self.folder / "fetching.lock", LOCK_SECONDS):
-            for draft in self.folder.glob(f"{DRAFT}*"):
+        with hold_lock(self.folder / f".fetching-{service}@{version}.lock", LOCK_SECONDS):
+            for draft in self.folder.glob(f"{_draft_prefix(service, version)}*"):
                 shutil.rmtree(draft, ignore_errors=True)
             yield
 
     def prune(self, named: Collection[ModelKey], spare: int) -> list[str]:
         """Remove models that no route names, and return their folders.
 
-        The `spare` newest of each service stay, named or not.
+        The `spare` newest of each service stay, named or not. Drafts that nobody fills go, too.
         """
         entries = [_read_entry(path) for path in sorted(self.folder.glob("*-*.json"))]
         known = sorted(filter(None, entries), key=lambda item: (item.service, -item.version))
@@ -242,6 +269,11 @@ class ModelCache:
                 kept.add(entry.digest)
             else:
                 self._index(entry.service, entry.version).unlink(missing_ok=True)
+                self._problem(entry.service, entry.version).unlink(missing_ok=True)
+        for draft in self.folder.glob(f"{DRAFT}*"):
+            with suppress(OSError):
+                if time.time() - draft.stat().st_mtime > DRAFT_SECONDS:
+                    shutil.rmtree(draft, ignore_errors=True)
         folders = (path.name for path in self.folder.glob("[0-9a-f]*") if path.is_dir())
         removed = [name for name in folders if name not in kept]
         for name in removed:
@@ -250,6 +282,9 @@ class ModelCache:
 
     def _index(self, service: str, version: int) -> Path:
         return self.folder / f"{service}-{version}.json"
+
+    def _problem(self, service: str, version: int) -> Path:
+        return self.folder / f"{service}-{version}.problem"
 
     def _keep(self, manifest: Manifest, source: Path, draft: Path) -> CacheEntry:
         """Fill a draft folder and move it to its name; an existing whole folder stays."""
@@ -272,11 +307,20 @@ class ModelCache:
         return entry
 
 
+def _draft_prefix(service: str, version: int) -> str:
+    return f"{DRAFT}{service}@{version}-"
+
+
 def _read_entry(path: Path) -> CacheEntry | None:
+    """Return an index; None where there is none, or it is not what was written."""
     try:
-        return CacheEntry(**read_json(path))
-    except (OSError, ValueError, TypeError):
+        entry = CacheEntry(**read_json(path))
+        types = [type(value) for value in asdict(entry).values()]
+    except (OSError, *UNREADABLE):
         return None
+    if types != [str, int, str, str] or not (entry.refused or DIGEST.fullmatch(entry.digest)):
+        return None
+    return entry
 
 
 def _hash_file(path: Path) -> str:

@@ -3,12 +3,21 @@
 import asyncio
 import json
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 
-from serving.models.cache import EXPORT_FILES, CacheEntry, Manifest, ModelCache, ModelKey
+from serving.models.cache import (
+    EXPORT_FILES,
+    CacheEntry,
+    Manifest,
+    ModelCache,
+    ModelKey,
+    clean_reason,
+)
 from serving.models.predictors import (
     Backend,
     LoadedModel,
@@ -30,6 +39,8 @@ from sluice.models.export.onnx_export import SAMPLE_FILE, ParitySample
 SPARE_MODELS = 2
 """Models of a service that stay loaded beside those that its route names, for a rollback."""
 RETRY_SECONDS, LONGEST_SECONDS = 1.0, 60.0
+LOAD_SECONDS = 120.0
+"""How long a version may take to load; then its thread is left, and it is not tried again."""
 CLOSE_SECONDS = 120.0
 """How long a model's thread outlives its removal: no request takes so long."""
 LOG = logging.getLogger("sluice.gateway")
@@ -43,22 +54,43 @@ def load_cached(cache: ModelCache, entry: CacheEntry) -> LoadedModel:
 
     Raises:
         DataMissing: a file is gone.
-        ModelDamaged: a file is not what was fetched, or neither backend agrees with the sample.
+        ModelDamaged: a file is not what was fetched, or cannot be read, or neither backend agrees
+            with the sample.
         ModelUntrusted: the model file has a type that was not reviewed; nothing was built.
         DataInvalid: the model file is not a model.
         DataUnavailable: a file cannot be read right now.
     """
-    manifest, folder = cache.open(entry)
-    kept = _Kept(manifest, folder, entry, _read_sample(manifest, folder))
+    name = f"{entry.service} v{entry.version}"
+    with _blame(f"{name}: its sidecar files"):
+        manifest, folder = cache.open(entry)
+        kept = _Kept(manifest, folder, entry, _read_sample(manifest, folder))
     reason = "" if manifest.form == "onnx" else "the parity gate chose the native model"
     if not reason and not set(EXPORT_FILES) <= set(manifest.files):
         reason = "the registry has no ONNX export of it"
     if not reason:
         try:
-            return _load_export(kept)
+            with _blame(f"{name}: its ONNX export"):
+                return _load_export(kept)
         except Refused as error:
-            reason = str(error)
-    return replace(_load_native(kept), backend_reason=reason)
+            reason = clean_reason(str(error))
+    with _blame(f"{name}: its native model"):
+        return replace(_load_native(kept), backend_reason=reason)
+
+
+@contextmanager
+def _blame(part: str) -> Iterator[None]:
+    """Turn any error of a library that reads a version's files into a refusal of the version.
+
+    Raises:
+        ModelDamaged: a library raised an error of its own, recursed too deep or found no memory.
+    """
+    try:
+        yield
+    except (SluiceError, OSError):
+        raise
+    except Exception as error:  # whatever a file makes a library raise, others go on serving
+        words = f"{type(error).__name__}: {str(error)[:200]}".rstrip(": ")
+        raise ModelDamaged(f"{part} cannot be read or do not answer: {words}") from error
 
 
 @dataclass(frozen=True)
@@ -141,6 +173,11 @@ class LoadedModels:
         """Return a version as the candidate; None until it is loaded."""
         return self._candidates.get((service, version))
 
+    def is_tried(self, service: str, version: int) -> bool:
+        """Whether a version is loaded, or it is known why it cannot be now."""
+        key = (service, version)
+        return key in self._champions or key in self._reasons
+
     def explain_missing(self, service: str, version: int) -> str:
         """Return why a version is not loaded."""
         return self._reasons.get((service, version), f"v{version} is not loaded yet")
@@ -169,16 +206,34 @@ class LoadedModels:
     async def _load(self, key: ModelKey, now: float) -> bool:
         entry = self._cache.find(*key)
         if entry is None or entry.refused:
-            self._reasons[key] = entry.refused if entry else f"v{key[1]} is not fetched yet"
+            self._reasons[key] = self._explain_absent(key, entry)
             return False
         loop = asyncio.get_running_loop()
         try:
-            model = await loop.run_in_executor(self._thread, load_cached, self._cache, entry)
-        except (SluiceError, OSError) as error:
+            async with asyncio.timeout(LOAD_SECONDS):
+                model = await loop.run_in_executor(self._thread, load_cached, self._cache, entry)
+        except TimeoutError:
+            self._thread.shutdown(wait=False)
+            self._thread = ThreadPoolExecutor(1, "model-loader")
+            self._later[key] = (inf, inf)
+            self._reasons[key] = f"v{key[1]} did not load within {LOAD_SECONDS:g} s"
+            LOG.error("%s v%d did not load within %g s; others go on", *key, LOAD_SECONDS)
+            return False
+        except Exception as error:  # the other versions must be loaded whatever happens to one
             self._refuse(key, entry, error, now)
             return False
         self._add(key, model)
         return True
+
+    def _explain_absent(self, key: ModelKey, entry: CacheEntry | None) -> str:
+        if entry:
+            return f"v{key[1]} was refused: {entry.refused}"
+        problem = self._cache.find_problem(*key)
+        return (
+            f"v{key[1]} cannot be fetched: {problem}"
+            if problem
+            else f"v{key[1]} is not fetched yet"
+        )
 
     def _add(self, key: ModelKey, model: LoadedModel) -> None:
         self._champions[key] = ModelPredictor(model, inline=True)
@@ -192,7 +247,7 @@ class LoadedModels:
         _, last = self._later.get(key, (0.0, 0.0))
         pause = min(max(2 * last, RETRY_SECONDS), LONGEST_SECONDS)
         self._later[key] = (now + pause, pause)
-        self._reasons[key] = str(error)
+        self._reasons[key] = clean_reason(str(error))
         LOG.error("%s v%d was not loaded, retry in %.0f s: %s", *key, pause, error)
         if isinstance(error, Refused) and not isinstance(error, Fault):
             self._cache.discard(entry)

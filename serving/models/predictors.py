@@ -50,14 +50,17 @@ class OnnxBackend:
         """Return the answers, row by row as the pipeline that was exported would.
 
         Raises:
-            AnswerInvalid: the graph could not be run on these numbers.
+            AnswerInvalid: the graph could not be run on these numbers, or its scores do not fit.
         """
-        numbers = self._encoder.encode(map(self._take, records))
         try:
-            raw = self._run(numbers)
+            raw = self._run(self._encoder.encode(map(self._take, records)))
         except Exception as error:  # onnxruntime's own classes have no public root
             raise AnswerInvalid(f"the graph failed: {str(error)[:200]}") from error
-        return self._postprocessing.apply(raw)
+        try:
+            return self._postprocessing.apply(raw)
+        except Exception as error:  # a table of classes or points that does not fit the graph
+            words = f"{type(error).__name__}: {str(error)[:200]}"
+            raise AnswerInvalid(f"the graph's scores do not fit its answers: {words}") from error
 
 
 class NativeBackend:

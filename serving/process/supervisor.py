@@ -1,125 +1,44 @@
-"""The supervisor of a replica: its socket, its workers, the fetcher, the log-writer."""
+"""The supervisor of a replica: its socket, its workers, the fetcher, the log-writer.
+
+Each process sends heartbeats; one that stands still is ended and started again. Workers outlive
+their supervisor: the next one of the replica adopts them.
+"""
 
 import json
 import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from serving.http.keys import load_keys
 from serving.log.worker_runs import list_runs, settle
+from serving.process.adoption import Adopted, digest_settings, find_workers
+from serving.process.children import Child, ChildOptions
 from sluice.adapters.storage import try_lock
 from sluice.config.serving import GatewayConfig
 from sluice.errors import GatewayBusy
 from sluice.home import Home
 
-LONGEST_PAUSE, FIRST_PAUSE, STEADY_SECONDS = 30.0, 0.5, 30.0
 CHECK_SECONDS, SETTLE_SECONDS, BIND_SECONDS, END_SECONDS = 0.1, 10.0, 5.0, 10.0
 RECORD_FILE = "gateway.json"
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-# The kernel ends a child whose parent has died (Linux); a background job would ignore SIGINT.
-LAUNCH = """
-import ctypes, os, signal, sys
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-if os.getppid() != int(sys.argv[1]):
-    sys.exit(1)
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
-"""
+BUSY = b'{"error":"no worker answers yet; ask again"}'
+REFUSAL = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n"
+)
+REFUSAL += b"connection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(BUSY), BUSY)
+REFUSE_SECONDS = 2.0
+"""How long no worker answers before callers are refused; after a shorter time they are answered."""
+MOST_REFUSED = 256
+"""Callers that are refused at once; the others have their turn at the next check."""
 LOG = logging.getLogger("sluice.gateway")
-
-
-@dataclass
-class RestartBackoff:
-    """The pauses before a process is restarted: none at first, then longer ones."""
-
-    next_pause: float = 0.0
-
-    def take(self, ran: float) -> float:
-        """Return the pause after a process that ran so many seconds; a long run resets it."""
-        if ran >= STEADY_SECONDS:
-            self.next_pause = 0.0
-        pause = self.next_pause
-        self.next_pause = min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
-        return pause
-
-
-class Child:
-    """One process of a replica, and its successors."""
-
-    def __init__(
-        self, name: str, arguments: Callable[[], Sequence[str]], sockets: tuple[int, ...] = ()
-    ) -> None:
-        self.name = name
-        self._arguments, self._sockets = arguments, sockets
-        self._process: subprocess.Popen[bytes] | None = None
-        self._backoff = RestartBackoff()
-        self._began = self._restart_at = 0.0
-
-    @property
-    def pid(self) -> int:
-        """The id of the process; 0 where none runs."""
-        return self._process.pid if self._process else 0
-
-    def start(self) -> None:
-        """Start the process.
-
-        Raises:
-            OSError: no process can be started.
-        """
-        arguments = [str(os.getpid()), *self._arguments()]
-        self._process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-S", "-c", LAUNCH, *arguments],
-            stdin=subprocess.DEVNULL,
-            pass_fds=self._sockets,
-        )
-        self._began = time.monotonic()
-
-    def check(self, now: float) -> bool:
-        """Restart the process when its pause is over; return whether it has just ended."""
-        if self._process is None:
-            if now >= self._restart_at:
-                try:
-                    self.start()
-                except OSError as error:
-                    self._restart_at = now + self._backoff.take(0.0)
-                    LOG.error("%s cannot be started: %s", self.name, error)
-            return False
-        code = self._process.poll()
-        if code is None:
-            return False
-        pause = self._backoff.take(now - self._began)
-        self._process, self._restart_at = None, now + pause
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        LOG.warning("%s %s; restart in %.1f s", self.name, how, pause)
-        return True
-
-    def terminate(self) -> None:
-        """Send SIGTERM."""
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGTERM)
-
-    def await_end(self, deadline: float) -> None:
-        """Wait until the process has ended; kill it at the deadline, in monotonic seconds."""
-        if self._process is None:
-            return
-        try:
-            self._process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            LOG.warning("%s did not end in time and is killed", self.name)
-            self._process.kill()
-            self._process.wait()
-        self._process = None
 
 
 @dataclass(frozen=True)
@@ -145,20 +64,48 @@ def supervise(home: Home, config: GatewayConfig, options: SupervisorOptions) -> 
     stopping = threading.Event()
     for number in SIGNALS:
         signal.signal(number, lambda *_: stopping.set())
-    with claim_replica(replica), open_listener(config) as listener:
-        settle_dead(replica)
-        _run_children(make_children(replica, config, options, listener), replica, config, stopping)
+    with claim_replica(replica):
+        found = find_workers(replica)
+        with open_listener(config, found) as listener:
+            settle_dead(replica)
+            children = make_children(replica, config, options, listener)
+            adopt_workers(children, found, config)
+            _run_children(children, replica, config, listener, stopping)
 
 
 def make_children(
     replica: Path, config: GatewayConfig, options: SupervisorOptions, listener: socket.socket
 ) -> list[Child]:
     """Return the processes of the replica, not started yet."""
-    workers = [_make_worker(replica, f"w{place}", listener) for place in range(config.workers)]
-    fetcher = Child("the fetcher", lambda: ["-m", "serving.process.fetcher"])
-    writer = Child("the log-writer", lambda: ["-m", "serving.log.log_writer"])
+    watchdog = config.watchdog
+    workers = [
+        _make_worker(replica, f"w{place}", config, listener) for place in range(config.workers)
+    ]
+    fetcher = _make_part("the fetcher", "serving.process.fetcher", watchdog.fetcher_seconds)
+    writer = _make_part("the log-writer", "serving.log.log_writer", watchdog.log_writer_seconds)
     parts = [*([fetcher] if options.fetcher else []), *([writer] if options.log_writer else [])]
     return [*workers, *parts]
+
+
+def adopt_workers(
+    children: Sequence[Child], found: Sequence[Adopted], config: GatewayConfig
+) -> None:
+    """Go on with the workers that an earlier supervisor left, where they are what is wanted.
+
+    Those with other settings, another address or no place any more finish what is in flight.
+    """
+    places = {child.name: child for child in children}
+    wanted = (digest_settings(config), find_address(config))
+    for item in found:
+        child, facts = places.get(f"worker {item.name}"), item.facts
+        if child and (facts.settings, facts.address) == wanted:
+            child.adopt(item.process, item.watch)
+            LOG.info("worker %s (process %d) goes on: it was adopted", item.name, facts.pid)
+            continue
+        reason = "its settings are other ones" if child else "it has no place any more"
+        LOG.info("worker %s (process %d) is not adopted: %s", item.name, facts.pid, reason)
+        with suppress(ProcessLookupError):
+            item.process.send_signal(signal.SIGTERM)
 
 
 def settle_dead(replica: Path) -> None:
@@ -191,60 +138,117 @@ def claim_replica(replica: Path) -> Iterator[None]:
 
 
 @contextmanager
-def open_listener(config: GatewayConfig) -> Iterator[socket.socket]:
-    """Open the socket; the workers of a killed replica may hold the port for a moment.
+def open_listener(config: GatewayConfig, found: Sequence[Adopted]) -> Iterator[socket.socket]:
+    """Take over the socket of the workers that were left, or open one.
+
+    Raises:
+        GatewayBusy: another program has the port, or the address is not this machine's.
+    """
+    address = find_address(config)
+    left = [item for item in found if item.facts.address == address]
+    with left[0].listener if left else _bind(config) as listener:
+        for item in found:
+            if item.listener is not listener:
+                item.listener.close()
+        listener.setblocking(False)
+        yield listener
+
+
+def find_address(config: GatewayConfig) -> str:
+    """Return host and port, as workers are told."""
+    return f"{config.host}:{config.port}"
+
+
+def _bind(config: GatewayConfig) -> socket.socket:
+    """Open the socket; a process that ends may hold the port for a moment.
 
     Raises:
         GatewayBusy: another program has the port, or the address is not this machine's.
     """
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        deadline = time.monotonic() + BIND_SECONDS
-        while True:
-            try:
-                listener.bind((config.host, config.port))
-                listener.listen()
-                break
-            except OSError as error:
-                if time.monotonic() > deadline:
-                    address = f"{config.host}:{config.port}"
-                    reason = f"{address}: {error.strerror}; next: free it, or --port NUMBER"
-                    raise GatewayBusy(reason) from error
-            time.sleep(CHECK_SECONDS)
-        yield listener
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    deadline = time.monotonic() + BIND_SECONDS
+    while True:
+        try:
+            listener.bind((config.host, config.port))
+            listener.listen()
+            return listener
+        except OSError as error:
+            if time.monotonic() > deadline:
+                listener.close()
+                reason = (
+                    f"{find_address(config)}: {error.strerror}; next: free it, or --port NUMBER"
+                )
+                raise GatewayBusy(reason) from error
+        time.sleep(CHECK_SECONDS)
 
 
-def _make_worker(replica: Path, name: str, listener: socket.socket) -> Child:
+def refuse_callers(listener: socket.socket) -> int:
+    """Answer those who wait with 503, while no worker can answer them; return how many.
+
+    A caller that is refused asks again or elsewhere; one that waits does nothing.
+    """
+    for count in range(MOST_REFUSED):
+        try:
+            caller, _ = listener.accept()
+        except OSError:  # nobody waits, or the caller has gone
+            return count
+        with caller, suppress(OSError):
+            caller.setblocking(False)
+            caller.send(REFUSAL)
+            caller.shutdown(socket.SHUT_WR)
+            caller.recv(1 << 16)  # closing with unread bytes would take the answer back
+    return MOST_REFUSED
+
+
+def _make_part(name: str, module: str, still_seconds: float) -> Child:
+    return Child(name, ChildOptions(lambda: ["-m", module], still_seconds=still_seconds))
+
+
+def _make_worker(replica: Path, name: str, config: GatewayConfig, listener: socket.socket) -> Child:
     descriptor = listener.fileno()
 
     def arguments() -> list[str]:
         options = {"socket": descriptor, "replica": replica, "name": name}
-        options["started"] = time.time_ns()
+        options |= {"started": time.time_ns(), "address": find_address(config)}
+        options["parent"] = os.getpid()
         words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
         return ["-m", "serving.process.worker", *words]
 
-    return Child(f"worker {name}", arguments, (descriptor,))
+    still = config.watchdog.worker_seconds
+    return Child(f"worker {name}", ChildOptions(arguments, (descriptor,), still, outlives=True))
 
 
 def _run_children(
-    children: list[Child], replica: Path, config: GatewayConfig, stopping: threading.Event
+    children: list[Child],
+    replica: Path,
+    config: GatewayConfig,
+    listener: socket.socket,
+    stopping: threading.Event,
 ) -> None:
-    address = f"http://{config.host}:{config.port}"
-    settled = time.monotonic()
+    address = f"http://{find_address(config)}"
+    workers = [child for child in children if child.name.startswith("worker")]
+    settled = worked = time.monotonic()
     try:
         for child in children:
-            child.start()
+            if not child.pid:
+                child.start()
         record = {"pid": os.getpid(), "address": address}
         (replica / RECORD_FILE).write_text(json.dumps(record), encoding="utf-8")
         LOG.info("%s: %d workers listen at %s", replica.name, config.workers, address)
         while not stopping.wait(CHECK_SECONDS):
             now = time.monotonic()
             died = [child for child in children if child.check(now)]
+            if any(child.works for child in workers):
+                worked = now
+            elif now - worked > REFUSE_SECONDS:
+                refuse_callers(listener)
             if died or now - settled > SETTLE_SECONDS:
                 settled = now
                 settle_dead(replica)
     finally:
+        listener.close()
         _stop(children, replica, config)
 
 

@@ -1,14 +1,17 @@
 """One worker: a process that answers on a socket that its supervisor opened.
 
     python -m serving.process.worker --socket FD --replica FOLDER --name w0 --started STAMP
+                                     --address HOST:PORT --parent PID --heartbeat FD
 
 It shares only files with the other workers. On SIGTERM it reports that it is not ready, serves for
-`notice_seconds` more, accepts no new request, finishes those in flight, and ends.
+`notice_seconds` more, accepts no new request, finishes those in flight, and ends. When its
+supervisor dies, it goes on: the next one adopts it.
 """
 
 import argparse
 import asyncio
 import contextlib
+import faulthandler
 import logging
 import os
 import signal
@@ -29,10 +32,12 @@ from serving.http.server import configure_server
 from serving.log.request_log import RequestLog
 from serving.models.cache import ModelCache
 from serving.models.loading import LoadedModels
+from serving.process.adoption import AdoptionPoint, WorkerFacts, digest_settings
 from serving.routing.breaker import WorkerBreakers
 from serving.routing.shadow import ShadowCalls
 from serving.routing.watcher import RouteWatcher
 from sluice.adapters.control.store import open_control
+from sluice.adapters.heartbeat import BEAT_SECONDS, ProcessHeartbeat
 from sluice.config.loading import load_gateway
 from sluice.config.serving import GatewayConfig
 from sluice.control.route import Route
@@ -44,7 +49,7 @@ BACKLOG = 1024
 KEEP_ALIVE_SECONDS = 75
 SWITCH_SECONDS = 0.001
 """How long one thread may keep the others from running; the default of 5 ms slows candidates."""
-CHECK_SECONDS = 0.25
+CHECK_SECONDS, STEP_SECONDS = 0.25, 0.05
 LOG = logging.getLogger("sluice.gateway")
 
 
@@ -60,7 +65,14 @@ class WorkerServer(uvicorn.Server):
 class Worker:
     """All parts of one worker run."""
 
-    def __init__(self, replica: Path, name: str, started: str, config: GatewayConfig) -> None:
+    def __init__(
+        self,
+        replica: Path,
+        name: str,
+        started: str,
+        config: GatewayConfig,
+        heartbeat: ProcessHeartbeat,
+    ) -> None:
         """Begin the run: with log, breakers and counters, without models.
 
         Raises:
@@ -76,7 +88,7 @@ class Worker:
             self._pages.identity = self._pages.identity or control.find_identity()
             return control.routes.list_routes()
 
-        self._config = config
+        self._config, self._heartbeat = config, heartbeat
         self._access = open_access_log(config.access_log)
         self._answers = RecentAnswers(replica / ANSWERS_FILE, config.traffic_log.remembered_answers)
         listeners = [self._answers.remember, *([self._access.write] if self._access else [])]
@@ -92,13 +104,16 @@ class Worker:
         self._watcher = watcher
         self._server = WorkerServer(make_server_config(app, config))
 
-    async def serve(self, listener: socket.socket) -> int:
+    async def serve(self, listener: socket.socket, adoption: AdoptionPoint) -> int:
         """Serve until a signal, or until nothing can be logged any more; return the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._drain)
+        self._adoption = adoption
+        adoption.open(self._heartbeat)
+        tasks = [loop.create_task(self._beat())]
         await self._watcher.start()
-        tasks = [loop.create_task(self._watcher.run()), loop.create_task(self._check())]
+        tasks += [loop.create_task(self._watcher.run()), loop.create_task(self._check())]
         try:
             if not self._pages.is_draining:
                 await self._server.serve([listener])
@@ -106,6 +121,7 @@ class Worker:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            adoption.close()
             await self._shadow_calls.close()
             self._watcher.close()
             broken = self._log.is_broken
@@ -121,10 +137,18 @@ class Worker:
         if self._pages.is_draining:
             return
         self._pages.is_draining = self._watcher.is_stopping = True
+        self._adoption.is_draining = True
         asyncio.get_running_loop().call_later(self._config.limits.notice_seconds, self._stop)
 
     def _stop(self) -> None:
         self._server.should_exit = True
+
+    async def _beat(self) -> None:
+        """Tell the supervisor that the event loop moves, and since when it accepts requests."""
+        while True:
+            works = bool(self._server.started)
+            self._heartbeat.beat(works)
+            await asyncio.sleep(BEAT_SECONDS if works else STEP_SECONDS)
 
     async def _check(self) -> None:
         """Stop the worker when nothing can be logged any more: the next run may be able to."""
@@ -149,10 +173,17 @@ async def run_worker(arguments: argparse.Namespace) -> int:
         ConfigInvalid: the settings or keys are wrong.
         ControlUnusable: the control store's address is wrong.
     """
-    config = load_gateway(environment_name())
+    config, replica = load_gateway(environment_name()), arguments.replica
+    heartbeat = ProcessHeartbeat(arguments.heartbeat)
     listener = socket.socket(fileno=arguments.socket)
-    worker = Worker(arguments.replica, arguments.name, arguments.started, config)
-    return await worker.serve(listener)
+    settings = digest_settings(config)
+    facts = WorkerFacts(arguments.name, os.getpid(), arguments.address, settings)
+    adoption = AdoptionPoint(replica, facts, listener)
+    if os.getppid() != arguments.parent:
+        LOG.warning("%s: its supervisor died before it began; it ends", arguments.name)
+        return 1
+    worker = Worker(replica, arguments.name, arguments.started, config, heartbeat)
+    return await worker.serve(listener, adoption)
 
 
 def main() -> int:
@@ -162,9 +193,14 @@ def main() -> int:
     parser.add_argument("--replica", type=Path, required=True)
     parser.add_argument("--name", required=True)
     parser.add_argument("--started", required=True)
+    parser.add_argument("--address", required=True, help="host and port of the socket")
+    parser.add_argument("--parent", type=int, required=True, help="process of the supervisor")
+    parser.add_argument("--heartbeat", type=int, help="descriptor of the supervisor's socket")
     arguments = parser.parse_args()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     sys.setswitchinterval(SWITCH_SECONDS)
+    faulthandler.enable()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor decides what a hang-up means
     factory = uvicorn.Config("none", loop="uvloop").get_loop_factory()
     try:
         with asyncio.Runner(loop_factory=factory) as runner:

@@ -106,8 +106,8 @@ class RouteState:
 class ServiceEntry:
     """One service: the state of its route, and the models that are loaded for it.
 
-    `champion` may be an older version while a new one loads; `missing` says what is not there.
-    The candidate has a pool once its model is loaded.
+    `champion` may be an older version while the wanted one is not to be had; `missing` says what is
+    not there. The candidate has a pool once its model is loaded.
     """
 
     service: str
@@ -115,6 +115,17 @@ class ServiceEntry:
     champion: ModelPredictor | None = None
     pool: CandidatePool | None = None
     missing: str = ""
+
+    @property
+    def wanted(self) -> int | None:
+        """The version that the route names as champion."""
+        return self.state.champion
+
+    @property
+    def wanted_reason(self) -> str:
+        """Why the wanted version does not serve; empty where it does."""
+        serves = self.champion is not None and self.champion.version == self.wanted
+        return "" if serves else self.missing
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +135,10 @@ class ModelTable:
     entries: Mapping[str, ServiceEntry] = field(default_factory=dict)
     has_routes: bool = False
     """Whether routes were ever read: before that, a service may exist that is not here."""
+    read_at: float = NEVER
+    """When the control store was read last, in the replica's own monotonic seconds."""
+    store_problem: str = ""
+    """Why the last try to read it failed; empty where it did not."""
 
 
 def build_entry(

@@ -63,6 +63,27 @@ class LimitsConfig(Section):
     """After that: how long requests in flight may take to finish."""
 
 
+class FetchingConfig(Section):
+    """Limits of the process that fetches one version from the registry and proves it."""
+
+    seconds: float = Field(300.0, ge=1, le=86_400)
+    """How long the registry may take for its files."""
+    proof_seconds: float = Field(60.0, ge=1, le=3600)
+    """How long it may take to load and to answer its sample; a longer one is refused."""
+    memory_bytes: int = Field(2048 * MEGABYTE, ge=512 * MEGABYTE)
+    """Memory that it may use (on Linux), and the size of each file; a larger one is refused."""
+
+
+class WatchdogConfig(Section):
+    """How long a process of the gateway may stand still before it is ended and started again."""
+
+    worker_seconds: float = Field(10.0, ge=1, le=3600)
+    fetcher_seconds: float = Field(60.0, ge=1, le=3600)
+    """It waits for the control store's database within each step."""
+    log_writer_seconds: float = Field(300.0, ge=1, le=3600)
+    """Compaction of a large hour of a table is one step."""
+
+
 class PageConfig(Section):
     """Address of the rollout page; its keys are those of the gateway with `+control`."""
 
@@ -84,6 +105,8 @@ class GatewayConfig(Section):
     limits: LimitsConfig = LimitsConfig()
     traffic_log: TrafficLogConfig = TrafficLogConfig()
     access_log: AccessLogConfig = AccessLogConfig()
+    fetching: FetchingConfig = FetchingConfig()
+    watchdog: WatchdogConfig = WatchdogConfig()
     page: PageConfig = PageConfig()
     replicas: tuple[Annotated[str, Field(pattern=r"^https?://[^/\s]+$")], ...] = ()
     """Addresses of all replicas, for a rollout's controller; empty: 127.0.0.1 at `port`."""

@@ -222,7 +222,7 @@ def load_export(folder: Path) -> ExportedModel:
     try:
         preprocessing = Preprocessing.from_dict(parse_json(texts[0]))
         postprocessing = Postprocessing.from_dict(parse_json(texts[1]))
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         found = f" ({error})" if isinstance(error, DocumentInvalid) else ""
         raise ServingImpossible(
             f"ONNX export {folder.name}: {PREPROCESSING_FILE} or {POSTPROCESSING_FILE} is damaged"

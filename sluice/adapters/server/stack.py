@@ -214,9 +214,8 @@ class Stack:
                 self._end_part(PAGES)  # a child process may hold its port
                 self._start_pages()
             if self._gateway and not self._gateway.is_alive:
-                self._pause(parts.GATEWAY, self._gateway.describe_end())
-                self._end_part(parts.GATEWAY)
-                self._start_gateway()
+                self._pause(parts.GATEWAY, f"{self._gateway.describe_end()}; its workers go on")
+                self._start_gateway()  # it adopts them
             if self._rollouts and not self._rollouts.is_alive:
                 self._pause(parts.ROLLOUT_PAGE, self._rollouts.describe_end())
                 self._start_rollouts()

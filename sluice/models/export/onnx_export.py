@@ -121,7 +121,7 @@ class ParitySample:
                 None if scores is None else tuple(scores),
                 tuple(values["classes"]),
             )
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise ModelDamaged(f"{SAMPLE_FILE} is not a parity sample; fetch it again") from error
 
 

@@ -112,14 +112,14 @@ def test_first_champion_creates_the_route(stocked: Home, candidate: Any) -> None
 def test_gateway_gets_both_versions_proved_on_their_samples(stocked: Home, candidate: Any) -> None:
     from serving.models.cache import ModelCache
     from serving.models.loading import load_cached
-    from serving.process.fetcher import Fetcher
+    from serving.process.version_fetch import fetch_version
     from sluice.adapters.control.store import open_control
-    from sluice.control.route import Mode, Route
 
-    shadow = Route("employment", 1, 2, salt="s", mode=Mode.SHADOW)
-    models = ModelCache(stocked.models)
-    registry, admissions = open_registry(stocked), open_control(stocked).admissions
-    found = Fetcher(lambda: [shadow], registry, models, admissions).fetch_named(0.0)
+    registry, models = open_registry(stocked), ModelCache(stocked.models)
+    admissions = open_control(stocked).admissions
+    found = [
+        fetch_version(registry, admissions, models, ("employment", version)) for version in (1, 2)
+    ]
     loaded = [load_cached(models, entry) for entry in found]
     assert [(item.version, item.backend.name, item.checked_rows) for item in loaded] == [
         (1, "onnx", 64),

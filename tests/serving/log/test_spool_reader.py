@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.log.records import Record, decode_record, encode_record
+from serving.log.records import Feedback, Record, decode_record, encode_record
 from serving.log.spool import (
     CHUNK,
     SIZE,
@@ -160,6 +160,19 @@ def test_damage_without_a_whole_record_behind_it_is_named_once_the_spool_has_end
     assert reader.damage == []
     assert read_records(reader, ended=True) == []
     assert [item.request_ids for item in reader.damage] == [("r2",)]
+
+
+def test_record_behind_a_checksum_that_looks_like_its_beginning_is_found(tmp_path: Path) -> None:
+    """0xdc in the header would begin a longer array, two bytes before the record's own."""
+    first = make_answer(1)
+    feedback = next(
+        item
+        for item in (Feedback(f"r{number}", 1.0) for number in range(10**5))
+        if build_frame(encode_record(item))[SIZE - 2] == 0xDC
+    )
+    places = write_records(tmp_path, [first, feedback])
+    overwrite(tmp_path, 0, places[0].offset + SIZE + 20, b"\xff")
+    assert read_records(SpoolReader(tmp_path, Position()), ended=True) == [feedback]
 
 
 @pytest.mark.parametrize("length", [0xFFFFFFFF, 0x7FFFFFFF, 0])

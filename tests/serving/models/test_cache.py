@@ -85,7 +85,19 @@ def test_a_manifest_names_no_file_outside_its_folder() -> None:
         Manifest.from_json(json.dumps(content).encode())
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"service": "towns"}', "\x00"])
+WRONG = {"service": "towns", "version": 1, "digest": "../../etc", "refused": ""}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", '{"service": "towns"}', "\x00", "[" * 100_000, "9" * 10_000),
+        json.dumps(WRONG),
+        json.dumps({**WRONG, "digest": 5}),
+        json.dumps({**WRONG, "digest": [], "version": "1"}),
+    ],
+    ids=lambda content: content[-20:],
+)
 def test_an_unreadable_index_counts_as_absent(
     models: ModelCache, kept: CacheEntry, content: str
 ) -> None:
@@ -158,7 +170,7 @@ if point == "copying": cache._hash_file = die
 elif point == "naming": Path.rename = die
 else: cache.write_whole = die
 models = cache.ModelCache(Path(folder))
-with models.fetch_alone():
+with models.fetch_alone("towns", 9):
     facts = describe_model(DataConfig.model_validate_json(data), "binary", 9)
     models.publish(models.keep(facts, Path(source)))
 """
@@ -172,7 +184,7 @@ def test_a_fetcher_killed_at_any_point_leaves_nothing_that_is_found(
     done = subprocess.run([sys.executable, "-c", KILLED, *arguments], timeout=120, check=False)
     assert done.returncode == -9
     assert models.find("towns", 9) is None
-    with models.fetch_alone():  # the lock went with its holder
+    with models.fetch_alone("towns", 9):  # the lock went with its holder
         entry = models.keep(describe_model(towns.data, "binary", 9), towns.folder)
         models.publish(entry)
     assert models.open(entry)[0].version == 9
@@ -183,12 +195,13 @@ def test_of_several_fetchers_one_works_and_the_draft_of_a_killed_one_is_removed(
     models: ModelCache,
 ) -> None:
     models.folder.mkdir()
-    (models.folder / f"{DRAFT}dead").mkdir()
+    (models.folder / f"{DRAFT}towns@1-dead").mkdir()
+    (models.folder / f"{DRAFT}towns@2-live").mkdir()
     inside, most, lock = 0, 0, threading.Lock()
 
     def fetch() -> None:
         nonlocal inside, most
-        with models.fetch_alone():
+        with models.fetch_alone("towns", 1):
             with lock:
                 inside += 1
                 most = max(most, inside)
@@ -202,7 +215,7 @@ def test_of_several_fetchers_one_works_and_the_draft_of_a_killed_one_is_removed(
     for fetcher in fetchers:
         fetcher.join()
     assert most == 1
-    assert list(models.folder.glob(f"{DRAFT}*")) == []
+    assert [path.name for path in models.folder.glob(f"{DRAFT}*")] == [f"{DRAFT}towns@2-live"]
 
 
 def test_models_that_no_route_names_are_removed_except_the_newest(

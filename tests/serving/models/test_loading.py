@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import pickle
+import shutil
 import time
 import zipfile
 from dataclasses import replace
@@ -27,6 +28,7 @@ from sluice.models.prediction import predict
 from sluice.models.training import fit_model
 from sluice.stats.holdout import Predictions
 from sluice.stats.parity import measure_parity
+from support.gateway.faulty import write_faulty
 from support.gateway.models import describe_model, write_model_files
 from support.releases.services import read_first_rows
 
@@ -304,6 +306,39 @@ def test_an_invalid_answer_is_a_failure_of_the_arm(
 
     with pytest.raises(AnswerInvalid):
         asyncio.run(asyncio.wait_for(ask(), PATIENCE))
+
+
+HANGING = """
+import asyncio, os, sys
+from pathlib import Path
+from serving.models import loading
+from serving.models.cache import ModelCache
+loading.LOAD_SECONDS = 3.0
+async def load():
+    models = loading.LoadedModels(ModelCache(Path(sys.argv[1])))
+    await models.load([("hangs", 1), ("towns", 1)], 0.0)
+    print(models.champion("hangs", 1), models.explain_missing("hangs", 1))
+    print(models.champion("towns", 1).version, await models.load([("hangs", 1)], 1e9), flush=True)
+asyncio.run(load())
+"""
+
+
+def test_a_model_that_hangs_while_it_is_loaded_stops_no_other(
+    models: ModelCache, kept: CacheEntry, towns: Any, tmp_path: Path
+) -> None:
+    import subprocess
+    import sys
+
+    folder = write_faulty(towns.folder, tmp_path / "hangs", "hang")
+    shutil.copy(towns.folder / SAMPLE_FILE, folder)
+    models.publish(models.keep(describe_model(towns.data, "binary", service="hangs"), folder))
+    with subprocess.Popen(
+        [sys.executable, "-c", HANGING, str(models.folder)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline().strip() for _ in range(2)]
+        process.kill()  # its thread never ends
+    assert lines == ["None v1 did not load within 3 s", "1 False"]
 
 
 def test_serving_an_export_imports_neither_pandas_nor_mlflow(

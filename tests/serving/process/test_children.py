@@ -1,35 +1,75 @@
-"""Processes of a replica: restarted with growing pauses, and none outlives its parent."""
+"""Processes of a replica: restarted with growing pauses, ended where they stand still."""
 
+import logging
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from serving.process.supervisor import LONGEST_PAUSE, STEADY_SECONDS, Child, RestartBackoff
+from serving.process.children import (
+    LONGEST_PAUSE,
+    STEADY_SECONDS,
+    Child,
+    ChildOptions,
+    RestartBackoff,
+)
 from support.gateway.site import wait_until
 
 PARENT = """
 import time
-from serving.process.supervisor import Child
-child = Child("one", lambda: ["-c", "import time; print('up', flush=True); time.sleep(600)"])
+from serving.process.children import Child, ChildOptions
+child = Child("one", ChildOptions(
+    lambda: ["-c", "import time; print('up', flush=True); time.sleep(600)"], outlives={outlives}
+))
 child.start()
 print(child.pid, flush=True)
 time.sleep(600)
 """
+BEATING = """
+import faulthandler, sys, time
+from sluice.adapters.heartbeat import ProcessHeartbeat
+faulthandler.enable()
+heartbeat = ProcessHeartbeat(int(sys.argv[sys.argv.index("--heartbeat") + 1]))
+for _ in range({beats}):
+    heartbeat.beat()
+    time.sleep(0.1)
+def stand_still():
+    time.sleep(600)
+stand_still()
+"""
 
 
-def test_pauses_grow_and_are_reset_by_a_long_run() -> None:
+def make_child(code: str, still_seconds: float = 0.0) -> Child:
+    def arguments() -> Sequence[str]:
+        return ["-c", code]
+
+    return Child("one", ChildOptions(arguments, still_seconds=still_seconds))
+
+
+def run_checks(child: Child, seconds: float) -> bool:
+    """Check a child as a supervisor does; return whether it ended within the time."""
+    late = time.monotonic() + seconds
+    while time.monotonic() < late:
+        if child.check(time.monotonic()):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_pauses_grow_and_are_reset_by_work() -> None:
     backoff = RestartBackoff()
-    pauses = [backoff.take(1.0) for _ in range(9)]
+    pauses = [backoff.take(0.0) for _ in range(9)]
     assert pauses[:4] == [0.0, 0.5, 1.0, 2.0]
     assert pauses[-1] == LONGEST_PAUSE
     assert backoff.take(STEADY_SECONDS) == 0.0
 
 
 def test_a_process_that_ended_is_reported_once_and_restarted() -> None:
-    child = Child("brief", lambda: ["-c", "pass"])
+    child = make_child("pass")
     child.start()
     wait_until(lambda: child.check(time.monotonic()))
     assert child.pid == 0
@@ -38,12 +78,46 @@ def test_a_process_that_ended_is_reported_once_and_restarted() -> None:
     child.await_end(time.monotonic() + 60)
 
 
+def test_a_process_that_stands_still_is_ended_with_its_stack_in_the_log(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    child = make_child(BEATING.format(beats=10), still_seconds=2.0)
+    child.start()
+    assert run_checks(child, 60)
+    assert "has not moved for 2 s, limit 2 s, and is ended" in caplog.text
+    assert "was killed by signal 6" in caplog.text
+    assert "in stand_still" in capfd.readouterr().err
+    assert run_checks(child, 1) is False
+    assert child.pid, "it was started again"
+    child.terminate()
+    child.await_end(time.monotonic() + 60)
+
+
+def test_a_stopped_process_is_killed(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    child = make_child(BEATING.format(beats=6000), still_seconds=1.0)
+    child.start()
+    wait_until(lambda: child.check(time.monotonic()) or child.works)
+    assert not run_checks(child, 2), "a process that beats is left alone"
+    subprocess.run(["kill", "-STOP", str(child.pid)], check=True)
+    assert run_checks(child, 60)
+    assert f"was killed by signal {signal.SIGKILL.value}" in caplog.text
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only the kernel of Linux ends orphans")
-def test_a_child_ends_with_a_parent_that_was_killed() -> None:
-    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE) as parent:
+@pytest.mark.parametrize("outlives", [False, True])
+def test_a_child_ends_with_a_parent_that_was_killed_unless_it_outlives_it(outlives: bool) -> None:
+    code = PARENT.replace("{outlives}", str(outlives))
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         lines = {parent.stdout.readline().strip() for _ in range(2)} - {b"up"}
-        child = Path(f"/proc/{int(lines.pop())}")
+        pid = int(lines.pop())
+        child = Path(f"/proc/{pid}")
         assert child.exists()
         parent.kill()
+        parent.wait()
+        if outlives:
+            time.sleep(0.5)
+            assert child.exists()
+            subprocess.run(["kill", str(pid)], check=True)
         wait_until(lambda: not child.exists() or "Z" in (child / "stat").read_text().split()[2])

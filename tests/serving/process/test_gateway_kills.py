@@ -11,8 +11,10 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from serving.log.worker_runs import list_runs, sum_counters
-from support.gateway.callers import Load, run_load
+from serving.http.pages import FULL
+from serving.log.worker_runs import list_runs
+from support.gateway.callers import run_load
+from support.gateway.proofs import check_log
 from support.gateway.site import CallerReply, Running, Site, read_answers, run_gateway, wait_until
 from support.gateway.towns import Towns
 
@@ -27,21 +29,6 @@ def small(tmp_path_factory: pytest.TempPathFactory, towns: Towns) -> Site:
     site = Site(tmp_path_factory.mktemp("small"))
     site.serve("towns", towns.folder)
     return site
-
-
-def settled(running: Running) -> bool:
-    return all(run.read().final for run in list_runs(running.folder))
-
-
-def check_log(running: Running, load: Load, service: str) -> None:
-    """Every answer is in the log once, and the counters equal the log."""
-    wait_until(lambda: settled(running))
-    ids = [item.request_id for item in read_answers(running.folder, service)]
-    assert len(ids) == len(set(ids))
-    assert load.ids <= set(ids)
-    counts = sum_counters(running.folder).counts
-    counted = sum(item.requests for key, item in counts.items() if key.service == service)
-    assert counted == len(ids)
 
 
 def ask_first(replicas: list[Running]) -> CallerReply:
@@ -64,6 +51,7 @@ def test_killed_workers_are_replaced_and_lose_no_answer(small: Site) -> None:
                 os.kill(victim, signal.SIGKILL)
                 wait_until(lambda dead=victim: dead not in running.workers())
                 wait_until(lambda: len(running.workers()) == 2)
+                running.await_champion("towns")
         assert load.statuses == {200}
         assert load.broken <= 3 * 4, "only requests in flight at a worker that died"
         assert load.refused == 0
@@ -79,6 +67,8 @@ def test_of_two_replicas_the_other_serves_when_one_is_killed(small: Site) -> Non
             killed = time.monotonic()
             left.process.kill()
             left.process.wait()
+            for pid in children:
+                os.kill(pid, signal.SIGKILL)
             assert ask_first([left, right]).status == 200
             assert time.monotonic() - killed < 1
             wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
@@ -137,7 +127,11 @@ def test_while_the_store_is_unreachable_the_champion_serves_alone(
             before = len(load.replies)
             wait_until(lambda: len(running.workers()) == 2 and len(load.replies) > before + 300)
             late = load.replies[-50:]
+            page = running.ask("/readyz")
         assert load.statuses == {200}
+        assert page.status == 200, "champions are answered"
+        assert "control store: listing routes" in page.json["store"]
+        assert f"the control store: {page.json['store']}" in page.json["problems"]
         assert {item.body["arm"] for item in late} == {"none"}
         assert {item.body["version"] for item in late} == {1}
         (site.home.root / "control.db").unlink(missing_ok=True)
@@ -171,8 +165,10 @@ def test_a_full_disk_first_turns_the_candidate_off_then_replies_503(
             assert served[-1]["arm"] == "none"
             assert (got[-1].status, got[-1].json["error"]) == (503, "the log has no room")
             assert int(got[-1].headers["retry-after"]) >= 1
-            lows = {running.ask("/readyz").json["log"] for _ in range(10)}
-            assert "low: the candidates get nothing" in lows
+            pages = [running.ask("/readyz") for _ in range(10)]
+            logs = {page.json["log"]: page.status for page in pages}
+            assert set(logs) <= {FULL, "low: the candidates get nothing"}
+            assert logs[FULL] == 503
             for pid in workers:
                 resource.prlimit(
                     pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)

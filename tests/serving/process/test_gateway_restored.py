@@ -45,7 +45,9 @@ def test_a_rollback_in_a_restored_store_is_a_conflict_until_its_word_is_accepted
         site.control.routes.follow_champion("towns", 2)
         site.control.routes.follow_champion("towns", 1)  # a rollback, at an epoch that is behind
         running.await_all("towns", in_conflict)
-        assert running.ask("/readyz").status == 200
+        page = running.ask("/readyz")
+        assert (page.status, page.json["store"]) == (200, "good"), "it is read, and not followed"
+        assert [words for words in page.json["problems"] if "an older store was restored" in words]
         assert served(running) == 2
         victim = running.workers()[0]
         os.kill(victim, signal.SIGKILL)  # a worker that starts again agrees with the other one

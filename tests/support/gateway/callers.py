@@ -20,6 +20,9 @@ class TimedReply:
     status: int
     body: dict[str, Any]
     seconds: float
+    at: float = field(default_factory=time.monotonic)
+    """When it was whole."""
+    caller: str = ""
 
 
 @dataclass
@@ -33,6 +36,17 @@ class Load:
     @property
     def statuses(self) -> set[int]:
         return {item.status for item in self.replies}
+
+    def find_longest_wait(self, since: float) -> float:
+        """Return the longest time that one of the callers waited for an answer from then on."""
+        waits = []
+        for caller in {item.caller for item in self.replies}:
+            answered = [
+                item.at for item in self.replies if (item.caller, item.status) == (caller, 200)
+            ]
+            later = [at for at in answered if at > since]
+            waits.append((min(later) if later else time.monotonic()) - since)
+        return max(waits)
 
     @property
     def ids(self) -> set[str]:
@@ -78,7 +92,9 @@ async def _call(
             while not ended.is_set():
                 number += 1
                 body = {"inputs": RECORD, "unit": f"u{place}-{number}"}
-                load.replies.append(await ask(reader, writer, service, body))
+                reply = await ask(reader, writer, service, body)
+                reply.caller = f"caller {place}"
+                load.replies.append(reply)
                 await asyncio.sleep(pause)
         except (OSError, asyncio.IncompleteReadError):
             load.broken += 1

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -116,10 +116,16 @@ class Running:
     """One replica's processes."""
 
     def __init__(
-        self, site: Site, process: "subprocess.Popen[bytes]", port: int, name: str
+        self,
+        site: Site,
+        process: "subprocess.Popen[bytes]",
+        port: int,
+        name: str,
+        environment: dict[str, str],
     ) -> None:
         self.site, self.process, self.port = site, process, port
         self.folder = site.home.serving / name
+        self.environment = environment
 
     @property
     def address(self) -> str:
@@ -179,8 +185,15 @@ class Running:
         return [pid for pid in self.children() if b"serving.process.worker" in read_command(pid)]
 
     def children(self) -> list[int]:
-        place = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in place.read_text().split()] if place.exists() else []
+        """The processes of the replica beside its supervisor, whoever started them."""
+        mark = b"SLUICE_TEST_REPLICA=" + str(self.folder).encode() + b"\0"
+        others = {self.process.pid, os.getpid()}
+        found = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+        return [pid for pid in found if pid not in others and mark in read_environment(pid)]
+
+    def restart(self) -> None:
+        """Start the supervisor again, as a service manager does when it has ended."""
+        self.process = subprocess.Popen(self.process.args, env=self.environment)
 
     def await_ready(self, seconds: float = SECONDS) -> None:
         wait_until(self._is_ready, seconds)
@@ -210,21 +223,33 @@ def run_gateway(
         "SLUICE_HOME": str(site.home.root),
         "SLUICE_CONFIGS": str(site.configs),
         "SLUICE_ENV": "production",
+        "SLUICE_TEST_REPLICA": str(site.home.serving / name),
         **variables,
     }
     command = ["-m", "serving", "--port", str(chosen), "--replica", name, *words]
     process = subprocess.Popen([sys.executable, *command], env=environment)
-    running = Running(site, process, chosen, name)
+    running = Running(site, process, chosen, name, environment)
     try:
         running.await_ready()
         yield running
     finally:
         running.end()
+        for pid in running.children():  # of a supervisor that was killed and had no successor
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def read_command(pid: int) -> bytes:
+    return read_process(pid, "cmdline")
+
+
+def read_environment(pid: int) -> bytes:
+    return read_process(pid, "environ")
+
+
+def read_process(pid: int, name: str) -> bytes:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
+        return Path(f"/proc/{pid}/{name}").read_bytes()
     except OSError:
         return b""
 
