@@ -68,4 +68,4 @@ def rollout(
         if left and version in (AS_CANDIDATE, left.version):
             return conclude_run(left)
         record, traffic = open_rollout(held, config, version, chosen)
-        return conclude_run(run_controller(held, record, forecast_stages(chosen, traffic)))
+        return conclude_run(run_controller(held, record, forecast_stages(service, chosen, traffic)))

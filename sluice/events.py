@@ -26,7 +26,7 @@ SERVICE_EVENTS = {
     "candidate.registered": EventText("registered as {{ event.payload.alias }}"),
     "approval.requested": EventText(
         "waits for approval until {{ event.payload.deadline }}",
-        "`sluice approve SERVICE --by NAME --reason WORDS`, or the form of `approve`",
+        "`sluice approve {{ service }} --by NAME --reason WORDS`, or the form of `approve`",
     ),
     "approval.approved": EventText("approved by {{ event.payload.by }}"),
     "approval.refused": EventText("refused by {{ event.payload.by }}"),

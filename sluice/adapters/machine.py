@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
-from sluice.adapters.server.ports import name_user
+from sluice.adapters.server.ports import list_listeners, name_user
 from sluice.adapters.server.process import is_alive, is_free, read_record
+from sluice.adapters.server.process_tree import find_related
 from sluice.doctor import (
     MachineFinding,
     judge_disk,
@@ -99,7 +100,13 @@ def _run_git(root: Path, *arguments: str) -> str | None:
 
 PROJECT = "sluice"
 PINNED = ("prefect", "fastapi", "sqlalchemy", "mlflow", "protobuf", "great-expectations")
-PORTS = {4200: "the Prefect server", 5000: "MLflow's pages"}
+PORTS = {
+    4200: "the Prefect server",
+    5000: "MLflow's pages",
+    8080: "the gateway",
+    8090: "the rollout page",
+}
+"""The ports that `sluice up` tries first."""
 VERSION_SECONDS = 5.0
 
 
@@ -168,7 +175,9 @@ def _find_user(home: Home, port: int) -> str:
     record = read_record(home)
     if record and record.port == port and is_alive(home):
         return "this state folder's own server"
-    return name_user(port) or "another program"
+    own = {item.pid: item.part for item in find_related(home)}
+    part = next((own[pid] for pid in list_listeners(port) if pid in own), "")
+    return f"this state folder's own {part}" if part else name_user(port) or "another program"
 
 
 def _read_text(path: Path) -> str:

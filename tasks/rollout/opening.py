@@ -182,15 +182,15 @@ RUNS = 60
 """Simulated rollouts: enough to distinguish stages that can conclude from those that cannot."""
 
 
-def forecast_stages(policy: Policy, seen: ObservedTraffic) -> tuple[str, ...]:
+def forecast_stages(service: str, policy: Policy, seen: ObservedTraffic) -> tuple[str, ...]:
     """Report which stages can conclude with this traffic; the others will hold at their end."""
-    notes = _forecast(policy, seen)
+    notes = _forecast(service, policy, seen)
     for note in notes:
         get_run_logger().info(note)
     return notes
 
 
-def _forecast(policy: Policy, seen: ObservedTraffic) -> tuple[str, ...]:
+def _forecast(service: str, policy: Policy, seen: ObservedTraffic) -> tuple[str, ...]:
     if seen.rate <= 0:
         reason = f" ({seen.missing})" if seen.missing else ""
         return (f"No traffic before the start{reason}: a stage holds until there is some.",)
@@ -205,7 +205,7 @@ def _forecast(policy: Policy, seen: ObservedTraffic) -> tuple[str, ...]:
         if share < POWER:
             notes.append(
                 f"{stage.name}: a candidate that equals the champion passes by max in {share:.0%} "
-                f"(wanted {POWER:.0%}); next: `sluice feasible SERVICE --rps {seen.rate:.0f}` "
+                f"(wanted {POWER:.0%}); next: `sluice feasible {service} --rps {seen.rate:.0f}` "
                 "says what would be enough"
             )
     if len(notes) == 1:

@@ -8,6 +8,8 @@ there. Both reach the application only if it takes every `Host` and every `Origi
 
 import argparse
 import os
+import socket
+import sys
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any
 
@@ -19,7 +21,7 @@ SHOWN = 100
 """Characters of a refused header that the refusal repeats."""
 OWN_SITES = (b"", b"same-origin", b"none")
 FRAMES = (b"x-frame-options", b"SAMEORIGIN")
-KEEP_ALIVE_SECONDS = 5
+KEEP_ALIVE_SECONDS, BACKLOG, FAILED = 5, 2048, 3
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -120,32 +122,44 @@ async def _refuse(status: int, words: str, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def serve_guarded(name: str, port: int, *, is_factory: bool) -> None:
-    """Serve an application, `module:attribute`, on a loopback port until a signal ends it."""
+def serve_guarded(name: str, listener: socket.socket, *, is_factory: bool) -> bool:
+    """Serve an application, `module:attribute`, until a signal ends it; return whether it began."""
     import uvicorn
     from uvicorn.importer import import_from_string
 
     found = import_from_string(name)
     application: Application = found() if is_factory else found
-    uvicorn.run(
-        Guard(application, list_hosts(port)),
-        host=HOST,
-        port=port,
+    config = uvicorn.Config(
+        Guard(application, list_hosts(listener.getsockname()[1])),
         log_level="warning",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         proxy_headers=False,  # a caller could name another client address
     )
+    server = uvicorn.Server(config)
+    server.run(sockets=[listener])
+    return server.started
 
 
-def main() -> None:
-    """Serve the application that the command line names."""
+def main() -> int:
+    """Serve the application that the command line names; exit code 3: it did not begin.
+
+    The port is taken before the application is imported, which takes seconds: of two that start
+    at once, the later one knows at once.
+    """
     parser = argparse.ArgumentParser(description="Serve an ASGI application to its own pages only.")
     parser.add_argument("application", help="module:attribute")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--factory", action="store_true", help="the attribute makes it")
     given = parser.parse_args()
-    serve_guarded(given.application, given.port, is_factory=given.factory)
+    try:
+        listener = socket.create_server((HOST, given.port), backlog=BACKLOG)
+    except OSError as error:
+        print(f"port {given.port}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
+        return FAILED
+    with listener:
+        began = serve_guarded(given.application, listener, is_factory=given.factory)
+    return 0 if began else FAILED
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,11 +8,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from sluice.adapters.server.background import BackgroundProcess, start_background
 from sluice.adapters.server.guard import HOST
-from sluice.adapters.server.ports import name_user
+from sluice.adapters.server.ports import is_used_by, name_user
 from sluice.adapters.server.process import is_free
+from sluice.adapters.server.process_tree import mark_part
 from sluice.errors import ServerUnavailable
 from sluice.home import Home
 
@@ -35,13 +37,13 @@ def run_registry_pages(
     Raises:
         ServerUnavailable: they do not come up.
     """
-    chosen = choose_port(port, report)
-    pages = start_pages(home, chosen, {})
+    pages = ListeningPart(REGISTRY_PAGES, home, port, report)
+    pages.start()
     try:
-        await_pages(pages, chosen)
-        yield format_address(chosen)
+        pages.await_answer()
+        yield pages.address
     finally:
-        pages.stop(signal.SIGTERM, PAGES_STOP_SECONDS)
+        pages.stop()
 
 
 def choose_port(
@@ -62,7 +64,7 @@ def choose_port(
 
 
 def start_pages(home: Home, port: int, mark: Mapping[str, str]) -> BackgroundProcess:
-    """Start the pages' server without waiting for it; `mark` goes into its environment."""
+    """Start the registry's pages without waiting for them; `mark` goes into their environment."""
     arguments = ["-m", "sluice.adapters.server.guard", PAGES_APPLICATION, "--port", str(port)]
     environment = {**os.environ, **QUIET, **describe_stores(home), **mark}
     log = home.logs / "mlflow-pages.log"
@@ -81,26 +83,6 @@ def describe_stores(home: Home) -> dict[str, str]:
         "_MLFLOW_SGI_NAME": "uvicorn",
         "_MLFLOW_IN_JOB_EXECUTOR": "false",
     }
-
-
-def await_pages(pages: BackgroundProcess, port: int, path: str = "/health") -> None:
-    """Wait until the pages, or another server with a health path, answer.
-
-    Raises:
-        ServerUnavailable: the server ended instead, or does not answer in time.
-    """
-    deadline = time.monotonic() + START_SECONDS
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    while time.monotonic() < deadline:
-        if not pages.is_alive:
-            raise ServerUnavailable(f"{pages.describe_end()}, while starting")
-        with suppress(urllib.error.URLError, OSError, http.client.HTTPException):
-            opener.open(f"{format_address(port)}{path}", timeout=2).close()
-            return
-        time.sleep(POLL_SECONDS)
-    raise ServerUnavailable(
-        f"{pages.name} does not answer at {format_address(port)}; see {pages.log}"
-    )
 
 
 def format_address(port: int) -> str:
@@ -131,3 +113,90 @@ def start_rollout_page(home: Home, port: int, mark: Mapping[str, str]) -> Backgr
     arguments = ["-m", "serving.page", "--host", "127.0.0.1", "--port", str(port)]
     log = home.logs / "rollout-page.log"
     return start_background("the rollout page", arguments, {**os.environ, **mark}, log, home.root)
+
+
+@dataclass(frozen=True)
+class PartKind:
+    """A part that listens: its name in marks, its words, its path of health, how it starts."""
+
+    name: str
+    subject: str
+    health: str
+    stop_seconds: float
+    start: Callable[[Home, int, Mapping[str, str]], BackgroundProcess]
+
+
+PAGES = "pages"
+REGISTRY_PAGES = PartKind(PAGES, "the MLflow pages are", "/health", PAGES_STOP_SECONDS, start_pages)
+GATEWAY_PART = PartKind(GATEWAY, "the gateway is", "/healthz", GATEWAY_STOP_SECONDS, start_gateway)
+ROLLOUT_PART = PartKind(
+    ROLLOUT_PAGE, "the rollout page is", "/healthz", ROLLOUT_PAGE_STOP_SECONDS, start_rollout_page
+)
+
+
+class ListeningPart:
+    """A part on a loopback port, or on the next one that is free when it starts to listen.
+
+    Two stacks that start at once may both find a port free; the one that is later moves on.
+    """
+
+    def __init__(
+        self, kind: PartKind, home: Home, port: int, report: Callable[[str], None]
+    ) -> None:
+        self.kind, self.port = kind, port
+        self._home, self._report = home, report
+        self._last = port + PORTS
+        self.process: BackgroundProcess | None = None
+
+    @property
+    def address(self) -> str:
+        """Its address; final once it answers."""
+        return format_address(self.port)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started and runs no more."""
+        return self.process is not None and not self.process.is_alive
+
+    def start(self) -> None:
+        """Start it on its port or the next free one, without waiting for it.
+
+        Raises:
+            ServerUnavailable: the next ones are all taken, too.
+        """
+        self.port = choose_port(self.port, self._report, self.kind.subject)
+        self.restart()
+
+    def restart(self) -> None:
+        """Start it on its port."""
+        self.process = self.kind.start(self._home, self.port, mark_part(self._home, self.kind.name))
+
+    def await_answer(self) -> None:
+        """Wait until it answers; if another program took its port meanwhile, try the next.
+
+        Raises:
+            ServerUnavailable: it was not started, ended by itself, or does not answer in time.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        while self.process and time.monotonic() < deadline:
+            if not self.process.is_alive:
+                if is_free(self.port) or self.port >= self._last:
+                    raise ServerUnavailable(f"{self.process.describe_end()}, while starting")
+                self.start()
+            elif self._answers() and is_used_by(self.port, self.process.pid):
+                return
+            time.sleep(POLL_SECONDS)
+        log = self.process.log if self.process else self._home.logs
+        raise ServerUnavailable(f"{self.kind.name}: no answer at {self.address}; see {log}")
+
+    def _answers(self) -> bool:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with suppress(urllib.error.URLError, OSError, http.client.HTTPException):
+            opener.open(f"{self.address}{self.kind.health}", timeout=2).close()
+            return True
+        return False
+
+    def stop(self, is_urgent: Callable[[], bool] = lambda: False) -> None:
+        """End it, if it was started."""
+        if self.process:
+            self.process.stop(signal.SIGTERM, self.kind.stop_seconds, is_urgent)

@@ -21,7 +21,7 @@ from sluice.adapters.server.background import (
 )
 from sluice.adapters.server.home_server import revive_server, run_server, server_environment
 from sluice.adapters.server.process import is_alive, read_record
-from sluice.adapters.server.process_tree import find_related, mark_part
+from sluice.adapters.server.process_tree import find_related
 from sluice.adapters.server.worker import close_lost
 from sluice.adapters.storage import try_lock
 from sluice.documents import read_json
@@ -107,8 +107,7 @@ def _record_file(home: Home) -> Path:
 CHECK_SECONDS, LOST_SECONDS = 0.5, 30.0
 CANCEL_SECONDS, STOP_SECONDS, SWEEP_SECONDS = 40.0, 10.0, 5.0
 POLL_SECONDS = 0.3
-PAGES = "pages"
-PARTS = (worker.PART, PAGES, parts.GATEWAY, parts.ROLLOUT_PAGE)
+PARTS = (worker.PART, parts.PAGES, parts.GATEWAY, parts.ROLLOUT_PAGE)
 ENDED = "the local stack (`sluice up`) was shut down while the run was in progress"
 LOST = "its process and its worker were killed"
 Report = Callable[[str], None]
@@ -157,11 +156,13 @@ class Stack:
         record = read_record(home)
         own = record is not None and record.api == api and is_alive(home)
         self._own_port = record.port if record and own else 0
-        self._pages_port, self._address = 0, home.tracking_uri
-        self._gateway_port = self._rollouts_port = 0
-        self._gateway: BackgroundProcess | None = None
-        self._rollouts: BackgroundProcess | None = None
-        self._pages: BackgroundProcess | None = None
+        self._gateway = self._make_part(parts.GATEWAY_PART, options.gateway_port)
+        self._rollouts = self._make_part(parts.ROLLOUT_PART, options.rollouts_port)
+        self._listening = [self._gateway, self._rollouts]
+        self._pages: parts.ListeningPart | None = None
+        if not home.tracking_uri.startswith("http"):
+            self._pages = self._make_part(parts.REGISTRY_PAGES, options.pages_port)
+            self._listening.append(self._pages)
         self._worker: BackgroundProcess | None = None
         self._restarts = {name: Restarts() for name in ("server", *PARTS)}
         self._checked = time.monotonic()
@@ -176,27 +177,13 @@ class Stack:
         self._end_leftovers()
         self._close_lost()
         open_registry(self._home).prepare()
-        if not self._address.startswith("http"):
-            self._pages_port = parts.choose_port(self._options.pages_port, self._report)
-            self._address = parts.format_address(self._pages_port)
-            self._start_pages()
-        self._gateway_port = parts.choose_port(
-            self._options.gateway_port, self._report, "the gateway is"
-        )
-        self._start_gateway()
-        self._rollouts_port = parts.choose_port(
-            self._options.rollouts_port, self._report, "the rollout page is"
-        )
-        self._start_rollouts()
+        for part in self._listening:
+            part.start()
         deploy()
-        if self._pages:
-            parts.await_pages(self._pages, self._pages_port)
+        for part in self._listening:
+            part.await_answer()
         self._report("starting the worker")
         self._start_worker()
-        if self._gateway:
-            parts.await_pages(self._gateway, self._gateway_port, "/healthz")
-        if self._rollouts:
-            parts.await_pages(self._rollouts, self._rollouts_port, "/healthz")
         record = self._describe()
         write_stack(self._home, record)
         return record
@@ -209,16 +196,9 @@ class Stack:
         """
         while True:
             self._keep_server()
-            if self._pages and not self._pages.is_alive:
-                self._pause(PAGES, self._pages.describe_end())
-                self._end_part(PAGES)  # a child process may hold its port
-                self._start_pages()
-            if self._gateway and not self._gateway.is_alive:
-                self._pause(parts.GATEWAY, f"{self._gateway.describe_end()}; its workers go on")
-                self._start_gateway()  # it adopts them
-            if self._rollouts and not self._rollouts.is_alive:
-                self._pause(parts.ROLLOUT_PAGE, self._rollouts.describe_end())
-                self._start_rollouts()
+            for part in self._listening:
+                if part.process and part.has_ended:
+                    self._restart_part(part)
             if self._worker and not self._worker.is_alive:
                 self._replace_worker(self._worker)
             if time.monotonic() - self._checked > LOST_SECONDS:
@@ -232,35 +212,38 @@ class Stack:
         is_urgent = self._signals.is_urgent
         self._report("ending")
         self._cancel_runs()
-        if self._gateway:
-            self._gateway.stop(signal.SIGTERM, parts.GATEWAY_STOP_SECONDS, is_urgent)
+        self._gateway.stop(is_urgent)
         if self._worker:
             self._worker.stop(signal.SIGINT, STOP_SECONDS, is_urgent)
-        if self._pages:
-            self._pages.stop(signal.SIGTERM, parts.PAGES_STOP_SECONDS, is_urgent)
-        if self._rollouts:
-            self._rollouts.stop(signal.SIGTERM, parts.ROLLOUT_PAGE_STOP_SECONDS, is_urgent)
+        for part in self._listening:
+            if part is not self._gateway:
+                part.stop(is_urgent)
         self._sweep()
         self._close_lost(ENDED)
         if self._worker:
             worker.remove_worker(self._worker, self._api)
 
-    def _start_pages(self) -> None:
-        mark = mark_part(self._home, PAGES)
-        self._pages = parts.start_pages(self._home, self._pages_port, mark)
+    def _restart_part(self, part: parts.ListeningPart) -> None:
+        ended = part.process.describe_end() if part.process else ""
+        if part is self._gateway:  # its workers answer on, and the next supervisor adopts them
+            self._pause(part.kind.name, f"{ended}; its workers go on")
+        else:
+            self._pause(part.kind.name, ended)
+            self._end_part(part.kind.name)  # a child process may hold its port
+        part.restart()
 
-    def _start_gateway(self) -> None:
-        mark = mark_part(self._home, parts.GATEWAY)
-        self._gateway = parts.start_gateway(self._home, self._gateway_port, mark)
+    def _make_part(self, kind: parts.PartKind, port: int) -> parts.ListeningPart:
+        return parts.ListeningPart(kind, self._home, port, self._report)
 
-    def _start_rollouts(self) -> None:
-        mark = mark_part(self._home, parts.ROLLOUT_PAGE)
-        self._rollouts = parts.start_rollout_page(self._home, self._rollouts_port, mark)
+    @property
+    def _registry(self) -> str:
+        """The address of the registry's pages, ours or those that the environment names."""
+        return self._pages.address if self._pages else self._home.tracking_uri
 
     def _start_worker(self) -> None:
         links = {
-            "SLUICE_MLFLOW_UI": self._address,
-            "SLUICE_ROLLOUT_UI": parts.format_address(self._rollouts_port),
+            "SLUICE_MLFLOW_UI": self._registry,
+            "SLUICE_ROLLOUT_UI": self._rollouts.address,
         }
         self._worker = worker.start_worker(self._home, self._api, links, self._options.limit)
         worker.await_worker(self._worker, self._api, self._report)
@@ -294,8 +277,8 @@ class Stack:
         name = worker.name_worker(self._worker) if self._worker else ""
         page = self._api.removesuffix("/api")
         log = str(self._home.logs / "worker.log")
-        here = [parts.format_address(port) for port in (self._gateway_port, self._rollouts_port)]
-        return StackRecord(os.getpid(), page, self._address, name, log, self._options.limit, *here)
+        here = [self._gateway.address, self._rollouts.address]
+        return StackRecord(os.getpid(), page, self._registry, name, log, self._options.limit, *here)
 
     def _end_leftovers(self) -> None:
         """End parts that a killed `sluice up` left behind; its flow runs continue."""

@@ -11,6 +11,8 @@ import pytest
 
 from sluice.adapters.machine import PINNED, examine
 from sluice.adapters.server.ports import name_user
+from sluice.adapters.server.process_tree import mark_part
+from sluice.adapters.server.stack import StackOptions
 from sluice.doctor import MachineFinding
 from sluice.home import Home
 
@@ -68,6 +70,34 @@ def test_a_taken_port_names_its_user(
     found = find(home, f"port {listener}")
     assert found.ok
     assert found.found != "free"
+
+
+def test_every_port_that_the_stack_tries_first_is_examined(home: Home) -> None:
+    options = StackOptions()
+    ports = (options.port, options.pages_port, options.gateway_port, options.rollouts_port)
+    examined = [item.name for item in examine(home) if item.name.startswith("port ")]
+    assert examined == [f"port {port}" for port in ports]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows it")
+def test_part_of_the_state_folders_own_stack_is_named(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "import socket; s = socket.create_server(('127.0.0.1', 0)); "
+    code += "print(s.getsockname()[1], flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", code],
+        env={**os.environ, **mark_part(home, "gateway")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            port = int(process.stdout.readline())
+            monkeypatch.setattr("sluice.adapters.machine.PORTS", {port: "a test"})
+            assert find(home, f"port {port}").found == "this state folder's own gateway"
+        finally:
+            process.kill()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows it")

@@ -27,6 +27,7 @@ from sluice.adapters.server.process import (
 )
 from sluice.errors import ServerUnavailable
 from sluice.home import Home
+from support.servers.images import add_server_database
 from support.servers.ports import find_free_port
 
 USER = """
@@ -322,3 +323,21 @@ def test_a_user_that_is_signalled_to_end_leaves_nothing_behind(
     assert not is_alive(home)
     assert find_processes(home) == []
     assert is_free(port)
+
+
+@pytest.mark.slow
+def test_two_that_start_at_once_on_one_port_both_come_up(tmp_path: Path, port: int) -> None:
+    homes = [add_server_database(Home(tmp_path / name)) for name in ("one", "two")]
+    with ExitStack() as stack:
+        users = [stack.enter_context(use_elsewhere(home, port)) for home in homes]
+        for user in users:
+            await_line(user, "ready")
+        records = [read_record(home) for home in homes]
+        assert sorted(record.port for record in records if record) == [port, port + 1]
+        for home, record in zip(homes, records, strict=True):
+            assert record is not None
+            assert is_of_home(record.api, home.prefect, read_login(home))
+        for user in users:
+            user.communicate(input="", timeout=60)
+            assert user.returncode == 0
+    assert [is_alive(home) for home in homes] == [False, False]
