@@ -148,3 +148,10 @@ def test_twenty_slices_that_are_too_small_are_listed_and_the_others_counted() ->
     assert listed["town=t200"] == "not judged: not measurable"
     rest = find(verdict, "small slices")
     assert (rest.note, rest.n) == ("2 more slices are too small to judge", 210 + 150)
+
+
+def test_a_primary_metric_that_was_not_measured_is_named() -> None:
+    evidence = EvaluationEvidence("binary", "auc", N, N, True, (), ())
+    verdict = EvaluationGate(EvaluationConfig(primary="auc")).judge(evidence)
+    assert not verdict.passed
+    assert verdict.reason == "auc cannot be measured on 900 held-out rows"

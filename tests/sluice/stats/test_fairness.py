@@ -179,3 +179,13 @@ def test_group_without_any_error_proves_its_ratio() -> None:
     found = {figure.group: figure.estimate for figure in figures}
     assert found["sex=female"].interval == (0.0, 0.0)
     assert found["sex=male"].interval is None
+
+
+@pytest.mark.parametrize(("others", "judged"), [(100, True), (99, False)])
+def test_a_group_of_exactly_the_least_rows_is_judged(others: int, judged: bool) -> None:
+    frame = pd.DataFrame({"sex": ["female"] * others + ["male"] * 400})
+    errors = np.random.default_rng(8).exponential(1.0, len(frame))
+    groups = form_groups(frame, ["sex"], False, 50)
+    config = CONFIG.model_copy(update={"minimum_group": 100})
+    found = measure_regression(config, groups, errors)
+    assert {figure.group: figure.judged for figure in found}["sex=female"] is judged
