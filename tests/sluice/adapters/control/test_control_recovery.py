@@ -65,6 +65,6 @@ def test_a_rollout_of_the_copy_is_over_and_its_champion_serves(
     ended = control.rollouts.find("town", 1)
     assert ended is not None
     assert ended.state.phase is (Phase.ROLLED_BACK if phase is Phase.SOAK else Phase.ABORTED)
-    assert control.rollouts.list_unsettled() == [ended]
+    assert [item.number for item in control.rollouts.list_unsettled()] == [ended.number]
     with pytest.raises(LeaseLost):
         stored.tick()
