@@ -69,7 +69,7 @@ def report(message: str) -> None:
 def report_progress(message: str) -> None:
     """Show what is being waited for, in one line that a terminal rewrites.
 
-    Elsewhere a line is printed if nothing else was for three seconds.
+    Elsewhere a line goes to stderr if nothing was printed for three seconds.
     """
     now, text = time.monotonic(), f"  {message.strip()}"
     _Live.printed = _Live.printed or now
@@ -81,7 +81,7 @@ def report_progress(message: str) -> None:
             _Live.shown = text
     elif now - _find_last() >= QUIET_SECONDS:
         _Live.printed = now
-        print(text, flush=True)  # noqa: T201
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
 @contextmanager

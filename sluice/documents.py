@@ -137,7 +137,7 @@ def _explain(error: yaml.YAMLError) -> DocumentInvalid:
     if isinstance(error, yaml.MarkedYAMLError):
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         return DocumentInvalid(f"not readable as YAML: {error.problem}", line)
-    return DocumentInvalid(f"not readable as YAML: {error}")
+    return DocumentInvalid(f"not readable as YAML: {' '.join(str(error).split())}")
 
 
 def _check_events(text: str, limits: Limits) -> None:

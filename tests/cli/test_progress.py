@@ -30,7 +30,12 @@ output.say("done")
 
 def test_without_a_terminal_a_line_comes_after_each_silence_and_names_the_stage() -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", WAIT], cwd=PROJECT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", WAIT],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
     )
     lines = ended.stdout.splitlines()
     assert lines[0] == "begun"

@@ -117,7 +117,9 @@ def _check_archive(content: bytes) -> None:
         if unpacked > LARGEST_MODEL:
             raise DocumentInvalid(f"it unpacks to {unpacked:,} bytes; allowed: {LARGEST_MODEL:,}")
         with archive.open(SCHEMA_FILE) as file:
-            parse_json(file.read(SCHEMA_LIMITS.size + 1), SCHEMA_LIMITS)
+            found = parse_json(file.read(SCHEMA_LIMITS.size + 1), SCHEMA_LIMITS)
+        if not isinstance(found, dict):
+            raise DocumentInvalid(f"{SCHEMA_FILE} holds {type(found).__name__}, not an object")
 
 
 def _check_types(found: list[str], path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event
 
 from sluice.adapters.control.store import Control, open_control
-from sluice.control.watermark import CONFLICT, NO_CONFLICT
+from sluice.control.watermark import CONFLICT_SUBJECT, NO_CONFLICT
 from sluice.home import Home
 from support.rollouts.page import run_page
 
@@ -50,13 +50,13 @@ def test_a_conflict_is_shown_until_it_is_settled(tmp_path: Path) -> None:
     control.prepare()
     control.routes.follow_champion("town", 1)
     conflict = "the registry does not have <v1>"
-    seen = control.watermarks.find("town", CONFLICT)
+    seen = control.watermarks.find("town", CONFLICT_SUBJECT)
     control.watermarks.move(seen, seen.announce(conflict, datetime.now(UTC)))
     with run_page(control) as client:
         for place in ("/", "/services/town"):
             assert "Conflict: the registry does not have &lt;v1&gt;." in client.get(place).text
         assert client.get("/v1/rollouts/town").json()["data"]["conflict"] == conflict
-    seen = control.watermarks.find("town", CONFLICT)
+    seen = control.watermarks.find("town", CONFLICT_SUBJECT)
     control.watermarks.move(seen, seen.settle(NO_CONFLICT))
     with run_page(control) as client:
         assert "Conflict" not in client.get("/").text + client.get("/services/town").text
