@@ -1,16 +1,28 @@
 """The HTTP server that gateway workers and the rollout page run on."""
 
+from functools import partial
 from typing import Any
 
 import uvicorn
 
+from serving.http.connections import Connections
+from serving.http.protocol import LimitedProtocol
+from sluice.config.serving import LimitsConfig
 
-def configure_server(app: Any, keep_alive: int, grace: int, **more: Any) -> uvicorn.Config:
-    """Return the server's settings; `keep_alive` of idle connections and `grace` in seconds."""
+
+def configure_server(
+    app: Any, limits: LimitsConfig, grace: int, places: Connections | None = None, **more: Any
+) -> uvicorn.Config:
+    """Return the server's settings.
+
+    `grace` is how long requests in flight may take at the end; `places` are the connections that
+    there may be, by default those of the limits.
+    """
+    places = Connections(limits) if places is None else places
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=partial(LimitedProtocol, places),  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -18,7 +30,6 @@ def configure_server(app: Any, keep_alive: int, grace: int, **more: Any) -> uvic
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=keep_alive,
         timeout_graceful_shutdown=grace,
         **more,
     )

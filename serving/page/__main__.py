@@ -2,10 +2,12 @@
 
 import argparse
 import logging
+import os
 import sys
 
 import uvicorn
 
+from serving.http.hosts import AllowedHosts, list_hosts
 from serving.http.keys import load_keys
 from serving.http.server import configure_server
 from serving.page.app import RolloutPage
@@ -15,7 +17,6 @@ from sluice.config.serving import GatewayConfig, PageConfig
 from sluice.errors import ConfigInvalid, GatewayBusy, Refused, SluiceError
 from sluice.home import environment_name, find_home
 
-KEEP_ALIVE_SECONDS = 15
 LOG = logging.getLogger("sluice.page")
 
 
@@ -44,8 +45,10 @@ def serve_page(config: GatewayConfig) -> None:
         GatewayBusy: another program uses the port, or the address is not this machine's.
     """
     page = config.page
-    app = RolloutPage(open_control(find_home()), load_keys(config.keys_file), config.limits)
-    settings = configure_server(app, KEEP_ALIVE_SECONDS, 2, host=page.host, port=page.port)
+    hosts = AllowedHosts(list_hosts(config, os.environ.get("SLUICE_ROLLOUT_UI", "")))
+    keyring = load_keys(config.keys_file)
+    app = RolloutPage(open_control(find_home()), keyring, config.limits, hosts)
+    settings = configure_server(app, config.limits, 2, host=page.host, port=page.port)
     LOG.info("rollouts at http://%s:%d", page.host, page.port)
     try:
         uvicorn.Server(settings).run()

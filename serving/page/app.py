@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from serving.http.hosts import AllowedHosts
 from serving.http.keys import Keyring, read_key
 from serving.http.replies import (
     CallFailed,
@@ -52,8 +53,10 @@ LOG = logging.getLogger("sluice.page")
 class RolloutPage:
     """The application; only `POST /v1/rollouts/SERVICE/commands` changes anything."""
 
-    def __init__(self, control: Control, keyring: Keyring, limits: LimitsConfig) -> None:
-        self._keyring, self._limits = keyring, limits
+    def __init__(
+        self, control: Control, keyring: Keyring, limits: LimitsConfig, hosts: AllowedHosts
+    ) -> None:
+        self._keyring, self._limits, self._hosts = keyring, limits, hosts
         self._reader, self._cache = StoreReader(control), StoreCache()
         self._commands = CommandHandler(control.commands, self._cache)
 
@@ -80,6 +83,7 @@ class RolloutPage:
         await send_reply(send, Reply(reply.status, reply.body, headers, reply.content_type))
 
     async def _answer(self, scope: Scope, receive: Receive) -> Reply:
+        self._hosts.check(scope)
         path, method = scope["path"], scope["method"]
         match [part for part in path.split("/") if part]:
             case ["v1", "rollouts", service, "commands"]:

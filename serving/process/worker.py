@@ -40,7 +40,6 @@ from sluice.home import environment_name, find_home
 
 BREAKERS_FILE = "breakers"
 BACKLOG = 1024
-KEEP_ALIVE_SECONDS = 75
 SWITCH_SECONDS = 0.001
 """How long one thread may keep the others from running; the default of 5 ms slows candidates."""
 CHECK_SECONDS = 0.25
@@ -132,7 +131,7 @@ class Worker:
 def make_server_config(app: Gateway, config: GatewayConfig) -> uvicorn.Config:
     """Return the HTTP server's settings."""
     grace = round(config.limits.drain_seconds) or 1
-    return configure_server(app, KEEP_ALIVE_SECONDS, grace, backlog=BACKLOG)
+    return configure_server(app, config.limits, grace, backlog=BACKLOG)
 
 
 async def run_worker(arguments: argparse.Namespace) -> int:

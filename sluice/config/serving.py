@@ -12,6 +12,8 @@ Serving = Literal["auto", "onnx", "sklearn"]
 model's, the release halts. `auto`: the same, but then the native model serves. `sklearn`: the
 native model."""
 MEGABYTE = 1 << 20
+HOST = r"^(\*|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])$"
+"""A host name, an IPv4 address, an IPv6 address in brackets, or * for any."""
 
 
 class TrafficLogConfig(Section):
@@ -47,20 +49,42 @@ class AccessLogConfig(Section):
 
 
 class LimitsConfig(Section):
-    """Limits of a worker: sizes of requests, their number, and time limits."""
+    """Limits of a worker: sizes of requests, their number, connections, and time limits."""
 
-    body_bytes: int = Field(MEGABYTE, ge=1024, le=64 * MEGABYTE)
+    header_bytes: int = Field(32 * 1024, ge=1024, le=MEGABYTE)
+    """Largest request line with its headers; more is 431."""
+    header_seconds: float = Field(10.0, gt=0, le=600)
+    """How long a caller may take to send them; a new connection also has this time to begin."""
+    body_bytes: int = Field(MEGABYTE, ge=1024, le=4 * MEGABYTE)
     """Largest body; more is 413, before all of it was read."""
     body_seconds: float = Field(10.0, gt=0, le=600)
     """How long a caller may take to send its body."""
+    stall_seconds: float = Field(5.0, gt=0, le=600)
+    """Longest pause in a body, and longest time in which a caller takes no byte of its replies."""
+    idle_seconds: float = Field(75.0, gt=0, le=3600)
+    """How long a connection is kept open without a request."""
+    connections: int = Field(1000, ge=8, le=100_000)
+    """Open connections of one process; fewer where half of its file handles are fewer. For one
+    more, the connection is closed that has waited longest without a whole request."""
+    connections_per_address: int = Field(500, ge=4, le=100_000)
+    """The same for the connections from one address."""
+    incoming_bytes: int = Field(64 * MEGABYTE, ge=MEGABYTE, le=4096 * MEGABYTE)
+    """Bytes of all requests of one process that have not come as a whole; at least four bodies."""
     in_flight: int = Field(256, ge=1, le=100_000)
-    """Requests of one worker at a time; more are 503 at once."""
+    """Whole requests of one worker at a time; more are 503 at once."""
     champion_seconds: float = Field(10.0, gt=0, le=600)
     """How long a champion may take that answers off the event loop; it has no fallback."""
     notice_seconds: float = Field(0.0, ge=0, le=600)
     """After SIGTERM: how long a worker still accepts requests while `/readyz` is 503."""
     drain_seconds: float = Field(10.0, gt=0, le=600)
     """After that: how long requests in flight may take to finish."""
+
+    @model_validator(mode="after")
+    def _several_bodies_fit(self) -> "LimitsConfig":
+        if self.incoming_bytes < 4 * self.body_bytes:
+            least = f"allowed: at least {4 * self.body_bytes}, four times body_bytes"
+            raise KeyInvalid("incoming_bytes", f"found {self.incoming_bytes}, {least}")
+        return self
 
 
 class PageConfig(Section):
@@ -79,6 +103,8 @@ class GatewayConfig(Section):
     port: int = Field(8080, ge=1, le=65535)
     workers: int = Field(2, ge=1, le=256)
     """Processes that answer; they share only files and the port."""
+    hosts: tuple[Annotated[str, Field(pattern=HOST)], ...] = ()
+    """Names by which callers reach gateway and page, besides loopback, without ports; `*`: any."""
     keys_file: str = ""
     """File of API keys, an absolute path; empty: the keys of SLUICE_GATEWAY_KEYS, if any."""
     limits: LimitsConfig = LimitsConfig()

@@ -30,6 +30,9 @@ def test_overlay_replaces_values_section_by_section(tmp_path: Path) -> None:
     [
         ("traffic_log: {batch_row: 2000}", "did you mean `batch_rows`"),
         ("traffic_log: {batch_rows: 10}", r"gateway.yaml:1: traffic_log.batch_rows: .*1000"),
+        ("hosts: ['http://page.example']", r"gateway.yaml:1: hosts.0: "),
+        ("limits: {body_bytes: 8388608}", r"limits.body_bytes: .*4194304"),
+        ("limits: {incoming_bytes: 2097152}", r"limits.incoming_bytes: .*at least 4194304"),
         ("access_log: {level: loud}", r"access_log.level: .*'off', 'errors' or 'all'"),
         ("access_log: {file: access.log}", r"access_log.file: found 'access.log', allowed: an abs"),
     ],

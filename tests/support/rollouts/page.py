@@ -8,7 +8,9 @@ from contextlib import contextmanager
 import httpx
 import uvicorn
 
+from serving.http.hosts import AllowedHosts
 from serving.http.keys import Keyring, parse_keys
+from serving.http.server import configure_server
 from serving.page.app import RolloutPage
 from sluice.adapters.control.store import Control
 from sluice.config.serving import LimitsConfig
@@ -19,10 +21,8 @@ START_SECONDS = 60.0
 @contextmanager
 def run_page(control: Control, keys: Sequence[str] = ()) -> Iterator[httpx.Client]:
     """Serve the page; yield a client for it."""
-    app = RolloutPage(control, Keyring(parse_keys(keys, "keys")), LimitsConfig())
-    settings = uvicorn.Config(
-        app, port=0, loop="asyncio", lifespan="off", log_config=None, access_log=False, ws="none"
-    )
+    app = RolloutPage(control, Keyring(parse_keys(keys, "keys")), LimitsConfig(), AllowedHosts())
+    settings = configure_server(app, LimitsConfig(), 2, port=0)
     server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run)
     thread.start()
