@@ -27,7 +27,7 @@ def measure_steps(home: Home, route: Route, bodies: list[bytes], folder: Path) -
 
 
 async def _measure(home: Home, route: Route, bodies: list[bytes], folder: Path) -> list[Row]:
-    from serving.http.handler import RequestHandler
+    from serving.http.handler import RequestHandler, decode_body
     from serving.log.request_log import RequestLog
     from serving.process.worker import SWITCH_SECONDS
     from serving.routing.breaker import WorkerBreakers
@@ -38,7 +38,10 @@ async def _measure(home: Home, route: Route, bodies: list[bytes], folder: Path) 
     handler = RequestHandler(log, breakers, LimitsConfig())
     entry = load_entry(home, route)
     sys.setswitchinterval(SWITCH_SECONDS)
-    contexts = [handler._read(entry, body) for body in bodies]
+    champion, state = entry.champion, entry.state
+    signature = champion.model.signature
+    decoded = [decode_body(signature, body) for body in bodies]
+    contexts = [handler._assign(entry, champion, state.route, item) for item in decoded]
     plain = [item for item in contexts if item.assignment.pool is None]
     steps = list(list_steps(handler, entry, plain))
     answers = [build_record(item) for item in plain]

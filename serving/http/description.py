@@ -37,17 +37,19 @@ ANSWER = {
 }
 TEXTS = {
     401: "No API key, or one that does not open this.",
+    403: "A host that is not allowed, or a page of another site.",
     404: "No such path, or no such service.",
     405: "Another method; the header Allow names the right one.",
     408: "The body did not come in time.",
     409: "No candidate is loaded.",
     413: "The body is too large.",
     415: "The content type is not JSON.",
+    431: "The headers are too large.",
     422: "The body is not allowed; the message names the field.",
     500: "The champion failed; logged as its failure.",
     503: "Not now; the header Retry-After says when.",
 }
-COMMON = (404, 405, 408, 413, 415, 422, 503)
+COMMON = (403, 404, 405, 408, 413, 415, 422, 431, 503)
 
 
 def describe_api(table: ModelTable, config: GatewayConfig, has_keys: bool) -> dict[str, Any]:
@@ -93,7 +95,7 @@ def _describe_predict(entry: ServiceEntry, has_keys: bool) -> dict[str, Any]:
 
 def _describe_smoke(service: str, has_keys: bool) -> dict[str, Any]:
     good = {"200": {"description": "The result.", "content": _json({"type": "object"})}}
-    others = (404, 405, 409, 503, *([401] if has_keys else []))
+    others = (403, 404, 405, 409, 503, *([401] if has_keys else []))
     errors = {
         str(status): {"description": TEXTS[status], "content": _json(ERROR)} for status in others
     }
@@ -112,7 +114,7 @@ def _describe_feedback(has_keys: bool) -> dict[str, Any]:
     }
     body = {
         "type": "object",
-        "properties": {"request_id": NAME, **parts},
+        "properties": {"request_id": NAME, "service": _null(), **parts},
         "required": ["request_id"],
         "anyOf": [
             {"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in parts

@@ -1,21 +1,25 @@
 """One prediction request, from its body to its logged answer."""
 
 import time
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
 
+from serving.http.large_bodies import LARGE_BYTES, LargeBodies
 from serving.http.replies import Reply, ask_again, explain
-from serving.http.requests import RequestIds, decode_request, refuse_duplicates
+from serving.http.requests import PredictRequest, RequestIds, decode_request, refuse_duplicates
 from serving.log.records import Answer, AssignedArm
 from serving.log.request_log import RequestLog
-from serving.models.signature import encode_outputs, is_many
+from serving.models.predictors import ModelPredictor
+from serving.models.signature import Record, Signature, encode_outputs, is_many
 from serving.routing.assignment import RequestContext, assign_request, hash_unit
 from serving.routing.breaker import WorkerBreakers
 from serving.routing.calls import Call, CandidatePool, ask_champion
 from serving.routing.model_table import ServiceEntry
 from serving.routing.shadow import ShadowCopy
 from sluice.config.serving import LimitsConfig
+from sluice.control.route import Route
 from sluice.errors import SpoolFull
 
 TRANSIENT = ("busy", "timeout")
@@ -107,13 +111,37 @@ def build_reply(context: RequestContext, outcome: CallOutcome, answer: Answer) -
     return Reply(200, _ENCODER.encode(body))
 
 
+class Decoded(NamedTuple):
+    """A request's own fields, and its records."""
+
+    request: PredictRequest
+    records: list[Record]
+
+
+def decode_body(signature: Signature, body: bytes) -> Decoded:
+    """Return a body as a request to a model with this signature.
+
+    Raises:
+        RequestInvalid: it is none, has a field twice, or does not fit the signature.
+    """
+    request = decode_request(body)
+    records = signature.decode(request.inputs)
+    fields = 1 + (request.request_id is not None) + (request.unit is not None)
+    refuse_duplicates(body, fields + len(records) * len(signature.columns))
+    return Decoded(request, records)
+
+
 class RequestHandler:
     """Answers a worker's prediction requests."""
 
     def __init__(
-        self, request_log: RequestLog, breakers: WorkerBreakers, limits: LimitsConfig
+        self,
+        request_log: RequestLog,
+        breakers: WorkerBreakers,
+        limits: LimitsConfig,
     ) -> None:
         self._request_log, self._breakers, self._limits = request_log, breakers, limits
+        self.large_bodies = LargeBodies()
         self._ids = RequestIds()
 
     async def answer(self, entry: ServiceEntry, body: bytes) -> tuple[Reply, ShadowCopy | None]:
@@ -125,10 +153,17 @@ class RequestHandler:
         Raises:
             RequestInvalid: the body is not a request, or does not fit the champion's signature.
         """
-        if entry.champion is None or entry.state.route is None:
+        champion, route = entry.champion, entry.state.route
+        if champion is None or route is None:
             message = f"{entry.service}: {entry.missing or 'its model is not loaded yet'}"
             return ask_again(message), None
-        context = self._read(entry, body)
+        signature = champion.model.signature
+        if len(body) > LARGE_BYTES:
+            read = partial(decode_body, signature)
+            decoded = await self.large_bodies.read(body, read)
+        else:
+            decoded = decode_body(signature, body)
+        context = self._assign(entry, champion, route, decoded)
         pool, shadow = context.assignment.pool, context.assignment.shadow
         tried = await self._ask_candidate(pool, context) if pool is not None else None
         last = await self._ask_champion(context) if tried is None or tried.failed else tried
@@ -141,16 +176,11 @@ class RequestHandler:
             return ask_again("the log has no room", context.request_id, FULL_SECONDS), None
         return reply, ShadowCopy(shadow, context, last.predictions) if shadow is not None else None
 
-    def _read(self, entry: ServiceEntry, body: bytes) -> RequestContext:
-        """Decode a request, and assign it to an arm."""
-        champion, route = entry.champion, entry.state.route
-        if champion is None or route is None:
-            raise ValueError(f"{entry.service} has no champion")
-        request = decode_request(body)
-        signature = champion.model.signature
-        records = signature.decode(request.inputs)
-        fields = 1 + (request.request_id is not None) + (request.unit is not None)
-        refuse_duplicates(body, fields + len(records) * len(signature.columns))
+    def _assign(
+        self, entry: ServiceEntry, champion: ModelPredictor, route: Route, decoded: Decoded
+    ) -> RequestContext:
+        """Assign a request to an arm."""
+        request, records = decoded
         request_id = request.request_id or self._ids.take()
         given = request.unit if route.assign_by == "unit" and request.unit else request_id
         unit, now = hash_unit(given), time.monotonic()

@@ -55,6 +55,13 @@ class Keyring:
         """Whether a key opens the predictions of a service, or of any where none is named."""
         return any(not item.controls and item.opens(service) for item in self._find(key))
 
+    def list_services(self, key: bytes) -> frozenset[str] | None:
+        """Return the services whose predictions a key opens; None: all, or no key is needed."""
+        opened = [item.services for item in self._find(key) if not item.controls]
+        if not self or not all(opened):
+            return None
+        return frozenset().union(*opened)
+
     def controls(self, key: bytes, service: str) -> bool:
         """Whether a key controls a service's rollouts."""
         return any(item.controls and item.opens(service) for item in self._find(key))

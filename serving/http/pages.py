@@ -3,20 +3,23 @@
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from serving.http.description import describe_api
 from serving.http.keys import Keyring
 from serving.http.metrics import CONTENT_TYPE, Labels, render_counters, render_gauges
-from serving.http.replies import Reply, explain, render_json
+from serving.http.replies import Reply, SharedReply, explain, render_json
 from serving.log.records import AssignedArm
 from serving.log.request_log import RequestLog
 from serving.log.worker_runs import export_runs, sum_counters
 from serving.models.batching import Batcher
 from serving.models.predictors import LoadedModel
 from serving.routing.breaker import WorkerBreakers
-from serving.routing.model_table import ModelTable, ServiceEntry
+from serving.routing.model_table import ModelTable, RouteState, ServiceEntry
 from serving.routing.shadow import ShadowCalls
 from sluice.config.serving import GatewayConfig
 
@@ -38,6 +41,7 @@ class StatusPages:
         self.config, self.keyring = config, keyring
         self._replica, self._read_table = replica, read_table
         self._request_log, self._breakers, self._shadow_calls = parts
+        self._smokes: dict[str, SharedReply] = {}
         self.is_draining = False
 
     async def healthz(self) -> Reply:
@@ -58,7 +62,7 @@ class StatusPages:
     async def metrics(self) -> Reply:
         """Return the replica's counters as Prometheus text."""
         self._request_log.flush_counters()
-        counters = await asyncio.to_thread(sum_counters, self._replica)
+        text = await asyncio.to_thread(lambda: render_counters(sum_counters(self._replica)))
         table, now = self._read_table(), time.monotonic()
         weights: dict[Labels, float] = {}
         off: dict[Labels, float] = {}
@@ -66,7 +70,6 @@ class StatusPages:
             labels: Labels = (("service", entry.service),)
             weights[labels] = entry.state.weight(now)
             off[labels] = float(bool(self._explain_candidate(entry, now)))
-        text = render_counters(counters)
         text += render_gauges("sluice_weight", "The candidate's share of units.", weights)
         words = "1 while a candidate that the route names gets nothing."
         text += render_gauges("sluice_candidate_off", words, off)
@@ -77,7 +80,7 @@ class StatusPages:
     async def counters(self) -> Reply:
         """Return each worker run's counters, the breakers and the routes, for a controller."""
         self._request_log.flush_counters()
-        runs = await asyncio.to_thread(export_runs, self._replica)
+        runs = await asyncio.to_thread(lambda: render_json(export_runs(self._replica)).body)
         table, now = self._read_table(), time.monotonic()
         arms = []
         for entry in table.entries.values():
@@ -88,13 +91,25 @@ class StatusPages:
         return render_json(
             {
                 "replica": self._replica.name,
-                "worker_runs": runs,
+                "worker_runs": msgspec.Raw(runs),
                 "breakers": self._breakers.describe(arms),
                 "services": {
                     name: self._describe(entry, now) for name, entry in table.entries.items()
                 },
             }
         )
+
+    async def smoke(self, entry: ServiceEntry) -> Reply:
+        """Test a service's candidate once for all who ask at about the same time."""
+        shared = self._smokes.get(entry.service)
+        if shared is None:
+            shared = SharedReply(partial(self._smoke, entry.service))
+            self._smokes[entry.service] = shared
+        return await shared.get()
+
+    async def _smoke(self, service: str) -> Reply:
+        entry = self._read_table().entries.get(service)
+        return await smoke_candidate(entry or ServiceEntry(service, RouteState()))
 
     async def openapi(self) -> Reply:
         """Return the description of the gateway as it serves now, OpenAPI 3.1."""

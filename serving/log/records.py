@@ -87,10 +87,10 @@ class Feedback(msgspec.Struct, array_like=True, frozen=True, tag="feedback"):
     value_cap: float = 0.0
     """Value that counts as 1; 0 while no policy sets it: then value is not evaluated."""
     service: str = ""
-    """The answer's service; empty where this replica does not remember the answer."""
+    """The service that it is about; empty where neither caller, key nor replica says which."""
     arm: AssignedArm = AssignedArm.NONE
     version: int = 0
-    """Version of the answer's assigned arm."""
+    """Version of the answer's assigned arm; 0 where this replica does not remember the answer."""
     epoch: int = 0
     counts_rating: bool = False
     """Whether the live counters count the rating: the first one of a remembered answer."""

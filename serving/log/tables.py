@@ -108,6 +108,6 @@ def _read_cell(record: Record, name: str) -> Any:
         return round(1e6 * value)
     if isinstance(value, bytes):
         return value.decode(errors="replace")
-    if isinstance(record, Feedback) and not record.service and name in ("arm", "version", "epoch"):
+    if isinstance(record, Feedback) and not record.version and name in ("arm", "version", "epoch"):
         return None  # nothing is known of an answer that was not remembered
     return value

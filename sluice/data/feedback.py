@@ -1,7 +1,9 @@
 """Feedback joined with the answers that it is about, by the rules of the gateway.
 
-A request id that was answered twice stands for its last answer. Where feedback contradicts itself,
-the last value of each field counts. Feedback about an answer that is not in the table is dropped.
+Request ids are unique within a service, so feedback that names a service is about that one's
+answers alone. A request id that was answered twice stands for its last answer. Where feedback
+contradicts itself, the last value of each field counts. Feedback about an answer that is not in
+the table is dropped.
 """
 
 import pyarrow as pa
@@ -11,8 +13,10 @@ FIELDS = ("label", "rating", "value")
 REQUEST = "request_id"
 
 
-def join_feedback(answers: pa.Table, feedback: pa.Table) -> pa.Table:
-    """Return one row per request id: its last answer, with its label, rating and value."""
+def join_feedback(answers: pa.Table, feedback: pa.Table, service: str) -> pa.Table:
+    """Return one row per request id of a service: its last answer, label, rating and value."""
+    named = pc.fill_null(feedback["service"], "")
+    feedback = feedback.filter(pc.is_in(named, pa.array([service, ""])))
     kept = _take_last(answers, [name for name in answers.column_names if name != REQUEST], False)
     return kept.join(take_last_words(feedback), REQUEST, join_type="left outer")
 

@@ -3,16 +3,19 @@
 import json
 import socket
 import time
+from contextlib import ExitStack
 from hashlib import sha256
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from support.gateway.site import Running, Site, run_gateway, wait_until
+from serving.log.records import Feedback
+from support.gateway.site import Running, Site, read_log, run_gateway, wait_until
 from support.gateway.towns import Towns
 
 pytestmark = pytest.mark.slow
+HEAD = "host: localhost\r\ncontent-type: application/json\r\n"
 GOOD = {"size": 1.0, "town": "ayr", "here": True}
 PREDICT = "/v1/models/towns:predict"
 
@@ -58,6 +61,12 @@ REFUSED: list[tuple[int, str, str, bytes | None, dict[str, str]]] = [
     (405, "PUT", "/v1/feedback", b"{}", {}),
     (413, "POST", PREDICT, b" " * 70_000, {}),
     (415, "POST", PREDICT, BODY, {"content-type": "text/plain"}),
+    (415, "POST", PREDICT, BODY, {"content-type": ""}),
+    (415, "POST", "/v1/feedback", b'{"request_id": "r", "rating": 1}', {"content-type": ""}),
+    (403, "POST", PREDICT, BODY, {"host": "evil.example"}),
+    (403, "POST", PREDICT, BODY, {"origin": "http://evil.example"}),
+    (403, "GET", "/v1/counters", None, {"host": "evil.example:8080"}),
+    (403, "OPTIONS", PREDICT, None, {"origin": "http://evil.example"}),
     (422, "POST", PREDICT, b"", {}),
     (422, "POST", "/v1/feedback", b"{}", {}),
 ]
@@ -122,7 +131,7 @@ def test_a_huge_integer_is_accepted_or_refused_at_once(gateway: Running) -> None
 
 def test_a_body_beyond_the_limit_is_refused_while_it_comes(gateway: Running) -> None:
     with socket.create_connection(("127.0.0.1", gateway.port), 30) as caller:
-        head = f"POST {PREDICT} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+        head = f"POST {PREDICT} HTTP/1.1\r\n{HEAD}transfer-encoding: chunked\r\n\r\n"
         caller.sendall(head.encode())
         for _ in range(5):
             caller.sendall(b"4000\r\n" + b" " * 0x4000 + b"\r\n")
@@ -131,9 +140,21 @@ def test_a_body_beyond_the_limit_is_refused_while_it_comes(gateway: Running) -> 
 
 def test_a_body_that_never_comes_is_not_waited_for(gateway: Running) -> None:
     with socket.create_connection(("127.0.0.1", gateway.port), 30) as caller:
-        head = f"POST {PREDICT} HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{{"
+        head = f"POST {PREDICT} HTTP/1.1\r\n{HEAD}content-length: 10\r\n\r\n{{"
         caller.sendall(head.encode())
         assert caller.recv(100).startswith(b"HTTP/1.1 408")
+
+
+def test_bodies_that_come_slowly_take_no_place_of_other_requests(gateway: Running) -> None:
+    head = f"POST {PREDICT} HTTP/1.1\r\n{HEAD}content-length: 10\r\n\r\n{{"
+    with ExitStack() as stack:
+        for _ in range(600):
+            address = ("127.0.0.1", gateway.port)
+            caller = stack.enter_context(socket.create_connection(address, 30))
+            caller.sendall(head.encode())
+        began = time.monotonic()
+        while time.monotonic() - began < 1:
+            assert gateway.predict(GOOD).status == 200
 
 
 def test_a_service_whose_model_is_not_loaded_replies_try_again(
@@ -202,6 +223,17 @@ def test_keys_open_what_they_are_for_and_nothing_else(site: Site) -> None:
         assert locked.ask(PREDICT, body, {"x-api-key": "guest"}).status == 401
         assert locked.ask(PREDICT, body, {"x-api-key": "master"}).status == 200
         assert locked.ask(PREDICT, body, {"authorization": "Bearer master"}).status == 200
+        saying = {"request_id": "mine", "rating": -1}
+        named = {**saying, "service": "towns"}
+        locked.ask(PREDICT, {**body, "request_id": "mine"}, {"x-api-key": "master"})
+        assert locked.ask("/v1/feedback", named, {"x-api-key": "guest"}).status == 401
+        assert locked.ask("/v1/feedback", saying, {"x-api-key": "guest"}).status == 202
+        assert locked.ask("/v1/feedback", saying, {"x-api-key": "master"}).status == 202
+        told = [item for item in read_log(locked.folder) if isinstance(item, Feedback)]
+        assert [(item.service, item.counts_rating) for item in told] == [
+            ("elsewhere", False),
+            ("towns", True),
+        ]
         assert locked.ask("/readyz").status == 200
         got = locked.ask("/openapi.json").json
         assert got["components"]["securitySchemes"]["key"]["scheme"] == "bearer"

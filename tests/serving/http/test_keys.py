@@ -21,6 +21,15 @@ def test_a_key_opens_the_services_it_names_and_without_names_all() -> None:
     assert not ring.admits(HASH.encode(), "a"), "the hash itself is not a key"
 
 
+def test_the_services_of_a_key_are_all_only_where_no_entry_names_any() -> None:
+    lines = [f"{HASH} a", f"{HASH} b", f"{HASH} +control c", sha256(b"all").hexdigest()]
+    ring = Keyring(parse_keys(lines, "x"))
+    assert ring.list_services(b"word") == {"a", "b"}
+    assert ring.list_services(b"all") is None
+    assert ring.list_services(b"") == frozenset()
+    assert Keyring().list_services(b"") is None
+
+
 def test_a_control_key_opens_no_predictions() -> None:
     ring = Keyring(parse_keys([f"{HASH} +control a"], "x"))
     assert ring.has_control

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from serving.http.feedback import ANSWERS_FILE, FeedbackBody, FeedbackLog, RecentAnswers
+from serving.http.feedback import (
+    ANSWERS_FILE,
+    CallerServices,
+    FeedbackBody,
+    FeedbackLog,
+    RecentAnswers,
+)
 from serving.log.counters import Snapshot
 from serving.log.records import AssignedArm, Feedback, Record, decode_record
 from serving.log.request_log import SNAPSHOT_SECONDS, Listener, RequestLog
@@ -19,6 +25,7 @@ from sluice.config.serving import TrafficLogConfig
 from sluice.errors import SpoolFull
 from support.gateway.records import AT, make_answer, make_shadow
 
+ANY = CallerServices(["employment"])
 CONFIG = TrafficLogConfig(segment_bytes=1 << 20, remembered_answers=1000)
 
 
@@ -226,9 +233,11 @@ def test_feedback_counts_for_the_arm_that_answered(tmp_path: Path) -> None:
     async def steps(log: RequestLog) -> None:
         feedback = FeedbackLog(log, answers)
         await log.record(make_answer(1, arm=AssignedArm.CANDIDATE, arm_version=4))
-        await feedback.record(FeedbackBody("r1", label="yes", rating=-1.0, value=2.0), AT, capped)
-        await feedback.record(FeedbackBody("r1", rating=-1.0, value=8.0), AT + 1, capped)
-        await feedback.record(FeedbackBody("nobody", rating=-1.0), AT + 2, capped)
+        await feedback.record(
+            FeedbackBody("r1", label="yes", rating=-1.0, value=2.0), AT, ANY, capped
+        )
+        await feedback.record(FeedbackBody("r1", rating=-1.0, value=8.0), AT + 1, ANY, capped)
+        await feedback.record(FeedbackBody("nobody", rating=-1.0), AT + 2, ANY, capped)
 
     answers = RecentAnswers(tmp_path / ANSWERS_FILE, CONFIG.remembered_answers)
     log = run(tmp_path, steps, [answers.remember])

@@ -22,6 +22,7 @@ def make_feedback(*rows: dict[str, Any]) -> pa.Table:
             ("label", pa.string()),
             ("rating", pa.float64()),
             ("value", pa.float64()),
+            ("service", pa.string()),
         ]
     )
     return pa.Table.from_pylist([{"position": n, **row} for n, row in enumerate(rows)], schema)
@@ -50,7 +51,7 @@ def test_feedback_after_months_finds_its_answer_and_unknown_ids_are_dropped() ->
     feedback = make_feedback(
         {"at": 9e6, "request_id": "a", "label": "yes"}, {"at": 3.0, "request_id": "x"}
     )
-    rows = join_feedback(answers, feedback).sort_by("request_id").to_pylist()
+    rows = join_feedback(answers, feedback, "employment").sort_by("request_id").to_pylist()
     assert [(row["request_id"], row["version"], row["label"]) for row in rows] == [
         ("a", 3, "yes"),
         ("b", 4, None),
@@ -60,12 +61,26 @@ def test_feedback_after_months_finds_its_answer_and_unknown_ids_are_dropped() ->
 def test_id_that_was_answered_twice_stands_for_the_last_answer() -> None:
     answers = make_answers((1.0, "a", 3), (2.0, "a", 4))
     feedback = make_feedback({"at": 3.0, "request_id": "a", "rating": -1.0})
-    (row,) = join_feedback(answers, feedback).to_pylist()
+    (row,) = join_feedback(answers, feedback, "employment").to_pylist()
     assert (row["version"], row["rating"]) == (4, -1.0)
 
 
 def test_last_answer_keeps_its_own_missing_cells() -> None:
     answers = make_answers((1.0, "a", 3)).append_column("cost", pa.array([0.5]))
     later = make_answers((2.0, "a", 4)).append_column("cost", pa.array([None], pa.float64()))
-    (row,) = join_feedback(pa.concat_tables([answers, later]), make_feedback()).to_pylist()
+    (row,) = join_feedback(
+        pa.concat_tables([answers, later]), make_feedback(), "employment"
+    ).to_pylist()
     assert (row["version"], row["cost"]) == (4, None)
+
+
+def test_feedback_of_another_service_is_not_about_an_answer_with_the_same_id() -> None:
+    answers = make_answers((1.0, "a", 3))
+    feedback = make_feedback(
+        {"at": 2.0, "request_id": "a", "service": "arrivals", "rating": -1.0, "label": "no"},
+        {"at": 3.0, "request_id": "a", "service": "employment", "label": "yes"},
+        {"at": 4.0, "request_id": "a", "service": "", "value": 2.0},
+        {"at": 5.0, "request_id": "a", "service": None, "value": 3.0},
+    )
+    (row,) = join_feedback(answers, feedback, "employment").to_pylist()
+    assert (row["label"], row["rating"], row["value"]) == ("yes", None, 3.0)

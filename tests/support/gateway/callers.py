@@ -91,7 +91,10 @@ async def ask(
 ) -> TimedReply:
     content = json.dumps(body).encode()
     began = time.perf_counter()
-    head = f"POST /v1/models/{service}:predict HTTP/1.1\r\nhost: x\r\n"
+    head = (
+        f"POST /v1/models/{service}:predict HTTP/1.1\r\nhost: localhost\r\n"
+        "content-type: application/json\r\n"
+    )
     writer.write(f"{head}content-length: {len(content)}\r\n\r\n".encode() + content)
     lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)

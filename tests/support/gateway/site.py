@@ -137,7 +137,8 @@ class Running:
         try:
             content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
             verb = method or ("GET" if content is None else "POST")
-            connection.request(verb, path, content, headers or {})
+            kinds = {} if content is None else {"content-type": "application/json"}
+            connection.request(verb, path, content, {**kinds, **(headers or {})})
             answer = connection.getresponse()
             return CallerReply(
                 answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
