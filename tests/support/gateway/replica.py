@@ -55,6 +55,7 @@ class TrafficReplica:
         self.drawn = 0
         """Requests so far, of both arms."""
         self._control, self._service = control, service
+        self._identity = ""
         self._rng = np.random.default_rng(seed)
         self._counters, self._state = Counters(), RouteState()
         self._last, self._started = time.monotonic(), 1
@@ -88,6 +89,7 @@ class TrafficReplica:
         with self._guard:
             now = time.monotonic()
             with suppress(SluiceError):  # the store is away
+                self._identity = self._identity or self._control.find_identity()
                 self._state = self._state.update(self._control.routes.find(self._service), now)
             self._draw(now)
             route = self._state.route
@@ -99,6 +101,7 @@ class TrafficReplica:
             known = {"epoch": route.epoch, "candidate": candidate} if route else None
             return {
                 "replica": "r0",
+                "identity": self._identity,
                 "worker_runs": [run],
                 "services": {self._service: known} if known else {},
                 "breakers": self._list_breakers(),
@@ -106,7 +109,9 @@ class TrafficReplica:
 
     def smoke(self) -> dict[str, Any]:
         route = self._state.route
-        return {"version": route.candidate if route else 0, "passed": True, "rows": 1, "reason": ""}
+        version = route.candidate if route else 0
+        result = {"version": version, "passed": True, "rows": 1, "reason": ""}
+        return {"identity": self._identity, **result}
 
     def _spoil(self, requests: float) -> float:
         broken = self.behaviour.broken
