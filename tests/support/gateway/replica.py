@@ -89,8 +89,8 @@ class TrafficReplica:
         with self._guard:
             now = time.monotonic()
             with suppress(SluiceError):  # the store is away
-                self._state = self._state.update(self._control.routes.find(self._service), now)
                 self._identity = self._identity or self._control.find_identity()
+                self._state = self._state.update(self._control.routes.find(self._service), now)
             self._draw(now)
             route = self._state.route
             counters = self._counters.export()
@@ -109,13 +109,9 @@ class TrafficReplica:
 
     def smoke(self) -> dict[str, Any]:
         route = self._state.route
-        found = {
-            "version": route.candidate if route else 0,
-            "passed": True,
-            "rows": 1,
-            "reason": "",
-        }
-        return {**found, "identity": self._identity}
+        version = route.candidate if route else 0
+        result = {"version": version, "passed": True, "rows": 1, "reason": ""}
+        return {"identity": self._identity, **result}
 
     def _spoil(self, requests: float) -> float:
         broken = self.behaviour.broken
