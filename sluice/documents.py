@@ -22,7 +22,7 @@ class Limits:
     values: int
 
 
-YAML_LIMITS = Limits(size=512 * 1024, depth=40, values=50_000)
+YAML_LIMITS = Limits(size=512 * 1024, depth=40, values=20_000)
 """A configuration with 1,000 columns has 40 KB and 4,000 values."""
 JSON_LIMITS = Limits(size=64 * 1024**2, depth=100, values=10_000_000)
 LONGEST_NUMBER = 64
@@ -210,8 +210,9 @@ def parse_json(text: str | bytes, limits: Limits = JSON_LIMITS) -> Any:
     Raises:
         DocumentInvalid: it is not JSON, or beyond a limit.
     """
+    text = _decode(text, limits)
     try:
-        found = json.loads(_decode(text, limits))
+        found = json.loads(text)
     except json.JSONDecodeError as error:
         words = f"not readable as JSON: {error.msg}, line {error.lineno}, column {error.colno}"
         raise DocumentInvalid(words, error.lineno) from error

@@ -26,7 +26,7 @@ HOSTILE_YAML: dict[str, tuple[bytes, str]] = {
     "braces": (b"{a: " * 100_000, SAYS_DEPTH),
     "deep blocks": (BLOCKS.encode(), SAYS_DEPTH),
     "lists in lists": (b"- " * 5_000, SAYS_DEPTH),
-    "many values": (b"a: [" + b"1," * 60_000 + b"]", "60,000|50,001 values"),
+    "many values": (b"a: [" + b"1," * 60_000 + b"]", "20,001 values"),
     "too long": (b"#" * (YAML_LIMITS.size + 1), "longer than the 524,288 bytes"),
     "long number": (b"a: " + b"1" * 5_000, "a number of 5,000 characters; allowed: 64"),
     "number in base 60": (b"a: 1" + b":10" * 9_000, "a number of 27,001 characters"),
