@@ -14,6 +14,7 @@ import random
 import signal
 import tempfile
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,10 @@ def main() -> None:
                 served, Path(folder), arguments.seconds, arguments.every
             )
             rows = compare(find_home(), ids, sum(killer.kills.values()))
-            rows.append(Row("longest wait after a kill", max(killer.waits), "s", WAIT_SECONDS))
-            report("kills", rows, {"statuses": dict(statuses), "kills": killer.kills})
+            longest = sorted(killer.waits, reverse=True)[:5]
+            rows.append(Row("longest wait after a kill", longest[0][0], "s", WAIT_SECONDS))
+            notes = {"statuses": dict(statuses), "kills": killer.kills, "longest": longest}
+            report("kills", rows, notes)
             return
         answered, killed, statuses = drive(
             served, Path(folder), arguments.requests, arguments.kills
@@ -122,7 +125,16 @@ def kill_at_random(
         thread.join()
         gateway.await_page("/readyz")
     ids += (folder / "ids").read_bytes().split()
+    ship_rest(find_home())
     return killer, ids, Counter(found["statuses"])
+
+
+def ship_rest(home: Home) -> None:
+    """Move what a log-writer that was killed at the end left in the spool, as the next one does."""
+    from serving.log.log_writer import LogShipper
+    from sluice.config.serving import TrafficLogConfig
+
+    LogShipper(home, TrafficLogConfig()).ship(time.time(), all_of_it=True)
 
 
 class Killer:

@@ -27,8 +27,8 @@ class RandomKiller:
     path: str
     every: float
     kills: dict[str, int] = field(default_factory=dict)
-    waits: list[float] = field(default_factory=list)
-    """Seconds from each kill to the caller's next answer."""
+    waits: list[tuple[float, str]] = field(default_factory=list)
+    """Seconds from each kill to the caller's next answer, and what was killed."""
 
     def run(self, seconds: float, body: str, ids: list[bytes]) -> None:
         """Kill for so long; the ids of the caller's answers are added to `ids`."""
@@ -71,7 +71,7 @@ class RandomKiller:
         self.kills[part] = self.kills.get(part, 0) + 1
         while answered[-1] <= killed:
             time.sleep(0.005)
-        self.waits.append(answered[-1] - killed)
+        self.waits.append((answered[-1] - killed, part))
 
     def _keep(self, ended: threading.Event) -> None:
         while not ended.wait(KEEP_SECONDS):

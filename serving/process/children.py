@@ -14,7 +14,7 @@ from typing import Protocol
 
 from sluice.adapters.heartbeat import Watch
 
-LONGEST_PAUSE, FIRST_PAUSE, STEADY_SECONDS = 30.0, 0.5, 2.0
+LONGEST_PAUSE, FIRST_PAUSE, STEADY_SECONDS = 30.0, 0.5, 0.5
 START_SECONDS = 120.0
 """Longest time from the start of a process to its first heartbeat."""
 DUMP_SECONDS = 1.0
