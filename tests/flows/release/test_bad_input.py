@@ -190,7 +190,7 @@ def test_rows_that_suffice_for_the_suite_may_be_too_few_to_judge(
     state = ingest_frame(survey.head(1000), tmp_path / "survey.parquet")
     assert state.message == (
         "EvidenceInsufficient: rows: 1,000 rows are too few to judge, 5,000 needed; "
-        "next: bring 4,000 more rows"
+        "next: bring 4,000 more rows; then: `sluice ingest employment FILE`"
     )
     assert not home.table("employment").exists()
 

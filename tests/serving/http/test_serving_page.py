@@ -21,10 +21,11 @@ LINE = re.compile(r"^\$ (curl .*)\n(.*)$", re.MULTILINE)
 
 
 def shape(value: Any) -> Any:
-    """Keep everything except measured numbers and the stamps of worker runs."""
+    """Keep everything except measured numbers and the stamps of worker runs and stores."""
     if isinstance(value, dict):
         return {name: shape(item) for name, item in value.items()}
     if isinstance(value, str):
+        value = re.sub(r"^[0-9a-f]{32}$", "IDENTITY", value)
         return re.sub(r"^w\d+@\d+$", "wN@STAMP", value)
     return type(value) if isinstance(value, float) else value
 

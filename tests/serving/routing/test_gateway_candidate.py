@@ -187,5 +187,6 @@ def test_the_smoke_test_runs_the_candidate_on_its_fixed_records(
     with site.renewing("smoked"):
         gateway.await_candidate("smoked")
         result = gateway.ask("/v1/models/smoked:smoke").json
+    assert result.pop("identity") == gateway.ask("/readyz").json["identity"] != ""
     assert result == {"service": "smoked", "version": 2, "rows": 64, "passed": True, "reason": ""}
     assert not read_answers(gateway.folder, "smoked"), "not a caller's request: it is not logged"
