@@ -50,15 +50,16 @@ train: install ## ingest what data/ has of SERVICE (else its example in docs), a
 	options=(); for file in $$files; do options+=(--ingest "$$file"); done; \
 	$(BIN)/sluice release $(SERVICE) "$${options[@]}"
 
-PYTEST := $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --durations 20
+PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations 20
+# Most of the slow tests wait: four processes keep two cores busy. Faults have times to keep.
 test: check ## the suite, lint, types, import contracts, docs; a quarter of an hour
-	@$(PYTEST)
+	@$(PYTEST) -n 4
 
 test-faults: install ## kill -9 in every phase, servers that go away, faulty models on live traffic
-	@$(PYTEST) -m faults
+	@$(PYTEST) -n 2 -m faults
 
 test-fast: install ## the suite without real servers and whole releases
-	@$(PYTEST) -m "not slow and not faults and not browser"
+	@$(PYTEST) -n 4 -m "not slow and not faults and not browser"
 
 test-browser: install ## every command of a rollout from its form in the UI, in Chromium; a quarter of an hour
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-browser.lock
