@@ -154,8 +154,7 @@ def test_with_one_of_two_replicas_killed_it_holds_and_the_champion_serves(
     with run_load([right.port], SERVICE, pause=0.01) as load:
         beside = Beside(live.roll)
         live.await_rollout(lambda rollout: "approval" in rollout.state.reason)
-        left.process.kill()
-        left.process.wait()
+        left.kill()
         held = live.await_rollout(lambda rollout: "1 of 2 replicas answer" in rollout.state.reason)
         assert held.state.stage == 1
         live.give("approve")

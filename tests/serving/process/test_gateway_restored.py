@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sluice.control.command import Author
 from support.gateway.site import Running, Site, run_gateway, wait_until
 from support.gateway.towns import Towns
 
@@ -55,7 +56,8 @@ def test_a_rollback_in_a_restored_store_is_a_conflict_until_its_word_is_accepted
         running.await_all("towns", in_conflict)
         assert served(running) == 2
         now = datetime.now(UTC)
-        site.control.recovery.accept("towns", known.epoch, "Ada", "the copy is right", now)
+        author = Author("Ada", "the copy is right")
+        site.control.recovery.accept("towns", known.epoch, author, now)
         running.await_champion("towns", 1)
         running.await_all("towns", lambda state: not state["conflict"])
         assert served(running) == 1

@@ -199,6 +199,14 @@ class Running:
     def await_ready(self, seconds: float = SECONDS) -> None:
         wait_until(self._is_ready, seconds)
 
+    def kill(self) -> None:
+        """Kill every process of the replica at once, as a machine that fails does."""
+        self.process.kill()
+        self.process.wait()
+        for pid in self.children():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def end(self) -> int:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

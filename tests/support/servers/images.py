@@ -102,6 +102,7 @@ def _copy(source: Path, target: Path, pattern: str) -> None:
     if not list(target.glob(pattern)):  # a database that is in use stays
         for file in source.glob(pattern):
             shutil.copy(file, target)
+            (target / file.name).chmod(0o600)  # as Sluice would have made it
 
 
 def _make_registry(root: Path) -> None:

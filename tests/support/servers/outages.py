@@ -1,6 +1,7 @@
 """A stack of its own, whose server and worker a test may kill and start again."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from sluice.adapters.server.api import is_healthy
 from sluice.adapters.server.home_server import server_environment
 from sluice.adapters.server.login import make_login
 from sluice.adapters.server.process import read_record, start_process, stop_process
-from sluice.home import Home
+from sluice.home import CONFIGS, Home
 from support.releases.runs import write_service
 from support.servers.images import add_registry_database, add_server_database
 from support.servers.ports import find_free_port
@@ -82,6 +83,7 @@ def run_stack(root: Path, flows: tuple[str, ...] = ("release", "ingest")) -> Ite
     api = f"http://127.0.0.1:{port}/api"
     for name in ("employment", OTHER):
         write_service(root / "configs", name)
+    shutil.copy(CONFIGS / "development.yaml", root / "configs")  # the same data is released again
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_API_URL", api)
         for name, value in server_environment(home).items():
