@@ -217,7 +217,8 @@ class TestRunning:
     """One running server and what its users see of it."""
 
     def test_it_took_the_next_free_port_and_answers(self, running: str, port: int) -> None:
-        assert running == f"http://127.0.0.1:{port + 1}/api"
+        found = int(running.removesuffix("/api").rpartition(":")[2])
+        assert port < found <= port + 9, "another process of the tests may have taken the next one"
         assert is_healthy(running)
 
     def test_its_pages_are_there(self, running: str) -> None:
@@ -333,7 +334,9 @@ def test_two_that_start_at_once_on_one_port_both_come_up(tmp_path: Path, port: i
         for user in users:
             await_line(user, "ready")
         records = [read_record(home) for home in homes]
-        assert sorted(record.port for record in records if record) == [port, port + 1]
+        ports = {record.port for record in records if record}
+        assert len(ports) == 2
+        assert ports <= set(range(port, port + 10))
         for home, record in zip(homes, records, strict=True):
             assert record is not None
             assert is_of_home(record.api, home.prefect, read_login(home))
