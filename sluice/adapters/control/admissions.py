@@ -1,13 +1,13 @@
 """What the control store knows of a version that may serve: its approval, or an exception."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import select
 
 from sluice.adapters.control.approvals import Approvals
 from sluice.adapters.control.commands import require_reason
-from sluice.adapters.control.database import Database
+from sluice.adapters.control.database import Database, write_time
 from sluice.adapters.control.schema import GATE_EXCEPTIONS
 from sluice.control.admission import GateException, VersionAdmission, admit_version
 from sluice.errors import PromotionRefused
@@ -54,7 +54,7 @@ class Admissions:
             "version": made.version,
             "given_by": made.by,
             "reason": made.reason,
-            "at": now.astimezone(UTC).isoformat(timespec="microseconds"),
+            "at": write_time(now),
         }
         with self._database.transact("recording an exception") as connection:
             connection.execute(GATE_EXCEPTIONS.insert().values(**values))

@@ -1,11 +1,11 @@
 """Approvals in the control store: requested once, decided once, and every decision logged."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, select
 
-from sluice.adapters.control.database import Database, insert_once
+from sluice.adapters.control.database import Database, insert_once, write_time
 from sluice.adapters.control.schema import APPROVALS, DECISIONS
 from sluice.control.approval import Approval, ApprovalAnswer, ApprovalDecision
 from sluice.errors import DecisionRefused
@@ -34,7 +34,7 @@ class Approvals:
         Another digest is another request: only verdicts that were shown can be approved.
         """
         new = Approval(service, version, verdict_digest, deadline)
-        values = {**_key(new), "deadline": _write_time(deadline), "answer": new.answer.value}
+        values = {**_key(new), "deadline": write_time(deadline), "answer": new.answer.value}
         with self._database.transact("requesting an approval") as connection:
             insert_once(connection, APPROVALS, values)
             found = _read(connection, new)
@@ -150,10 +150,6 @@ def _name(approval: Approval) -> str:
     return f"approval of {approval.service} v{approval.version}"
 
 
-def _write_time(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat(timespec="microseconds")
-
-
 def _is(approval: Approval) -> ColumnElement[bool]:
     return and_(*(APPROVALS.c[name] == value for name, value in _key(approval).items()))
 
@@ -193,6 +189,6 @@ def _settle(connection: Connection, approval: Approval, given: ApprovalDecision)
     still = and_(_is(approval), APPROVALS.c.answer == ApprovalAnswer.PENDING.value)
     connection.execute(APPROVALS.update().where(still).values(answer=answer))
     entry = {"answer": answer, "decided_by": given.by, "reason": given.reason}
-    values = {**_key(given), **entry, "at": _write_time(given.at), "origin": given.origin}
+    values = {**_key(given), **entry, "at": write_time(given.at), "origin": given.origin}
     connection.execute(DECISIONS.insert().values(**values))
     return replace(approval, answer=given.answer)

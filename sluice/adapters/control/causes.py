@@ -1,12 +1,12 @@
 """Causes and watermarks in the control store; one run handles each cause."""
 
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, select
 
-from sluice.adapters.control.database import Database, insert_once
+from sluice.adapters.control.database import Database, insert_once, write_time
 from sluice.adapters.control.leases import read_lease, require_lease
 from sluice.adapters.control.schema import CAUSES, WATERMARKS
 from sluice.control.cause import OPEN, Claim
@@ -107,12 +107,8 @@ class Watermarks:
 
     def find(self, service: str, subject: str) -> Watermark:
         """Return the current watermark; one that was never moved is new."""
-        wanted = select(WATERMARKS).where(
-            and_(WATERMARKS.c.service == service, WATERMARKS.c.subject == subject)
-        )
         with self._database.transact("reading a watermark") as connection:
-            row = connection.execute(wanted).mappings().first()
-        return _build(row) if row else Watermark(service, subject)
+            return read_watermark(connection, service, subject)
 
     def find_conflict(self, service: str) -> str:
         """Return what control store, registry and gateways disagree on; empty where nothing."""
@@ -136,9 +132,27 @@ class Watermarks:
             return connection.execute(change).rowcount == 1
 
 
+def read_watermark(connection: Connection, service: str, subject: str) -> Watermark:
+    """Return, inside a transaction, the current watermark; one that was never moved is new."""
+    row = connection.execute(select(WATERMARKS).where(is_of(service, subject))).mappings().first()
+    return _build(row) if row else Watermark(service, subject)
+
+
+def put_watermark(connection: Connection, to: Watermark) -> None:
+    """Move a watermark inside a transaction, wherever it is."""
+    if not insert_once(connection, WATERMARKS, _write(to)):
+        same = is_of(to.service, to.subject)
+        connection.execute(WATERMARKS.update().where(same).values(_write(to)))
+
+
+def is_of(service: str, subject: str) -> ColumnElement[bool]:
+    """Return the condition that a row is the watermark of a service and subject."""
+    return and_(WATERMARKS.c.service == service, WATERMARKS.c.subject == subject)
+
+
 def _write(item: Watermark) -> dict[str, Any]:
     at = item.announced
-    announced = at.astimezone(UTC).isoformat(timespec="microseconds") if at else NEVER
+    announced = write_time(at) if at else NEVER
     return {
         "service": item.service,
         "subject": item.subject,

@@ -1,10 +1,10 @@
 """Commands in the control store: given by people, each answered once by the controller."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, select
 
-from sluice.adapters.control.database import Database
+from sluice.adapters.control.database import Database, write_time
 from sluice.adapters.control.schema import COMMANDS, ROLLOUTS
 from sluice.control.command import BY_HAND, RecordedCommand
 from sluice.errors import CommandRefused
@@ -125,7 +125,7 @@ def insert_command(connection: Connection, command: RecordedCommand) -> Recorded
         "action": command.action,
         "given_by": command.by,
         "reason": command.reason,
-        "at": command.at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "at": write_time(command.at),
         "answer": command.answer,
         "message": command.message,
         "origin": command.origin,

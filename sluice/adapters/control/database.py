@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,11 @@ DRIVERS = {
     "postgresql+psycopg": "postgresql+psycopg",
 }
 FULL = ("disk is full", "No space left")
+
+
+def write_time(moment: datetime) -> str:
+    """Return a moment as the store's columns hold it: UTC, to the microsecond."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 class Database:

@@ -4,23 +4,22 @@ The route says who serves. The registry's aliases and Prefect's event follow it,
 what has not followed yet is on record, and any later run completes it.
 """
 
-from datetime import UTC, datetime
+from sqlalchemy import and_, select
 
-from sqlalchemy import ColumnElement, Connection, and_, select
-
+from sluice.adapters.control.causes import NEVER, is_of, put_watermark, read_watermark
 from sluice.adapters.control.commands import OBEYED, insert_command
-from sluice.adapters.control.database import Database, insert_once
-from sluice.adapters.control.routes import ALIASES, is_held, read_route, swap_route
+from sluice.adapters.control.database import Database
+from sluice.adapters.control.routes import ALIASES, is_held, read_route, read_unsettled, swap_route
 from sluice.adapters.control.schema import TIMELINE, WATERMARKS
 from sluice.adapters.control.timeline import append_entry, build_entry, read_change
 from sluice.control.command import BY_HAND, RecordedCommand
 from sluice.control.route import Route
 from sluice.control.timeline import BY_PERSONS, TimelineEntry
+from sluice.control.watermark import Watermark
 from sluice.errors import RolloutRefused, RouteMoved
 
 TOLD = "told"
 """Subject of the watermark of the last move of which Prefect was told."""
-DONE = ""
 
 
 class Moves:
@@ -72,29 +71,25 @@ class Moves:
                 swap_route(connection, now, now.follow(entry.version), entry)
                 moved = read_change(connection, entry.service) or entry
             insert_command(connection, _record(entry))
-            _mark(connection, entry.service, ALIASES, moved.sequence, entry.at)
+            due = Watermark(entry.service, ALIASES, str(moved.sequence), entry.at)
+            put_watermark(connection, due)
             return moved
 
     def find_unsettled(self, service: str) -> TimelineEntry | None:
         """Return the move that the registry's aliases have not followed yet; None if they have."""
         with self._database.transact("looking for a move of the champion") as connection:
-            mark = _read_mark(connection, service, ALIASES)
-            if mark is None or mark[1] == DONE:
-                return None
-            change = read_change(connection, service)
-            return change if change and str(change.sequence) == mark[0] else None
+            return read_unsettled(connection, service)
 
     def settle(self, moved: TimelineEntry) -> None:
         """Record that the registry's aliases have followed a move."""
-        same = and_(_is(moved.service, ALIASES), WATERMARKS.c.mark == str(moved.sequence))
+        same = and_(is_of(moved.service, ALIASES), WATERMARKS.c.mark == str(moved.sequence))
         with self._database.transact("settling a move of the champion") as connection:
-            connection.execute(WATERMARKS.update().where(same).values(announced=DONE))
+            connection.execute(WATERMARKS.update().where(same).values(announced=NEVER))
 
     def list_untold(self, service: str) -> list[TimelineEntry]:
         """Return the rollbacks and restores of which Prefect was not told yet, oldest first."""
         with self._database.transact("looking for moves of the champion") as connection:
-            mark = _read_mark(connection, service, TOLD)
-            after = TIMELINE.c.sequence > (int(mark[0]) if mark else 0)
+            after = TIMELINE.c.sequence > int(read_watermark(connection, service, TOLD).mark or 0)
             moves = TIMELINE.c.action.in_(BY_PERSONS)
             wanted = select(TIMELINE).where(and_(TIMELINE.c.service == service, moves, after))
             rows = connection.execute(wanted.order_by(TIMELINE.c.sequence)).mappings()
@@ -103,9 +98,9 @@ class Moves:
     def mark_told(self, moved: TimelineEntry) -> None:
         """Record that Prefect was told of a move, and of those before it."""
         with self._database.transact("noting what was told") as connection:
-            mark = _read_mark(connection, moved.service, TOLD)
-            if mark is None or int(mark[0]) < moved.sequence:
-                _mark(connection, moved.service, TOLD, moved.sequence, None)
+            seen = read_watermark(connection, moved.service, TOLD)
+            if int(seen.mark or 0) < moved.sequence:
+                put_watermark(connection, seen.settle(str(moved.sequence)))
 
 
 def _record(entry: TimelineEntry) -> RecordedCommand:
@@ -121,21 +116,3 @@ def _record(entry: TimelineEntry) -> RecordedCommand:
         message=entry.message,
         origin=entry.origin,
     )
-
-
-def _is(service: str, subject: str) -> ColumnElement[bool]:
-    return and_(WATERMARKS.c.service == service, WATERMARKS.c.subject == subject)
-
-
-def _read_mark(connection: Connection, service: str, subject: str) -> tuple[str, str] | None:
-    row = connection.execute(select(WATERMARKS).where(_is(service, subject))).mappings().first()
-    return (row["mark"], row["announced"]) if row else None
-
-
-def _mark(
-    connection: Connection, service: str, subject: str, sequence: int, since: datetime | None
-) -> None:
-    announced = since.astimezone(UTC).isoformat(timespec="microseconds") if since else DONE
-    values = {"mark": str(sequence), "announced": announced}
-    if not insert_once(connection, WATERMARKS, {"service": service, "subject": subject, **values}):
-        connection.execute(WATERMARKS.update().where(_is(service, subject)).values(values))

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Connection, and_
 
@@ -12,7 +12,7 @@ from sluice.adapters.control.commands import (
     refuse_waiting,
     require_reason,
 )
-from sluice.adapters.control.database import Database
+from sluice.adapters.control.database import Database, write_time
 from sluice.adapters.control.rollouts import Rollouts
 from sluice.adapters.control.routes import read_route, swap_route
 from sluice.adapters.control.schema import ROLLOUTS
@@ -109,7 +109,7 @@ def _end(connection: Connection, rollout: RolloutRecord, epoch: int, now: dateti
     values = {
         "phase": phase.value,
         "state": json.dumps(write_state(state), allow_nan=False),
-        "ended": now.astimezone(UTC).isoformat(timespec="microseconds"),
+        "ended": write_time(now),
     }
     connection.execute(ROLLOUTS.update().where(same).values(values))
     refuse_waiting(connection, rollout.service, rollout.number, f"{ACCEPT_STORE}: {RESTORED}")

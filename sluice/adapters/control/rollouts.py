@@ -3,13 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select
 
 from sluice.adapters.control.commands import answer_command, refuse_waiting
-from sluice.adapters.control.database import Database
+from sluice.adapters.control.database import Database, write_time
 from sluice.adapters.control.leases import renew_lease, require_lease
 from sluice.adapters.control.routes import read_route, renew_route, require_route, swap_route
 from sluice.adapters.control.schema import ROLLOUT_LOG, ROLLOUTS
@@ -83,7 +83,7 @@ class Rollouts:
                 salt=opening.salt,
                 state=start(opening.policy, list(opening.before), epoch),
             )
-            whole = {**_name(rollout), **_write(rollout), "opened": _time(now), "ended": ""}
+            whole = {**_name(rollout), **_write(rollout), "opened": write_time(now), "ended": ""}
             connection.execute(ROLLOUTS.insert().values(whole))
             first = write_opening(opening.policy, list(opening.before), epoch)
             _append(connection, rollout, first, now)
@@ -106,7 +106,7 @@ class Rollouts:
             require_lease(connection, lease)
             same = and_(_is(before), ROLLOUTS.c.tick == before.tick, ROLLOUTS.c.ended == "")
             over = after.state.phase.is_final
-            values = {**_write(after), "ended": _time(now) if over else ""}
+            values = {**_write(after), "ended": write_time(now) if over else ""}
             if connection.execute(ROLLOUTS.update().where(same).values(values)).rowcount != 1:
                 name = f"rollout {before.number} of {before.service}"
                 raise LeaseLost(f"{name}: tick {before.tick} was written by another controller")
@@ -242,7 +242,7 @@ def _append(
     connection: Connection, rollout: RolloutRecord, record: LogRecord, now: datetime
 ) -> None:
     text = json.dumps(record, allow_nan=False)
-    line = {**_name(rollout), "tick": record["tick"], "at": _time(now), "record": text}
+    line = {**_name(rollout), "tick": record["tick"], "at": write_time(now), "record": text}
     connection.execute(ROLLOUT_LOG.insert().values(line))
 
 
@@ -304,7 +304,3 @@ def _matches_log() -> ColumnElement[bool]:
 
 def _is(rollout: RolloutRecord) -> ColumnElement[bool]:
     return and_(ROLLOUTS.c.service == rollout.service, ROLLOUTS.c.number == rollout.number)
-
-
-def _time(now: datetime) -> str:
-    return now.astimezone(UTC).isoformat(timespec="microseconds")

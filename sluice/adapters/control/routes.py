@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, and_, select
 
+from sluice.adapters.control.causes import read_watermark
 from sluice.adapters.control.database import Database, insert_once
-from sluice.adapters.control.schema import ROLLOUTS, ROUTES, WATERMARKS
+from sluice.adapters.control.schema import ROLLOUTS, ROUTES
 from sluice.adapters.control.timeline import append_change, read_change
 from sluice.control.route import Mode, Route
 from sluice.control.timeline import TimelineEntry
@@ -79,7 +80,7 @@ class Routes:
                 now = _require(connection, service)
             if now.candidate is not None or now.champion == version:
                 return now
-            if is_held(connection, service) or _is_unsettled(connection, service):
+            if is_held(connection, service) or read_unsettled(connection, service):
                 return now
             return swap_route(connection, now, now.follow(version))
 
@@ -174,13 +175,13 @@ def _build(row: RowMapping) -> Route:
     return Route(**{**row, "stage_weights": weights, "mode": Mode(row["mode"])})
 
 
-def _is_unsettled(connection: Connection, service: str) -> bool:
-    """Whether the registry's aliases have to follow a move of the champion by a person."""
-    mark = and_(WATERMARKS.c.service == service, WATERMARKS.c.subject == ALIASES)
-    open_one = and_(mark, WATERMARKS.c.announced != "")
-    moved = connection.execute(select(WATERMARKS.c.mark).where(open_one)).scalar()
-    change = read_change(connection, service) if moved is not None else None
-    return change is not None and str(change.sequence) == moved  # else a later move replaced it
+def read_unsettled(connection: Connection, service: str) -> TimelineEntry | None:
+    """Return, inside a transaction, the move by a person that the aliases have not followed yet."""
+    moved = read_watermark(connection, service, ALIASES)
+    change = read_change(connection, service) if moved.announced is not None else None
+    if change is None or str(change.sequence) != moved.mark:  # a later move replaced it
+        return None
+    return change
 
 
 def is_held(connection: Connection, service: str) -> bool:

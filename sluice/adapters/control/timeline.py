@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, RowMapping, and_, select
 
-from sluice.adapters.control.database import Database
+from sluice.adapters.control.database import Database, write_time
 from sluice.adapters.control.schema import COMMANDS, DECISIONS, ROLLOUTS, TIMELINE
 from sluice.control.command import BY_HAND
 from sluice.control.route import Route
@@ -90,7 +90,7 @@ def append_entry(connection: Connection, entry: TimelineEntry) -> TimelineEntry:
     """Append an entry inside a transaction; return it with its number."""
     values = {
         "service": entry.service,
-        "at": entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "at": write_time(entry.at),
         "action": entry.action,
         "version": entry.version,
         "previous": entry.previous,
