@@ -1,0 +1,47 @@
+"""Published versions of prompts, kept as they were: what answers callers is read from here.
+
+A file of `prompts/` can be edited at any time. A published version is a file of the state folder,
+whose name has the sha256 of its content.
+"""
+
+from hashlib import sha256
+from pathlib import Path
+
+from sluice.errors import PromptChanged, PromptInvalid
+from sluice.prompts.version import PromptVersion, dump_canonical
+from sluice.prompts.yaml_section import read_section
+
+
+def name_published(version: PromptVersion) -> str:
+    """Return the name of a published version's file; its content is the canonical YAML."""
+    return f"v{version.version}-{version.identity}.yaml"
+
+
+def write_published(version: PromptVersion) -> dict[str, str]:
+    """Return the file of a published version: its name and its content."""
+    return {name_published(version): dump_canonical(version)}
+
+
+def read_published(folder: Path, name: str, number: int) -> PromptVersion:
+    """Read a version as it was published.
+
+    Raises:
+        PromptInvalid: it was not published, or by an earlier Sluice that kept no file.
+        PromptChanged: there are two of its number, or the file is not what was published.
+    """
+    found = sorted(folder.glob(f"v{number}-*.yaml"))
+    again = f"next: sluice prompt publish {name} {number}: answers that are kept cost nothing"
+    if not found:
+        raise PromptInvalid(f"{folder}: found no published v{number} of {name}; {again}")
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise PromptChanged(f"{folder}: found two versions {number}: {names}; next: remove one")
+    [path] = found
+    version = read_section(path, PromptVersion)
+    digest = sha256(path.read_bytes()).hexdigest()
+    if path.name != f"v{number}-{digest}.yaml" or (version.name, version.version) != (name, number):
+        raise PromptChanged(
+            f"{path}: is not what was published as {name} v{number}; next: remove the file, then "
+            f"sluice prompt publish {name} {number}"
+        )
+    return version

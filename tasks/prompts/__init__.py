@@ -1,0 +1,1 @@
+"""Evaluating a prompt version: asking the model, scoring, judging, publishing."""

@@ -1,0 +1,132 @@
+"""Publishing a version that passed its gates: in the registry, and as the one that serves."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prefect import get_run_logger
+
+from sluice.adapters.control.store import Control, prepare_control
+from sluice.adapters.registry.aliases import CHAMPION
+from sluice.adapters.registry.client import open_registry
+from sluice.adapters.storage import explain_os_error, write_whole
+from sluice.control.timeline import PROMOTE, TimelineEntry
+from sluice.errors import Fault, PromotionRefused, PromptChanged
+from sluice.home import find_home
+from sluice.prompts.folder import load_prompt
+from sluice.prompts.published import write_published
+from sluice.prompts.version import PromptVersion, check_unchanged
+from tasks.prompts.mirroring import describe_published, note_mirrored
+from tasks.prompts.version import VersionUnderRelease, read_evaluation
+from tasks.run.decorators import effect
+from tasks.run.names import name_origin
+
+
+@dataclass(frozen=True)
+class PublishedVersion:
+    """A version that was published; `number` is the registry's."""
+
+    prompt: str
+    version: int
+    identity: str
+    number: int
+    is_active: bool
+
+
+@effect
+def publish_version(given: VersionUnderRelease, place: Path) -> PublishedVersion:
+    """Keep a version as it is for the gateway, and mirror it in the registry, once.
+
+    Its files must be those that were evaluated.
+
+    Raises:
+        PromptChanged: the version's file changed since it was evaluated or published.
+        StorageFull: there is no room for its copy.
+        Fault: the registry cannot be reached.
+    """
+    version = load_prompt(given.prompt).find_version(given.version)
+    check_unchanged(version, given.identity, "evaluated")
+    new = read_evaluation(place)
+    keep_published(version)
+    shown = describe_published(version, new.eval_set, new.model, len(new.cases))
+    number = open_registry(find_home()).publish_prompt(shown)
+    get_run_logger().info("%s v%d is published", given.prompt, given.version)
+    return PublishedVersion(given.prompt, given.version, given.identity, number, False)
+
+
+@effect
+def activate_version(
+    published: PublishedVersion, given: VersionUnderRelease, by: str = "", reason: str = ""
+) -> PublishedVersion:
+    """Make a published version the one that serves; the registry's alias follows.
+
+    Where the registry is away, `watch` lets the alias follow later.
+
+    Raises:
+        PromotionRefused: a service has the prompt's name, or another version than the one that
+            this one was compared with serves by now.
+        Fault: the control store cannot be reached.
+    """
+    control, prompt = prepare_control(), published.prompt
+    before = control.routes.find(prompt)
+    serves = before.champion if before else None
+    if serves not in (given.active, published.version):
+        raise PromotionRefused(
+            f"{prompt}: v{serves} serves by now, and v{published.version} was compared with "
+            f"{f'v{given.active}' if given.active else 'none'}; next: sluice {given.command}: "
+            "answers that are kept cost nothing"
+        )
+    route = control.routes.follow_champion(prompt, published.version, "prompt")
+    if route.champion != published.version:
+        get_run_logger().warning("a rollout of %s is under way: it decides who serves", prompt)
+        return published
+    if before is None or before.champion != published.version:
+        instead = f" instead of v{before.champion}" if before else ""
+        entry = TimelineEntry(
+            prompt,
+            datetime.now(UTC),
+            PROMOTE,
+            published.version,
+            by.strip(),
+            reason.strip(),
+            name_origin(),
+            f"v{published.version} is active{instead}",
+        )
+        control.timeline.append(entry, once=True)
+    get_run_logger().info("%s v%d is active", prompt, published.version)
+    _show_active(control, published)
+    return replace(published, is_active=True)
+
+
+def _show_active(control: Control, published: PublishedVersion) -> None:
+    """Let the registry's alias follow the route; if the registry is away it follows later."""
+    try:
+        open_registry(find_home()).mark_active(published.prompt, published.version, CHAMPION)
+        note_mirrored(control, published.prompt, published.version)
+    except Fault as error:
+        log = get_run_logger()
+        log.warning("the registry does not show it yet, the next `watch` tries again: %s", error)
+
+
+def keep_published(version: PromptVersion) -> None:
+    """Write a version to where the gateway reads it; the same version again changes nothing.
+
+    Raises:
+        PromptChanged: another content was published as this version.
+        StorageFull: there is no room.
+        DataUnavailable: the folder cannot be written.
+    """
+    folder = find_home().published_prompts(version.name)
+    files = {folder / name: text for name, text in write_published(version).items()}
+    others = [path for path in folder.glob(f"v{version.version}-*.yaml") if path not in files]
+    if others:
+        raise PromptChanged(
+            f"{version.name} v{version.version} was published with another content: "
+            f"{others[0]}; next: make a new version: sluice prompt new {version.name} "
+            f"--from {version.version}"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(files)
+    except OSError as error:
+        raise explain_os_error(error, f"published versions of {version.name}") from error
