@@ -1,0 +1,1 @@
+"""A window of live traffic beside a reference: which windows, their rows, what was found."""

@@ -1,0 +1,1 @@
+"""Rules on live figures, the life of their alerts, and their export to Prometheus and Grafana."""

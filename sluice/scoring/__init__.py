@@ -1,0 +1,1 @@
+"""Scoring of many rows at once: checked inputs, parts, and the rows of predictions."""

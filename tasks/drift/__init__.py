@@ -1,0 +1,1 @@
+"""Watching what was released: reference profiles, live performance on labelled traffic."""

@@ -1,0 +1,1 @@
+"""Tasks of monitoring: measuring live signals, judging rules, noting alerts."""

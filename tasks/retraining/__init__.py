@@ -1,0 +1,1 @@
+"""Retraining: what starts a release by itself, what waits, and what a promotion gained."""
