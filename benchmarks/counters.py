@@ -114,15 +114,18 @@ def kill_at_random(
         probe = bodies[0].replace(MARK, "PROBE")
         thread = threading.Thread(target=killer.run, args=(seconds, probe, ids))
         thread.start()
-        found = run_load(
-            gateway.port,
-            requests,
-            connections=CONNECTIONS,
-            seconds=seconds,
-            rps=RPS,
-            ids=folder / "ids",
-        )
-        thread.join()
+        try:
+            found = run_load(
+                gateway.port,
+                requests,
+                connections=CONNECTIONS,
+                seconds=seconds,
+                rps=RPS,
+                ids=folder / "ids",
+            )
+        finally:
+            killer.ended.set()
+            thread.join()
         gateway.await_page("/readyz")
     ids += (folder / "ids").read_bytes().split()
     ship_rest(find_home())

@@ -22,6 +22,15 @@ KINDS: dict[str, dict[str, object]] = {
     "random_forest": {"trees": 100, "min_leaf": 20},
     "hist_gradient_boosting": {"iterations": 100},
 }
+ENCODINGS: dict[str, tuple[str, str]] = {
+    "a timestamp as seconds": ("timestamp", "seconds"),
+    "a timestamp's calendar": ("timestamp", "calendar"),
+    "a date and its age": ("timestamp", "date"),
+    "a text of 12 words": ("text", "text"),
+    "a text of 500 values": ("text", "target"),
+}
+"""Columns that are added to the service's, one at a time: their kind and encoding."""
+WORDS = 300
 
 
 def main() -> None:
@@ -32,6 +41,8 @@ def main() -> None:
     for kind, options in KINDS.items():
         say(f"### {kind}: fitting, then {count} rows one by one through both backends")
         rows += measure_kind(kind, options, count)
+    say(f"### encodings: gradient boosting with one column more, {count} rows one by one")
+    rows += measure_encodings(count)
     report("predictor", rows, {"rows one by one": count, "service": SERVICE})
 
 
@@ -76,6 +87,71 @@ def measure_kind(kind: str, options: dict[str, object], count: int) -> list[Row]
         Row(f"{kind}: building the graph", seconds, "s"),
         Row(f"{kind}: size of the graph", len(form.graph) / 1e6, "MB"),
     ]
+
+
+def measure_encodings(count: int) -> list[Row]:
+    """Return what one column more of each encoding costs a row, as the gateway prepares it."""
+    import numpy as np
+    import pandas as pd
+
+    from sluice.adapters.registry.model_files import ExportedModel
+    from sluice.config.data import DataConfig
+    from sluice.config.loading import load_service
+    from sluice.config.model import HistGradientBoosting
+    from sluice.home import SAMPLES
+    from sluice.models.export.onnx_export import build_onnx_export, take_columns
+    from sluice.models.export.row_encoder import RowEncoder
+    from sluice.models.prediction import predict
+    from sluice.models.training import fit_model
+    from sluice.stats.parity import measure_parity
+
+    config = load_service(SERVICE, "development")
+    frame = pd.read_parquet(SAMPLES / f"acs_employment_{YEAR}.parquet")
+    draw = np.random.default_rng(7)
+    seconds = draw.integers(0, 3 * 10**8, len(frame))
+    words = [" ".join(f"w{at}" for at in draw.integers(0, WORDS, 12)) for _ in range(len(frame))]
+    moments = pd.Timestamp("2015-01-01", tz="UTC") + pd.to_timedelta(seconds, unit="s")
+    values: dict[str, Any] = {
+        "timestamp": moments,
+        "text": pd.Series(words, dtype="str"),
+        "target": pd.Series([f"v{at}" for at in draw.integers(0, 500, len(frame))], dtype="str"),
+    }
+    model = HistGradientBoosting(kind="hist_gradient_boosting", seed=7)
+    rows: list[Row] = []
+    for name, (kind, encoding) in {"nothing more": ("", ""), **ENCODINGS}.items():
+        described = config.data.model_dump(mode="json")
+        if kind:
+            described["columns"]["extra"] = kind
+            described["features"].append("extra")
+            described["encodings"] = {"extra": encoding}
+        data = DataConfig.model_validate(described)
+        wider = frame.assign(extra=values.get(encoding, values.get(kind, 0)))
+        pipeline = fit_model("binary", model, data, wider, wider[data.target])
+        form = build_onnx_export(pipeline, data)
+        served, encoder = ExportedModel(form), RowEncoder(form.preprocessing)
+        found = served.predict(take_columns(wider, data))
+        evidence = measure_parity(predict(pipeline, wider, data, "binary"), found)
+        assert not evidence.flips
+        assert not evidence.beyond
+        places = (wider.columns.get_loc(column) for column in encoder.names)
+        columns = [_list_values(wider.iloc[:count, place]) for place in places]
+        records = [[record] for record in zip(*columns, strict=True)]
+        prepare = time_calls(encoder.encode, records)
+        whole = time_calls(lambda row, e=encoder, s=served: s.run(e.encode(row)), records)  # type: ignore[misc]
+        rows += [
+            Row(f"boosting with {name}: preparing", prepare, "us a row"),
+            Row(f"boosting with {name}: with the graph", whole, "us a row", TARGET_MICROSECONDS),
+        ]
+    return rows
+
+
+def _list_values(values: Any) -> list[Any]:
+    """Return a column as the gateway decodes it: None for a null, Python's numbers and times."""
+    import pandas as pd
+
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return [value.to_pydatetime() for value in values]
+    return [None if pd.isna(value) else value for value in values.tolist()]
 
 
 def time_calls(call: Callable[[Any], Any], arguments: list[Any]) -> float:

@@ -19,7 +19,7 @@ from cli.output import say
 
 SERVICE = "employment"
 YEARS = (2015, 2016, 2017)
-TARGET_SECONDS = 2.0
+TARGET_SECONDS = 1.0
 IMPORT_RUNS = 3
 IMPORTS = (
     "prefect",

@@ -1,6 +1,7 @@
 """Real parts for the tests: one orchestration server, one home and one registry a session."""
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -11,6 +12,8 @@ import pytest
 
 from support.servers.ports import find_free_port
 
+# What is imported and collected stays: looking for garbage among it was a sixth of the time.
+gc.set_threshold(1_000_000)
 # Prefect and MLflow read their settings when they are imported, so the home comes first.
 SESSION_HOME = Path(tempfile.mkdtemp(prefix="sluice-tests-"))
 SERVER_PORT = find_free_port()
@@ -21,12 +24,14 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (TESTS, os.environ.get("
 if "SLUICE_TEST_IMAGES" not in os.environ:  # one folder for all processes of the session
     IMAGES = tempfile.mkdtemp(prefix="sluice-images-")
     os.environ["SLUICE_TEST_IMAGES"] = IMAGES
+    os.environ["SLUICE_TEST_SESSION"] = str(os.getpid())
     atexit.register(shutil.rmtree, IMAGES, ignore_errors=True)
 for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", "SLUICE_ENV", "SLUICE_CONTROL_URL"):
     os.environ.pop(name, None)
 
 from sluice.adapters.server.home_server import server_environment  # noqa: E402
 from sluice.adapters.server.login import make_login  # noqa: E402
+from sluice.garbage import NEW_OBJECTS  # noqa: E402
 from sluice.home import Home  # noqa: E402
 
 SERVER_HOME = Home(SESSION_HOME)
@@ -56,9 +61,32 @@ def api() -> Iterator[str]:
         flush_client()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _own_events(request: pytest.FixtureRequest) -> None:
+    """Let a file see its own events: it shares the server with others of its process."""
+    if request.node.get_closest_marker("slow"):
+        from support.releases.sources import forget_events
+
+        forget_events()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Real servers first: the quick tests then fill up what is left of each process's time."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Leave all that was imported and collected out of the garbage collections."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(NEW_OBJECTS)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Collect what the tests left once; pytest would do so ten times, a second each."""
+    gc.collect()
+    gc.freeze()
 
 
 def flush_client() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.harness.processes import Server
 
-PROBE_SECONDS, KEEP_SECONDS = 0.05, 0.1
+PROBE_SECONDS, KEEP_SECONDS, LONGEST_WAIT = 0.05, 0.1, 60.0
 PARTS = (b"serving.process.", b"serving.log.log_writer")
 
 
@@ -29,22 +29,23 @@ class RandomKiller:
     kills: dict[str, int] = field(default_factory=dict)
     waits: list[tuple[float, str]] = field(default_factory=list)
     """Seconds from each kill to the caller's next answer, and what was killed."""
+    ended: threading.Event = field(default_factory=threading.Event)
+    """Set by whoever wants the kills to end early."""
 
     def run(self, seconds: float, body: str, ids: list[bytes]) -> None:
         """Kill for so long; the ids of the caller's answers are added to `ids`."""
         draw = random.Random(11)  # noqa: S311 - no secret hangs on it
-        ended, answered = threading.Event(), [time.monotonic()]
+        answered = [time.monotonic()]
         threads = [
-            threading.Thread(target=self._keep, args=(ended,)),
-            threading.Thread(target=self._probe, args=(ended, body, ids, answered)),
+            threading.Thread(target=self._keep),
+            threading.Thread(target=self._probe, args=(body, ids, answered)),
         ]
         for thread in threads:
             thread.start()
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            time.sleep(self.every)
+        while time.monotonic() < end and not self.ended.wait(self.every):
             self._kill(draw, answered)
-        ended.set()
+        self.ended.set()
         for thread in threads:
             thread.join()
 
@@ -69,12 +70,12 @@ class RandomKiller:
         killed = time.monotonic()
         os.kill(pid, signal.SIGKILL)
         self.kills[part] = self.kills.get(part, 0) + 1
-        while answered[-1] <= killed:
+        while answered[-1] <= killed and time.monotonic() < killed + LONGEST_WAIT:
             time.sleep(0.005)
-        self.waits.append((answered[-1] - killed, part))
+        self.waits.append((answered[-1] - killed if answered[-1] > killed else LONGEST_WAIT, part))
 
-    def _keep(self, ended: threading.Event) -> None:
-        while not ended.wait(KEEP_SECONDS):
+    def _keep(self) -> None:
+        while not self.ended.wait(KEEP_SECONDS):
             if self.server.process.poll() is not None:
                 with self.server.log.open("ab") as output:
                     self.server.process = subprocess.Popen(
@@ -85,11 +86,9 @@ class RandomKiller:
                         start_new_session=True,
                     )
 
-    def _probe(
-        self, ended: threading.Event, body: str, ids: list[bytes], answered: list[float]
-    ) -> None:
+    def _probe(self, body: str, ids: list[bytes], answered: list[float]) -> None:
         number = 0
-        while not ended.is_set():
+        while not self.ended.is_set():
             number += 1
             name = f"probe-{number}"
             status, _ = self.server.ask(self.path, body.replace("PROBE", name))

@@ -62,7 +62,8 @@ class Connection(asyncio.Protocol):
         """Send a request that counts from `began`."""
         self.began, self.request_id = began, request_id
         before, behind = request
-        self._transport.write(before + request_id + behind if behind else before)
+        if not self._transport.is_closing():  # `connection_lost` follows, which counts the request
+            self._transport.write(before + request_id + behind if behind else before)
 
     def data_received(self, data: bytes) -> None:
         """Read until an answer is complete; only its status is parsed."""

@@ -92,7 +92,8 @@ def run_plain_release(home: Home, service: str) -> dict[str, float]:
     holdout = Holdout(y=compared[config.data.target].to_numpy(), frame=compared)
     with plain.step("evaluate candidate"):
         candidate = predict(pipeline, compared, config.data, config.problem)
-        verdicts += [_evaluate_candidate(plain, pipeline, holdout, candidate, champion)]
+        target = training[config.data.target].to_numpy()
+        verdicts += [_evaluate_candidate(plain, pipeline, holdout, candidate, champion, target)]
     with plain.step("audit bias"):
         verdicts += [_audit_bias(plain, holdout, candidate)]
     with plain.step("export model"):
@@ -139,13 +140,18 @@ def _train(plain: PlainRelease, training: Any, path: Path) -> Any:
     seconds = time.perf_counter() - started
     save_model(pipeline, path)
     params = {f"model.{key}": str(value) for key, value in config.model.model_dump().items()}
-    metrics = {"training.rows": len(training), "training.seconds": seconds}
+    metrics = {"training/rows": len(training), "training/seconds": seconds}
     plain.registry.log_facts(plain.run_id, params=params, metrics=metrics)
     return load_model(path)
 
 
 def _evaluate_candidate(
-    plain: PlainRelease, pipeline: Any, holdout: Holdout, candidate: Any, champion: ModelVersionRef
+    plain: PlainRelease,
+    pipeline: Any,
+    holdout: Holdout,
+    candidate: Any,
+    champion: ModelVersionRef,
+    training: Any,
 ) -> Verdict:
     config = plain.config
     loaded = plain.registry.load_model(champion)
@@ -158,6 +164,7 @@ def _evaluate_candidate(
         candidate,
         against,
         threshold=find_threshold(pipeline),
+        training=training,
     )
     verdict = _record(plain, EvaluationGate(config.evaluation).judge(evidence))
     _record_evidence(plain, "evaluation", evidence, name_evaluation_figures(evidence))

@@ -1,5 +1,6 @@
 """A server under measurement: its process tree, its cost, and its shutdown."""
 
+import http.client
 import json
 import os
 import signal
@@ -82,7 +83,7 @@ class Server:
         return found
 
     def ask(self, path: str, body: str = "") -> tuple[int, bytes]:
-        """Get a page, or post a body; the status is 0 where no server answers."""
+        """Get a page, or post a body; the status is 0 where no whole answer comes."""
         address = f"http://127.0.0.1:{self.port}{path}"
         request = urllib.request.Request(
             address, body.encode() or None, {"content-type": "application/json"}
@@ -92,7 +93,7 @@ class Server:
                 return int(answer.status), answer.read()
         except urllib.error.HTTPError as error:
             return int(error.code), error.read()
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return 0, b""
 
     def await_page(self, path: str, body: str = "", words: bytes = b"") -> None:

@@ -1,7 +1,5 @@
 """Arguments are checked before anything starts; commands that need no server start none."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -10,9 +8,11 @@ import typer
 
 from cli.__main__ import app
 from cli.options import ActionName
-from sluice.home import PROJECT
+from sluice.home import PROJECT, Home
 from sluice.rollout.state import Action
 from support.releases.runs import run_sluice
+from support.servers.forks import run_code
+from support.servers.images import add_registry_database
 
 NOWHERE = "http://127.0.0.1:9/api"
 WHO = ("--by", "Ada", "--reason", "a test")
@@ -39,13 +39,108 @@ BAD = {
     "promote: service": (("promote", "nobody"), "no service 'nobody'"),
     "show: service": (("show", "nobody"), "no service 'nobody'"),
     "history: service": (("history", "nobody"), "no service 'nobody'"),
+    "ingest: service": (("ingest", "nobody", "f.csv"), "no service 'nobody'"),
+    "release: service": (("release", "nobody"), "no service 'nobody'"),
+    "approve: service": (("approve", "nobody", *WHO), "no service 'nobody'"),
+    "approve: version": (("approve", "employment", *WHO, "--version", "0"), "1 and more, or -1"),
+    "refuse: service": (("refuse", "nobody", *WHO), "no service 'nobody'"),
+    "refuse: version": (("refuse", "employment", *WHO, "--version", "-2"), "1 and more, or -1"),
+    "rollout: version": (("rollout", "employment", "--version", "0"), "1 and more, or -1"),
+    "accept-store: service": (("accept-store", "nobody", *WHO), "no service 'nobody'"),
+    "accept-store: blank": (
+        ("accept-store", "employment", "--by", " ", "--reason", "x"),
+        "no name",
+    ),
+    "simulate: policy": (("simulate", "no"), "no policy 'no'"),
+    "simulate: fault": (("simulate", "laptop", "--fault", "gremlins"), "found 'gremlins'"),
+    "feasible: service": (("feasible", "nobody", "--rps", "5"), "no service 'nobody'"),
+    "retention: two at once": (("retention", "--undo", "--accept", *WHO), "one of them at a time"),
+    "retention: blank": (("retention", "--undo", "--by", " ", "--reason", "x"), "both not empty"),
+    "replay: service": (("replay", "nobody"), "no service 'nobody'"),
+    "replay: rate": (("replay", "employment", "--rps", "-1"), "allowed: --rps and --seconds more"),
+    "score: service": (("score", "nobody", "f.parquet", "--output", "o"), "no service 'nobody'"),
+    "score: no such input": (
+        ("score", "employment", "none.parquet", "--output", "o"),
+        "SOURCE: found 'none.parquet', which does not exist",
+    ),
+    "score: version and alias": (
+        ("score", "employment", ".", "--output", "o", "--version", "1", "--alias", "previous"),
+        "found --version 1 and --alias previous; allowed: one of them",
+    ),
+    "score: version": (
+        ("score", "employment", ".", "--output", "o", "--version", "0"),
+        "1 and more, or -1",
+    ),
+    "expect: service": (("expect", "nobody", "remove", "1"), "nobody"),
+    "prompt show: prompt": (("prompt", "show", "nothing"), "found no prompt 'nothing'"),
+    "prompt diff: prompt": (("prompt", "diff", "nothing", "1", "2"), "found no prompt 'nothing'"),
+    "prompt new: name": (("prompt", "new", "BAD/NAME"), "BAD/NAME"),
+    "prompt import: file": (("prompt", "import", "none.yaml"), "none.yaml"),
+    "prompt evaluate: prompt": (("prompt", "evaluate", "nothing", "1"), "found no prompt"),
+    "prompt evaluate: estimate": (
+        ("prompt", "evaluate", "classify", "77", "--estimate"),
+        "found no version 77",
+    ),
+    "demo: prompts and loop": (
+        ("demo", "--prompts", "--loop", "worse"),
+        "found --loop worse and --prompts; allowed: one of both",
+    ),
+    "demo: fault of a model": (
+        ("demo", "--prompts", "--fault", "bias"),
+        "allowed with --prompts: bad, budget, edited",
+    ),
+    "demo: fault of a prompt": (
+        ("demo", "--fault", "budget"),
+        "found --fault budget; allowed: only with --prompts",
+    ),
+    "prompt publish: version": (("prompt", "publish", "classify", "77"), "found no version 77"),
+    "prompt prove-judge: judge": (("prompt", "prove-judge", "nobody"), "found no judge 'nobody'"),
+    "prompt adopt-detector: name": (("prompt", "adopt-detector", "other"), "other"),
+    "quarantine list: service": (("quarantine", "list", "nobody"), "no service 'nobody'"),
+    "quarantine accept: service": (
+        ("quarantine", "accept", "nobody", "abcd", *WHO),
+        "no service 'nobody'",
+    ),
+    "quarantine accept: batch": (
+        ("quarantine", "accept", "employment", "abcd", *WHO),
+        "found batch 'abcd'; allowed: at least 4 characters",
+    ),
+    "quarantine drop: service": (
+        ("quarantine", "drop", "nobody", "abcd", *WHO),
+        "no service 'nobody'",
+    ),
+    "quarantine drop: blank": (
+        ("quarantine", "drop", "employment", "abcd", "--by", " ", "--reason", "x"),
+        "quarantine drop: found no name",
+    ),
+    "quarantine drop: batch": (("quarantine", "drop", "employment", "x", *WHO), "it is empty"),
+    "schema: service": (("schema", "nobody"), "no service 'nobody'"),
+    "schema: action": (("schema", "employment", "burn", "age"), "widen"),
+    "serve: replica": (("serve", "--replica", "../x"), "--replica: found '../x'"),
     "deploy: file": (("deploy", "--file", "none.yaml"), "none.yaml"),
     "up: port": (("up", "--port", "70000"), "less than or equal to 65535"),
     "serve: port": (("serve", "--port", "70000"), "less than or equal to 65535"),
     "page: port": (("page", "--port", "-1"), "'--port'"),
     "init: kind": (("init", "f.csv", "--target", "y", "--kind", "magic"), "multiclass"),
     "expect: action": (("expect", "employment", "burn"), "remove"),
+    "monitoring status: service": (("monitoring", "status", "nobody"), "employment"),
+    "monitoring silence: service": (
+        ("monitoring", "silence", "latency", "nobody", "--until", "4 h", *WHO),
+        "no service 'nobody'",
+    ),
+    "monitoring unsilence: service": (
+        ("monitoring", "unsilence", "latency", "nobody", *WHO),
+        "no service 'nobody'",
+    ),
+    "monitoring export: service": (
+        ("monitoring", "export", "nobody", "--to", "out"),
+        "no service 'nobody'",
+    ),
+    "drift: service": (("drift", "nobody"), "employment"),
+    "profile: service": (("profile", "nobody"), "employment"),
     "demo: fault": (("demo", "--fault", "gremlins"), "leakage"),
+    "demo: loop": (("demo", "--loop", "gremlins"), "concept"),
+    "demo: two": (("demo", "--loop", "worse", "--fault", "bias"), "allowed: one of both"),
 }
 
 
@@ -59,6 +154,20 @@ def test_a_bad_argument_is_refused_before_anything_starts(name: str, tmp_path: P
     assert not (tmp_path / "home").exists()
 
 
+def test_every_command_with_arguments_has_a_bad_one_above() -> None:
+    refused = {name for words, _ in BAD.values() for name in (words[0], " ".join(words[:2]))}
+    for_services = {
+        name
+        for words, _ in BAD.values()
+        if "nobody" in words
+        for name in (words[0], " ".join(words[:2]))
+    }
+    for name, one in list_commands().items():
+        options = {item.name for item in one.params} - {"help", "as_json"}
+        assert not options or name in refused, name
+        assert "service" not in options or name == "init" or name in for_services, name
+
+
 CHILD = """
 import sys
 from cli.__main__ import main
@@ -69,6 +178,7 @@ finally:
 """
 
 
+@pytest.mark.slow  # each reads a registry
 @pytest.mark.parametrize(
     "line",
     [
@@ -88,15 +198,9 @@ def test_a_command_without_need_of_a_server_neither_starts_nor_imports_one(
     line: tuple[str, ...], tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
-    ended = subprocess.run(
-        [sys.executable, "-c", CHILD, *line],
-        cwd=PROJECT,
-        env={"PATH": "", "HOME": str(tmp_path), "SLUICE_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    add_registry_database(Home(home))
+    environment = {"PATH": "", "HOME": str(tmp_path), "SLUICE_HOME": str(home)}
+    ended = run_code(CHILD, line, environment, folder=PROJECT)
     assert ended.returncode in {0, 2}, ended.stderr
     printed = [line for line in ended.stderr.splitlines() if not line.startswith("  ")]
     assert printed == ["no prefect"], ended.stderr  # without what was waited for
@@ -104,7 +208,12 @@ def test_a_command_without_need_of_a_server_neither_starts_nor_imports_one(
 
 
 def list_commands() -> dict[str, Any]:
-    return dict(getattr(typer.main.get_command(app), "commands", {}))
+    """Return every command by name, those of a group as `GROUP NAME`."""
+    found = dict(getattr(typer.main.get_command(app), "commands", {}))
+    for name in [name for name, one in found.items() if hasattr(one, "commands")]:
+        inner = found.pop(name).commands
+        found |= {f"{name} {each}": one for each, one in inner.items()}
+    return found
 
 
 def find_choices(annotation: Any) -> list[Any]:
@@ -123,7 +232,16 @@ def test_no_choice_of_a_command_has_a_space() -> None:
         for name, one in list_commands().items()
     }
     closed = {name for name, values in choices.items() if values}
-    assert closed == {"demo", "expect", "init", "release", "rollout-control"}
+    assert closed == {
+        "demo",
+        "drift",
+        "expect",
+        "init",
+        "release",
+        "rollout-control",
+        "schema",
+        "score",
+    }
     assert [value for values in choices.values() for value in values if " " in value] == []
 
 
@@ -146,7 +264,7 @@ def test_h_is_help(command: str, tmp_path: Path) -> None:
 
     if command == "replay":
         pytest.skip("its own process has the options")
-    shown = CliRunner().invoke(app, [*([command] if command else []), "-h"])
+    shown = CliRunner().invoke(app, [*command.split(), "-h"])
     assert shown.exit_code == 0
     assert "Usage: " in shown.stdout
 
@@ -163,7 +281,16 @@ def test_every_command_stands_in_a_group() -> None:
     panels = {
         getattr(one, "rich_help_panel", None) for one in getattr(group, "commands", {}).values()
     }
-    assert panels == {"Data", "Release", "Rollout", "Try a policy", "Show", "Run and deploy"}
+    assert panels == {
+        "Data",
+        "Release",
+        "Prompts",
+        "Rollout",
+        "Try a policy",
+        "Monitoring",
+        "Show",
+        "Run and deploy",
+    }
 
 
 def test_training_releases_all_files_of_a_service_in_one_process() -> None:

@@ -9,7 +9,7 @@ from support.releases.runs import run_sluice, write_service
 MISCONFIGURED = {
     "unknown key": (
         ("  holdout: 0.30", "  holdot: 0.30"),
-        "work.yaml:51: split.holdot: unknown key (did you mean `holdout`?); allowed: by, group, ",
+        "work.yaml:51: split.holdot: unknown key (did you mean `holdout`?); allowed: by, folds, ",
     ),
     "key given twice": (("  by: hash", "  seed: 1"), "key 'seed' is given twice"),
     "no YAML": (("problem: binary", "problem: [binary"), "not readable as YAML"),

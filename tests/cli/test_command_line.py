@@ -84,7 +84,7 @@ def test_unknown_service_is_refused_before_anything_starts(
     ended = run_sluice(command, "nobody", *rest, home=tmp_path / "home")
     assert ended.returncode == 2
     assert ended.stdout.startswith("ServiceUnknown: no service 'nobody'")
-    assert "known: arrivals, earnings, employment" in ended.stdout
+    assert "known: arrivals, earnings, employment, injection" in ended.stdout
     assert not (tmp_path / "home").exists()
 
 
@@ -143,7 +143,7 @@ def test_show_says_how_to_start_where_nothing_is_registered(tmp_path: Path) -> N
     assert ended.returncode == 0
     assert ended.stdout.splitlines() == [
         f"{name}: nothing registered yet; `sluice release {name}` starts"
-        for name in ("arrivals", "earnings", "employment")
+        for name in ("arrivals", "earnings", "employment", "injection")
     ]
 
 

@@ -46,6 +46,30 @@ def test_without_a_terminal_a_line_comes_after_each_silence_and_names_the_stage(
     assert 3 <= len(waiting) <= 6, lines
 
 
+NESTED = """
+import time
+import cli.output as output
+output.QUIET_SECONDS = 0.3
+with output.report_waiting("at work"):
+    time.sleep(0.6)
+    for _ in range(9):
+        with output.report_waiting("the rollout"):
+            time.sleep(0.45)
+    time.sleep(0.6)
+"""
+
+
+def test_of_waits_in_each_other_the_innermost_is_shown() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", NESTED], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    subjects = [line.strip().partition(",")[0] for line in ended.stderr.splitlines()]
+    inner = [place for place, subject in enumerate(subjects) if subject == "the rollout"]
+    assert len(inner) >= 2, subjects
+    assert subjects[inner[0] : inner[-1] + 1] == ["the rollout"] * len(inner)
+    assert (subjects[0], subjects[-1]) == ("at work", "at work")
+
+
 def test_a_terminal_shows_one_line_that_is_rewritten_and_erased() -> None:
     master, slave = pty.openpty()
     subprocess.run([sys.executable, "-c", WAIT], cwd=PROJECT, stdout=slave, check=True)

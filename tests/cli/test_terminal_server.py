@@ -1,12 +1,11 @@
 """Commands find the server before they import Prefect, which reads its settings once."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from sluice.home import PROJECT
+from support.servers.forks import run_code
 
 PROBE = """
 import sys
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 import sluice.adapters.server.session as session
 
 @contextmanager
-def probe(home, report):
+def probe(home, report, libraries):
     print("too late" if "prefect" in sys.modules else "in time")
     raise SystemExit(0)
     yield
@@ -39,13 +38,6 @@ DECISION = ("--by", "Ada", "--reason", "a test")
     ids=lambda line: line[0],
 )
 def test_settings_are_there_before_prefect_is(line: tuple[str, ...], tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE, *line],
-        cwd=PROJECT,
-        env={"PATH": "", "HOME": str(tmp_path), "SLUICE_HOME": str(tmp_path / "home")},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    environment = {"PATH": "", "HOME": str(tmp_path), "SLUICE_HOME": str(tmp_path / "home")}
+    done = run_code(PROBE, line, environment, folder=PROJECT)
     assert done.stdout.split("\n")[0] == "in time", done.stderr[-2000:]

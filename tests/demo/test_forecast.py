@@ -5,6 +5,8 @@ import pytest
 from demo.forecast import RUNS, describe_traffic, forecast, show_forecast
 from sluice.config.loading import load_policy
 
+pytestmark = pytest.mark.slow  # whole rollouts are simulated
+
 LAPTOP = load_policy("laptop")
 TRAFFIC = describe_traffic(200.0, 0.75, 0.2)
 

@@ -86,5 +86,5 @@ def test_forecast_is_printed_before_the_rollout(story: dict[str, Any]) -> None:
 
 def test_gateway_stays_until_the_story_ends_and_nothing_after_it(story: dict[str, Any]) -> None:
     [stayed] = story["stayed"]
-    assert {item.part for item in stayed} == {"gateway", "rollout page"}
+    assert {item.part for item in stayed} == {"gateway", "status page"}
     assert find_related(story["served"].home) == []

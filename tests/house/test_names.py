@@ -14,7 +14,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("sluice", "tasks", "flows", "cli", "serving", "demo")
 VAGUE = {"utils", "helpers", "common", "base", "core", "misc"}
-GROUPED = {"flows/data", "flows/release", "flows/rollout", "flows/stack"}
+GROUPED = {"flows/data", "flows/drift", "flows/release", "flows/rollout", "flows/stack"}
 """Folders of tests without a folder of their room: the flows lie side by side, by what they do."""
 OLD_WORDS = re.compile(
     r"\b(weigh|weighs|weighed|amiss|teach|teaches|lineup|belief)\b", re.IGNORECASE

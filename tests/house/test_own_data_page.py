@@ -65,7 +65,7 @@ def test_every_command_of_the_page_runs(api: str, tmp_path: Path) -> None:
     for words in (
         "survey v1 is champion",
         "edited 24: age within [15, 65]",
-        "removed 42: distribu",
+        "removed 41: distribu",
     ):
         assert words in output
     assert "is number; allowed: columns of kind integer, text, boolean" in output

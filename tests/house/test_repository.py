@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ("requirements.lock", "requirements-browser.lock")
+LOCKS = (
+    "requirements.lock",
+    "requirements-browser.lock",
+    "requirements-local-llm.lock",
+    "benchmarks/own_data/requirements.lock",
+)
 
 
 @pytest.mark.parametrize("name", LOCKS)
@@ -41,6 +46,21 @@ def test_every_make_target_of_the_readme_exists() -> None:
     used = set(re.findall(r"`?make ([a-z][a-z-]+)", (ROOT / "README.md").read_text()))
     assert used
     assert used <= targets
+
+
+def test_a_variable_of_make_is_set_once() -> None:
+    """A recipe reads a variable when it runs: set twice, an earlier recipe has the later value."""
+    text = (ROOT / "Makefile").read_text()
+    found = re.findall(r"^(?:export )?([A-Za-z_.]+)\s*[:?]?=", text, re.MULTILINE)
+    assert "VENV" in found
+    assert sorted(found) == sorted(set(found))
+
+
+def test_no_line_of_the_changelog_is_there_twice() -> None:
+    lines = (ROOT / "CHANGELOG.md").read_text().partition("\n## [0")[0].splitlines()
+    entries = [line for line in lines if line.startswith("- ")]
+    assert entries
+    assert sorted(entries) == sorted(set(entries))
 
 
 def test_changelog_has_the_current_version() -> None:

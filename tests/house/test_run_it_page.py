@@ -38,6 +38,7 @@ def find_places(folder: Path, ports: list[int]) -> dict[str, str]:
         "-C /srv ": f"-C {folder / 'srv'} ",
         "/var/backups": str(folder / "backups"),
         ".venv/bin/prefect": f"{sys.executable} -m prefect",
+        ".venv/bin/uvicorn": f"{sys.executable} -m uvicorn",
         ".venv/bin/mlflow": f"{sys.executable} -m mlflow",
         ".venv/bin/sluice": f"{sys.executable} -m cli",
         "CHANGE-ME": WORD,

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from sluice.config.loading import OVERLAYS, hash_service, list_services, load_service
+from sluice.prompts.listing import list_prompts
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / ".github" / "workflows" / "release.yml"
@@ -22,7 +23,7 @@ TRIGGERS = WORKFLOW[True]  # YAML 1.1 reads `on` as a boolean
 JOBS: dict[str, dict[str, Any]] = WORKFLOW["jobs"]
 STEPS = [step for job in JOBS.values() for step in job["steps"]]
 SCRIPTS = [step["run"] for step in STEPS if "run" in step]
-SERVICES = ["arrivals", "earnings", "employment"]
+SERVICES = ["arrivals", "earnings", "employment", "injection"]
 
 
 def find_tool(name: str) -> str:
@@ -65,7 +66,7 @@ def test_shell_lines_are_sound(script: str) -> None:
 def test_make_targets_exist() -> None:
     used = set(re.findall(r"make ([a-z-]+)", "\n".join(SCRIPTS)))
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert used == {"test", "test-faults", "test-browser", "train", "deploy"}
+    assert used == {"test", "test-faults", "test-browser", "train", "release-prompt", "deploy"}
     assert used <= targets
 
 
@@ -104,7 +105,8 @@ def test_scripts_take_nothing_from_outside_but_by_the_environment() -> None:
 
 def test_deploy_waits_for_test_and_train_on_main() -> None:
     assert JOBS["train"]["needs"] == "test"
-    assert JOBS["deploy"]["needs"] == ["test", "faults", "browser", "train"]
+    assert JOBS["prompts"]["needs"] == "test"
+    assert JOBS["deploy"]["needs"] == ["test", "faults", "browser", "train", "prompts"]
     condition = JOBS["deploy"]["if"]
     for part in ("github.ref == 'refs/heads/main'", "github.event_name == 'push'"):
         assert part in condition
@@ -112,6 +114,7 @@ def test_deploy_waits_for_test_and_train_on_main() -> None:
     assert "needs.faults.result == 'success'" in condition
     assert "needs.browser.result == 'success'" in condition
     assert "needs.train.result == 'success'" in condition
+    assert "needs.prompts.result == 'success'" in condition
 
 
 def test_long_faults_run_after_the_suite() -> None:
@@ -152,6 +155,99 @@ def test_changed_services_are_found(
     chooser: ModuleType, files: list[str], expected: list[str]
 ) -> None:
     assert chooser.find_changed([PurePosixPath(name) for name in files], SERVICES) == expected
+
+
+TREE = [
+    PurePosixPath(f"prompts/{name}")
+    for name in (
+        "README.md",
+        "config.yaml",
+        "classify/v1.yaml",
+        "classify/v2.yaml",
+        "classify/eval_set.jsonl",
+        "summarize/v10.yaml",
+        "summarize/limits.yaml",
+        "judges/refusal/v1.yaml",
+        "notes/words.txt",
+    )
+]
+ALL_WISHED = [("classify", ""), ("summarize", "")]
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (["prompts/classify/v2.yaml"], [("classify", "2")]),
+        (["prompts/classify/eval_set.jsonl"], [("classify", "")]),
+        (["prompts/summarize/limits.yaml", "prompts/summarize/v10.yaml"],
+         [("summarize", ""), ("summarize", "10")]),
+        (["prompts/config.yaml"], ALL_WISHED),
+        (["prompts/judges/refusal/v1.yaml"], ALL_WISHED),
+        (["configs/llm/providers.yaml"], ALL_WISHED),
+        (["prompts/classify/v3.yaml"], [("classify", "")]),  # removed
+        (["prompts/gone/v1.yaml", "prompts/README.md", "prompts/notes/words.txt"], []),
+        (["sluice/metrics.py", "configs/employment.yaml", "README.md", "prompts"], []),
+        ([], []),
+    ],
+)  # fmt: skip
+def test_changed_prompts_are_found(
+    chooser: ModuleType, files: list[str], expected: list[tuple[str, str]]
+) -> None:
+    found = chooser.find_changed_prompts([PurePosixPath(name) for name in files], TREE)
+    assert [(item["prompt"], item["version"]) for item in found] == expected
+
+
+def test_a_new_branch_has_every_prompt_as_it_is_wished(chooser: ModuleType) -> None:
+    found = chooser.find_changed_prompts(TREE, TREE, new=True)
+    assert [(item["prompt"], item["version"]) for item in found] == ALL_WISHED
+
+
+def test_the_script_names_the_prompts_that_the_command_line_has(
+    chooser: ModuleType, tmp_path: Path
+) -> None:
+    files = [PurePosixPath("prompts") / path for path in list_paths(ROOT / "prompts")]
+    assert chooser.find_prompts(files) == list_prompts()
+    for name in (
+        "a/v1.yaml",
+        ".old/v1.yaml",
+        "b/v0.yaml",
+        "c/v1.yml",
+        "judges/v1.yaml",
+        "d/e/v1.yaml",
+        "v1.yaml",
+    ):
+        path = tmp_path / "prompts" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert chooser.find_prompts(list_paths(tmp_path)) == list_prompts(tmp_path / "prompts") == ["a"]
+
+
+def print_release(**given: str) -> str:
+    """Return the command that `make release-prompt` would run, without its folder."""
+    values = [f"{name}={value}" for name, value in given.items()]
+    done = run(
+        "make", "--no-print-directory", "-n", "-o", ".venv/.installed", "release-prompt", *values
+    )
+    assert done.returncode == 0, done.stderr
+    line = " ".join(done.stdout.replace("\\\n", " ").split())
+    return line.partition("/sluice ")[2]
+
+
+def test_prompts_run_as_make_says_and_leave_a_summary() -> None:
+    """What the job types is what the Makefile turns into a command that exists."""
+    steps = JOBS["prompts"]["steps"]
+    [line] = [step["run"] for step in steps if "make release-prompt" in step.get("run", "")]
+    names = re.findall(r"([A-Z]+)=", line)
+    assert names == ["PROMPT", "VERSION", "PUBLISH", "CAUSE", "KEY", "SUMMARY"]
+    given = dict.fromkeys(names, "") | {"PROMPT": "classify", "KEY": "optional", "SUMMARY": "v.md"}
+    assert print_release(**given) == ('prompt evaluate "classify" --summary "v.md" --key-optional')
+    given |= {"PUBLISH": "1", "CAUSE": "prompt.changed"}
+    assert print_release(**given) == (
+        'prompt publish "classify" --cause "prompt.changed" --summary "v.md" --key-optional'
+    )
+    assert print_release(PROMPT="classify", VERSION="2") == 'prompt evaluate "classify" 2'
+    shown = [step["run"] for step in steps if "GITHUB_STEP_SUMMARY" in step.get("run", "")]
+    assert shown == ['test ! -f verdict.md || cat verdict.md >> "$GITHUB_STEP_SUMMARY"']
 
 
 def test_services_are_those_of_the_configs_folder(chooser: ModuleType) -> None:

@@ -29,6 +29,8 @@ OTHER_READERS = {
     "sluice/documents.py": "is the reader",
     "serving/http/requests.py": "looks for duplicate fields in a body that has its own limits",
     "demo/caller.py": "reads what our own gateway answers, thousands of times a second",
+    "sluice/prompts/jsonl.py": "looks for keys that are there twice, after the limits were checked",
+    "sluice/prompts/scorers/structure.py": "judges whether an answer of a model is strict JSON",
     "sluice/control/approval.py": "turns values of its own into JSON and back",
 }
 

@@ -5,10 +5,13 @@ import re
 from sluice.control.approval import ApprovalAnswer
 from sluice.events import EVENTS, SERVICE_EVENTS, expand_event
 from sluice.home import PROJECT
+from sluice.monitoring.alerts import ChangeKind
 
-NAME = re.compile(r'"((?:data|gate|candidate|approval|rollout)\.[a-z-]+)"')
+ABOUT = "data|prompt|gate|candidate|approval|rollout|retraining|traffic|performance|drift|cost"
+NAME = re.compile(rf'"((?:{ABOUT})\.[a-z-]+)"')
 COMPOSED = {
-    f"approval.{answer.value}" for answer in ApprovalAnswer if answer is not ApprovalAnswer.PENDING
+    *(f"approval.{item.value}" for item in ApprovalAnswer if item is not ApprovalAnswer.PENDING),
+    *(f"alert.{item.value}" for item in ChangeKind),
 }
 """Events whose names the code puts together."""
 
@@ -16,6 +19,7 @@ COMPOSED = {
 def test_table_has_the_events_of_the_code() -> None:
     files = [path for room in ("tasks", "flows") for path in (PROJECT / room).rglob("*.py")]
     files.append(PROJECT / "sluice/control/cause.py")
+    files.append(PROJECT / "sluice/drift/performance/windows.py")
     emitted = {name for path in files for name in NAME.findall(path.read_text(encoding="utf-8"))}
     assert emitted | COMPOSED == set(SERVICE_EVENTS)
 
@@ -31,3 +35,8 @@ def test_page_has_a_row_for_each_event() -> None:
     page = (PROJECT / "docs/reference/events.md").read_text(encoding="utf-8")
     table = page.partition("## Events")[2]
     assert re.findall(r"(?m)^\| `([a-z.-]+)` \| [^|]+ \| [^|]+ \|$", table) == list(EVENTS)
+
+
+def test_no_hint_has_a_placeholder_for_the_service_that_it_is_about() -> None:
+    hints = {name: text.message + text.next_step for name, text in EVENTS.items()}
+    assert [name for name, hint in hints.items() if re.search(r"\bSERVICE\b", hint)] == []

@@ -177,7 +177,9 @@ def test_calibration_limits_are_refused_for_problems_that_are_not_binary() -> No
 
 def test_multiclass_service_without_a_favourable_class_is_refused() -> None:
     values = {"primary": "accuracy", "floors": {}, "calibration": None}
-    config = change(evaluation=values).model_copy(update={"problem": "multiclass"})
+    config = change(evaluation=values)
+    bias = config.bias.model_copy(update={"favourable": None})
+    config = config.model_copy(update={"problem": "multiclass", "bias": bias})
     with pytest.raises(ConfigInvalid, match=r"bias\.favourable"):
         check_metrics(config)
 

@@ -48,6 +48,7 @@ HOSTILE_JSON: dict[str, tuple[bytes, str]] = {
     ),
     "objects": (b'{"a":' * 100_000, "nested too deep"),
     "long number": (b"[" + b"1" * 10_000 + b"]", "not readable as JSON"),
+    "number that no float holds": (b"[" + b"1" * 400 + b"]", "a number of 400 characters; allowed"),
     "cut off": (b'{"a": [1, 2', "not readable as JSON: .*line 1"),
     "empty": (b"", "not readable as JSON"),
     "not text": (b'{"a": "\xff"}', "not readable as UTF-8 at byte 7"),

@@ -1,5 +1,6 @@
 """Rows of each kind of source pass the gate once, and are appended as they were judged."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,24 @@ def test_each_new_file_of_a_folder_is_one_version(
     announced = [event["payload"] for event in events_of(api, "dropped")]
     assert announced == [{"version": 0, "rows": 1500}, {"version": 1, "rows": 3000}]
     assert not (home.root / "work").exists() or not list((home.root / "work").iterdir())
+
+
+def test_a_file_that_is_no_data_does_not_hide_the_files_behind_it(
+    home: Home, services: Path, tmp_path: Path
+) -> None:
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    configure(services, "mixed", kind="files", path=str(drop))
+    FIRST.to_parquet(drop / "2015.parquet", index=False)
+    (drop / "notes.csv").write_text("no,data\n1,2\n")
+    SECOND.to_csv(drop / "2016.csv", index=False)
+    for place, name in enumerate(("2015.parquet", "notes.csv", "2016.csv")):
+        os.utime(drop / name, (10**9 + place, 10**9 + place))
+    for _ in range(2):
+        state = take("mixed")
+        assert state.is_failed()
+        assert "none of the service's columns" in str(state.message)
+        assert versions(home, "mixed") == [(0, 1500), (1, 3000)]
 
 
 def test_a_file_of_the_source_that_was_ingested_by_hand_is_not_ingested_again(

@@ -47,7 +47,7 @@ def test_disagreement_lets_the_native_model_serve(
 ) -> None:
     state = release_with(monkeypatch, "auto")
     assert state.is_completed(), state.message
-    assert "RED LINE" in artifacts_of(state)["employment-verdict-parity"].description
+    assert "RED LINE" in artifacts_of(state)["employment-verdict-parity"].data
     registry = open_registry(stocked)
     found = registry.find_alias("employment", "candidate")
     assert found is not None

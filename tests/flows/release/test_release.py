@@ -1,7 +1,6 @@
 """A clean release, from files to a candidate that is promoted."""
 
 import base64
-import json
 import pickletools
 import zipfile
 from contextlib import suppress
@@ -11,7 +10,9 @@ from typing import Any
 import pytest
 
 from sluice.adapters.registry.client import open_registry
+from sluice.errors import DataInvalid, DataMissing
 from sluice.home import Home
+from sluice.report.markdown import PAGE_PIXELS, measure_table
 from support.releases.runs import artifacts_of, gate_runs_of, ingest_year, session_root
 
 pytestmark = pytest.mark.slow
@@ -67,11 +68,51 @@ def test_run_keeps_the_files_for_a_person(stocked: Home, candidate: Any) -> None
     assert not missing, kept
 
 
+def test_the_reference_profile_is_kept_and_can_be_built_again(
+    stocked: Home, candidate: Any
+) -> None:
+    from sluice.drift.rule import judge_drift
+    from tasks.drift.profiles import load_profile, rebuild_profile
+
+    registry = open_registry(stocked)
+    found = registry.find_alias("employment", "candidate")
+    assert found is not None
+    profile = load_profile("employment", found)
+    assert (profile.data_version, profile.rows) == (2, profile.columns["age"].counts.rows)
+    assert profile.importance["age"] > 0.0
+    assert set(profile.importance) <= set(profile.columns)
+    assert {"(prediction)", "(score)", "employed"} < set(profile.columns)
+    assert {name.partition("=")[0] for name in profile.parts} == {"sex", "race", "education"}
+    assert judge_drift(profile, profile.reference)["data"].outcome == "clean"
+    assert rebuild_profile("employment", 2).before == "equal"
+
+
+def test_a_version_from_before_gets_its_profile(stocked: Home, candidate: Any) -> None:
+    from sluice.drift.document import FILE, write_profile
+    from tasks.drift.profiles import load_profile, rebuild_profile
+
+    registry = open_registry(stocked)
+    version = registry.find_alias("employment", "candidate")
+    assert version is not None
+    before = load_profile("employment", version)
+    registry.log_text(version.run_id, FILE, '{"format": 0}')
+    with pytest.raises(DataInvalid, match="format: found 0, allowed: 1"):
+        load_profile("employment", version)
+    assert rebuild_profile("employment", 2).before == "damaged"
+    assert write_profile(load_profile("employment", version)) == write_profile(before)
+    assert rebuild_profile("employment").before == "equal"  # of the champion
+    with pytest.raises(DataMissing, match="has no version 99"):
+        rebuild_profile("employment", 99)
+
+
 def test_each_gate_published_its_verdict(candidate: Any) -> None:
     artifacts = artifacts_of(candidate)
     for gate in ("data", "evaluation", "bias", "parity"):
-        table = json.loads(artifacts[f"employment-verdict-{gate}"].data)
-        assert {"check", "outcome", "measured", "limit", "n"} <= set(table[0])
+        page = artifacts[f"employment-verdict-{gate}"].data
+        assert f"# {gate} gate: pass" in page
+        assert "| check | measured | limit | note |" in page
+        tables = [part for part in page.split("\n\n") if part.startswith("|")]
+        assert all(measure_table(table) <= PAGE_PIXELS for table in tables)
     assert "data:image/png;base64," in artifacts["employment-evaluation"].data
     assert "data:image/png;base64," in artifacts["employment-fairness"].data
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from serving.page.reading import StoreReader
-from sluice.adapters.control.store import Control, open_control
+from sluice.adapters.control.store import Control, prepare_control
 from sluice.adapters.registry.client import Registry, open_registry
 from sluice.config.loading import load_policy, load_service
 from sluice.config.rollout import RolloutConfig, RouteConfig
@@ -18,7 +18,7 @@ from sluice.rollout.record import RolloutRecord
 from support.gateway.replica import TrafficReplica
 from support.rollouts.beside import Beside, await_rollout, run_replica
 from support.rollouts.live import register_versions
-from support.servers.images import add_registry_database
+from support.servers.images import use_home
 
 pytestmark = pytest.mark.slow
 
@@ -40,13 +40,12 @@ soak: 0.6 s
 
 @pytest.fixture(scope="module")
 def home(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    with pytest.MonkeyPatch.context() as patch:
-        root: Path = tmp_path_factory.mktemp("rolled")
-        add_registry_database(Home(root))
-        patch.setenv("SLUICE_HOME", str(root))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with (
+        use_home(tmp_path_factory.mktemp("rolled")) as home,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         patch.setattr("tasks.rollout.opening.WATCH_SECONDS", 1.0)
-        yield Home(root)
+        yield home
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +66,7 @@ def registry(home: Home) -> Registry:
 
 @pytest.fixture
 def control(home: Home) -> Control:
-    control = open_control(home)
-    control.prepare()
-    return control
+    return prepare_control(home)
 
 
 @pytest.fixture
@@ -86,7 +83,7 @@ def replica(
     for flow in ("rollout", "rollout_control", "rollback", "restore"):
         monkeypatch.setattr(f"flows.{flow}.load_service", lambda *_: config)
     with run_replica(control, SERVICE) as replica:
-        monkeypatch.setenv("SLUICE_ROLLOUT_UI", "http://127.0.0.1:8090")
+        monkeypatch.setenv("SLUICE_STATUS_UI", "http://127.0.0.1:8090")
         yield replica
 
 
@@ -128,7 +125,9 @@ def newest_page() -> str:
     wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[f"{SERVICE}-rollout"]))
     with get_client(sync_client=True) as client:
         order = ArtifactSort.CREATED_DESC
-        return str(client.read_artifacts(artifact_filter=wanted, sort=order, limit=1)[0].data)
+        return str(
+            client.read_artifacts(artifact_filter=wanted, sort=order, limit=1)[0].data
+        ).replace("<br>", " ")
 
 
 def await_open(control: Control, question: Callable[[RolloutRecord], object]) -> RolloutRecord:

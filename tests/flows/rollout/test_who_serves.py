@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from sluice.adapters.control.database import Database
 from sluice.adapters.control.migrations import MIGRATIONS, migrate
 from sluice.adapters.control.schema import ROUTES
-from sluice.adapters.control.store import Control, open_control
+from sluice.adapters.control.store import Control, open_control, prepare_control
 from sluice.adapters.gateway import Replica, Replicas
 from sluice.adapters.moves import restore_champion, roll_back_champion
 from sluice.adapters.recovery import accept_store
@@ -22,11 +23,11 @@ from sluice.adapters.registry.client import Registry, open_registry
 from sluice.control.command import Author
 from sluice.errors import CommandRefused, PromotionRefused
 from sluice.home import Home
-from support.releases.runs import artifacts_of
+from support.releases.runs import artifacts_of, text_of
 from support.releases.sources import events_of
 from support.releases.verdicts import PASSED
-from support.rollouts.live import register_version, register_versions
-from support.servers.images import add_registry_database
+from support.rollouts.live import register_version, register_versions, serve_first
+from support.servers.images import use_home
 from support.servers.ports import find_free_port
 
 pytestmark = pytest.mark.slow
@@ -45,13 +46,9 @@ UNFIT = {
 
 @pytest.fixture(scope="module")
 def home(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    with pytest.MonkeyPatch.context() as patch:
-        root: Path = tmp_path_factory.mktemp("serves")
-        add_registry_database(Home(root))
-        patch.setenv("SLUICE_HOME", str(root))
-        patch.setenv("SLUICE_GATEWAY_URLS", f"http://127.0.0.1:{find_free_port()}")
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        yield Home(root)
+    nobody = f"http://127.0.0.1:{find_free_port()}"
+    with use_home(tmp_path_factory.mktemp("serves"), SLUICE_GATEWAY_URLS=nobody) as home:
+        yield home
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +65,7 @@ def registry(home: Home) -> Registry:
 
 @pytest.fixture
 def control(home: Home, registry: Registry) -> Control:
-    control = open_control(home)
-    control.prepare()
-    registry.store.set_alias(SERVICE, "champion", 1)
-    control.routes.follow_champion(SERVICE, 1)
-    return control
+    return serve_first(home, registry, SERVICE)
 
 
 def keep() -> Any:
@@ -89,7 +82,7 @@ def restore(version: int, **given: Any) -> Any:
 
 
 def page_of(state: Any) -> str:
-    return str(artifacts_of(state)["rollouts"].data)
+    return text_of(artifacts_of(state)["rollouts"].data)
 
 
 def champion_of(control: Control) -> int:
@@ -194,18 +187,44 @@ def open_older_store(root: Path, serves: int) -> Control:
     return control
 
 
+@pytest.mark.parametrize("version", UNFIT)
 def test_neither_promote_nor_rollout_serves_a_version_that_may_not(
-    control: Control, registry: Registry
+    control: Control, registry: Registry, version: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from flows.promote import promote
     from flows.rollout import rollout
+    from tasks.rollout import opening
+    from tasks.rollout.keeper import find_untried
 
-    registry.store.set_alias(SERVICE, "candidate", TAGGED)
-    for flow in (promote, rollout):
-        state = flow(SERVICE, return_state=True)
+    # A rollout that is opened would hold for ever: the next step after the check ends it.
+    monkeypatch.setattr(opening, "watch_traffic", lambda *_: pytest.fail("it is opened"))
+    registry.store.set_alias(SERVICE, "candidate", version)
+    for start in (promote, rollout, partial(rollout, version=version)):
+        state: Any = start(SERVICE, return_state=True)
         assert state.message.startswith("PromotionRefused: ")
+    assert find_untried(control, registry, SERVICE) is None, "the keeper starts no rollout of it"
+    assert control.rollouts.list_rollouts(SERVICE) == []
     assert champion_of(control) == 1
     registry.store.client().delete_registered_model_alias(SERVICE, "candidate")
+
+
+@pytest.mark.parametrize("version", UNFIT)
+def test_without_a_route_an_alias_makes_no_version_serve_that_may_not(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    """As after a first release that was killed, or in a store that somebody emptied."""
+    from tasks.run.champions import find_champion
+
+    monkeypatch.setenv("SLUICE_CONTROL_URL", f"sqlite:///{tmp_path / 'empty.db'}")
+    registry.store.set_alias(SERVICE, "champion", version)
+    assert find_champion(SERVICE).version is None
+    page = page_of(keep())
+    assert f"conflict: the alias champion names v{version}, which may not serve" in page
+    assert "nothing serves" in page
+    assert prepare_control(Home(tmp_path)).routes.find(SERVICE) is None
+    registry.store.set_alias(SERVICE, "champion", 1)
+    served = find_champion(SERVICE)
+    assert served.version == 1
 
 
 def test_a_route_moved_by_hand_to_such_a_version_is_a_conflict(
@@ -232,7 +251,7 @@ def test_the_page_says_since_when_a_version_serves(control: Control) -> None:
     assert route is not None
     since = control.timeline.find_since(route)
     assert since is not None
-    assert f"| {SERVICE} | v1 | {since:%Y-%m-%d %H:%M} |" in page_of(keep())
+    assert f"| {SERVICE} | v1 since {since:%Y-%m-%d %H:%M} |" in page_of(keep())
 
 
 def test_a_forced_restore_is_recorded_with_who_and_why(

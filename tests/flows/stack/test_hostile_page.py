@@ -6,8 +6,10 @@ under a name of the page's own that leads to this machine.
 
 import http.client
 import json
+import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,21 +29,23 @@ pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 EVIL = "http://evil.example"
 PAGES = {"Prefect": "/api/health", "MLflow": "/health"}
-if "hosts" in GatewayConfig.model_fields:  # the gateway and the rollout page check theirs, too
-    PAGES |= {"gateway": "/healthz", "rollouts": "/healthz"}
+if "hosts" in GatewayConfig.model_fields:  # the gateway and the status page check theirs, too
+    PAGES |= {"gateway": "/healthz", "status": "/healthz"}
 REFUSED = (403, 421)
+LISTENING, LOOPBACK = "0A", f"{0x0100007F:08X}"
+"""A listening socket and the address 127.0.0.1, as the kernel writes them."""
 SIMPLE = ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "")
 STARTS = {
     "Prefect": "/api/work_pools/",
     "MLflow": "/api/2.0/mlflow/experiments/create",
     "gateway": "/v1/feedback",
-    "rollouts": "/v1/rollouts/employment/commands",
+    "status": "/v1/rollouts/employment/commands",
 }
 READS = {
     "Prefect": "/api/admin/settings",
     "MLflow": "/ajax-api/2.0/mlflow/experiments/search?max_results=5",
     "gateway": "/v1/counters",
-    "rollouts": "/",
+    "status": "/",
 }
 
 
@@ -122,6 +126,50 @@ def test_name_of_another_page_that_leads_here_is_refused(up: Up, of: str) -> Non
         assert send(up, of, "POST", STARTS[of], body, host=host)[0] in REFUSED
 
 
+def list_listeners(up: Up) -> set[tuple[str, int]]:
+    """Return addresses and ports at which any process of the stack listens."""
+    server = read_record(up.home)
+    assert server is not None
+    numbers = {up.process.pid, server.pid, *(item.pid for item in find_related(up.home))}
+    links = [link for number in numbers for link in Path(f"/proc/{number}/fd").glob("*")]
+    sockets = set()
+    for link in links:
+        with suppress(OSError):  # closed meanwhile
+            sockets.add(str(link.readlink()))
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text(encoding="utf-8").splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == LISTENING and f"socket:[{fields[9]}]" in sockets:
+                address, _, port = fields[1].partition(":")
+                found.add((address, int(port, 16)))
+    return found
+
+
+def read_answer(port: int, request: bytes) -> bytes:
+    """Return what a port answers until it closes or is silent for two seconds."""
+    answer = b""
+    with socket.create_connection(("127.0.0.1", port), 10) as caller:
+        caller.settimeout(2)
+        with suppress(OSError):
+            caller.sendall(request)
+            while part := caller.recv(1000):
+                answer += part
+    return answer
+
+
+def test_whatever_else_listens_in_the_stack_is_on_loopback_and_speaks_no_http(up: Up) -> None:
+    """Prefect's worker has a channel to its flow runs, each of which knows a word of its own."""
+    pages, found = {(LOOPBACK, port_of(up, of)) for of in PAGES}, list_listeners(up)
+    assert pages <= found
+    assert {address for address, _ in found} == {LOOPBACK}
+    assert len(found - pages) <= 1
+    head = f"POST / HTTP/1.1\r\nhost: localhost\r\norigin: {EVIL}\r\ncontent-length: 2\r\n\r\n{{}}"
+    for _, port in found - pages:
+        for request in (head.encode(), b"0" * 4096):
+            assert read_answer(port, request) == b""
+
+
 def test_server_asks_every_program_for_its_login(up: Up) -> None:
     body = b'{"name": "hostile", "type": "process"}'
     given = {"content_type": "application/json"}
@@ -171,7 +219,7 @@ def test_no_process_of_the_stack_writes_for_other_users(up: Up) -> None:
     assert server is not None
     related = find_related(up.home)
     parts = {item.part for item in related}
-    assert {"worker", "pages", "gateway", "rollout page"} <= parts
+    assert {"worker", "pages", "gateway", "status page"} <= parts
     for number in (up.process.pid, server.pid, *(item.pid for item in related)):
         status = Path(f"/proc/{number}/status").read_text(encoding="utf-8")
         assert "Umask:\t0077" in status

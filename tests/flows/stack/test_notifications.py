@@ -321,7 +321,7 @@ def test_changed_secret_moves_to_the_new_address(
     assert lines_of[:3] == [
         "watched v5: the rollout holds at its stage's max, without enough evidence",
         "errors 1.2 %",
-        f"Next: {EVENTS['rollout.held'].next_step}",
+        f"Next: {EVENTS['rollout.held'].next_step.replace('{{ service }}', 'watched')}",
     ]
     assert lines_of[3].startswith("rollout.held at 2")
     assert len(receiver.of("second")) == before

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sluice.adapters.tables.delta import list_versions
+from sluice.config.loading import list_services
 from sluice.errors import ConfigInvalid
 from sluice.home import PROJECT, SAMPLES, Home
 from support.releases.runs import session_root
@@ -33,6 +34,7 @@ EXPECTED = {
     "promote/promote",
     "notice/notice",
     "watch/watch",
+    "detect-drift/detect-drift",
 }
 SCHEDULE_SECONDS = 30.0
 
@@ -43,9 +45,9 @@ def server_log(api: str) -> Path:
 
 
 def find_faults(log: str) -> list[str]:
-    """Tracebacks of the server, except SQLite's lock, after which a loop tries again."""
+    """Return the server's tracebacks."""
     _, *found = log.split("Traceback (most recent call last)")
-    return [item for item in found if "database is locked" not in item]
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +96,20 @@ def test_deployments_ask_for_what_the_flows_take(deployed: dict[str, Any]) -> No
     limits = {name: item.global_concurrency_limit for name, item in deployed.items()}
     assert limits["release/release"].limit == 4
     assert limits["ingest/ingest"].limit == 1
+
+
+def test_descriptions_link_to_the_artifacts_of_each_service(deployed: dict[str, Any]) -> None:
+    for name in ("release", "approve", "rollout", "rollback", "ingest"):
+        text = deployed[f"{name}/{name}"].description
+        for service in list_services():
+            assert f"- {service}: [" in text
+            assert f"](/artifacts?name={service}-" in text
+    release = deployed["release/release"].description
+    assert release.startswith("Take a service's data through every gate to a registered model.\n")
+    assert "[releases](/artifacts?name=employment-history)" in release
+    assert "(/artifacts?name=rollouts)" in deployed["keeper/keeper"].description
+    assert "(/artifacts?name=failed-triggers)" in deployed["notice/notice"].description
+    assert release.count("Artifacts:") == 1
 
 
 def test_form_of_a_release_offers_services_and_limits(deployed: dict[str, Any]) -> None:
@@ -223,6 +239,33 @@ def test_what_was_switched_off_by_hand_is_named(redeployed: Redeployed) -> None:
         trigger,
         schedule,
     ]
+
+
+def test_a_local_stack_has_the_schedules_of_quiet_flows_off(
+    redeployed: Redeployed, deployed: dict[str, Any]
+) -> None:
+    assert [item.active for item in deployed["watch/watch"].schedules] == [True]
+    said = "the schedules of keeper/keeper and monitor/monitor and watch/watch are off"
+    try:
+        assert [line for line in deploy(quiet=True) if line.startswith(said)]
+        now = find_deployments()
+        off = {name for name, item in now.items() for one in item.schedules if not one.active}
+        by_hand = "release/release"
+        assert off == {"keeper/keeper", "monitor/monitor", "watch/watch", by_hand}
+        elsewhere = [line for line in deploy() if "every-2-minutes" in line]
+        assert elsewhere[0].startswith("keeper/keeper: schedule 'every-2-minutes' is switched off")
+    finally:
+        switch_on(find_deployments())
+
+
+def switch_on(deployments: dict[str, Any]) -> None:
+    for item in (deployments[f"{name}/{name}"] for name in ("watch", "keeper", "monitor")):
+        [one] = item.schedules
+        ask(
+            lambda client, item=item, one=one: client.update_deployment_schedule(
+                item.id, one.id, active=True
+            )
+        )
 
 
 def test_pool_that_ends_runs_with_their_worker_is_named(redeployed: Redeployed) -> None:

@@ -1,5 +1,7 @@
 """A change of data starts one release, whatever the number of events; failures show."""
 
+import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,7 @@ import pytest
 
 from sluice.adapters.control.store import open_control
 from sluice.home import Home
-from support.releases.runs import ingest_year
+from support.releases.runs import ingest_year, logs_of_run
 from support.servers.images import add_registry_database
 from support.servers.stack import (
     POOL,
@@ -29,6 +31,8 @@ pytestmark = pytest.mark.slow
 
 SERVICE = "employment"
 EVENT_SECONDS, END_SECONDS = 180.0, 400.0
+LOG_SECONDS = 5.0
+"""Time for the last lines of a run, which its process sends as it ends."""
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +150,48 @@ def test_event_without_a_version_means_the_latest(
     assert state_names(runs) == ["Skipped"]
 
 
+def test_a_loss_and_drift_are_decided_by_runs_that_say_why(
+    burst: list[Any], deployed: dict[str, Any]
+) -> None:
+    """By default drift starts nothing; a loss waits, as the release has just run."""
+    from tasks.run.events import publish_event
+
+    releases = {run.id for run in find_runs(deployed["release/release"])}
+    loss = {"metric": "accuracy", "baseline": 0.79, "value": 0.71, "version": 1}
+    publish_event(SERVICE, "performance.dropped", loss)
+    publish_event(SERVICE, "drift.detected", {"kind": "data", "features": ["age"], "version": 1})
+    flush()
+    runs = await_runs(deployed["retrain/retrain"], 2)
+    assert state_names(runs) == ["Skipped"] * 2
+    found = {run.parameters["event"]: run for run in find_runs(deployed["retrain/retrain"])}
+    assert found["performance.dropped"].name == f"{SERVICE} performance.dropped accuracy"
+    assert json.loads(found["performance.dropped"].parameters["payload"]["json"]) == loss
+    said = " / ".join(str(run.state.message) for run in found.values())
+    assert "performance.dropped: accuracy 0.71 against 0.79 waits: cool-down until " in said
+    assert "drift.detected (data (age)) is closed: `retrain` has no `drift`" in said
+    assert {run.id for run in find_runs(deployed["release/release"])} == releases
+
+
+def test_ten_events_of_one_changed_prompt_start_one_run_that_names_its_cause(
+    deployed: dict[str, Any],
+) -> None:
+    """Version 3 is not the one that is wished: the run says so and asks no model."""
+    from tasks.run.events import publish_event
+
+    release_prompt = deployed["release_prompt/release-prompt"]
+    change = {"prompt": "classify", "version": 3, "identity": "0" * 64, "change": "v3, 00000000"}
+    for _ in range(10):
+        publish_event("classify", "prompt.changed", change)
+    flush()
+    runs = await_runs(release_prompt, 1)
+    assert state_names(runs) == ["Skipped"]
+    (run,) = find_runs(release_prompt)
+    assert run.name == "classify v3 prompt.changed"
+    assert run.parameters == {"prompt": "classify", "version": 3, "cause": "prompt.changed"}
+    assert {"service:classify", "cause:prompt.changed", "prompt"} <= set(run.tags)
+    assert "v3 is not wished any more: prompts/config.yaml wishes v1" in run.state.message
+
+
 @pytest.fixture(scope="module")
 def notices(deployed: dict[str, Any]) -> dict[str, Any]:
     """The failed runs by trigger: an event that no form takes, a deployment that is gone."""
@@ -181,6 +227,15 @@ def test_trigger_whose_deployment_is_gone_is_seen(notices: dict[str, Any]) -> No
     _, state = notices["promote by itself"]
     assert state.name == "Failed"
     assert state.message.startswith("TriggerFailed: 'promote by itself' started nothing: ")
+
+
+def test_log_of_a_refused_run_has_the_reason_and_no_traceback(notices: dict[str, Any]) -> None:
+    """Of a run under a worker, whose engine logs each failed flow."""
+    run, state = notices["promote by itself"]
+    assert await_answer(lambda: state.message in logs_of_run(run.id), END_SECONDS)
+    time.sleep(LOG_SECONDS)
+    lines = logs_of_run(run.id)
+    assert [line for line in lines if "Traceback" in line or "unexpected exception" in line] == []
 
 
 def test_failed_triggers_share_one_artifact_with_their_history(

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from sluice.adapters.server.process import is_free, read_record
+from sluice.adapters.server.process import is_alive, is_free, read_record
+from sluice.adapters.server.stack import PARTS
 from sluice.home import SAMPLES, Home
 from support.servers.stack import await_answer
 from support.servers.up import (
+    END_SECONDS,
     READY,
     RUN_SECONDS,
     Up,
@@ -73,7 +75,7 @@ def answers(address: str) -> bool:
 def test_every_address_that_it_prints_answers(up: Up) -> None:
     assert answers(up.address("Prefect"))
     assert answers(f"{up.address('MLflow')}/health")
-    assert answers(f"{up.address('rollouts')}/")
+    assert answers(f"{up.address('status')}/")
     assert online_workers(up) == [up.address("worker").strip(",")]
     assert Path(up.said.split("log ")[1].splitlines()[0]).exists()
 
@@ -88,6 +90,17 @@ def test_every_deployment_of_the_file_is_there(up: Up) -> None:
     for name in ("release/release", "ingest/ingest", "promote/promote"):
         status, found = up.ask(f"deployments/name/{name}")
         assert (status, found["work_pool_name"]) == (200, "sluice")
+
+
+def test_quiet_flows_are_looked_after_without_a_run(up: Up, home: Home) -> None:
+    assert len(find_part(home, "housekeeping")) == 1
+    for name in ("watch/watch", "keeper/keeper", "monitor/monitor"):
+        _, found = up.ask(f"deployments/name/{name}")
+        assert [item["active"] for item in found["schedules"]] == [False]
+    _, runs = up.ask(
+        "flow_runs/filter", {"flows": {"name": {"any_": ["watch", "keeper", "monitor"]}}}
+    )
+    assert runs == []
 
 
 def list_parts(home: Home) -> list[str]:
@@ -134,41 +147,44 @@ def test_release_outlives_its_worker_and_links_to_the_pages_that_are_up(up: Up, 
 def test_parts_and_server_that_are_killed_come_back_where_they_were(up: Up, home: Home) -> None:
     server = read_record(home)
     assert server is not None
-    for part in ("pages", "gateway", "rollout page"):
+    for part in ("pages", "gateway", "status page", "housekeeping"):
         for item in find_part(home, part):
             os.kill(item.pid, signal.SIGKILL)
     os.killpg(server.pid, signal.SIGKILL)
     up.await_words("the Prefect server ended", RESTART_SECONDS)
     places = [f"{up.api}/health", f"{up.address('MLflow')}/health"]
-    places += [f"{up.address(of).strip(',')}/healthz" for of in ("gateway", "rollouts")]
-    for name in ("MLflow server", "gateway", "rollout page"):
+    places += [f"{up.address(of).strip(',')}/healthz" for of in ("gateway", "status")]
+    for name in ("MLflow server", "gateway", "status page", "housekeeping"):
         up.await_words(f"the {name} (process ", RESTART_SECONDS)
     for address in places:
         assert await_answer(lambda address=address: answers(address), RESTART_SECONDS)
+    assert await_answer(lambda: find_part(home, "housekeeping"), RESTART_SECONDS)
     assert up.process.poll() is None, up.said
 
 
 @pytest.fixture(scope="module")
 def again(up: Up, home: Home) -> Iterator[Up]:
-    """The next one, after the first was killed and left all its processes."""
+    """The next one, after the first was killed: its parts end, its server goes on."""
+    before = {item.pid for part in PARTS for item in find_part(home, part)}
+    assert before
     up.kill()
-    left = {item.pid for part in ("worker", "pages") for item in find_part(home, part)}
-    assert left
+    parts_end = await_answer(lambda: not any(find_part(home, part) for part in PARTS), END_SECONDS)
+    assert parts_end, [item for part in PARTS for item in find_part(home, part)]
+    assert is_alive(home)
     started = Up(home, "--mlflow-port", up.address("MLflow").rpartition(":")[2])
     try:
         started.await_words(READY)
-        assert not left & {item.pid for item in find_part(home, "worker")}
+        assert not before & {item.pid for item in find_part(home, "worker")}
         yield started
     finally:
         end_by_force(started)
 
 
-def test_leftovers_of_a_killed_one_are_used_or_ended_and_never_doubled(
+def test_parts_of_a_killed_one_end_with_it_and_its_server_is_used(
     again: Up, up: Up, home: Home
 ) -> None:
     assert f"using the Prefect server at {up.address('Prefect')}" in again.said
-    assert "ended the worker that a killed `sluice up` left" in again.said
-    assert "ended the pages that a killed `sluice up` left" in again.said
+    assert "that a killed `sluice up` left" not in again.said
     assert again.address("MLflow") == up.address("MLflow")
     assert len(find_part(home, "worker")) == 1
     assert again.address("worker").strip(",") in online_workers(again)

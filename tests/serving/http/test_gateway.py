@@ -1,5 +1,6 @@
 """A real gateway on loopback: the replies to valid and to invalid requests."""
 
+import gzip
 import json
 import socket
 import time
@@ -63,6 +64,8 @@ REFUSED: list[tuple[int, str, str, bytes | None, dict[str, str]]] = [
     (415, "POST", PREDICT, BODY, {"content-type": "text/plain"}),
     (415, "POST", PREDICT, BODY, {"content-type": ""}),
     (415, "POST", "/v1/feedback", b'{"request_id": "r", "rating": 1}', {"content-type": ""}),
+    (415, "POST", PREDICT, gzip.compress(BODY, mtime=0), {"content-encoding": "gzip"}),
+    (415, "POST", PREDICT, BODY, {"content-encoding": "br, gzip"}),
     (403, "POST", PREDICT, BODY, {"host": "evil.example"}),
     (403, "POST", PREDICT, BODY, {"origin": "http://evil.example"}),
     (403, "GET", "/v1/counters", None, {"host": "evil.example:8080"}),
@@ -220,15 +223,22 @@ def test_keys_open_what_they_are_for_and_nothing_else(site: Site) -> None:
     options = ("--workers", "1", "--no-fetcher", "--no-log-writer")
     with run_gateway(site, *options, name="locked", SLUICE_GATEWAY_KEYS=keys) as locked:
         body = {"inputs": GOOD}
-        assert locked.ask(PREDICT, body).status == 401
-        assert locked.ask(PREDICT, body, {"x-api-key": "wrong"}).status == 401
-        assert locked.ask(PREDICT, body, {"x-api-key": "guest"}).status == 401
+        for key, said in (
+            ("", "no API key was given"),
+            ("wrong", "this API key is not known here"),
+            ("guest", "this API key does not open towns, but other services"),
+        ):
+            got = locked.ask(PREDICT, body, {"x-api-key": key} if key else {})
+            assert got.status == 401
+            assert got.json["error"].startswith(said)
         assert locked.ask(PREDICT, body, {"x-api-key": "master"}).status == 200
         assert locked.ask(PREDICT, body, {"authorization": "Bearer master"}).status == 200
         saying = {"request_id": "mine", "rating": -1}
         named = {**saying, "service": "towns"}
         locked.ask(PREDICT, {**body, "request_id": "mine"}, {"x-api-key": "master"})
-        assert locked.ask("/v1/feedback", named, {"x-api-key": "guest"}).status == 401
+        refused = locked.ask("/v1/feedback", named, {"x-api-key": "guest"})
+        assert (refused.status, refused.json["request_id"]) == (401, "mine")
+        assert refused.json["error"] == "this API key does not open towns, but other services"
         assert locked.ask("/v1/feedback", saying, {"x-api-key": "guest"}).status == 202
         assert locked.ask("/v1/feedback", saying, {"x-api-key": "master"}).status == 202
         told = [item for item in read_log(locked.folder) if isinstance(item, Feedback)]

@@ -1,12 +1,16 @@
 """Requests for unknown hosts, and those of other sites' pages, are refused."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from serving.http.hosts import LOOPBACK, AllowedHosts, list_hosts
 from serving.http.replies import CallFailed
+from serving.models.cache import CacheEntry, ModelCache
 from sluice.config.serving import GatewayConfig, PageConfig
+from support.gateway.application import run_application
 
 
 def scope(*headers: tuple[str, str], server: str = "127.0.0.1") -> dict[str, Any]:
@@ -121,3 +125,38 @@ def test_a_page_of_another_origin_is_refused(headers: list[tuple[str, str]]) -> 
         with pytest.raises(CallFailed) as refused:
             AllowedHosts(["*"]).check(scope(*order))
         assert refused.value.reply.status == 403
+
+
+PATHS = {
+    "/healthz": None,
+    "/readyz": None,
+    "/metrics": None,
+    "/v1/counters": None,
+    "/openapi.json": None,
+    "/v1/models/towns:smoke": None,
+    "/v1/models/towns:predict": b'{"inputs": {"size": 1, "town": "ayr", "here": true}}',
+    "/v1/feedback": b'{"request_id": "r", "rating": 1}',
+    "/nowhere": None,
+}
+"""Each path of the gateway, with a body where it takes one."""
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_path_of_the_gateway_answers_another_host_or_page(
+    path: str, tmp_path: Path, models: ModelCache, kept: CacheEntry
+) -> None:
+    foreign = [{"host": "evil.example"}, {"origin": "http://evil.example"}, {"origin": "null"}]
+    kinds = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]
+
+    async def test() -> None:
+        async with run_application(tmp_path, models, kept) as gateway:
+            body = PATHS[path]
+            for headers in foreign:
+                assert (await gateway.ask(path, body, headers))[0] == 403
+            for kind in kinds if body else ():
+                assert (await gateway.ask(path, body, {"content-type": kind}))[0] == 415
+            own = {"origin": "http://127.0.0.1:8080"}
+            expected = (200, 202, 404 if path == "/nowhere" else 409)
+            assert (await gateway.ask(path, body, own))[0] in expected
+
+    asyncio.run(test())

@@ -47,6 +47,21 @@ def test_a_key_for_predictions_controls_nothing() -> None:
     assert not ring.controls(b"word", "a")
 
 
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        (b"", "no API key was given; next: send it as `Authorization: Bearer KEY`"),
+        (b"typo", "this API key is not known here"),
+        (b"word", "this API key does not open b, but other services"),
+        (b"steer", "this API key controls rollouts and opens no predictions"),
+    ],
+)
+def test_no_key_an_unknown_one_and_anothers_are_told_apart(key: bytes, said: str) -> None:
+    ring = Keyring(parse_keys([f"{HASH} a", f"{sha256(b'steer').hexdigest()} +control b"], "x"))
+    assert not ring.admits(key, "b")
+    assert ring.explain_refusal(key, "b").startswith(said)
+
+
 def test_an_unknown_right_is_refused() -> None:
     with pytest.raises(ConfigInvalid, match="x: entry 1: found an unknown right; allowed: "):
         parse_keys([f"{HASH} +everything"], "x")

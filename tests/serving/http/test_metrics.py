@@ -63,3 +63,19 @@ def test_histogram_is_cumulative_and_exact_at_its_edges() -> None:
 def test_labels_are_escaped() -> None:
     text = render_gauges("sluice_weight", "Weight.", {(("reason", 'a "b"\\\nc'),): 0.25})
     assert read(text) == {"sluice_weight": {('a "b"\\\nc',): 0.25}}
+
+
+def test_what_language_models_took_and_guardrails_found_is_exported_by_arm() -> None:
+    counters = make_counters()
+    assert "sluice_first_byte" not in render_counters(counters)
+    hits = ("input:iban:flag", "output:email:mask")
+    counters.apply(make_answer(1, input_tokens=12, output_tokens=5, first_byte_ms=500.0, hits=hits))
+    found = read(render_counters(counters))
+    labels = ("employment", "3", "champion")
+    assert found["sluice_input_tokens_total"][labels] == 12
+    assert found["sluice_output_tokens_total"][labels] == 5
+    assert found["sluice_first_byte_seconds_count"][labels] == 1
+    assert found["sluice_first_byte_seconds_sum"][labels] == 0.5
+    rules = found["sluice_guardrail_rule_hits_total"]
+    assert rules[*labels, "output", "email", "mask"] == 1
+    assert rules[*labels, "input", "iban", "flag"] == 1

@@ -1,10 +1,16 @@
 """A page that costs much is made once for all who ask at about the same time."""
 
 import asyncio
+from collections import Counter
+from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from serving.http.pages import StatusPages
 from serving.http.replies import Reply, SharedReply, render_json
+from serving.models.cache import CacheEntry, ModelCache
+from support.gateway.application import run_application
 
 
 class Page:
@@ -57,5 +63,38 @@ def test_a_caller_that_goes_away_does_not_end_it_for_the_others() -> None:
         with pytest.raises(asyncio.CancelledError):
             await gone
         assert (await other).body == b"1"
+
+    asyncio.run(test())
+
+
+class CountedPages(StatusPages):
+    """The gateway's pages, which count how often each that costs much is made."""
+
+    made: ClassVar[Counter[str]] = Counter()
+
+    async def metrics(self) -> Reply:
+        self.made["/metrics"] += 1
+        return await super().metrics()
+
+    async def counters(self) -> Reply:
+        self.made["/v1/counters"] += 1
+        return await super().counters()
+
+    async def openapi(self) -> Reply:
+        self.made["/openapi.json"] += 1
+        return await super().openapi()
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/v1/counters", "/openapi.json"])
+def test_each_page_of_the_gateway_that_costs_much_is_made_once_for_many_callers(
+    path: str, tmp_path: Path, models: ModelCache, kept: CacheEntry
+) -> None:
+    async def test() -> None:
+        CountedPages.made.clear()
+        async with run_application(tmp_path, models, kept, CountedPages) as gateway:
+            replies = await asyncio.gather(*(gateway.ask(path) for _ in range(50)))
+        assert {status for status, _ in replies} == {200}
+        assert len({body for _, body in replies}) == 1
+        assert CountedPages.made == {path: 1}
 
     asyncio.run(test())

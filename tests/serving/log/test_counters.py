@@ -105,3 +105,20 @@ def test_export_is_read_as_the_controllers_arms() -> None:
     assert reading.champion == Arm(requests=1, latencies={bucket_of(7.3): 1}, priced=1, cost=0.25)
     assert reading.candidate == Arm(requests=1, latencies={0: 1}, compared=1, differing=1)
     assert build_readings(runs, "arrivals", 5)["w0@1"].champion == Arm()
+
+
+def test_tokens_first_bytes_and_hits_are_counted_by_arm() -> None:
+    hits = ("input:iban:flag", "output:email:mask", "output:email:mask")
+    counters = count(
+        make_answer(1, input_tokens=12, output_tokens=5, first_byte_ms=7.3, hits=hits),
+        make_answer(2, input_tokens=3, first_byte_ms=7.3),
+        make_answer(3),
+    )
+    counts = find(counters, CHAMPION)
+    assert (counts.input_tokens, counts.output_tokens) == (15, 5)
+    assert (counts.first_bytes, counts.first_byte_us) == ({bucket_of(7.3): 2}, 14_600)
+    assert counts.hits == {"input:iban:flag": 1, "output:email:mask": 2}
+    [entry] = counters.export()
+    assert entry["first_bytes"] == {str(bucket_of(7.3)): 2}
+    counters.merge(counters)
+    assert counts.hits["output:email:mask"] == 4

@@ -6,7 +6,6 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -26,7 +25,7 @@ from sluice.adapters.tables.retention import (
     read_retention,
     retention_path,
 )
-from sluice.adapters.tables.traffic import find_positions
+from sluice.adapters.traffic.log import find_positions
 from sluice.config.serving import TrafficLogConfig
 from sluice.data.retention import WAIT_SECONDS, Pause, accept_hours, stop_deleting
 from sluice.errors import DataUnavailable, LogBusy, StorageFull
@@ -34,18 +33,6 @@ from sluice.home import Home
 from support.gateway.records import AT, Worker, begin_worker, make_answer, make_shadow
 
 CONFIG = TrafficLogConfig(batch_rows=1000, flush_seconds=10)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path)
-
-
-@pytest.fixture
-def worker(home: Home) -> Iterator[Worker]:
-    worker = begin_worker(home.serving / "a", segment_bytes=1 << 14)
-    yield worker
-    worker.die()
 
 
 def read(uri: Path) -> pa.Table:

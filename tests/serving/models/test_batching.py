@@ -4,11 +4,12 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from serving.models.batching import Batcher
+from serving.models.batching import FIRST_PAUSE, Batcher
 from sluice.errors import AnswerInvalid, ArmBusy
 
 PATIENCE = 30.0
@@ -180,6 +181,84 @@ def test_behind_a_hang_a_limited_number_waits() -> None:
         assert await batcher.ask(range(9)) == [2 * number for number in range(9)]
 
     run(body, max_waiting=4)
+
+
+def test_a_quick_model_gets_the_requests_of_an_iteration_at_once_and_answers_them_soon() -> None:
+    async def body() -> None:
+        batcher = Batcher[int, int](lambda rows: [2 * row for row in rows], "m", 1, is_quick=True)
+        for _ in range(20):
+            found = await asyncio.gather(*(batcher.ask([number]) for number in range(8)))
+            assert found == [[2 * number] for number in range(8)]
+        gone = asyncio.create_task(batcher.ask([1]))
+        await asyncio.sleep(0)
+        gone.cancel()
+        assert await batcher.ask([2]) == [4]
+        assert batcher.waiting == 0
+        last = asyncio.create_task(batcher.ask([3]))
+        await asyncio.sleep(0)
+        batcher.close()
+        assert await last == [6]
+
+    asyncio.run(asyncio.wait_for(body(), PATIENCE))
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.2, 30.0])
+def test_a_model_thought_quick_that_is_slow_or_hangs_costs_the_loop_little(seconds: float) -> None:
+    gate = threading.Event()
+
+    def wait(rows: list[int]) -> list[int]:
+        gate.wait(seconds)
+        return rows
+
+    async def body() -> float:
+        batcher = Batcher[int, int](wait, "m", 1, is_quick=True)
+        loop, stood = asyncio.get_running_loop(), 0.0
+        hand_over = batcher._hand_over
+
+        def timed(standstill: Any) -> None:
+            nonlocal stood
+            began = time.monotonic()
+            hand_over(standstill)
+            stood += time.monotonic() - began
+
+        batcher._hand_over = timed  # type: ignore[method-assign]
+        end = loop.time() + 1.0
+        while loop.time() < end:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    assert await batcher.ask([1]) == [1]
+        gate.set()
+        batcher.close()
+        return stood
+
+    stood = asyncio.run(asyncio.wait_for(body(), PATIENCE))
+    assert stood < 0.1, "a few milliseconds; more only where the test itself gets no processor"
+
+
+def test_a_quick_model_that_was_slow_once_is_waited_for_again() -> None:
+    slow, calls = threading.Event(), []
+
+    def answer(rows: list[int]) -> list[int]:
+        if slow.is_set():
+            time.sleep(0.05)
+        calls.append(threading.get_ident())
+        return rows
+
+    async def body() -> None:
+        batcher = Batcher[int, int](answer, "m", 1, is_quick=True)
+        assert batcher._standstill is not None
+        slow.set()
+        assert await batcher.ask([1]) == [1]
+        assert not batcher._standstill.is_sensible
+        slow.clear()
+        assert await batcher.ask([2]) == [2]
+        await asyncio.sleep(2 * FIRST_PAUSE)
+        assert batcher._standstill.is_sensible
+        assert await batcher.ask([3]) == [3]
+        batcher.close()
+
+    asyncio.run(asyncio.wait_for(body(), PATIENCE))
+    assert threading.get_ident() not in calls
 
 
 def test_a_thread_that_hangs_does_not_keep_the_process() -> None:

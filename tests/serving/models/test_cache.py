@@ -1,8 +1,7 @@
 """The cache returns what was fetched, byte for byte, or nothing."""
 
 import json
-import subprocess
-import sys
+import os
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from serving.models.cache import DRAFT, FILES, MANIFEST_FILE, CacheEntry, Manifest, ModelCache
 from sluice.errors import DataMissing, ModelDamaged
 from support.gateway.models import describe_model
+from support.servers.forks import run_code
 
 
 def test_what_was_kept_is_found_and_opened(
@@ -151,9 +151,7 @@ def test_a_full_disk_leaves_nothing_behind(
     )
     arguments = [str(models.folder), str(towns.folder), towns.data.model_dump_json()]
     before = sorted(models.folder.rglob("*"))
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
-    )
+    done = run_code(code, arguments, os.environ)
     assert "cached model towns v9: not written: a limit on file sizes" in done.stdout, done.stderr
     assert sorted(models.folder.rglob("*")) == before
 
@@ -181,7 +179,7 @@ def test_a_fetcher_killed_at_any_point_leaves_nothing_that_is_found(
     models: ModelCache, towns: Any, point: str
 ) -> None:
     arguments = [str(models.folder), str(towns.folder), towns.data.model_dump_json(), point]
-    done = subprocess.run([sys.executable, "-c", KILLED, *arguments], timeout=120, check=False)
+    done = run_code(KILLED, arguments, os.environ)
     assert done.returncode == -9
     assert models.find("towns", 9) is None
     with models.fetch_alone("towns", 9):  # the lock went with its holder

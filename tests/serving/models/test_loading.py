@@ -341,6 +341,38 @@ def test_a_model_that_hangs_while_it_is_loaded_stops_no_other(
     assert lines == ["None v1 did not load within 3 s", "1 False"]
 
 
+COLLECTING = """
+import asyncio, gc, sys, weakref
+from pathlib import Path
+from serving.models import loading
+from serving.models.cache import ModelCache
+class Node: pass
+async def load():
+    models = loading.LoadedModels(ModelCache(Path(sys.argv[1])))
+    await models.load([("towns", 1)], 0.0)
+    print(len(gc.get_objects()) < 5000, models.champion("towns", 1).version)
+    node = Node()
+    node.itself, alive = node, weakref.ref(node)
+    gc.freeze()
+    del node
+    models._champions.clear()
+    await models.load([("towns", 1)], 0.0)
+    print(alive())
+asyncio.run(load())
+"""
+
+
+def test_full_collections_spare_what_is_loaded_and_free_what_was_dropped(
+    models: ModelCache, kept: CacheEntry
+) -> None:
+    import subprocess
+    import sys
+
+    words = [sys.executable, "-c", COLLECTING, str(models.folder)]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout.split() == ["True", "1", "None"]
+
+
 def test_serving_an_export_imports_neither_pandas_nor_mlflow(
     models: ModelCache, kept: CacheEntry
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from sluice.adapters.registry.model_files import MODEL_FILE
 
-MUTATIONS = 400
+MUTATIONS = 250
 TESTS = Path(__file__).parents[2]
 
 

@@ -74,7 +74,7 @@ def test_an_absent_field_is_named(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("age", '"31"', "found str; allowed: a whole number of 64 bits, or null"),
+        ("age", '"31"', "found str; allowed: a whole number of 64 bits, such as 3 or 3.0, or null"),
         ("age", "3.5", "found float; allowed: a whole number"),
         ("age", "true", "found bool; allowed: a whole number"),
         ("age", "9" * 30, "found Expected `int` <= 9223372036854775807; allowed: a whole"),
@@ -96,6 +96,29 @@ def test_a_value_of_another_kind_is_named_and_never_shown(
     assert refuse(body).startswith(f"inputs.{name}: {message}")
     assert "31" not in refuse(body)
     assert "many" not in refuse(body)
+
+
+@pytest.mark.parametrize(("text", "value"), [("3.0", 3), ("-0.0", 0), ("4e2", 400), ("7", 7)])
+def test_a_whole_number_may_have_a_point(text: str, value: int) -> None:
+    body = json.dumps({**GOOD, "age": "PLACE"}).replace('"PLACE"', text)
+    (place,) = SIGNATURE.places_of(("age",))
+    for content, rows in ((body, 1), (f"[{body}, {json.dumps(GOOD)}]", 2)):
+        records = SIGNATURE.decode(content.encode())
+        assert (len(records), type(records[0])) == (rows, SIGNATURE.record)
+        found = getattr(records[0], place)
+        assert (found, type(found)) == (value, int)
+
+
+@pytest.mark.parametrize("text", ["3.5", "1e300", "9007199254740992.0", "-9007199254740993.0"])
+def test_a_number_that_is_not_whole_for_certain_is_refused_at_its_place(text: str) -> None:
+    body = json.dumps({**GOOD, "age": "PLACE"}).replace('"PLACE"', text)
+    assert refuse(body).startswith("inputs.age: found float; allowed: a whole number")
+    second = f"[{json.dumps(GOOD)}, {body}]"
+    assert refuse(second).startswith("inputs[1].age: found float; allowed: a whole number")
+
+
+def test_a_fault_beside_a_whole_number_with_a_point_is_named() -> None:
+    assert refuse({**GOOD, "age": 3.0, "class": 7}).startswith("inputs.class: found int; allowed")
 
 
 @pytest.mark.parametrize("content", ["5", '"text"', "null", "[5]", "[[]]", "[]"])
@@ -146,6 +169,12 @@ def test_the_schema_describes_what_is_accepted(change: dict[str, Any], fits: boo
     found = {**GOOD, **change}
     assert Draft202012Validator(SIGNATURE.describe()).is_valid(found) is fits
     assert not Draft202012Validator(SIGNATURE.describe()).is_valid({"age": 31})
+
+
+def test_the_description_says_what_is_taken_besides() -> None:
+    known = SIGNATURE.describe()["properties"]
+    assert "such as 3.0" in known["age"]["description"]
+    assert "without a zone is UTC" in known["seen"]["description"]
 
 
 def test_a_list_is_distinguished_from_a_record() -> None:

@@ -78,18 +78,26 @@ def test_without_a_key_that_controls_the_page_is_read_only(stored: Control) -> N
         answer = send(client, "pause")
     assert answer.status_code == 403
     assert "no key with the right to control" in answer.json()["error"]
+    assert "`SHA256 +control shop`" in answer.json()["error"]
     assert all(item.by != "Ada" for item in stored.commands.list_commands("shop"))
 
 
 @pytest.mark.parametrize(
-    ("key", "status"), [("", 401), ("wrong", 401), ("other", 403), ("ask", 403)]
+    ("key", "status", "said"),
+    [
+        ("", 401, "no API key was given"),
+        ("wrong", 401, "this API key is not known here"),
+        ("other", 403, "this key may not control shop"),
+        ("ask", 403, "this key may not control shop"),
+    ],
 )
 def test_a_key_without_the_right_changes_nothing(
-    page: httpx.Client, stored: Control, key: str, status: int
+    page: httpx.Client, stored: Control, key: str, status: int, said: str
 ) -> None:
     before = stored.commands.list_commands("shop")
     answer = send(page, "abort", key)
     assert answer.status_code == status
+    assert answer.json()["error"].startswith(said)
     rights = page.get("/v1/rollouts/shop/rights", headers={"X-API-Key": key})
     assert rights.status_code == status
     assert stored.commands.list_commands("shop") == before

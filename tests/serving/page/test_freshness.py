@@ -101,6 +101,79 @@ def test_a_slow_store_does_not_delay_those_who_have_a_cached_value(
     assert asyncio.run(ask()) in ([1, 1, 2], [1, 1, 4])
 
 
+def test_a_store_that_is_slow_is_not_called_away_before_it_has_been_silent_for_long() -> None:
+    moment, answered = [0.0], threading.Event()
+
+    async def ask(cache: StoreCache) -> str:
+        return (await cache.get("x", lambda: 2 if answered.wait(60) else 0)).problem
+
+    async def look(patch: pytest.MonkeyPatch) -> list[str]:
+        patch.setattr("serving.page.reading.PATIENCE_SECONDS", 0.01)
+        cache = StoreCache(lambda: moment[0])
+        await cache.get("x", lambda: 1)
+        found = []
+        for seconds in (60.0, 65.0, 71.0):  # nobody looked for a minute; then the read is slow
+            moment[0] = seconds
+            found.append(await ask(cache))
+        answered.set()
+        cache.close()
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        found = asyncio.run(asyncio.wait_for(look(patch), 30))
+    assert found == ["", "", "it has not answered for 11 s"]
+
+
+def test_log_and_configuration_are_renewed_without_a_wait() -> None:
+    moment, answered = [0.0], threading.Event()
+
+    async def ask() -> list[int]:
+        cache = StoreCache(lambda: moment[0], longer=9.0)
+        values = [await cache.get("x", lambda: 1)]
+        moment[0] = 11.0  # due, and not old: nobody waits for the slow read
+        values.append(await cache.get("x", lambda: 2 if answered.wait(60) else 0))
+        answered.set()
+        cache.close()
+        return [found.value for found in values]
+
+    assert asyncio.run(asyncio.wait_for(ask(), 30)) == [1, 1]
+
+
+def test_a_reader_who_comes_during_the_first_read_starts_no_other() -> None:
+    reads: list[int] = []
+    released = threading.Event()
+
+    def read() -> int:
+        released.wait(30)
+        reads.append(1)
+        return 1
+
+    async def ask() -> int:
+        cache = StoreCache()
+        cache.preload("x", read)
+        waiting = asyncio.create_task(cache.get("x", read))
+        await asyncio.sleep(0)
+        released.set()
+        found = await waiting
+        cache.close()
+        return found.value
+
+    assert asyncio.run(asyncio.wait_for(ask(), 30)) == 1
+    assert reads == [1]
+
+
+def test_what_was_preloaded_is_there_for_the_first_reader() -> None:
+    async def ask() -> int:
+        cache = StoreCache()
+        cache.preload("x", lambda: 1)
+        while (found := cache._values.get("x")) is None:
+            await asyncio.sleep(0.01)
+        cache.close()
+        return int(found[1])
+
+    assert asyncio.run(asyncio.wait_for(ask(), 30)) == 1
+
+
 def test_an_unavailable_store_is_reported_beside_the_last_values(
     client: httpx.Client, control: Control, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from support.gateway.proofs import check_table
 from support.gateway.site import Running, Site, run_gateway, wait_until
 from support.gateway.towns import Towns
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults]
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.alone]
 KILLS, PAUSE = 15, 3.0
 WAIT_SECONDS = 2.0
 """How long a caller may wait for an answer after a kill."""

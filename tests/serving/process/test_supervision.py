@@ -1,5 +1,6 @@
 """The supervisor: its death is no outage, its successor adopts the workers, none hangs for long."""
 
+import http.client
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ from support.gateway.site import (
     SETTINGS,
     Running,
     Site,
+    is_spare,
     read_command,
     run_gateway,
     wait_until,
@@ -46,7 +48,11 @@ def read_seconds(pid: int) -> float:
 
 def find_process(running: Running, module: bytes) -> int:
     """Return the one process of a module; 0 while there is none."""
-    found = [pid for pid in running.children() if module in read_command(pid).split(b"\0")]
+    found = [
+        pid
+        for pid in running.children()
+        if module in read_command(pid).split(b"\0") and not is_spare(pid)
+    ]
     return found[0] if found else 0
 
 
@@ -137,6 +143,27 @@ def test_a_process_that_hangs_is_ended_and_started_again_and_the_log_says_so(
             assert f"(process {hung}) has not moved for 2 s, limit 2 s, and is ended" in said
         running.await_champion("towns")
         assert running.predict(GOOD).status == 200
+        assert running.end() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.faults
+def test_while_no_worker_can_start_callers_are_refused_and_wait_for_nothing(small: Site) -> None:
+    with run_gateway(small, "--workers", "1") as running:
+        running.await_champion("towns")
+        (small.configs / "gateway" / "gateway.yaml").write_text("workers: many")
+        os.kill(running.workers()[0], signal.SIGKILL)
+
+        def is_refused() -> bool:
+            try:
+                return running.ask("/healthz", seconds=5).status == 503
+            except (OSError, http.client.HTTPException):
+                return False
+
+        wait_until(is_refused, 40)
+        began = time.monotonic()
+        assert running.ask("/healthz", seconds=5).text == BUSY
+        assert time.monotonic() - began < 2
         assert running.end() == 0
 
 

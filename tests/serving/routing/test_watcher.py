@@ -20,6 +20,7 @@ from serving.routing.served import read_served
 from serving.routing.watcher import START_SECONDS, RouteWatcher
 from sluice.control.route import Route
 from sluice.errors import ControlUnavailable
+from support.gateway.application import no_prompts
 from support.gateway.models import describe_model
 
 
@@ -43,7 +44,7 @@ class Replica:
 
         async def run() -> ModelTable:
             read = self.store or (lambda: self.routes)
-            watcher = RouteWatcher(read, LoadedModels(self.cache), self.folder)
+            watcher = RouteWatcher(read, LoadedModels(self.cache), self.folder, no_prompts())
             await watcher.start()
             for _ in range(rounds - 1):
                 await watcher.refresh()
@@ -177,7 +178,7 @@ def test_a_store_that_hangs_is_not_waited_for_where_the_last_routes_are_known(
     took: list[float] = []
 
     async def run() -> None:
-        watcher = RouteWatcher(hang, LoadedModels(replica.cache), replica.folder)
+        watcher = RouteWatcher(hang, LoadedModels(replica.cache), replica.folder, no_prompts())
         await watcher.start()
         took.append(time.monotonic() - began)
         assert serving(watcher.table) == {"towns": 1}

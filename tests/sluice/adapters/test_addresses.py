@@ -9,10 +9,10 @@ from sluice.adapters.addresses import (
     Page,
     find_gateways,
     find_registry_page,
-    find_rollout_page,
+    find_status_page,
     record_pages,
 )
-from sluice.adapters.server.stack import StackRecord, clear_stack, write_stack
+from sluice.adapters.server.record import StackRecord, clear_stack, write_stack
 from sluice.config.serving import GatewayConfig
 from sluice.home import Home
 
@@ -21,19 +21,28 @@ RECORD = StackRecord(os.getpid(), "http://p", "http://127.0.0.1:5007", "one", "l
 NAMED = {
     "SLUICE_GATEWAY_URLS": "http://a:1, http://b:2/",
     "SLUICE_MLFLOW_UI": "http://m/",
-    "SLUICE_ROLLOUT_UI": "http://r/",
+    "SLUICE_STATUS_UI": "http://r/",
 }
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    for name in (*NAMED, "MLFLOW_TRACKING_URI"):
+    for name in (*NAMED, "SLUICE_ROLLOUT_UI", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
     return Home(tmp_path)
 
 
+def test_the_former_name_of_the_status_page_still_counts(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLUICE_ROLLOUT_UI", "http://old/")
+    assert find_status_page(home) == "http://old"
+    monkeypatch.setenv("SLUICE_STATUS_UI", "http://new/")
+    assert find_status_page(home) == "http://new"
+
+
 def find_all(home: Home) -> tuple[list[str], str, str]:
-    pages = find_registry_page(home).address, find_rollout_page(home)
+    pages = find_registry_page(home).address, find_status_page(home)
     return find_gateways(home, GatewayConfig()), *pages
 
 

@@ -67,7 +67,7 @@ def test_wrong_value_is_named_with_its_line(
 
 def test_unknown_event_is_named_with_the_likely_one(tmp_path: Path) -> None:
     message = refuse(tmp_path, SLACK.replace("gate.failed", "gate.faild"))
-    assert "(did you mean `gate.failed`?); allowed: data.changed, gate.passed" in message
+    assert "(did you mean `gate.failed`?); allowed: data.changed, prompt.changed" in message
 
 
 def test_name_that_is_there_twice_is_refused(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
-"""A source is one of three kinds, and an error in it is named with line and key."""
+"""A source is one of four kinds, and an error in it is named with line and key."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sluice.config.data import DeltaSource, FilesSource, SqlSource
+from sluice.config.data import DeltaSource, FilesSource, SqlSource, TrafficSource
 from sluice.config.loading import dump_service, load_service
 from sluice.errors import ConfigInvalid
 from support.releases.sources import configure
@@ -28,6 +28,12 @@ def load(folder: Path, **source: Any) -> Any:
             DeltaSource(kind="delta", uri="s3://lake/a", version=3),
         ),
         (SQL, SqlSource(kind="sql", url_variable="DATABASE", query="select 1", watermark="")),
+        (
+            {"kind": "traffic", "maturity": "30 d", "labels": "selective"},
+            TrafficSource.model_validate(
+                {"kind": "traffic", "maturity": "720 h", "labels": "selective"}
+            ),
+        ),
     ],
 )
 def test_each_kind_is_read(source: dict[str, Any], expected: Any, tmp_path: Path) -> None:
@@ -44,9 +50,9 @@ def test_no_source_is_none(tmp_path: Path) -> None:
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "unknown kind": (
         {"kind": "kafka", "path": "/a"},
-        "source.kind: found 'kafka'; allowed: 'files', 'delta', 'sql'",
+        "source.kind: found 'kafka'; allowed: 'files', 'delta', 'sql', 'traffic'",
     ),
-    "no kind": ({"path": "/a"}, "source.kind: Field required; allowed: files, delta, sql"),
+    "no kind": ({"path": "/a"}, "source.kind: Field required; allowed: files, delta, sql, traffic"),
     "unknown key": (
         {"kind": "files", "pth": "/a", "path": "/a"},
         "source.pth: unknown key (did you mean `path`?); allowed: kind, path",
@@ -66,6 +72,21 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "unknown bind": (
         {**SQL, "query": "select :day"},
         "source.query: found bind parameter `:day`, allowed: `:since`",
+    ),
+    "no maturity": ({"kind": "traffic"}, "source.maturity: Field required"),
+    "maturity without a unit": (
+        {"kind": "traffic", "maturity": 7},
+        "source.maturity: found 7; allowed: a number and s, min, h or d, such as 90 min",
+    ),
+    "request id where the id is a number": (
+        {"kind": "traffic", "maturity": "7 d", "id": "request"},
+        "source.id: found `request`, which is a text, but 'person_id' (data.id) is integer; "
+        "allowed: `inputs`",
+    ),
+    "time of the answer where the time is a number": (
+        {"kind": "traffic", "maturity": "7 d", "time": "answer"},
+        "source.time: found `answer`, which is a timestamp, but 'survey_year' (data.time) is "
+        "integer; allowed: `inputs`",
     ),
     "since without watermark": (
         {**SQL, "query": "select :since"},

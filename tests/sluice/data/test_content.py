@@ -1,7 +1,11 @@
 """The content hash depends on the rows only."""
 
+import hashlib
+
+import numpy as np
 import pyarrow as pa
-from hypothesis import given
+import pyarrow.compute as pc
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.data.version import hash_content, hash_schema
@@ -94,3 +98,42 @@ def test_times_are_hashed() -> None:
 
 def test_an_empty_table_has_a_hash() -> None:
     assert len(hash_content(pa.table({"key": pa.array([], pa.int64())}))) == 64
+
+
+def hash_as_defined(table: pa.Table) -> str:
+    """Return the hash by its definition: rows sorted by all columns, then every column's cells."""
+    names = sorted(table.column_names)
+    distinct = {name: pc.count_distinct(table[name]).as_py() for name in names}
+    keys = sorted(names, key=lambda name: (-distinct[name], name))
+    table = table.take(pc.sort_indices(table, [(name, "ascending") for name in keys]))
+    digest = hashlib.sha256(f"{hash_schema(table.schema)}:{table.num_rows}".encode())
+    for name in names:
+        cells = table[name].to_pylist()
+        digest.update(bytes(value is not None for value in cells))
+        if pa.types.is_string(table[name].type):
+            text = [(value or "").encode() for value in cells]
+            digest.update(np.array([len(value) for value in text], "<i8").tobytes())
+            digest.update(b"".join(text))
+        else:
+            digest.update(np.array([value or 0 for value in cells], "<i8").tobytes())
+    return digest.hexdigest()
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 50), st.none() | st.text(max_size=3), st.integers(0, 2)),
+        min_size=1,
+        max_size=30,
+    ),
+    st.integers(0, 3),
+)
+def test_hash_is_that_of_its_definition(
+    rows: list[tuple[int, str | None, int]], start: int
+) -> None:
+    first, second, third = zip(*rows, strict=True)
+    columns = {"b": pa.array(first), "a": pa.array(second, pa.string()), "c": pa.array(third)}
+    table = pa.table(columns).slice(min(start, len(rows) - 1))
+    assert hash_content(table) == hash_as_defined(table)
+    keyed = table.append_column("key", pa.array(range(table.num_rows, 0, -1)))
+    assert hash_content(keyed) == hash_as_defined(keyed)

@@ -147,3 +147,25 @@ def test_nullable_numbers_are_compared() -> None:
     values, nulls = compare_column(before, before, LIMITS)
     assert values.effect == 0.0
     assert not nulls.alarms(0.01)
+
+
+def take_levels(rows: int, share: float, seed: int) -> pd.Series:
+    draw = np.random.default_rng(seed)
+    levels = np.where(draw.random(rows) < share, "new", draw.choice(["a", "b", "c"], rows))
+    return pd.Series(levels, dtype=object)
+
+
+@pytest.mark.parametrize("share", [0.005, 0.02, 0.045])
+def test_a_new_level_that_stays_rare_never_alarms_while_the_table_learns_it(share: float) -> None:
+    """Its share in the table grows from nothing to its share in the feed."""
+    for turn, before in enumerate(np.linspace(0.0, share, 12)):
+        table, batch = take_levels(40_000, before, turn), take_levels(5_000, share, 100 + turn)
+        found = compare_column(table, batch, AlarmLimits())
+        assert not any(item.alarms(0.01) for item in found), (share, before)
+
+
+@pytest.mark.parametrize(("before", "now"), [(0.0, 0.08), (0.04, 0.0), (0.02, 0.2)])
+def test_a_level_that_is_no_longer_rare_or_that_vanished_alarms(before: float, now: float) -> None:
+    table, batch = take_levels(40_000, before, 1), take_levels(5_000, now, 2)
+    found = compare_column(table, batch, AlarmLimits())
+    assert any(item.alarms(0.01) for item in found)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from sluice.data.feedback import join_feedback, take_last_words
+from sluice.data.traffic.feedback import join_feedback, take_last_words
 
 
 def make_answers(*rows: tuple[float, str, int]) -> pa.Table:

@@ -6,7 +6,13 @@ import pytest
 from pyarrow import parquet
 from sklearn.metrics import roc_auc_score
 
-from sluice.data.leakage import estimate_power, measure_leakage, number_levels, rank_rates
+from sluice.data.leakage import (
+    estimate_power,
+    measure_leakage,
+    number_levels,
+    rank_levels,
+    rank_rates,
+)
 from sluice.home import SAMPLES
 
 ROWS = 4000
@@ -54,9 +60,51 @@ def test_power_does_not_depend_on_direction() -> None:
     assert power_of(noisy) == pytest.approx(power_of(-noisy), abs=0.01)
 
 
-def test_multiclass_takes_the_best_class_against_the_rest() -> None:
+def test_a_column_that_names_one_class_of_several_has_its_power() -> None:
     classes = RNG.integers(0, 3, ROWS)
     assert power_of(np.where(classes == 2, "two", "other"), "multiclass", classes) == 1.0
+    late = np.where(classes == 2, RNG.normal(size=ROWS), np.nan)
+    assert power_of(late, "multiclass", classes) == 1.0
+
+
+def test_a_measurement_that_separates_one_class_has_the_gain_over_all() -> None:
+    classes = RNG.integers(0, 3, ROWS)
+    length = np.where(classes == 2, 10.0, 0.0) + RNG.normal(size=ROWS)
+    assert power_of(length, "multiclass", classes) == pytest.approx(0.75, abs=0.02)
+
+
+def test_the_gain_over_all_classes_is_goodman_and_kruskals_tau() -> None:
+    classes = RNG.integers(0, 4, ROWS)
+    codes = np.where(RNG.random(ROWS) < 0.5, classes, RNG.integers(0, 4, ROWS))
+    spread = codes * 10 + RNG.integers(0, 5, ROWS)  # 20 values, so that it is no code
+    table = pd.crosstab(codes, classes, normalize="all").to_numpy()
+    levels, shares = table.sum(axis=1, keepdims=True), table.sum(axis=0)
+    tau = ((table**2 / levels).sum() - (shares**2).sum()) / (1 - (shares**2).sum())
+    assert power_of(spread, "multiclass", classes) == pytest.approx((1 + tau) / 2, abs=0.01)
+
+
+@pytest.mark.parametrize("classes", [3, 8, 30])
+@pytest.mark.parametrize("errors", [0.0, 0.05, 0.1])
+def test_a_code_of_several_classes_is_strong_despite_errors(classes: int, errors: float) -> None:
+    label = RNG.integers(0, classes, ROWS)
+    code = np.where(RNG.random(ROWS) < errors, RNG.integers(0, classes, ROWS), label)
+    for values in (code, -2 * code, [f"code {value}" for value in code]):
+        assert power_of(values, "multiclass", label) > 0.9
+
+
+def test_areas_of_a_table_are_those_of_scikit_learn() -> None:
+    levels, label = RNG.integers(0, 7, ROWS), RNG.integers(0, 3, ROWS)
+    table = pd.crosstab(levels, label).to_numpy()
+    for one in range(3):
+        rates = (table[:, one] / table.sum(axis=1))[levels]
+        assert rank_levels(table)[one] == pytest.approx(roc_auc_score(label == one, rates))
+
+
+def test_a_copy_of_a_skewed_number_has_nearly_all_power() -> None:
+    value = np.exp(3 * RNG.normal(size=ROWS))
+    assert power_of(value, "regression", value) > 0.99
+    assert power_of(-np.log(value), "regression", value) > 0.99
+    assert power_of(np.log(value) + RNG.normal(size=ROWS), "regression", value) < 0.9
 
 
 def test_regression_scores_the_explained_variance() -> None:

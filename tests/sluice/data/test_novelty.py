@@ -4,7 +4,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.data.arrival import compare_batch
+from sluice.data.batches.arrival import compare_batch
 
 SCHEMA = pa.schema([("key", pa.int64()), ("value", pa.string())])
 Rows = list[tuple[int, str | None]]

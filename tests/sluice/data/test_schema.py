@@ -6,8 +6,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from sluice.data.schema import arrow_schema, check_schema, find_misfit
-from sluice.errors import DataInvalid
+from sluice.data.schema import (
+    arrow_schema,
+    check_schema,
+    convert_cells,
+    drop_index,
+    find_misfit,
+)
+from sluice.errors import DataInvalid, SchemaDiffers
 from support.releases.runs import small_config
 
 CONFIG = small_config("size", "name")
@@ -88,3 +94,42 @@ def test_the_first_misfit_is_found_among_several() -> None:
 def test_a_column_without_misfit_has_none_to_find() -> None:
     with pytest.raises(ValueError, match="can be cast"):
         find_misfit(pa.chunked_array([["1", "2"]]), pa.int64())
+
+
+@pytest.mark.parametrize(
+    ("columns", "changes"),
+    [
+        ({"extra col": pa.array([1.5])}, ("add 'extra col' number",)),
+        ({"sise": pa.array([1.5]), "size": None}, ("rename size sise",)),
+        ({"width": pa.array([1.5]), "size": None}, ("rename size width",)),
+        ({"flag": None}, ("drop flag",)),
+        ({"label": pa.array([0.5])}, ("widen label number",)),
+        ({"label": pa.array(["a"])}, ("widen label text",)),
+        ({"flag": pa.array([7])}, ("widen flag integer",)),
+        ({"size": pa.array(["a"])}, ()),
+    ],
+)
+def test_a_file_that_differs_comes_with_the_changes_that_let_it_in(
+    columns: dict[str, pa.Array | None], changes: tuple[str, ...]
+) -> None:
+    table = arrow_schema(small_config("size")).empty_table()
+    cells = {name: pa.nulls(1, table.schema.field(name).type) for name in table.column_names}
+    cells = {**cells, "key": pa.array([1]), **columns}
+    found = pa.table({name: column for name, column in cells.items() if column is not None})
+    with pytest.raises(SchemaDiffers) as caught:
+        check_schema(found, small_config("size"), "file")
+    assert caught.value.changes == changes
+
+
+def test_a_cell_of_a_query_that_differs_comes_with_its_change() -> None:
+    with pytest.raises(SchemaDiffers) as caught:
+        convert_cells([1, 2.5], "label", "integer", "SHOP")
+    assert caught.value.changes == ("widen label number",)
+
+
+def test_an_index_stays_where_the_service_has_it_as_a_column() -> None:
+    table = pa.table({"__index_level_0__": [1], "a": [2], "Unnamed: 0": [3]})
+    assert drop_index(table, {"__index_level_0__": "integer"})[0].column_names == [
+        "__index_level_0__", "a",
+    ]  # fmt: skip
+    assert drop_index(table)[0].column_names == ["a"]

@@ -181,3 +181,41 @@ def test_ids_of_another_kind_are_refused() -> None:
     split = split_rows(make_rows(ids), DATA, SplitConfig())
     with pytest.raises(DataInvalid, match="ids are number here and string"):
         comparison_mask(split, ids, np.array(["1", "2"], dtype=object))
+
+
+def make_years(rows: int = 3_000) -> pd.DataFrame:
+    return make_rows(np.arange(rows), np.repeat([2015, 2016, 2017], rows // 3))
+
+
+def test_only_the_newest_training_rows_train_and_no_held_out_row_moves() -> None:
+    rows = make_years()
+    every = split_rows(rows, DATA, SplitConfig())
+    newest = split_rows(rows, DATA, SplitConfig(recent=100))
+    assert (newest.holdout == every.holdout).all()
+    assert (newest.training == (every.training & (rows["year"] == 2017))).all()
+
+
+def test_rows_of_one_time_train_together() -> None:
+    split = split_rows(make_years(), DATA, SplitConfig(recent=800))
+    assert set(make_years()["year"][split.training]) == {2016, 2017}
+
+
+def test_more_recent_rows_than_there_are_is_all_of_them() -> None:
+    rows = make_years()
+    split = split_rows(rows, DATA, SplitConfig(recent=100_000))
+    assert (split.training == split_rows(rows, DATA, SplitConfig()).training).all()
+
+
+def test_newest_training_rows_of_a_split_by_time_are_those_before_the_held_out_ones() -> None:
+    split = split_rows(make_years(), DATA, SplitConfig(by="time", holdout=0.33, recent=100))
+    assert set(make_years()["year"][split.training]) == {2016}
+
+
+def test_a_time_in_which_no_training_row_is_halts() -> None:
+    config = DATA.model_copy(update={"columns": {**DATA.columns, "year": "timestamp"}})
+    times = pd.date_range("2015-01-01", periods=4, freq="365D")
+    rows = make_rows(np.arange(1_000), np.repeat(times, 250))
+    with pytest.raises(TrainingImpossible, match=r"no training row is so new"):
+        split_rows(rows, config, SplitConfig(by="time", holdout=0.25, recent="30 d"))
+    kept = split_rows(rows, config, SplitConfig(by="time", holdout=0.25, recent="400 d"))
+    assert rows["year"][kept.training].unique().tolist() == [times[2]]

@@ -197,6 +197,42 @@ def test_multiclass_is_judged_by_the_favourable_class_against_the_rest() -> None
     assert find(verdict, "selection ratio of sex=female").outcome is Outcome.FAIL
 
 
+def make_churn(lost: float) -> tuple[Holdout, Predictions]:
+    """Return rows where `yes` is harmful, and seniors are predicted `yes` more often by `lost`."""
+    random = np.random.default_rng(4)
+    senior = random.integers(0, 2, N)
+    y = random.choice(["no", "yes"], N, p=[0.75, 0.25]).astype(object)
+    flagged = random.random(N) < np.where(y == "yes", 0.75, 0.1 + lost * senior)
+    labels = np.where(flagged, "yes", "no").astype(object)
+    return Holdout(y, pd.DataFrame({"senior": senior})), Predictions(labels, flagged * 0.8 + 0.1)
+
+
+def test_a_group_that_is_flagged_as_harmful_more_often_is_the_one_treated_worse() -> None:
+    rows = make_churn(0.3)
+    verdict = judge(*rows, good="no", sensitive=("senior",), favourable="no")
+    check = find(verdict, "selection ratio of senior=1")
+    assert check.outcome is Outcome.FAIL
+    assert "favourable 'no'" in check.note
+    assert find(verdict, "true-positive difference of senior=1").outcome is Outcome.FAIL
+    assert find(verdict, "selection ratio of senior=0").outcome is Outcome.PASS
+    wrong = judge(*rows, good="yes", sensitive=("senior",))
+    assert find(wrong, "selection ratio of senior=0").outcome is Outcome.FAIL
+
+
+def test_an_assumed_favourable_class_is_said_and_a_named_one_is_not() -> None:
+    rows = make_churn(0.0)
+    assumed = judge(*rows, good="yes", sensitive=("senior",))
+    assert any("bias.favourable is not set: the positive class 'yes'" in n for n in assumed.notices)
+    named = judge(*rows, good="no", sensitive=("senior",), favourable="no")
+    assert not any("bias.favourable" in notice for notice in named.notices)
+
+
+def test_a_favourable_class_that_no_row_has_is_named_with_the_classes_found() -> None:
+    verdict = judge(*make_churn(0.0), good="never", sensitive=("senior",), favourable="never")
+    assert verdict.outcome is Outcome.INSUFFICIENT
+    assert "hold no 'never', the favourable class; found: 'no', 'yes'" in verdict.reason
+
+
 def make_regression(factor: float) -> tuple[Holdout, Predictions]:
     holdout, _ = make_rows(2_000)
     random = np.random.default_rng(3)

@@ -20,6 +20,8 @@ from sluice.stats.holdout import Predictions
 from sluice.verdict import Outcome, Verdict
 from support.releases.services import read_first_rows
 
+pytestmark = pytest.mark.slow  # the models of all services are trained
+
 SERVICES = ("arrivals", "earnings")
 
 
@@ -49,8 +51,11 @@ class FittedService:
         limits, rows = self.config.evaluation.model_copy(update=changes), self.held_out_rows
         holdout = Holdout(rows[self.config.data.target].to_numpy(), rows)
         problem: Any = self.config.problem
+        training = self.frame.loc[~self.is_held_out, self.config.data.target].to_numpy()
         return EvaluationGate(limits).judge(
-            measure_evaluation(limits, problem, 1, holdout, predictions, champion)
+            measure_evaluation(
+                limits, problem, 1, holdout, predictions, champion, training=training
+            )
         )
 
     def audit(self, predictions: Predictions, rows: pd.DataFrame) -> Verdict:

@@ -157,3 +157,21 @@ def test_leakage_that_was_not_measured_halts(leakage: tuple[FeaturePower, ...]) 
 def test_the_verdict_survives_json() -> None:
     verdict = judge(rules=(BROKEN, ERRORED))
     assert Verdict.from_dict(verdict.to_dict()) == verdict
+
+
+@pytest.mark.parametrize(
+    ("previous", "rows", "outcome"),
+    [
+        (2000, 3000, Outcome.PASS),
+        (None, 999, Outcome.PASS),
+        (None, 1000, Outcome.INSUFFICIENT),
+    ],
+)
+def test_a_batch_that_leakage_cannot_be_measured_on(
+    previous: int | None, rows: int, outcome: Outcome
+) -> None:
+    """It passes with notice, except a first batch that is large enough for a release."""
+    changes = {"previous_rows": previous, "rows": rows, "known_rows": rows}
+    verdict = judge(leakage=(), is_increment=True, **changes)
+    assert verdict.outcome is outcome
+    assert "judged at release" in " ".join(verdict.notices) or not verdict.passed

@@ -76,7 +76,9 @@ def compare_accuracy(rows: Rows, one: Predictions, other: Predictions) -> NDArra
 def test_clean_model_passes_both_gates(
     rows: Rows, clean: Predictions, champion: Predictions
 ) -> None:
-    measured = measure_evaluation(CONFIG.evaluation, "binary", 1, rows.holdout, clean, champion)
+    measured = measure_evaluation(
+        CONFIG.evaluation, "binary", 1, rows.holdout, clean, champion, training=rows.y
+    )
     treated = measure_bias(CONFIG.bias, "binary", 1, rows.holdout, clean)
     verdicts = (
         EvaluationGate(CONFIG.evaluation).judge(measured),
@@ -111,7 +113,9 @@ def test_equal_models_pass_as_often_as_published(
 
 def test_candidate_with_too_few_features_is_stopped(rows: Rows, clean: Predictions) -> None:
     poor = rows.fit(["education", "marital_status"], rows.y)
-    measured = measure_evaluation(CONFIG.evaluation, "binary", 1, rows.holdout, poor, clean)
+    measured = measure_evaluation(
+        CONFIG.evaluation, "binary", 1, rows.holdout, poor, clean, training=rows.y
+    )
     verdict = EvaluationGate(CONFIG.evaluation).judge(measured)
     assert verdict.outcome is Outcome.FAIL
     assert verdict.reason.startswith("auc .6")

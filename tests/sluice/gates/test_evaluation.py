@@ -42,7 +42,9 @@ def judge(
     holdout: Holdout, candidate: Predictions, champion: Predictions | None = None, **limits: Any
 ) -> Verdict:
     config = EvaluationConfig(**{**LIMITS, **limits})
-    evidence = measure_evaluation(config, "binary", 1, holdout, candidate, champion)
+    evidence = measure_evaluation(
+        config, "binary", 1, holdout, candidate, champion, training=holdout.y
+    )
     return EvaluationGate(config).judge(evidence)
 
 
@@ -83,7 +85,7 @@ def test_advice_names_how_many_rows_would_decide() -> None:
 def test_difference_near_the_limit_asks_for_more_rows_than_there_are() -> None:
     holdout, good = make_rows()
     near, config = blur(holdout, 0.55), EvaluationConfig(**LIMITS)
-    evidence = measure_evaluation(config, "binary", 1, holdout, near, good)
+    evidence = measure_evaluation(config, "binary", 1, holdout, near, good, training=holdout.y)
     figure = evidence.find_metric("auc")
     assert figure is not None
     assert figure.difference is not None
@@ -242,7 +244,7 @@ def test_one_class_is_insufficient() -> None:
 def test_positive_value_that_never_occurs_is_named_with_what_does() -> None:
     holdout, good = make_rows(400)
     config = EvaluationConfig(**LIMITS)
-    evidence = measure_evaluation(config, "binary", "yes", holdout, good, None)
+    evidence = measure_evaluation(config, "binary", "yes", holdout, good, None, training=holdout.y)
     reason = EvaluationGate(config).judge(evidence).reason
     assert "data.positive is 'yes', found: '0', '1'" in reason
 
@@ -273,7 +275,7 @@ def test_slice_column_that_is_absent_is_insufficient() -> None:
 def test_floor_that_was_not_measured_is_insufficient() -> None:
     holdout, good = make_rows(400)
     config = EvaluationConfig(**LIMITS)
-    evidence = measure_evaluation(config, "binary", 1, holdout, good, None)
+    evidence = measure_evaluation(config, "binary", 1, holdout, good, None, training=holdout.y)
     pruned = replace(evidence, metrics=tuple(m for m in evidence.metrics if m.name != "accuracy"))
     verdict = EvaluationGate(config).judge(pruned)
     assert find(verdict, "accuracy floor").outcome is Outcome.INSUFFICIENT
@@ -282,7 +284,7 @@ def test_floor_that_was_not_measured_is_insufficient() -> None:
 def test_slices_that_were_not_measured_are_insufficient() -> None:
     holdout, good = make_rows()
     config = EvaluationConfig(**LIMITS)
-    evidence = measure_evaluation(config, "binary", 1, holdout, good, good)
+    evidence = measure_evaluation(config, "binary", 1, holdout, good, good, training=holdout.y)
     verdict = EvaluationGate(config).judge(replace(evidence, slices=()))
     assert find(verdict, "slices of sex").outcome is Outcome.INSUFFICIENT
 

@@ -28,7 +28,7 @@ def measure(
     candidate: Predictions, champion: Predictions | None, lineage: Lineage
 ) -> EvaluationEvidence:
     holdout = Holdout(TRUE, pd.DataFrame({"age": TRUE}))
-    found = measure_evaluation(LIMITS, "binary", 1, holdout, candidate, champion)
+    found = measure_evaluation(LIMITS, "binary", 1, holdout, candidate, champion, training=TRUE)
     return replace(found, lineage=lineage)
 
 
@@ -110,10 +110,11 @@ def test_a_champion_without_a_data_version_is_said_and_not_judged() -> None:
 
 
 def test_a_champion_that_the_registry_lacks_is_insufficient() -> None:
-    verdict = judge(measure(predict(), None, Lineage(champion=1, candidate_data=3)))
+    lineage = Lineage(champion=1, candidate_data=3, service="churn")
+    verdict = judge(measure(predict(), None, lineage))
     assert verdict.outcome is Outcome.INSUFFICIENT
     assert verdict.reason.startswith("v1 serves, but the registry does not have it")
-    assert "sluice restore SERVICE VERSION" in verdict.next_step
+    assert "`sluice restore churn VERSION`" in verdict.next_step
     assert verdict.notices == ()
 
 

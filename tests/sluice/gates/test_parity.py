@@ -1,8 +1,11 @@
 """The parity gate passes equal predictions, stops different ones, and reports missing evidence."""
 
+import numpy as np
 import pytest
 
-from sluice.gates.parity import ParityEvidence, ParityGate, choose_backend
+from sluice.gates.parity import ParityEvidence, ParityGate, choose_backend, measure_parity
+from sluice.report.verdict_table import verdict_rows
+from sluice.stats.holdout import Predictions
 from sluice.verdict import Outcome
 
 GOOD = ParityEvidence(n=7_182, difference=2e-16, allowed=1.5e-5)
@@ -20,6 +23,17 @@ def test_equal_export_passes_and_serves(serving: str) -> None:
     assert verdict.reason.startswith("ONNX export differs by at most ")
     assert verdict.reason.endswith("no label flips, n 7,182")
     assert verdict.notices == ()
+
+
+def test_difference_has_the_unit_of_what_is_predicted() -> None:
+    labels, scores = np.array([1, 0]), np.array([0.9, 0.2])
+    classes = measure_parity(*(Predictions(labels, scores + add, (0, 1)) for add in (0.0, 0.1)))
+    numbers = measure_parity(*(Predictions(scores + add) for add in (0.0, 0.1)))
+    for evidence, unit in ((classes, "probability"), (numbers, "target units")):
+        verdict = ParityGate("onnx").judge(evidence)
+        row = next(row for row in verdict_rows(verdict) if row["check"] == "largest difference")
+        assert row["measured"] == f"0.100 {unit}"
+        assert f"differs by .100 {unit} from the native model" in verdict.reason
 
 
 def test_difference_halts() -> None:

@@ -59,3 +59,12 @@ def test_features_are_shuffled_as_scikit_learn_shuffles_raw_columns(case, model,
     )
     expected = dict(zip(one.data.features, raw.importances_mean, strict=True))
     assert {item.feature: item.mean for item in found} == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_feature_that_becomes_several_numbers_has_one_importance(case, model) -> None:
+    one = case("binary")
+    data = one.data.model_copy(update={"encodings": {"ancestry": "target", "education": "text"}})
+    pipeline = fit_model("binary", model("hist_gradient_boosting"), data, one.frame, one.y)
+    found = measure_importance(pipeline, one.frame, data, seed=3, rows=300)
+    assert sorted(item.feature for item in found) == sorted(data.features)
+    assert found[0].feature == "age"

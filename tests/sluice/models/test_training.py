@@ -3,11 +3,14 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
 
 from sluice.config.data import DataConfig
 from sluice.config.loading import load_service
 from sluice.errors import ConfigInvalid, DataInvalid, TrainingImpossible
+from sluice.models.learner import find_rate_threshold
 from sluice.models.prediction import predict
 from sluice.models.training import find_threshold, fit_model
 
@@ -61,9 +64,12 @@ def test_the_same_rows_and_seed_result_in_the_same_predictions(case, model, kind
 
 
 @pytest.mark.parametrize("kind", ["random_forest", "hist_gradient_boosting"])
-def test_reported_steps_result_in_the_model_of_a_single_fit(case, model, kind) -> None:
-    from sluice.models.kinds import build_pipeline
+def test_reported_steps_result_in_the_model_of_a_single_fit(
+    case, model, kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sluice.models.estimators.kinds import build_pipeline
 
+    monkeypatch.setattr("sluice.models.reporting.LONG_FIT", 0)
     one = case("binary")
     X, y = one.frame[list(one.data.features)], one.y.to_numpy()
     stepped = fit_model("binary", model(kind), one.data, one.frame, one.y)
@@ -71,12 +77,20 @@ def test_reported_steps_result_in_the_model_of_a_single_fit(case, model, kind) -
     assert np.array_equal(stepped.predict_proba(X), single.predict_proba(X))
 
 
-def test_a_fit_reports_its_progress(case, model) -> None:
+def test_a_long_fit_reports_its_progress(case, model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sluice.models.reporting.LONG_FIT", 15 * 1_500)
     one, lines = case("binary"), []
     boosting = model("hist_gradient_boosting")
     fit_model("binary", boosting, one.data, one.frame, one.y, progress=lines.append)
     assert lines[0] == "preparing 13 features of 1,500 rows"
     assert lines[-1] == "15 of 15 iterations done"
+
+
+def test_a_short_fit_is_done_at_once(case, model) -> None:
+    one, lines = case("binary"), []
+    boosting = model("hist_gradient_boosting")
+    fit_model("binary", boosting, one.data, one.frame, one.y, progress=lines.append)
+    assert lines == ["preparing 13 features of 1,500 rows"]
 
 
 def test_a_calibrated_fit_reports_its_folds(case, model) -> None:
@@ -116,6 +130,39 @@ def test_a_chosen_threshold_beats_one_half_on_its_own_figure(
     plain = balanced_accuracy_score(later["employed"], predicted.scores >= 0.5)
     assert find_threshold(pipeline) < 0.4
     assert balanced_accuracy_score(later["employed"], predicted.labels) > plain + 0.03
+
+
+@pytest.mark.parametrize("calibration", ["none", "sigmoid"])
+def test_a_threshold_by_rate_keeps_its_false_positives_on_new_rows(
+    case, model, year, calibration
+) -> None:
+    one, rate = case("binary"), 0.05
+    strict = model("linear", threshold={"false_positive_rate": rate}, calibration=calibration)
+    pipeline = fit_model("binary", strict, one.data, one.frame, one.y)
+    later = year(2016).head(3_000)
+    found = predict(pipeline, later, one.data, "binary").labels[later["employed"] == 0]
+    assert 0.02 < found.mean() < 0.09
+    assert find_threshold(pipeline) > 0.7
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(0, 40).map(lambda n: n / 50), min_size=20, max_size=40),
+    st.integers(5, 49).map(lambda n: n / 100),
+)
+def test_the_threshold_is_the_lowest_that_keeps_the_rate(scores: list[float], rate: float) -> None:
+    negatives = np.array(scores)
+    threshold = find_rate_threshold(negatives, rate)
+    assert (negatives >= threshold).mean() <= rate
+    lower = negatives[negatives < threshold].max()
+    assert (negatives >= lower).mean() > rate
+
+
+def test_a_rate_that_the_rows_cannot_show_is_refused(case, model) -> None:
+    options = {"threshold": {"false_positive_rate": 0.0001}}
+    refuse(case, model, "binary", r"only \d+ negative training rows; allowed: 0", options=options)
+    with pytest.raises(TrainingImpossible, match="have a score of 1: no threshold keeps that rate"):
+        find_rate_threshold(np.ones(100), 0.01)
 
 
 @pytest.mark.parametrize("calibration", ["sigmoid", "isotonic"])

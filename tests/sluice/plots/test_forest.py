@@ -1,7 +1,9 @@
 import pytest
 
-from sluice.plots.forest import ForestRow, Range, draw_forest, label_rows
+from sluice.plots.forest import ForestRow, Range, draw_forest, draw_slices, label_rows
 from sluice.plots.style import BAD, GOOD, OPEN, QUIET, make_figure
+from sluice.stats.bootstrap import Estimate
+from sluice.stats.comparison import MetricFigure, OlderRows
 
 
 @pytest.mark.parametrize(
@@ -33,3 +35,17 @@ def test_endless_intervals_are_cut_at_the_reach() -> None:
     assert axes.get_xlim()[1] < 2.2
     assert [text.get_text() for text in axes.get_yticklabels()] == ["a  (n 12)", "b  (n 3)"]
     assert [text.get_text() for text in axes.texts] == ["not judged"]
+
+
+def test_older_rows_are_the_second_line_where_the_newest_ones_decide() -> None:
+    newest, rest = (
+        MetricFigure("auc", True, Estimate(0.8, 0.7, 0.9, n), None, Estimate(0.0, -0.1, 0.1, n))
+        for n in (200, 700)
+    )
+    older = OlderRows("90 d", "2026-01-01", 700, (rest,))
+    for given, labels in (
+        (None, ["all rows  (n 200)"]),
+        (older, ["newest rows (90 d)  (n 200)", "older rows, shown only  (n 700)"]),
+    ):
+        axes = draw_slices((), newest, 0.05, given).axes[0]
+        assert [text.get_text() for text in axes.get_yticklabels()] == labels

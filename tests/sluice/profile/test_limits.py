@@ -4,7 +4,7 @@ import pytest
 
 from sluice.config.model import Linear
 from sluice.profile.limits import choose_calibration, choose_floor, choose_margin, detectable_margin
-from sluice.profile.trial import ModelTrial, TrialFigure
+from sluice.profile.trial.floors import ModelTrial, TrialFigure
 from sluice.stats.bootstrap import Estimate, count_needed_rows
 
 

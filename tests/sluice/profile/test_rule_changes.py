@@ -90,7 +90,7 @@ def test_editing_changes_only_values() -> None:
 
 
 def test_a_rule_without_values_cannot_be_edited() -> None:
-    rule = {"type": RULES["distribution"], "kwargs": {"column": "age"}}
+    rule = {"type": RULES["unique"], "kwargs": {"column": "age"}}
     with pytest.raises(RuleInvalid, match="has no values that can be typed"):
         edit_rule(rule, DATA, ["3"])
 
@@ -99,3 +99,47 @@ def test_the_id_keeps_its_rules() -> None:
     with pytest.raises(RuleInvalid, match="the split depends on it"):
         check_removable({"type": RULES["unique"], "kwargs": {"column": "person_id"}}, DATA)
     check_removable({"type": RULES["range"], "kwargs": {"column": "age"}}, DATA)
+
+
+@pytest.mark.parametrize(
+    ("words", "kwargs", "described"),
+    [
+        ("feed 0.1 20", {"minimum_share": 0.1, "maximum_times": 20.0}, "share 0.1, times 20"),
+        ("share 0.01", {"minimum_share": 0.01}, "minimum_share 0.01"),
+        ("rows 1 500", {"min_value": 1, "max_value": 500}, "min_value 1, max_value 500"),
+    ],
+)
+def test_rules_on_the_table_are_added_and_edited(
+    words: str, kwargs: dict[str, Any], described: str
+) -> None:
+    word, *values = words.split()
+    rule = make_rule(DATA, "table", word, values)
+    assert rule.kwargs == kwargs
+    there = {"type": rule.type, "kwargs": {**rule.kwargs, "window": 5}}
+    assert edit_rule(there, DATA, values)["kwargs"] == {**kwargs, "window": 5}
+    assert describe_rule({"type": rule.type, "kwargs": rule.kwargs}) == described
+    with pytest.raises(RuleInvalid, match="rule 1 is the same rule on 'table'"):
+        check_new([there], rule)
+    with pytest.raises(RuleInvalid, match=f"allowed: table {word}"):
+        make_rule(DATA, "age", word, values)
+
+
+@pytest.mark.parametrize(
+    "words", ["feed 1", "feed 0.1 0.5", "feed -1 10", "share", "rows 5 1", "rows 1"]
+)
+def test_wrong_values_of_a_rule_on_the_table_are_refused(words: str) -> None:
+    word, *values = words.split()
+    with pytest.raises(RuleInvalid, match="allowed: "):
+        make_rule(DATA, "table", word, values)
+
+
+def test_values_are_added_to_a_set_and_its_tolerance_stays() -> None:
+    kwargs = {"column": "sex", "value_set": ["female"], "mostly": 0.95}
+    changed = edit_rule({"type": RULES["set"], "kwargs": kwargs}, DATA, ["+", "male", "female"])
+    assert changed["kwargs"] == {**kwargs, "value_set": ["female", "male"]}
+
+
+def test_the_floors_of_a_distribution_are_edited_and_the_rest_stays() -> None:
+    kwargs = {"column": "age", **ALARM, "minimum_rows": 900}
+    changed = edit_rule({"type": RULES["distribution"], "kwargs": kwargs}, DATA, ["0.2", "0.3"])
+    assert changed["kwargs"] == {**kwargs, "minimum_distance": 0.2, "minimum_psi": 0.3}

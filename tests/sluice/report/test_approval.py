@@ -26,7 +26,8 @@ def test_request_has_deadline_ways_and_verdicts() -> None:
         "`sluice approve alpha --version 3 --by NAME --reason WORDS`",
         "**The evaluation gate is undecided:** auc .790, floor .800.",
         "| evaluation | insufficient | 1 insufficient | auc .790, floor .800 |",
-        "| auc floor | insufficient | 0.790 | [0.780, 0.810] | ≥ 0.800 | 2,412 |",
+        "**insufficient**",
+        "| auc floor | 0.790<br>[0.780, 0.810]<br>n 2,412 | ≥ 0.800 |",
         "[MLflow run](http://localhost/#/runs/1)",
     ):
         assert words in page

@@ -2,11 +2,13 @@ import re
 
 import pytest
 
+from sluice.config.data import TrafficSource
 from sluice.config.loading import load_service
 from sluice.config.service import ServiceConfig
 from sluice.data.version import DataVersion
 from sluice.identity import CodeVersion, Environment, ReleaseIdentity
-from sluice.report.card import write_card, write_table
+from sluice.report.card import write_card
+from sluice.report.markdown import write_table
 from sluice.verdict import Check, Outcome, Verdict
 
 CHECKS = (
@@ -42,12 +44,13 @@ def read_section(card: str, title: str) -> str:
 
 def test_a_card_has_its_sections_in_order(card: str) -> None:
     assert re.findall(r"^## (.+)$", card, re.MULTILINE) == [
+        "Evaluation",
         "Verdicts",
+        "Notices and unproved checks",
         "Intended use",
         "Model",
         "Data",
-        "Figures",
-        "Notices and unproved checks",
+        "Figures of the other gates",
         "Identity",
     ]
 
@@ -80,7 +83,13 @@ def test_data_is_pinned_and_counted(card: str) -> None:
 
 def test_figures_stand_with_interval_and_limit(card: str) -> None:
     line = "| auc floor | pass | 0.840 | [0.830, 0.850] | ≥ 0.800 | 7,182 |"
-    assert line in read_section(card, "Figures")
+    assert line in read_section(card, "Evaluation")
+
+
+def test_a_card_begins_with_the_evaluation(card: str, config: ServiceConfig) -> None:
+    _, found, rest = card.partition(f"{config.description}\n\n")
+    assert found
+    assert rest.startswith("## Evaluation\n\n**pass**: ")
 
 
 def test_each_unproved_check_is_listed_once(card: str) -> None:
@@ -107,3 +116,32 @@ def test_a_card_where_all_is_proved_says_so(config: ServiceConfig) -> None:
 def test_cells_cannot_break_a_table() -> None:
     lines = write_table(("a", "b"), [("x|y", "two\nlines")]).split("\n")
     assert lines == ["| a | b |", "| --- | --- |", "| x\\|y | two lines |"]
+
+
+def test_selective_labels_say_what_cannot_be_known(config: ServiceConfig) -> None:
+    sections = []
+    for labels in ("all", "selective"):
+        source = TrafficSource.model_validate(
+            {"kind": "traffic", "maturity": "7 d", "labels": labels}
+        )
+        found = config.model_copy(update={"source": source})
+        sections.append(read_section(write_card(found, IDENTITY, VERDICTS, 10, 10), "Data"))
+    assert "provenance" in sections[0]
+    assert "cannot be known" not in sections[0]
+    assert "its recall and its false negatives" in sections[1]
+
+
+def test_rows_that_are_no_traffic_need_no_word_about_it(card: str) -> None:
+    assert "provenance" not in card
+
+
+@pytest.mark.parametrize(("recent", "shown"), [("90 d", "90 d)"), (3000, "3000 rows)")])
+def test_rows_that_decide_are_named_where_not_all_do(
+    config: ServiceConfig, recent: str | int, shown: str
+) -> None:
+    evaluation = config.evaluation.model_copy(update={"recent": recent})
+    changed = config.model_copy(update={"evaluation": evaluation})
+    section = read_section(write_card(changed, IDENTITY, VERDICTS, 16_818, 7_182), "Data")
+    assert f"| rows that decide | the newest ones (`evaluation.recent`: {shown} |" in section
+    plain = read_section(write_card(config, IDENTITY, VERDICTS, 16_818, 7_182), "Data")
+    assert "rows that decide" not in plain

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from sluice.report.history import MAX_REASON, PastRelease, list_rows, write_history
+from sluice.report.next_steps import DEAD_LINK
 
 START = datetime(2026, 1, 2, 9, 30, tzinfo=UTC)
 TAGS = {
@@ -68,6 +69,7 @@ def test_page_counts_links_and_shows_the_plot() -> None:
     page = write_history("alpha", releases, "QUJD")
     assert "The newest 2: 1 registered, 1 halted." in page
     assert "[run](http://localhost/1)" in page
+    assert page.endswith(f"{DEAD_LINK}\n")
     assert "[MLflow]" not in page
     assert "(data:image/png;base64,QUJD)" in page
 

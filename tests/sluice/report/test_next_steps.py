@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from sluice.config.rollout import RouteConfig
-from sluice.report.next_steps import advise, advise_halt, needs_person
+from sluice.home import PROJECT
+from sluice.report.next_steps import advise, advise_halt, needs_help, needs_person
 from sluice.report.rollout import write_page
 from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import ALLOWED, Action, Phase
@@ -48,9 +49,35 @@ def test_a_hold_beyond_its_maximum_asks_for_a_person() -> None:
     assert advise(record_of(Phase.HOLDING, most)).startswith("a person has to decide: ")
 
 
+def test_a_stage_that_a_person_must_approve_asks_for_it() -> None:
+    first = LAPTOP.stages[0].model_copy(update={"approve": True})
+    policy = LAPTOP.model_copy(update={"stages": (first, *LAPTOP.stages[1:])})
+    record = replace(record_of(Phase.HOLDING), policy=policy)
+    assert advise(record).startswith("`sluice rollout-control employment approve --by NAME")
+    assert needs_help(record)
+    approved = replace(record, state=replace(record.state, approved=True))
+    assert advise(approved).startswith("wait for the evidence; ")
+    assert not needs_help(approved)
+
+
 @pytest.mark.parametrize("phase", sorted(set(Phase) - set(STOPPED)))
 def test_a_rollout_that_moves_asks_for_nothing(phase: Phase) -> None:
     assert advise(record_of(phase)) == ""
+
+
+WITHOUT_SERVICE = {"serving/page/status/overview.py": "no service has a champion yet"}
+"""Files with a hint that cannot name the service, with the reason."""
+
+
+def test_every_hint_names_the_service_instead_of_a_word_for_it() -> None:
+    literal = re.compile(r"`(\.venv/bin/)?sluice [a-z-]+ SERVICE|promote SERVICE")
+    found = {
+        str(file.relative_to(PROJECT))
+        for room in ("sluice", "tasks", "flows", "cli", "serving", "demo")
+        for file in (PROJECT / room).rglob("*.py")
+        if literal.search(file.read_text(encoding="utf-8"))
+    }
+    assert found == set(WITHOUT_SERVICE)
 
 
 @pytest.mark.parametrize("gate", ["data", "evaluation", "bias", "parity"])

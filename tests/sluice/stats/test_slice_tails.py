@@ -5,6 +5,7 @@ import pytest
 
 from sluice.metrics import METRICS
 from sluice.stats.slicing import Slice, SliceFigure, compare_slices
+from sluice.stats.variation import Drawn
 
 MARGIN = 0.0625
 
@@ -14,7 +15,7 @@ def compare(*differences: np.ndarray) -> list[SliceFigure]:
     rows = np.arange(300)
     slices = [Slice("s", str(at), rows, True) for at in range(len(differences))]
     values = np.array([[float(np.median(one)), 0.0] for one in differences]).ravel()
-    draws = np.vstack([part for one in differences for part in (one, np.zeros(len(one)))])
+    draws = [[Drawn(one), Drawn(np.zeros(len(one)))] for one in differences]
     return list(compare_slices(slices, METRICS["accuracy"], values, draws, MARGIN))
 
 
@@ -46,7 +47,7 @@ def test_at_most_one_draw_in_a_hundred_may_be_undefined(undefined: int, measured
     drawn = np.linspace(-0.01, 0.01, 1000)
     drawn[:undefined] = np.nan
     rows = np.arange(300)
-    draws = np.vstack([drawn, np.zeros(1000)])
+    draws = [[Drawn(drawn), Drawn(np.zeros(1000))]]
     slices = [Slice("s", "a", rows, True)]
     (figure,) = compare_slices(slices, METRICS["accuracy"], np.zeros(2), draws, MARGIN)
     assert (figure.difference is not None) is measured

@@ -8,6 +8,7 @@ from sluice.metrics import METRICS
 from sluice.stats.bootstrap import Resampling
 from sluice.stats.holdout import Predictions
 from sluice.stats.slicing import SliceFigure, compare_slices, find_slices
+from sluice.stats.variation import vary_figures
 
 
 def compare(effects: list[float], rows: int = 300, draws: int = 1000) -> dict[str, SliceFigure]:
@@ -20,9 +21,9 @@ def compare(effects: list[float], rows: int = 300, draws: int = 1000) -> dict[st
     y, metric = np.zeros(len(names)), METRICS["mae"]
     slices = find_slices(Slices(columns=("s",)), pd.DataFrame({"s": names}))
     models = (Predictions(candidate), Predictions(champion))
-    prepared = [one.restrict(metric, "regression", y, m) for one in slices for m in models]
-    values = np.array([float(each(np.ones((1, len(y))))[0]) for each in prepared])
-    drawn = Resampling(len(y), draws, 1).apply(prepared)
+    pairs = [[one.restrict(metric, "regression", y, m) for m in models] for one in slices]
+    values = np.array([float(one(np.ones((1, len(y))))[0]) for pair in pairs for one in pair])
+    drawn = vary_figures(Resampling(len(y), draws, 1), pairs)
     found = compare_slices(slices, metric, values, drawn, margin=0.05)
     return {figure.value: figure for figure in found}
 
@@ -78,9 +79,10 @@ def test_slice_of_one_class_is_listed_without_a_figure() -> None:
     scores = np.random.default_rng(0).random(600)
     predictions = Predictions((scores > 0.5).astype(int), scores)
     metric = METRICS["auc"]
-    prepared = [one.restrict(metric, "binary", y, predictions) for one in slices for _ in range(2)]
-    values = np.array([float(each(np.ones((1, 600)))[0]) for each in prepared])
-    found = compare_slices(slices, metric, values, Resampling(600, 200, 1).apply(prepared), 0.05)
+    pairs = [[one.restrict(metric, "binary", y, predictions)] * 2 for one in slices]
+    values = np.array([float(one(np.ones((1, 600)))[0]) for pair in pairs for one in pair])
+    varied = vary_figures(Resampling(600, 200, 1), pairs)
+    found = compare_slices(slices, metric, values, varied, 0.05)
     figures = {figure.value: figure.difference for figure in found}
     assert figures["one"] is None
     assert figures["both"] is not None

@@ -65,6 +65,10 @@ answers = st.builds(
     cost=_money,
     cost_cap=st.sampled_from([0.0, 10.0]),
     stages=st.sampled_from([(), (0.05, 0.25, 0.5)]),
+    input_tokens=st.none() | st.integers(0, 10**6),
+    output_tokens=st.none() | st.integers(0, 10**6),
+    first_byte_ms=st.none() | _latency,
+    hits=st.sampled_from([None, ("input:iban:flag",), ("output:email:mask",) * 2]),
     inputs=st.binary(max_size=300),
 )
 shadows = st.builds(

@@ -10,10 +10,10 @@ from typing import Any
 import uvicorn
 import uvloop
 
-from serving.http.connections import Connections
 from serving.http.replies import Receive, Scope, Send, render_json, send_reply
 from serving.http.requests import CallerGone, read_body
-from serving.http.server import configure_server
+from serving.http.transport.connections import Connections
+from serving.http.transport.server import configure_server
 from sluice.config.serving import LimitsConfig
 
 GET = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"

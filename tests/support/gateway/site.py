@@ -90,13 +90,14 @@ class Site:
         return self.route(service, **{**values, **facts})
 
     @contextmanager
-    def renewing(self, service: str) -> Iterator[None]:
-        """Renew a route's lease, as its controller does."""
+    def renewing(self, *services: str) -> Iterator[None]:
+        """Renew the leases of routes, as their controllers do."""
         ended = threading.Event()
 
         def renew() -> None:
             while not ended.wait(0.5):
-                self.renew(service)
+                for service in services:
+                    self.renew(service)
 
         thread = threading.Thread(target=renew)
         thread.start()
@@ -183,6 +184,13 @@ class Running:
 
     def workers(self) -> list[int]:
         """The processes of the workers, without those that are only starting."""
+        return [pid for pid in self._list_workers() if not is_spare(pid)]
+
+    def spares(self) -> list[int]:
+        """The processes that wait, or will wait, to take a worker's place."""
+        return [pid for pid in self._list_workers() if is_spare(pid)]
+
+    def _list_workers(self) -> list[int]:
         return [pid for pid in self.children() if b"serving.process.worker" in read_command(pid)]
 
     def children(self) -> list[int]:
@@ -246,6 +254,11 @@ def run_gateway(
         for pid in running.children():  # of a supervisor that was killed and had no successor
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+def is_spare(pid: int) -> bool:
+    """Whether a worker was started as the spare and has taken no place yet."""
+    return b"--spare" in read_command(pid) and not read_process(pid, "comm").startswith(b"sluice-w")
 
 
 def read_command(pid: int) -> bytes:

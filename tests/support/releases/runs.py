@@ -11,15 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 import yaml
 
 from sluice.config.data import DataConfig
+from sluice.config.service import ServiceConfig
 from sluice.home import CONFIGS, SAMPLES, SUITES, Home
-from sluice.profile.columns import ColumnFacts, describe_column, kind_of_type
+from sluice.profile.facts.columns import ColumnFacts, describe_column, kind_of_type
 from support.servers.forks import run_command
 
 RUN_SECONDS = 180.0
 """The longest that a command may take."""
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+"""Runs the command line with arguments."""
 
 
 def facts_of(**columns: list[Any]) -> tuple[ColumnFacts, ...]:
@@ -102,6 +106,15 @@ def latest_run(flow: str) -> Any:
         wanted = FlowFilter(name=FlowFilterName(any_=[flow]))
         found = client.read_flow_runs(flow_filter=wanted, sort=FlowRunSort.START_TIME_DESC, limit=1)
     return found[0]
+
+
+def release_with(config: ServiceConfig, cause: str) -> Any:
+    """Release the default service by a configuration of the test's own; return the run's state."""
+    from flows.release import release
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("flows.release.load_service", lambda *_: config)
+        return release("employment", cause=cause, return_state=True)
 
 
 def run_sluice(
@@ -207,14 +220,24 @@ def versions_of(home: Home, service: str = "employment") -> dict[int, str]:
     return {item.version: item.tags["prefect.flow_run_id"] for item in found}
 
 
+def text_of(page: str) -> str:
+    """Return a Markdown page as a person reads it: cells in one line, without bold."""
+    return page.replace("**", "").replace("<br>", " ")
+
+
 def logs_of(state: Any) -> list[str]:
-    """Return the server's log lines of a flow run, its tasks' included."""
+    """Return the server's log lines of a flow run, its tasks' included, by its state."""
+    return logs_of_run(state.state_details.flow_run_id)
+
+
+def logs_of_run(flow_run: Any) -> list[str]:
+    """Return the server's log lines of a flow run, its tasks' included, by its id."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
     from prefect.logging.handlers import APILogWorker
 
     APILogWorker.drain_all(timeout=10)
-    wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[state.state_details.flow_run_id]))
+    wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[flow_run]))
     with get_client(sync_client=True) as client:
         return [item.message for item in client.read_logs(log_filter=wanted, limit=200)]
 

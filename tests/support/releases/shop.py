@@ -35,7 +35,8 @@ class Shop:
             return
         import psycopg
 
-        with psycopg.connect(self.url, options="-c timezone=UTC") as server:
+        with psycopg.connect(self.url) as server:
+            server.execute("SET timezone TO 'UTC'")
             server.execute(words)  # type: ignore[arg-type]
 
     def add_later(self) -> None:

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from support.servers.stack import await_answer
 ROWS = 1_500
 EVENT_SECONDS = 120.0
 OLD = ("minimum_rows: 5000 ", "minimum_rows: 500 ")
+BEGAN = {"this file": datetime(1970, 1, 1, tzinfo=UTC)}
 
 
 def rows_of(year: int, rows: int = ROWS) -> pd.DataFrame:
@@ -51,8 +53,13 @@ def fill_sqlite(path: Path, frame: pd.DataFrame, updated_at: str) -> None:
     connection.close()
 
 
+def forget_events() -> None:
+    """Leave out of `events_of` what was sent until now: files of a process share its server."""
+    BEGAN["this file"] = datetime.now(UTC)
+
+
 def events_of(api: str, service: str, event: str = "data.changed") -> list[dict[str, Any]]:
-    """Return a service's events from the API, oldest first.
+    """Return a service's events since the test's file began, oldest first.
 
     A last event is sent after them: once the server has it, it has all of them.
     """
@@ -69,7 +76,12 @@ def events_of(api: str, service: str, event: str = "data.changed") -> list[dict[
 
 def _read_events(api: str, resource: str, event: str) -> list[dict[str, Any]]:
     wanted = {
-        "filter": {"event": {"name": [event]}, "resource": {"id": [resource]}, "order": "ASC"},
+        "filter": {
+            "event": {"name": [event]},
+            "resource": {"id": [resource]},
+            "occurred": {"since": BEGAN["this file"].isoformat()},
+            "order": "ASC",
+        },
         "limit": 50,
     }
     status, found = ask_server(f"{api}/events/filter", wanted, seconds=60)

@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 
 from sluice.adapters.control.rollouts import CONTROLLER, Opening, Tick
-from sluice.adapters.control.store import Control, open_control
+from sluice.adapters.control.store import Control, prepare_control
 from sluice.adapters.registry.client import ModelVersionRef, Registry, open_registry
 from sluice.config.loading import load_policy, load_service
 from sluice.config.rollout import RolloutConfig, RouteConfig
@@ -80,6 +80,14 @@ print(json.dumps([state.name, state.message]), flush=True)
 
 def route_config(**changes: Any) -> RouteConfig:
     return RouteConfig(**{"assign_by": "request", "lease_ttl": ROUTE_TTL, **changes})
+
+
+def serve_first(home: Home, registry: Registry, service: str) -> Control:
+    """Return the control store, with v1 as champion there and in the registry."""
+    control = prepare_control(home)
+    registry.store.set_alias(service, "champion", 1)
+    control.routes.follow_champion(service, 1)
+    return control
 
 
 @dataclass(frozen=True)
@@ -171,7 +179,7 @@ class Live:
         with get_client(sync_client=True) as client:
             order = ArtifactSort.CREATED_DESC
             found = client.read_artifacts(artifact_filter=wanted, sort=order, limit=1)
-        return str(found[0].data) if found else ""
+        return str(found[0].data).replace("<br>", " ") if found else ""
 
     def await_page(self, words: str) -> str:
         """Wait until the page has the words; return it."""
@@ -225,8 +233,7 @@ def run_live(
         policy.write_text(text.lstrip(), encoding="utf-8")
         assert load_policy(str(policy)).stages
         home = add_registry_database(Home(root))
-        control, registry = open_control(home), open_registry(home)
-        control.prepare()
+        control, registry = prepare_control(home), open_registry(home)
         registry.prepare()
         register_versions(registry, service, versions)
         yield Live(home, service, str(policy), control, registry)

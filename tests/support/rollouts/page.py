@@ -1,4 +1,4 @@
-"""The rollout page on loopback, in a thread, over a real control store."""
+"""The status page on loopback, in a thread, over a real control store."""
 
 import threading
 import time
@@ -10,8 +10,9 @@ import uvicorn
 
 from serving.http.hosts import AllowedHosts
 from serving.http.keys import Keyring, parse_keys
-from serving.http.server import configure_server
-from serving.page.app import RolloutPage
+from serving.http.transport.server import configure_server
+from serving.page.app import StatusPage
+from serving.page.status.files import FileReader
 from sluice.adapters.control.store import Control
 from sluice.config.serving import LimitsConfig
 
@@ -19,9 +20,12 @@ START_SECONDS = 60.0
 
 
 @contextmanager
-def run_page(control: Control, keys: Sequence[str] = ()) -> Iterator[httpx.Client]:
-    """Serve the page; yield a client for it."""
-    app = RolloutPage(control, Keyring(parse_keys(keys, "keys")), LimitsConfig(), AllowedHosts())
+def run_page(
+    control: Control, keys: Sequence[str] = (), files: FileReader | None = None
+) -> Iterator[httpx.Client]:
+    """Serve the page; yield a client for it. Without `files` it reads the store alone."""
+    keyring = Keyring(parse_keys(keys, "keys"))
+    app = StatusPage(control, keyring, LimitsConfig(), AllowedHosts(), files)
     settings = configure_server(app, LimitsConfig(), 2, port=0)
     server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run)

@@ -12,10 +12,19 @@ from uuid import UUID
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WAIT_SECONDS, LOAD_MS = 60.0, 15_000.0
 TRIES = 10
-"""How often to reload a form that stays empty, or resend one answered with 503."""
-BUSY = 503
+"""How often to reload a form that stays empty."""
+LOGIN = re.compile("/(login|unauthenticated)")
 FIELD = "xpath=ancestor::*[contains(@class, 'p-label__header')]/.."
 CONTROL = "input, textarea, [role='combobox'], .p-select-button"
+
+
+def launch_browser(library: Any, *arguments: str) -> Any:
+    """Start the machine's Chromium, or the library's own where there is none."""
+    found = [path for name in BROWSERS if (path := shutil.which(name))]
+    always = ["--disable-gpu"] + ["--no-sandbox"] * (os.geteuid() == 0)
+    return library.chromium.launch(
+        executable_path=found[0] if found else None, args=[*always, *arguments]
+    )
 
 
 class Forms:
@@ -57,11 +66,7 @@ class Forms:
         from playwright.sync_api import sync_playwright
 
         self._library = sync_playwright().start()
-        found = [path for name in BROWSERS if (path := shutil.which(name))]
-        arguments = ["--disable-gpu"] + ["--no-sandbox"] * (os.geteuid() == 0)
-        self._browser = self._library.chromium.launch(
-            executable_path=found[0] if found else None, args=arguments
-        )
+        self._browser = launch_browser(self._library)
         self._page = self._browser.new_page(viewport={"width": 1300, "height": 1500})
         self._page.set_default_timeout(WAIT_SECONDS * 1000)
         self._log_in()
@@ -71,10 +76,10 @@ class Forms:
     def _log_in(self) -> None:
         """Give the pages the login, as a person does once."""
         self._page.goto(self._pages)
-        self._page.wait_for_url("**/unauthenticated**")
+        self._page.wait_for_url(LOGIN)
         self._page.locator("input").first.fill(self._login)
         self._page.keyboard.press("Enter")
-        self._page.wait_for_url(lambda address: "unauthenticated" not in address)
+        self._page.wait_for_url(lambda address: LOGIN.search(address) is None)
 
     def _note(self, answer: Any) -> None:
         if answer.status >= 400:
@@ -121,10 +126,7 @@ class Forms:
 
     def _send(self, deployment: UUID, choices: dict[str, str], words: dict[str, str]) -> str:
         self._fill(deployment, choices, words)
-        for _ in range(TRIES):
-            answer = self._submit()
-            if answer.status != BUSY:
-                break
+        answer = self._submit()
         assert answer.ok, answer.text()
         return str(answer.json()["id"])
 

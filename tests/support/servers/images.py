@@ -10,9 +10,11 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+
+import pytest
 
 from sluice.adapters.server.home_server import server_environment
 from sluice.home import Home
@@ -25,6 +27,8 @@ ORIGIN = "origin.txt"
 REGISTRY = """
 import sys
 from pathlib import Path
+
+import pytest
 from sluice.adapters.registry.client import open_registry
 from sluice.home import Home
 open_registry(Home(Path(sys.argv[1]))).prepare()
@@ -32,6 +36,8 @@ open_registry(Home(Path(sys.argv[1]))).prepare()
 SERVER = """
 import sys
 from pathlib import Path
+
+import pytest
 from sluice.adapters.server.home_server import run_server
 from sluice.home import Home
 with run_server(Home(Path(sys.argv[1])), port=int(sys.argv[2]), report=print):
@@ -47,6 +53,7 @@ def make_once(name: str, make: Callable[[Path], None]) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not image.exists():
             draft = folder / f"{name}.draft"
+            shutil.rmtree(draft, ignore_errors=True)  # of a process that could not finish it
             make(draft)
             draft.rename(image)
     return image
@@ -58,6 +65,18 @@ def add_registry_database(home: Home) -> Home:
     home.mlflow.mkdir(parents=True, exist_ok=True)
     _copy(image.mlflow, home.mlflow, "mlflow.db*")
     return home
+
+
+@contextmanager
+def use_home(root: Path, **variables: str) -> Iterator[Home]:
+    """Make a folder, with a migrated registry, the state folder of the flows in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        add_registry_database(Home(root))
+        patch.setenv("SLUICE_HOME", str(root))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        yield Home(root)
 
 
 def add_server_database(home: Home) -> Home:

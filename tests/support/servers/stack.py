@@ -36,12 +36,22 @@ def run_prefect(*arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def deploy(file: Path = FILE, prune: bool = False) -> list[str]:
+def create_pool() -> None:
+    """Create our pool on the session's server as `prefect work-pool create` does."""
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.workers.process import ProcessWorker
+
+    template = ProcessWorker.get_default_base_job_template()
+    pool = WorkPoolCreate(name=POOL, type="process", base_job_template=template)
+    ask(lambda client: client.create_work_pool(pool))
+
+
+def deploy(file: Path = FILE, prune: bool = False, quiet: bool = False) -> list[str]:
     """Deploy a file to the session's server; return what was reported."""
     from tasks.deploy.deployments import deploy_file
 
     lines: list[str] = []
-    deploy_file(file, lines.append, prune)
+    deploy_file(file, lines.append, prune, quiet=quiet)
     return lines
 
 

@@ -35,7 +35,7 @@ def test_event_of_a_version_has_its_words_reason_and_usual_next_step() -> None:
     assert title == "shop v5: the rollout is paused"
     assert text.splitlines() == [
         "a launch at noon",
-        "Next: `sluice rollout-control SERVICE resume --by NAME --reason WORDS`",
+        "Next: `sluice rollout-control shop resume --by NAME --reason WORDS`",
         "rollout.paused at 2026-01-02 03:04:05 UTC",
     ]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from sluice.adapters.control.rollouts import CONTROLLER
-from sluice.adapters.control.store import Control, open_control
+from sluice.adapters.control.store import Control, prepare_control
 from sluice.control.command import Author
 from sluice.errors import CommandRefused
 from sluice.home import Home
@@ -21,9 +21,7 @@ ADA = Author("Ada", "errors", "terminal ada@desk, process 1")
 
 @pytest.fixture
 def control(home: Home) -> Control:
-    control = open_control(home)
-    control.prepare()
-    return control
+    return prepare_control(home)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
-"""A verdict is published as table and event before it stops a release, and only then raised."""
+"""A verdict is published as page and event before it stops a release, and only then raised."""
 
-import json
 import time
 from typing import Any
 
@@ -52,8 +51,10 @@ def test_verdict_that_does_not_pass_halts(gate: str, outcome: Outcome, error: st
     advice = f"train again; then: `sluice {command}`"
     assert state.message == f"{error}: auc .790, floor .800; next: {advice}"
     assert gate_runs_of(state)[gate].run_count == 1
-    table = json.loads(artifacts_of(state)[f"alpha-verdict-{gate}"].data)
-    assert table[0]["outcome"] == outcome.value
+    page = artifacts_of(state)[f"alpha-verdict-{gate}"].data
+    assert f"# {gate} gate: {outcome.value}" in page
+    assert f"Next: {advice}" in page
+    assert "| auc floor | 0.790<br>[0.780, 0.795]<br>n 2,412 | ≥ 0.800 |" in page
 
 
 def test_insufficient_evaluation_left_to_a_person_is_published_and_continues(api: str) -> None:
@@ -82,17 +83,18 @@ def test_verdict_that_passes_continues_and_shows_its_notices() -> None:
     state = ask(make_verdict("evaluation", Outcome.PASS, (notice,)), "alpha", return_state=True)
     assert state.is_completed()
     artifact = artifacts_of(state)["alpha-verdict-evaluation"]
-    assert notice in artifact.description
-    assert "http://127.0.0.1:5000/#/runs/1" in artifact.description
+    assert f"- {notice}" in artifact.data
+    assert "http://127.0.0.1:5000/#/runs/1" in artifact.data
+    assert artifact.description == "evaluation gate: pass. auc .790, floor .800"
 
 
 def test_many_notices_leave_the_table_in_sight() -> None:
     notices = tuple(f"note {index}" for index in range(30))
     state = ask(make_verdict("bias", Outcome.PASS, notices), "alpha", return_state=True)
-    description = artifacts_of(state)["alpha-verdict-bias"].description
-    assert "note 5" in description
-    assert "note 6" not in description
-    assert "and 24 notes more" in description
+    page = artifacts_of(state)["alpha-verdict-bias"].data
+    assert "note 5" in page
+    assert "note 6" not in page
+    assert "and 24 notes more" in page
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,7 @@ while True:
 """
 
 
+@pytest.mark.faults
 def test_the_lease_of_a_killed_process_lapses_after_its_ttl(store: Home, control: Control) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(store.root)], stdout=subprocess.PIPE

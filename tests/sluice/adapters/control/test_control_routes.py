@@ -7,7 +7,7 @@ import pytest
 
 from sluice.adapters.control.store import Control, open_control
 from sluice.control.route import Mode, Route
-from sluice.errors import RouteMoved
+from sluice.errors import PromotionRefused, RouteMoved
 from sluice.home import Home
 
 FIRST = Route("employment", 3)
@@ -103,3 +103,18 @@ def test_of_many_that_saw_the_same_one_changes_it(store: Home, control: Control)
     assert found is not None
     assert (found.champion, found.epoch) == (won[0], 2)
     assert len(won) == 1
+
+
+def test_routes_of_prompts_are_none_of_the_gateways(control: Control) -> None:
+    control.routes.follow_champion("towns", 1)
+    control.routes.follow_champion("summarize", 2, "prompt")
+    assert [route.service for route in control.routes.list_routes()] == ["towns"]
+    assert control.routes.list_routes("prompt") == [control.routes.find("summarize")]
+    assert control.routes.follow_champion("summarize", 3, "prompt").kind == "prompt"
+
+
+def test_a_prompt_does_not_take_over_the_route_of_a_model(control: Control) -> None:
+    control.routes.follow_champion("towns", 1)
+    with pytest.raises(PromotionRefused, match="towns: found a model of this name"):
+        control.routes.follow_champion("towns", 2, "prompt")
+    assert control.routes.follow_champion("towns", 1).kind == "model"

@@ -49,7 +49,7 @@ def serve(control: Control, *versions: int) -> Route:
 def test_each_way_of_acting_is_one_entry_with_who_why_and_from_where(control: Control) -> None:
     rollout = StoredRollout(control, SERVICE, opened=NOW)
     rollout.tick()
-    control.commands.give(SERVICE, "roll-back", "Ada", "slow", NOW, "rollout page")
+    control.commands.give(SERVICE, "roll-back", "Ada", "slow", NOW, "status page")
     rollout.answer()
     rollout.tick_to(Phase.ROLLED_BACK)
     asked = control.approvals.request(SERVICE, 3, "ab", NOW + timedelta(days=1))
@@ -68,7 +68,7 @@ def test_each_way_of_acting_is_one_entry_with_who_why_and_from_where(control: Co
         name: (item.version, item.by, item.reason, item.origin) for name, item in found.items()
     } == {
         "rollout-opened": (2, "", "", ""),
-        "roll-back": (None, "Ada", "slow", "rollout page"),
+        "roll-back": (None, "Ada", "slow", "status page"),
         "rollout-ended": (2, "", "roll-back (Ada: slow)", ""),
         "approved": (3, "Bea", "figures hold", "Prefect, approve run x"),
         "adopt": (None, "the registry", "moved", "keeper"),

@@ -1,8 +1,7 @@
 import io
 import itertools
+import os
 import pickletools
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from sluice.config.model import ModelConfig
 from sluice.errors import DataInvalid, DataMissing, ModelUntrusted, StorageFull
 from sluice.models.prediction import predict
 from sluice.models.training import find_threshold, fit_model
+from support.servers.forks import run_code
 
 MODEL: TypeAdapter[ModelConfig] = TypeAdapter(ModelConfig)
 SMALL = {"linear": {}, "random_forest": {"trees": 5}, "hist_gradient_boosting": {"iterations": 5}}
@@ -160,8 +160,8 @@ def test_a_full_disk_leaves_the_old_model(model_file: Path, tmp_path: Path) -> N
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try:\n    save_model(model, path)\nexcept StorageFull as error:\n    print(error)\n"
     )
-    run = [sys.executable, "-c", script, str(path)]
-    done = subprocess.run(run, capture_output=True, text=True, check=True, timeout=60)
+    done = run_code(script, [str(path)], os.environ)
+    assert done.returncode == 0, done.stderr
     assert "model file model.skops" in done.stdout
     assert [item.name for item in tmp_path.iterdir()] == ["model.skops"]
     load_model(path)

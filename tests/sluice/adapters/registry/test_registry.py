@@ -412,6 +412,7 @@ def test_mlflows_global_settings_are_not_changed(registry: Registry, register: A
     assert "MLFLOW_TRACKING_URI" not in os.environ
 
 
+@pytest.mark.slow  # two interpreters migrate a database
 def test_two_processes_may_prepare_at_once(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from sluice.home import Home;"
@@ -428,3 +429,15 @@ def test_two_processes_may_prepare_at_once(tmp_path: Path) -> None:
     outputs = [process.communicate(timeout=120) for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     assert outputs == [(b"", b""), (b"", b"")]
+
+
+def test_file_that_a_run_lacks_is_none_and_reading_it_is_refused(
+    registry: Registry, service: str
+) -> None:
+    run_id = registry.start_run(service, "files", {})
+    registry.log_text(run_id, "evidence/one.json", "{}")
+    assert registry.find_text(run_id, "evidence/one.json") == "{}"
+    assert registry.find_text(run_id, "evidence/two.json") is None
+    assert registry.find_text(run_id, "config.yaml") is None
+    with pytest.raises(RegistryUnavailable, match=r"evidence/two\.json of run \w+: .*no such file"):
+        registry.read_text(run_id, "evidence/two.json")

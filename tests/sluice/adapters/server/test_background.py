@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -65,6 +67,40 @@ def test_one_that_ignores_the_request_is_killed_with_its_children(
         time.sleep(0.05)
     with pytest.raises(ProcessLookupError):
         os.killpg(program.pid, 0)
+
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from sluice.adapters.server.background import start_background
+log = Path(sys.argv[1])
+code = "import time; print(1, flush=True); time.sleep(600)"
+print(start_background("a part", ["-S", "-c", code], {}, log, log.parent).pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no signal for it")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_it_ends_with_its_parent_by_whatever_signal(tmp_path: Path, number: int) -> None:
+    command = [sys.executable, "-c", PARENT, str(tmp_path / "part.log")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert Path(f"/proc/{pid}").exists()
+        os.kill(parent.pid, number)
+    deadline = time.monotonic() + 60
+    while _runs(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not _runs(pid)
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process lives; one that nobody has reaped yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def test_it_receives_ctrl_c_though_its_parent_ignores_it(tmp_path: Path) -> None:

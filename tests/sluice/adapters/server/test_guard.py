@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import MutableMapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -126,6 +127,13 @@ def test_socket_of_a_program_opens() -> None:
 def test_answer_cannot_be_framed_by_another_page() -> None:
     start = next(item for item in ask() if item["type"] == "http.response.start")
     assert (b"x-frame-options", b"SAMEORIGIN") in start["headers"]
+
+
+def test_page_may_ask_only_the_addresses_at_which_it_is_served() -> None:
+    start = next(item for item in ask() if item["type"] == "http.response.start")
+    policy = dict(start["headers"])[b"content-security-policy"].decode()
+    assert policy.startswith("connect-src 'self' ")
+    assert {urlsplit(source).netloc for source in policy.split()[2:]} == set(list_hosts(4200))
 
 
 def test_host_that_the_environment_names_passes(monkeypatch: pytest.MonkeyPatch) -> None:

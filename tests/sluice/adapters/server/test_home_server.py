@@ -294,6 +294,7 @@ def test_the_last_user_ends_it_though_another_started_it(home: Home, port: int) 
 
 
 @pytest.mark.slow
+@pytest.mark.faults
 def test_the_server_of_a_killed_user_is_found_and_ended_by_the_next(home: Home, port: int) -> None:
     with use_elsewhere(home, port) as starter:
         await_line(starter, "ready")
@@ -324,6 +325,27 @@ def test_a_user_that_is_signalled_to_end_leaves_nothing_behind(
     assert not is_alive(home)
     assert find_processes(home) == []
     assert is_free(port)
+
+
+@pytest.mark.slow
+def test_a_port_that_is_taken_while_the_server_starts_is_left_to_the_other(tmp_path: Path) -> None:
+    home, first = add_server_database(Home(tmp_path)), find_free_port()
+    with ExitStack() as stack:
+        lines: list[str] = []
+
+        def take_port(line: str) -> None:
+            """Another program is quicker, after the port was found free."""
+            if line.startswith("starting the Prefect server at") and not lines:
+                stack.enter_context(socket.create_server(("127.0.0.1", first)))
+            lines.append(line)
+
+        api = stack.enter_context(run_server(home, first, report=take_port))
+        record = read_record(home)
+        assert record is not None
+        assert first < record.port < first + 10
+        assert (api, is_of_home(api, home.prefect, read_login(home))) == (record.api, True)
+        starts = [line for line in lines if line.startswith("starting the Prefect server at")]
+        assert len(starts) == 2
 
 
 @pytest.mark.slow

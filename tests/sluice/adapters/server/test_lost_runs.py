@@ -44,6 +44,7 @@ def state_of(api: str, run: str) -> str:
     return found.state if found else "unknown"
 
 
+@pytest.mark.faults
 def test_the_run_of_a_killed_worker_is_closed_with_the_reason(pool: str) -> None:
     run = begin_run(pool, GONE)
     assert run in [item.id for item in find_unfinished(pool)]

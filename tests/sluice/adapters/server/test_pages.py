@@ -2,6 +2,7 @@
 
 import socket
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,15 @@ from sluice.home import Home
 pytestmark = pytest.mark.slow
 
 
+def read_command_lines() -> list[bytes]:
+    """Return what `ps` shows of every process."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended meanwhile
+            found.append(place.read_bytes())
+    return found
+
+
 def test_pages_answer_and_end(home: Home) -> None:
     open_registry(home).prepare()
     with (
@@ -20,6 +30,8 @@ def test_pages_answer_and_end(home: Home) -> None:
         urllib.request.urlopen(f"{address}/health", timeout=10) as answer,  # noqa: S310
     ):
         assert answer.status == 200
+        shown = [line for line in read_command_lines() if home.tracking_uri.encode() in line]
+        assert shown == [], "a store's address may hold a password"
     port = int(address.rsplit(":", 1)[1])
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sluice.adapters.server.stack import StackRecord, claim_stack, read_stack, write_stack
+from sluice.adapters.server.record import StackRecord, read_stack, write_stack
+from sluice.adapters.server.stack import claim_stack
 from sluice.errors import ServerUnavailable
 from sluice.home import Home
 

@@ -1,13 +1,12 @@
 """Databases with a table of every kind that a driver returns: a SQLite file, and Postgres."""
 
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.releases.shop import MAKE, ROWS, Shop
-from support.servers.control import run_postgres, why_no_postgres
+from support.servers.control import add_schema, run_postgres, why_no_postgres
 
 
 @pytest.fixture(scope="session")
@@ -23,13 +22,7 @@ def postgres() -> Iterator[str]:
 def shop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     url = f"sqlite:///{tmp_path / 'shop.db'}"
     if request.param == "postgres":
-        import psycopg
-
-        address = request.getfixturevalue("postgres")
-        name = f"shop_{uuid.uuid4().hex[:8]}"
-        with psycopg.connect(f"{address}/postgres", autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
-        url = f"{address}/{name}"
+        url = add_schema(request.getfixturevalue("postgres"))
     monkeypatch.setenv("SHOP_DATABASE", url)
     shop = Shop(request.param, url)
     shop.run(MAKE)

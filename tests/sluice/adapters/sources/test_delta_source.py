@@ -1,5 +1,6 @@
 """A foreign Delta table is identified by id and version, and read at the version that was found."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -49,3 +50,23 @@ def test_a_table_differs_from_a_folder(lake: Path, tmp_path: Path) -> None:
     assert is_table(str(lake))
     assert is_table("s3://bucket/lake")
     assert not is_table(str(tmp_path))
+
+
+@pytest.mark.parametrize("feature", ["deletionVectors", "columnMapping"])
+def test_a_table_with_a_feature_that_cannot_be_read_is_refused_at_once(
+    lake: Path, feature: str
+) -> None:
+    first = lake / "_delta_log" / f"{0:020}.json"
+    rows = [json.loads(line) for line in first.read_text(encoding="utf-8").splitlines()]
+    for row in rows:
+        if "protocol" in row:
+            row["protocol"] = {
+                "minReaderVersion": 3,
+                "minWriterVersion": 7,
+                "readerFeatures": [feature],
+                "writerFeatures": [feature],
+            }
+    first.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    for read in (lambda: find_table(str(lake)), lambda: read_table(str(lake), 1)):
+        with pytest.raises(DataInvalid, match=f"found a table with {feature}.*; next: "):
+            read()

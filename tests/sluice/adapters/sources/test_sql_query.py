@@ -9,6 +9,7 @@ import pytest
 
 from sluice.adapters.sources.sql import find_rows, read_rows
 from sluice.config.data import DataConfig, SqlSource
+from sluice.config.reading import ReadingConfig
 from sluice.errors import ConfigInvalid, DataInvalid, DataUnavailable
 from support.releases.shop import Shop
 
@@ -33,7 +34,7 @@ def ask(query: str, watermark: str = "", variable: str = "SHOP_DATABASE") -> Sql
 
 
 def read(source: SqlSource, before: str = "") -> list[dict[str, Any]]:
-    return read_rows(source, before, CONFIG).to_pylist()
+    return read_rows(source, before, CONFIG).table.to_pylist()
 
 
 def follow(source: SqlSource, before: str = "") -> str:
@@ -90,9 +91,9 @@ WRONG = {
     "no SQL": ("SELECTED * FROM shop", "SELECTED"),
     "column missing": ("SELECT key, price FROM shop", "column 'name' is missing"),
     "column unknown": (f"SELECT {COLUMNS}, page FROM shop", "column 'page' is unknown"),
-    "text for a time": (
-        "SELECT key, price, name, sold, name AS at FROM shop",
-        "row 1: column 'at': found 'a' (str), allowed: timestamp",
+    "text for each time": (
+        "SELECT key, price, name, sold, 'a' AS at FROM shop",
+        "row 1: column 'at': found 'a', allowed: a time such as 2024-05-01 12:00:00, in UTC",
     ),
     "id twice": ("SELECT 1 AS key, price, name, sold, at FROM shop", "given more than once"),
     "id missing": ("SELECT NULL AS key, price, name, sold, at FROM shop", "have no id"),
@@ -114,6 +115,25 @@ def test_a_watermark_that_the_result_does_not_have_is_refused(shop: Shop) -> Non
         find_rows(source, "")
     with pytest.raises(DataInvalid, match="no column 'nothing', the watermark"):
         read(source)
+
+
+def test_a_watermark_without_a_value_is_refused(shop: Shop) -> None:
+    shop.run("UPDATE shop SET page = NULL")
+    with pytest.raises(DataInvalid, match=r"the watermark is null in all 2 rows.*next: name anoth"):
+        find_rows(ask(f"SELECT {COLUMNS}, page FROM shop", "page"), "")
+
+
+@pytest.mark.parametrize("highest", ["99", "-1.5", "31.12.2025", "1/2/26 10:00"])
+def test_text_in_another_order_than_its_values_is_no_watermark(shop: Shop, highest: str) -> None:
+    shop.run(f"UPDATE shop SET name = '{highest}'")
+    with pytest.raises(DataInvalid, match=r"the watermark is text.*next: in the query, CAST"):
+        find_rows(ask(f"SELECT {COLUMNS} FROM shop", "name"), "")
+
+
+@pytest.mark.parametrize("highest", ["2026-01-31 10:00", "20260131", "20260131100000", "01HF3Z"])
+def test_text_in_the_order_of_its_values_is_a_watermark(shop: Shop, highest: str) -> None:
+    shop.run(f"UPDATE shop SET name = '{highest}'")
+    assert highest in follow(ask(f"SELECT {COLUMNS} FROM shop", "name"))
 
 
 def test_a_query_cannot_write(shop: Shop) -> None:
@@ -178,3 +198,24 @@ def test_a_password_in_the_servers_message_is_hidden(
         read(ask("SELECT 1"))
     assert "***" in str(caught.value) or "me" in str(caught.value)
     assert "hidden" not in f"{caught.value}{caught.value.__cause__}"
+
+
+def test_a_cell_that_is_no_time_costs_its_row_only(shop: Shop) -> None:
+    times = "CASE key WHEN 1 THEN 'unknown' ELSE '2024-05-02 12:00:00+02:00' END"
+    found = read_rows(ask(f"SELECT key, price, name, sold, {times} AS at FROM shop"), "", CONFIG)
+    assert found.table["key"].to_pylist() == [2]
+    assert found.table["at"].to_pylist() == [datetime(2024, 5, 2, 10, tzinfo=UTC)]
+    assert [cell.describe() for cell in found.refused] == [
+        "row 1: column 'at': found 'unknown', allowed: a time such as 2024-05-01 12:00:00, in UTC "
+        "where it has no zone"
+    ]
+    assert found.refused_rows.to_pylist()[0] == {
+        "key": 1, "price": 2.5, "name": "a", "sold": True, "at": "unknown",
+    }  # fmt: skip
+
+
+def test_times_without_a_zone_are_in_the_configured_one(shop: Shop) -> None:
+    config = CONFIG.model_copy(update={"reading": ReadingConfig(zone="Europe/Berlin")})
+    query = f"SELECT {COLUMNS.replace('at', chr(39) + '2024-05-01 12:00' + chr(39) + ' AS at')}"
+    found = read_rows(ask(f"{query} FROM shop"), "", config)
+    assert found.table["at"].to_pylist() == [datetime(2024, 5, 1, 10, tzinfo=UTC)] * 2

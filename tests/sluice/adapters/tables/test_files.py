@@ -1,5 +1,6 @@
 """A file becomes rows of the service's schema, or an error with its place and reason."""
 
+import gzip
 import re
 from pathlib import Path
 
@@ -7,11 +8,12 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
 
+from sluice.adapters.tables import files
 from sluice.adapters.tables.files import read_batch
 from sluice.config.data import DataConfig
 from sluice.config.loading import load_service
 from sluice.data.schema import arrow_schema
-from sluice.errors import DataInvalid
+from sluice.errors import DataInvalid, DataUnavailable
 from sluice.home import SAMPLES
 from support.releases.runs import small_config
 
@@ -68,7 +70,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_an_unknown_extension_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "rows.xlsx", "x")
-    assert "found extension '.xlsx', allowed: .parquet, .csv" in refusal(path)
+    assert "found extension '.xlsx', allowed: .parquet, .csv, .tsv, .csv.gz, .tsv.gz" in refusal(
+        path
+    )
     assert "found no extension" in refusal(write(tmp_path / "rows", "x"))
 
 
@@ -112,9 +116,9 @@ def test_a_word_among_numbers_is_found_with_its_line(tmp_path: Path) -> None:
     [
         ("x,1,a,true,,0", "line 3: column 'key': found text 'x', allowed: integer"),
         ("2,1,a,maybe,,0", "line 3: column 'flag': found text 'maybe', allowed: boolean"),
-        ("2,1,a,true,yesterday,0", "column 'seen': found text 'yesterday', allowed: timestamp"),
+        ("2,1,a,true,yesterday,0", "line 3: column 'seen': found 'yesterday', allowed: a time"),
         ("2,1,a,true,,0.5", "row 2: column 'label': found 0.5, allowed: integer"),
-        ("2,inf,a,true,,0", "row 2: column 'size': found inf, allowed: finite numbers"),
+        ("2,inf,a,true,,0", "row 2: column 'size': found inf, allowed: finite numbers and nulls"),
         ("2,1,a", "line 3: found 3 cells, allowed: 6"),
         ("2,1,a,true,,0,9", "line 3: found 7 cells, allowed: 6"),
         ("1,1,a,true,,0", "column 'key': 1 ids are given more than once (first: 1)"),
@@ -146,3 +150,76 @@ def test_text_in_a_parquet_number_is_refused_even_if_it_looks_like_one(tmp_path:
         table.set_column(table.column_names.index("age"), "age", ages), tmp_path / "a.parquet"
     )
     assert "column 'age': found text" in refusal(tmp_path / "a.parquet", EMPLOYMENT)
+
+
+FORMATS = {
+    "gzip.csv": (gzip.compress((HEADER + GOOD * 40).encode()), "found gzip", "ends in .csv.gz"),
+    "parquet.csv": (b"PAR1....PAR1", "found Parquet", "ends in .parquet"),
+    "plain.csv.gz": (HEADER.encode(), "found plain text", "ends in .csv"),
+    "book.csv": (b"PK\x03\x04....", "an Excel workbook", "save the table as CSV"),
+    "book.parquet": (b"PK\x03\x04....", "an Excel workbook", "save the table as CSV"),
+    "secret.parquet": (b"PARE....PARE", "encrypted Parquet", "without encryption"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_a_file_of_another_format_than_its_name_says_is_named(
+    tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    content, found, step = FORMATS[name]
+    (tmp_path / name).write_bytes(content)
+    said = refusal(tmp_path / name)
+    assert found in said
+    assert step in said
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_file_that_changes_while_it_is_read_is_read_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: bool
+) -> None:
+    whole = HEADER + GOOD + GOOD.replace("1", "2", 1)
+    path = write(tmp_path / "a.csv", whole[:-9] if cut else HEADER + GOOD)
+    read_csv = files.read_csv
+
+    def read_and_write(*given: object) -> object:
+        try:
+            return read_csv(*given)  # type: ignore[arg-type]
+        finally:
+            path.write_text(whole)
+
+    monkeypatch.setattr(files, "read_csv", read_and_write)
+    with pytest.raises(DataUnavailable, match="it changed while it was read"):
+        read_batch(path, CONFIG)
+    monkeypatch.undo()
+    assert read_batch(path, CONFIG).num_rows == 2
+
+
+def test_utf_16_without_a_mark_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes((HEADER + GOOD).encode("utf-16-le"))
+    assert "next: name the encoding with --encoding utf-16-le" in refusal(path)
+
+
+def test_another_delimiter_beside_a_decimal_comma_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", (HEADER + GOOD).replace(",", ";").replace("1.5", "1,5"))
+    assert "cells are divided by a semicolon" in refusal(path)
+
+
+def test_a_file_of_other_data_is_told_without_a_change_of_every_column(tmp_path: Path) -> None:
+    said = refusal(write(tmp_path / "a.csv", "no,data\n1,2\n"))
+    assert "found none of the service's columns, but no, data" in said
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (GOOD + GOOD[1:], "1 rows have no id (first: line 3)"),
+        (GOOD + GOOD.replace("1", "2", 1) + GOOD, "(first: 1), the first in line 2 and line 4; "),
+        (GOOD.replace("2020", "x") + GOOD[1:], "1 rows have no id (first: line 3)"),
+    ],
+)
+def test_rows_without_an_id_of_their_own_are_named(tmp_path: Path, rows: str, words: str) -> None:
+    said = refusal(write(tmp_path / "a.csv", HEADER + rows))
+    assert words in said
+    assert "next: " in said

@@ -1,5 +1,6 @@
 """A refused batch is kept whole, together with the reason."""
 
+import csv as plain_csv
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from pyarrow import csv, parquet
 
 from sluice.adapters.tables.batches import quarantine_batch
+from sluice.adapters.tables.quarantine import find_quarantined, list_quarantined, read_refusal
 from sluice.data.version import hash_content
 from sluice.errors import DataUnavailable
 from sluice.verdict import Check, Outcome, Verdict
@@ -66,3 +68,29 @@ def test_a_full_disk_leaves_no_incomplete_folder(tmp_path: Path) -> None:
     )
     assert "StorageFull" in done.stderr.strip().splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_a_kill_left_unfinished_is_no_batch(tmp_path: Path) -> None:
+    place = quarantine_batch(tmp_path, BATCH, VERDICT, BAD, "a.csv")
+    unfinished = tmp_path / ".incoming-killed"
+    unfinished.mkdir()
+    parquet.write_table(BATCH, unfinished / "batch.parquet")
+    assert [item.name for item in list_quarantined(tmp_path)] == [place.name]
+
+
+@pytest.mark.parametrize("name", ["verdict.json", "bad_rows.csv"])
+def test_a_batch_with_a_missing_file_does_not_hide_the_others(tmp_path: Path, name: str) -> None:
+    place = quarantine_batch(tmp_path, BATCH, VERDICT, BAD, "a.csv")
+    other = quarantine_batch(tmp_path, BATCH.slice(1), VERDICT, BAD, "b.csv")
+    (place / name).unlink()
+    states = {item.name: item.state for item in list_quarantined(tmp_path)}
+    assert states == {place.name: "damaged", other.name: "waiting"}
+    assert find_quarantined(tmp_path, other.name).rows == 2
+
+
+def test_a_bad_cell_of_any_length_is_read(tmp_path: Path) -> None:
+    plain_csv.field_size_limit(131_072)
+    long = BAD.set_column(3, "value", [["x" * 200_000]])
+    quarantine_batch(tmp_path, BATCH, VERDICT, long, "a.csv")
+    (found,) = list_quarantined(tmp_path)
+    assert read_refusal(tmp_path, found)[2]["value"].to_pylist() == ["x" * 200_000]

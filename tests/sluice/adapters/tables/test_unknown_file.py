@@ -33,23 +33,10 @@ def test_guessed_kinds_are_those_that_ingest_reads(tmp_path: Path) -> None:
     assert read_batch(found.path, config).equals(found.table)
 
 
-@pytest.mark.parametrize(("sign", "word"), [(";", "a semicolon"), ("\t", "a tab"), ("|", "a bar")])
-def test_another_separator_is_named_with_advice(tmp_path: Path, sign: str, word: str) -> None:
-    with pytest.raises(DataInvalid, match=f"divided by {word}, allowed: a comma; write it again"):
-        read_unknown(write(tmp_path / "a.csv", TEXT.replace(",", sign)))
-
-
-@pytest.mark.parametrize(("encoding", "word"), [("latin-1", "WINDOWS-1252"), ("utf-16", "UTF-16")])
-def test_another_encoding_is_named_with_advice(tmp_path: Path, encoding: str, word: str) -> None:
-    path = write(tmp_path / "a.csv", TEXT.replace("a,", "\u00e4,"), encoding)
-    with pytest.raises(DataInvalid, match=f"iconv -f {word} -t UTF-8 a.csv > a-utf8.csv"):
-        read_unknown(path)
-
-
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (",size\n0,1\n", "column 1 has no name"),
+        ("size,,key\n0,1,2\n", "column 2 has no name"),
         ("size,size\n0,1\n", "column 'size' is given 2 times"),
         ("key,size\n", "no rows, only column names"),
         ("key,size\n1,2,3\n", "line 2: found 3 cells, allowed: 2"),

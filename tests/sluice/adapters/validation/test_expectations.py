@@ -13,6 +13,7 @@ import pytest
 from sluice.adapters.tables.files import read_batch
 from sluice.adapters.validation.expectations import measure_data
 from sluice.config.loading import load_service
+from sluice.data.batches.arrival import EarlierBatches
 from sluice.data.schema import check_schema
 from sluice.gates.data import DataEvidence, DataGate
 from sluice.home import SAMPLES, SUITES
@@ -175,13 +176,25 @@ def test_a_column_that_follows_the_target_is_stopped() -> None:
 def test_a_stale_batch_is_stopped() -> None:
     _, verdict = measure(YEARS[2015], YEARS[2016])
     assert failed(verdict) == {"freshness of survey_year"}
-    assert "newest of the new rows is 2015, the previous version had 2016" in verdict.reason
+    assert "newest of the table is 2015, the previous version had 2016" in verdict.reason
 
 
 def test_a_tiny_batch_is_stopped() -> None:
     _, verdict = measure(YEARS[2017][:900], pa.concat_tables([YEARS[2015], YEARS[2016]]))
     assert failed(verdict) == {"new rows"}
     assert "900 new rows, at least 2,400 expected after 24,000 previous rows" in verdict.reason
+
+
+@pytest.mark.parametrize("sizes", [None, (12_000, 12_000)], ids=["release", "ingest"])
+def test_labelled_traffic_may_have_any_size(sizes: tuple[int, ...] | None) -> None:
+    before = pa.concat_tables([YEARS[2015], YEARS[2016]])
+    traffic = YEARS[2017][:900]
+    table = traffic if sizes else pa.concat_tables([before, traffic])
+    earlier = EarlierBatches(sizes, is_traffic=True)
+    evidence = measure_data(CONFIG, table, before, "test", earlier=earlier)
+    verdict = DataGate(CONFIG.data).judge(evidence)
+    assert verdict.passed, verdict.message
+    assert outcomes(verdict)["new rows"] is Outcome.LISTED
 
 
 def test_distributions_of_few_rows_are_not_judged_with_a_notice() -> None:
@@ -271,3 +284,14 @@ def test_threads_do_not_see_each_others_rows() -> None:
         for verdict in verdicts
     ]
     assert rows == [5000, 5500, 6000, 6500]
+
+
+def test_the_templates_of_a_page_are_compiled_once_a_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, _ = measure(YEARS[2016], None)
+    monkeypatch.setattr("jinja2.Environment.compile", lambda *_, **__: pytest.fail("compiled"))
+    second, _ = measure(YEARS[2017], None)
+    pages = [item.page.read_text(encoding="utf-8") for item in (first, second) if item.page]
+    assert len(pages) == 2
+    assert pages[0] != pages[1]

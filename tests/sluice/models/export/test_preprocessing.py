@@ -15,8 +15,8 @@ from sluice.models.export.preprocessing import (
     NumberColumn,
     Preprocessing,
     TextColumn,
-    read_preprocessing,
 )
+from sluice.models.export.reading import read_preprocessing
 
 CODES = TextColumn("town", {"ayr": 0.0, "bute": 1.0}, unknown=-1.0, null=float("nan"))
 

@@ -15,8 +15,8 @@ from sluice.models.export.preprocessing import (
     NumberColumn,
     Preprocessing,
     TextColumn,
-    read_preprocessing,
 )
+from sluice.models.export.reading import read_preprocessing
 from sluice.models.export.row_encoder import RowEncoder
 from sluice.stats.holdout import Predictions
 

@@ -1,0 +1,1 @@
+"""Benchmarks of drift: false alarms and power, a real upstream break, speed."""

@@ -1,0 +1,1 @@
+"""Public data sets, each taken from `sluice init` to a served model."""

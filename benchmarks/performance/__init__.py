@@ -1,0 +1,1 @@
+"""Measured and estimated performance on real data: false alarms, power, and errors of estimates."""

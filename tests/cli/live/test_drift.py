@@ -1,0 +1,37 @@
+"""`sluice drift` over many processes prints nothing but its findings to stdout."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from cli.live import drift
+from cli.output import report
+from sluice.config.loading import load_service
+from sluice.drift.live.requests import DriftRequest
+from sluice.errors import DataMissing
+from sluice.home import Home
+
+
+def test_what_the_server_reports_is_no_finding(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @contextmanager
+    def start(service: str) -> Iterator[None]:
+        report(f"starting the Prefect server for {service}")
+        yield
+
+    monkeypatch.setenv("SLUICE_SCALE", "2")
+    monkeypatch.setattr(drift, "open_terminal", start)
+    config = load_service("employment", "development")
+    with pytest.raises(DataMissing, match="has no champion yet"):
+        drift._read_scaled(config, DriftRequest(file="rows.parquet"), -1)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "starting the Prefect server" in said.err
+
+
+def test_one_process_needs_no_server(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLUICE_SCALE", raising=False)
+    config = load_service("employment", "development")
+    assert drift._read_scaled(config, DriftRequest(file="rows.parquet"), -1) is None
