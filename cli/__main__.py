@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from cli import data, release, retention, rollout, show, simulate, stack
+from cli import prompts, release, retention, rollout, show, stack
+from cli.data import ingest, init, quarantine, rules, schema, score
+from cli.live import drift, monitoring, simulate
 from cli.output import exit_code, say
 from sluice.adapters.storage import close_state
 from sluice.errors import SluiceError
@@ -18,7 +20,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (data, release, rollout, simulate, show, stack, retention):
+GROUPS = (
+    init, rules, ingest, schema, quarantine, score, release, rollout, simulate, prompts, monitoring,
+    drift, show, stack, retention,
+)  # fmt: skip
+for group in GROUPS:
     app.add_typer(group.commands)
 
 

@@ -9,8 +9,6 @@ from sluice.home import environment_name, find_home
 if TYPE_CHECKING:
     from sluice.config.service import ServiceConfig
 
-LATEST = -1
-
 
 def check_name(service: str) -> None:
     """Refuse a name that no configuration carries.

@@ -30,9 +30,10 @@ def roll_back_here(service: str, by: str, reason: str) -> None:
         Fault: the control store cannot be reached.
     """
     author = check_author(service, "rollback", by, reason)
-    from tasks.rollout.actions import open_store, roll_back
+    from sluice.adapters.control.store import prepare_control
+    from tasks.rollout.actions import roll_back
 
-    control = open_store()
+    control = prepare_control()
     _follow(control, roll_back(control, service, author, report_progress))
 
 
@@ -47,9 +48,10 @@ def restore_here(service: str, version: int, by: str, reason: str, force: bool =
         Fault: the control store or the registry cannot be reached.
     """
     author = check_author(service, "restore", by, reason)
-    from tasks.rollout.actions import open_store, restore
+    from sluice.adapters.control.store import prepare_control
+    from tasks.rollout.actions import restore
 
-    control = open_store()
+    control = prepare_control()
     with report_waiting(f"reading v{version} in the registry"):
         done = restore(control, service, version, author, force)
     _follow(control, done)
@@ -64,9 +66,10 @@ def command_here(service: str, action: str, by: str, reason: str) -> None:
         Fault: the control store cannot be reached.
     """
     author = check_author(service, action, by, reason)
-    from tasks.rollout.actions import command_rollout, open_store
+    from sluice.adapters.control.store import prepare_control
+    from tasks.rollout.actions import command_rollout
 
-    control = open_store()
+    control = prepare_control()
     _follow(control, command_rollout(control, service, action, author, report_progress))
 
 
@@ -100,7 +103,7 @@ def _follow(control: "Control", done: "CommandResult") -> None:
             f"`sluice rollout {service}`"
         )
     _follow_aliases(control, done)
-    _tell_prefect(control, service)
+    tell_prefect(control, service)
 
 
 def _follow_aliases(control: "Control", done: "CommandResult") -> None:
@@ -120,11 +123,12 @@ def _follow_aliases(control: "Control", done: "CommandResult") -> None:
         say(f"registry  the alias champion is at v{moved.version}")
 
 
-def _tell_prefect(control: "Control", service: str) -> None:
+def tell_prefect(control: "Control", service: str) -> None:
     """Send Prefect the event and the timeline, if its server is there."""
+    from sluice.adapters.addresses import FLOW_RUNS
     from sluice.adapters.server.home_server import server_environment
     from sluice.adapters.server.notes import is_there, send_event, send_page
-    from sluice.report.timeline import write_timeline
+    from sluice.report.timeline import describe_page, write_timeline
     from tasks.rollout.telling import tell_moves
 
     os.environ.update(server_environment(find_home()))
@@ -132,7 +136,8 @@ def _tell_prefect(control: "Control", service: str) -> None:
     if not is_there(api):
         say("Prefect   its server is not there; the keeper tells it later")
         return
-    page = write_timeline(service, control.timeline.list_entries(service))
+    runs = f"{api.removesuffix('/api')}/{FLOW_RUNS}"
+    page = write_timeline(service, control.timeline.list_entries(service), runs)
     told = tell_moves(control, service, partial(send_event, api, service))
-    shown = send_page(api, f"{service}-timeline", page, f"{service}: who did what, newest first")
+    shown = send_page(api, page, **describe_page(service))
     say(f"Prefect   {'told' if told and shown else 'did not take it; the keeper tells it later'}")

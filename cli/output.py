@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, ClassVar, TextIO
 
 from sluice import errors
 from sluice.report.verdict_table import summary_rows, verdict_rows
@@ -18,6 +18,7 @@ POLL_SECONDS = 0.2
 """Pause between two looks at what is waited for."""
 LONG_SECONDS = 60.0
 """After so long, lines of progress become rare."""
+RED, PLAIN = "\033[31m", "\033[0m"
 ERASE = "\r\033[2K"
 EXIT_GATE, EXIT_REFUSED, EXIT_FAULT = 1, 2, 3
 MOST = 8
@@ -25,7 +26,7 @@ MOST = 8
 PIPE_WIDTH = 120
 """Columns of a table that does not go to a terminal."""
 FIGURES = ("check", "outcome", "measured", "interval", "limit", "n")
-UNWRAPPED = {"gate", "outcome", "measured", "interval", "limit", "n"}
+UNWRAPPED = {"alert", "gate", "outcome", "measured", "interval", "limit", "n"}
 STYLES = {
     "ok": "green",
     "no": "red",
@@ -43,15 +44,29 @@ class _Live:
     printed = 0.0
     reported = 0.0
     """When another part reported what it waits for."""
+    leaves_stdout = False
+    """Whether all of it goes to stderr, because stdout has lines of JSON."""
     is_ready = False
     """Whether the command has started and only waits for its end by a person."""
+    waits: ClassVar[list[threading.Event]] = []
+    """What is waited for, the innermost last."""
 
 
 def say(message: str) -> None:
     """Print one line at once."""
     _clear()
     _Live.printed = time.monotonic()
-    print(message, flush=True)  # noqa: T201
+    print(message, file=_find_stream(), flush=True)
+
+
+def leave_stdout() -> None:
+    """Print to stderr from now on: stdout is for the lines of the log."""
+    _Live.leaves_stdout = True
+
+
+def warn(message: str) -> None:
+    """Print one line at once, in red at a terminal."""
+    say(f"{RED}{message}{PLAIN}" if sys.stdout.isatty() else message)
 
 
 def report(message: str) -> None:
@@ -88,8 +103,8 @@ def report_progress(message: str) -> None:
 def report_waiting(subject: str) -> Iterator[None]:
     """Show what the block does and for how long, whenever it prints nothing for three seconds.
 
-    A task of a flow that runs meanwhile is shown by its own name. After a minute of silence a line
-    is printed every half minute, where there is no terminal.
+    A task of a flow that runs meanwhile is shown by its own name, and so is a wait inside this one.
+    After a minute of silence a line is printed every half minute, where there is no terminal.
     """
     ended = threading.Event()
 
@@ -102,11 +117,13 @@ def report_waiting(subject: str) -> Iterator[None]:
             patience = QUIET_SECONDS if now - began < LONG_SECONDS else LONG_SECONDS / 2
             rewritten = sys.stdout.isatty()  # a terminal shows each second
             silent = now - max(_find_last(), _Live.reported)
-            if not _Live.is_ready and silent >= (QUIET_SECONDS if rewritten else patience):
+            is_shown = _Live.waits[-1:] == [ended] and not _Live.is_ready
+            if is_shown and silent >= (QUIET_SECONDS if rewritten else patience):
                 with suppress(OSError):  # a closed terminal ends nothing
                     report_progress(f"{name}, {now - began:.0f} s")
 
     _Live.is_ready, _Live.printed = False, time.monotonic()
+    _Live.waits.append(ended)
     thread = threading.Thread(target=show, name="progress", daemon=True)
     thread.start()
     try:
@@ -114,6 +131,7 @@ def report_waiting(subject: str) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
+        _Live.waits.remove(ended)
         _clear()
 
 
@@ -121,6 +139,10 @@ def note_ready() -> None:
     """Say no more what is waited for: the command stays up until a person ends it."""
     _clear()
     _Live.is_ready = True
+
+
+def _find_stream() -> TextIO:
+    return sys.stderr if _Live.leaves_stdout else sys.stdout
 
 
 def _find_last() -> float:
@@ -192,4 +214,5 @@ def show_rows(title: str, rows: list[dict[str, str]], columns: tuple[str, ...] =
             cells[place] = f"[{STYLES.get(cells[place], 'default')}]{cells[place]}[/]"
         table.add_row(*cells)
     console = Console()
-    Console(width=console.width if console.is_terminal else PIPE_WIDTH).print(table)
+    width = console.width if console.is_terminal else PIPE_WIDTH
+    Console(width=width, file=_find_stream()).print(table)

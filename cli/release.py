@@ -46,7 +46,7 @@ def release(  # noqa: PLR0913, PLR0917 - a command has as many parameters as opt
         check_data(service, data_version)
     with open_terminal(service):
         for file in ingest or ():
-            if code := run_ingest(service, file).code:
+            if code := run_ingest(service, file, announce=False).code:
                 sys.exit(code)
         sys.exit(run_release(service, data_version, overrides, cause).code)
 

@@ -6,7 +6,7 @@ import typer
 
 from cli.arguments import check_policy
 from cli.direct import check_author, command_here, restore_here, roll_back_here
-from cli.options import ActionName, By, Reason, Service
+from cli.options import ActionName, By, Reason, Service, check_version
 from cli.output import report_waiting, say
 from cli.runs import run_command
 from sluice.control.timeline import ACCEPT_STORE
@@ -19,7 +19,9 @@ commands = typer.Typer()
 @commands.command(rich_help_panel=PANEL)
 def rollout(
     service: Service,
-    version: Annotated[int, typer.Option(min=-1, help="Version; -1: the candidate.")] = -1,
+    version: Annotated[
+        int, typer.Option(help="Version; -1: the candidate.", callback=check_version)
+    ] = -1,
     policy: Annotated[str, typer.Option(help="Name or path; else the service's own.")] = "",
 ) -> None:
     """Move live traffic to the candidate in stages, on evidence; this process controls it."""

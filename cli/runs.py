@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cli.arguments import check_service
-from cli.output import exit_code, report, report_waiting, say, show_verdicts
+from cli.output import exit_code, leave_stdout, report, report_waiting, say, show_verdicts
 from sluice.home import find_home
 
 if TYPE_CHECKING:
@@ -29,22 +29,28 @@ class RunResult:
 
 
 @contextmanager
-def open_terminal(service: str = "") -> Iterator[str]:
+def open_terminal(service: str = "", *, is_for_prompts: bool = False) -> Iterator[str]:
     """Start or join the server for this process; send what is still queued for it at the end.
 
-    An unknown service or an invalid configuration is refused before anything starts.
+    An unknown service or an invalid configuration is refused before anything starts. The libraries
+    of models, which flows of prompts do not need, are imported meanwhile.
 
     Raises:
         ServiceUnknown: no configuration carries the name.
-        ConfigInvalid: the service's configuration is not right.
+        ConfigInvalid: the service's configuration, or the setting of the log, is not right.
         ServerUnavailable: the server does not answer.
         Fault: the registry cannot be made ready.
     """
     if service:
         check_service(service)
-    from sluice.adapters.server.session import open_session
+    from sluice.adapters.log_output import takes_stdout
+    from sluice.adapters.server.session import HEAVY, open_session
 
-    with report_waiting("at work"), open_session(find_home(), report) as api:
+    if takes_stdout():
+        leave_stdout()
+
+    libraries = () if is_for_prompts else HEAVY
+    with report_waiting("at work"), open_session(find_home(), report, libraries) as api:
         try:
             yield api
         finally:
@@ -71,11 +77,14 @@ def run_release(service: str, data_version: int, overrides: "Overrides", cause: 
     return result
 
 
-def run_ingest(service: str, source: str) -> RunResult:
-    """Run the ingest flow here and return how it ended."""
+def run_ingest(service: str, source: str, announce: bool = True) -> RunResult:
+    """Run the ingest flow here and return how it ended.
+
+    Without `announce` no event starts a release: the command releases the data itself.
+    """
     from flows.ingest import ingest
 
-    state: State[Any] = ingest(service, source, return_state=True)
+    state: State[Any] = ingest(service, source, announce, return_state=True)
     say_skipped(state)
     return report_end(state)
 
@@ -103,8 +112,16 @@ def report_end(state: "State[Any]") -> RunResult:
     if state.is_completed():
         return RunResult(0)
     name, fact = read_failure(state)
+    return say_failure(name, fact, state.name or "")
+
+
+def say_failure(name: str, fact: str, instead: str = "") -> RunResult:
+    """Print an error, what to do next and the command for it, each on a line of its own.
+
+    `name` is the error's class; where there is none, `instead` stands in front.
+    """
     headline, _, advice = fact.partition("; next: ")
-    say(f"{name or state.name}: {headline}")
+    say(f"{name or instead}: {headline}")
     advice, _, command = advice.partition("; then: ")
     if advice:
         say(f"next: {advice}")
@@ -126,9 +143,11 @@ def say_addresses(flow_run: str, link: str) -> None:
     """Print the addresses of the run's pages."""
     from prefect.settings import PREFECT_UI_URL
 
-    say("look at          the verdict tables and pictures under the run's Artifacts;")
+    from sluice.adapters.addresses import FLOW_RUNS
+
+    say("look at          the verdicts and pictures under the run's Artifacts;")
     say("                 model card, plots, data docs and bad rows in MLflow")
-    say(f"run in Prefect   {PREFECT_UI_URL.value()}/runs/flow-run/{flow_run}")
+    say(f"run in Prefect   {PREFECT_UI_URL.value()}/{FLOW_RUNS}{flow_run}")
     if link:
         say(f"run in MLflow    {link}")
     from tasks.run.links import explain_dead_links

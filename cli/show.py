@@ -70,7 +70,7 @@ def show_services(service: str) -> None:
 
     if service:
         check_name(service)
-    from sluice.adapters.control.store import open_control
+    from sluice.adapters.control.store import prepare_control
     from sluice.adapters.registry.answers import find_version
     from sluice.adapters.registry.client import open_registry
     from sluice.adapters.registry.history import read_verdicts
@@ -78,8 +78,7 @@ def show_services(service: str) -> None:
     registry = open_registry(find_home())
     with report_waiting("reading the registry"):
         registry.prepare()
-    control = open_control(find_home())
-    control.prepare()
+    control = prepare_control()
     for name in [service] if service else list_services():
         route = control.routes.find(name)
         serves = find_version(registry, name, route.champion) if route else None
@@ -126,11 +125,10 @@ def list_decisions(service: str) -> list[dict[str, str]]:
     Raises:
         Fault: the control store cannot be reached.
     """
-    from sluice.adapters.control.store import open_control
+    from sluice.adapters.control.store import prepare_control
     from sluice.control.approval import ApprovalAnswer, write_moment
 
-    control = open_control(find_home())
-    control.prepare()
+    control = prepare_control()
     rows = [
         {
             "version": f"v{item.version}",
@@ -159,14 +157,13 @@ def show_history(service: str, as_json: bool) -> None:
         Fault: the control store or the registry cannot be reached.
     """
     check_name(service)
-    from sluice.adapters.control.store import open_control
+    from sluice.adapters.control.store import prepare_control
     from sluice.adapters.registry.client import open_registry
     from sluice.adapters.registry.history import list_releases
     from sluice.report.history import list_rows
     from sluice.report.timeline import add_releases, list_entries
 
-    control = open_control(find_home())
-    control.prepare()
+    control = prepare_control()
     route = control.routes.find(service)
     serves = route.champion if route else None
     entries, problem, releases = control.timeline.list_entries(service), None, []
@@ -200,12 +197,11 @@ def show_status(as_json: bool) -> None:
     Raises:
         Fault: the control store cannot be reached.
     """
-    from sluice.adapters.control.store import open_control
+    from sluice.adapters.control.store import prepare_control
     from sluice.adapters.status import read_status
     from sluice.config.loading import list_services
 
-    control = open_control(find_home())
-    control.prepare()
+    control = prepare_control()
     found = read_status(find_home(), control, list_services())
     if as_json:
         say(json.dumps(found.to_dict(), indent=2))

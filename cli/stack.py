@@ -10,19 +10,34 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 from cli.output import note_ready, report, report_waiting, say
-from sluice.errors import ServerUnavailable
+from sluice.errors import ServerUnavailable, SluiceError
 from sluice.home import PROJECT, find_home
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sluice.adapters.server.background import ShutdownSignals
-    from sluice.adapters.server.stack import StackOptions, StackRecord
+    from sluice.adapters.server.record import StackRecord
+    from sluice.adapters.server.stack import StackOptions
 
 PANEL = "Run and deploy"
 MAX_PORT = 65535
 PORT: dict[str, Any] = {"min": 1, "max": MAX_PORT}
 DEPLOYMENTS = PROJECT / "deployments.yaml"
+FaultName = Literal[
+    "data",
+    "leakage",
+    "bias",
+    "worse",
+    "errors",
+    "latency",
+    "worse_live",
+    "bad",
+    "budget",
+    "edited",
+]
+PROMPT_FAULTS = ("bad", "budget", "edited")
+"""Faults of the demonstration of prompts."""
 Port = Annotated[int, typer.Option(help="Port; 0: as configured.", min=0, max=MAX_PORT)]
 Host = Annotated[str, typer.Option(help="Address to listen at; else as configured.")]
 commands = typer.Typer()
@@ -38,7 +53,7 @@ def up(
     gateway_port: Annotated[
         int, typer.Option(help="The gateway's, or the next free.", **PORT)
     ] = 8080,
-    page_port: Annotated[int, typer.Option(help="The rollout page's, or the next.", **PORT)] = 8090,
+    page_port: Annotated[int, typer.Option(help="The status page's, or the next.", **PORT)] = 8090,
 ) -> None:
     """Start server, worker, gateway and pages, deploy deployments.yaml, until Ctrl-C."""
     from sluice.adapters.server.stack import StackOptions
@@ -69,7 +84,7 @@ def serve(
 
 @commands.command(rich_help_panel=PANEL)
 def page(port: Port = 0, host: Host = "") -> None:
-    """Serve the rollout page, with buttons for users who have a key, until Ctrl-C."""
+    """Serve the status page, with buttons for users who have a key, until Ctrl-C."""
     become("serving.page", {"--port": port, "--host": host})
 
 
@@ -77,6 +92,14 @@ def page(port: Port = 0, host: Host = "") -> None:
 def log_writer() -> None:
     """Move records from the gateways' spools to the traffic log, until Ctrl-C."""
     become("serving.log.log_writer", {})
+
+
+@commands.command(rich_help_panel=PANEL)
+def housekeeping() -> None:
+    """Look for watch and keeper on their schedules, until Ctrl-C; `sluice up` starts it."""
+    from cli.housekeeping import keep_house
+
+    keep_house(DEPLOYMENTS)
 
 
 @commands.command(
@@ -101,13 +124,45 @@ def deploy(
 @commands.command(rich_help_panel=PANEL)
 def demo(
     fault: Annotated[
-        Literal["data", "leakage", "bias", "worse", "errors", "latency", "worse_live"] | None,
-        typer.Option(help="What goes wrong; errors, latency and worse_live on live traffic."),
+        FaultName | None,
+        typer.Option(
+            help="What goes wrong: errors, latency and worse_live on live traffic; bad, budget and "
+            "edited with --prompts."
+        ),
     ] = None,
+    loop: Annotated[
+        Literal["concept", "worse", "older", "older_retrain", "younger"] | None,
+        typer.Option(help="Instead: live traffic changes, and the next release starts by itself."),
+    ] = None,
+    prompts: Annotated[
+        bool, typer.Option("--prompts", help="Instead: versions of a prompt, with a local model.")
+    ] = False,
     keep: Annotated[bool, typer.Option(help="Keep the UI up at the end, until Ctrl-C.")] = False,
 ) -> None:
     """Release the default service on real data, and roll its candidate out on replayed traffic."""
+    check_one_story(fault, loop, prompts)
+    if loop:
+        become("demo.loop", {"--story": loop}, *(["--keep"] if keep else []))
+    if prompts:
+        become("demo.prompts", {"--fault": fault}, *(["--keep"] if keep else []))
     become("demo", {"--fault": fault}, *(["--keep"] if keep else []))
+
+
+def check_one_story(fault: str | None, loop: str | None, prompts: bool) -> None:
+    """Refuse two stories at once, and a fault that a story does not have.
+
+    Raises:
+        BadParameter: two stories are named, or a fault of another one.
+    """
+    if loop and prompts:
+        raise typer.BadParameter(f"found --loop {loop} and --prompts; allowed: one of both")
+    if fault and loop:
+        raise typer.BadParameter(f"found --fault {fault} and --loop {loop}; allowed: one of both")
+    if fault and prompts and fault not in PROMPT_FAULTS:
+        allowed = ", ".join(PROMPT_FAULTS)
+        raise typer.BadParameter(f"found --fault {fault}; allowed with --prompts: {allowed}")
+    if fault in PROMPT_FAULTS and not prompts:
+        raise typer.BadParameter(f"found --fault {fault}; allowed: only with --prompts")
 
 
 def become(module: str, given: "Mapping[str, object]", *words: str) -> NoReturn:
@@ -128,7 +183,8 @@ def deploy_here(file: str, prune: bool) -> None:
             answer.
         DeploymentRefused: a work pool is missing, or Prefect did not take a deployment.
     """
-    from sluice.adapters.server.home_server import server_environment
+    from sluice.adapters.server.home_server import is_own, server_environment
+    from sluice.adapters.server.record import read_stack
     from sluice.config.deployments import read_deployments
 
     chosen = Path(file).resolve() if file else DEPLOYMENTS
@@ -145,8 +201,9 @@ def deploy_here(file: str, prune: bool) -> None:
 
     from tasks.deploy.deployments import deploy_file
 
+    quiet = read_stack(home) is not None and is_own(home, os.environ["PREFECT_API_URL"])
     with report_waiting("deploying"):
-        names = deploy_file(chosen, say, prune)
+        names = deploy_file(chosen, say, prune, quiet=quiet)
     say(f"{len(names)} deployments at {PREFECT_UI_URL.value()}/deployments")
 
 
@@ -156,12 +213,15 @@ def keep_stack(options: "StackOptions") -> int:
     If it is up already, its addresses are printed and nothing else happens.
 
     Raises:
+        ConfigInvalid: `SLUICE_LOG`, which its parts read, is wrong.
         ServerUnavailable: a part does not come up, or ends again and again.
         Fault: the registry cannot be made ready, or the deployments are not taken.
     """
+    from sluice.adapters.log_output import find_sink
     from sluice.adapters.server.background import ShutdownSignals
     from sluice.adapters.server.stack import claim_stack
 
+    find_sink()
     with ShutdownSignals() as signals:
         try:
             with claim_stack(find_home(), _report) as other:
@@ -217,9 +277,17 @@ def _bring_up(options: "StackOptions", signals: "ShutdownSignals") -> None:
 
 
 def _deploy() -> None:
+    from sluice.adapters.server.home_server import is_own
     from tasks.deploy.deployments import deploy_file
 
-    deploy_file(DEPLOYMENTS, _report)
+    quiet = is_own(find_home(), os.environ["PREFECT_API_URL"])
+    deploy_file(DEPLOYMENTS, _report, quiet=quiet)
+    from tasks.prompts.watching import begin_watch
+
+    try:
+        begin_watch()
+    except SluiceError as error:  # the first look takes them for known then, and says what is wrong
+        _report(f"prompts: {error}")
 
 
 def _report_addresses(record: "StackRecord") -> None:
@@ -227,7 +295,7 @@ def _report_addresses(record: "StackRecord") -> None:
     _report_login(record.prefect)
     _report(f"MLflow   {record.mlflow}")
     _report(f"gateway  {record.gateway}, log {Path(record.log).with_name('gateway.log')}")
-    _report(f"rollouts {record.rollouts}")
+    _report(f"status   {record.rollouts}")
     _report(f"worker   {record.worker}, at most {record.limit} flow runs at once, log {record.log}")
 
 

@@ -7,17 +7,16 @@ import argparse
 import signal
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
-from cli.output import EXIT_GATE, EXIT_REFUSED, exit_code, say
+from cli.output import EXIT_GATE, say
+from demo.ending import play_to_end, show_pages
 from sluice.adapters.storage import close_state
-from sluice.errors import SluiceError
 from sluice.home import find_home
 
 if TYPE_CHECKING:
     from cli.runs import RunResult
-
-EXIT_INTERRUPTED = 130
 
 GATED = ("data", "leakage", "bias", "worse")
 """Faults of the data; a gate halts the release, and nothing goes live."""
@@ -37,28 +36,20 @@ LIVE = ("errors", "latency", "worse_live")
 
 def main() -> int:
     """Parse the command line, open a session and run the demonstration."""
-    started = time.perf_counter()
+    started = time.monotonic()
     parser = argparse.ArgumentParser(prog="demo", description=__doc__.partition("\n")[0])
     parser.add_argument("--fault", choices=(*GATED, *LIVE), default="")
     parser.add_argument("--keep", action="store_true", help="keep the pages up until Ctrl-C")
     arguments = parser.parse_args()
     close_state(find_home().root)
     say(f"Sluice: {_announce(arguments.fault)}")
-    try:
-        return _play_alone(arguments.fault, arguments.keep, started)
-    except KeyboardInterrupt:
-        say("\ninterrupted: nothing is left running")
-        return EXIT_INTERRUPTED
-    except SluiceError as error:
-        say(f"{type(error).__name__}: {error}")
-        return exit_code(type(error).__name__) or EXIT_REFUSED
+    return play_to_end(lambda: _play_alone(arguments.fault, arguments.keep, started), lambda: 0)
 
 
 def _play_alone(fault: str, keep: bool, started: float) -> int:
     """Play in a world of its own; return the exit code."""
     from cli.runs import open_terminal
     from demo.world import enter_world
-    from sluice.home import find_home
 
     with enter_world(find_home(), fault) as home:
         say(f"state, servers and ports of its own, in {home.root}")
@@ -79,15 +70,7 @@ def _play(fault: str, keep: bool, started: float) -> int:
     from demo.scenario import SERVICE, play_releases
     from sluice.config.overrides import Overrides
 
-    def finish() -> None:
-        say(f"\n{time.perf_counter() - started:.0f} s in all")
-        if keep:
-            from cli.stack import serve_pages
-
-            serve_pages()
-        else:
-            _print_hint()
-
+    finish = partial(show_pages, started, keep=keep)
     result = play_releases(fault, Overrides())
     if result.code == 0 and fault not in GATED:
         from demo.live import play_live
@@ -113,13 +96,6 @@ def conclude(fault: str, result: "RunResult") -> int:
     ended = f"{result.error}: {result.finding}" if result.error else "nothing stopped it"
     say(f"NOT caught: the fault `{fault}` had to end as {CATCHERS[fault]}; {ended}")
     return EXIT_GATE
-
-
-def _print_hint() -> None:
-    """Say how to open the pages after the server has ended."""
-    from sluice.home import find_home
-
-    say(f"`SLUICE_HOME={find_home().root} .venv/bin/sluice ui` serves these pages until Ctrl-C")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from cli.output import exit_code, say
 from demo.held_out import read_frame
 from sluice.adapters.registry.client import ModelVersionRef, Registry, open_registry
+from sluice.adapters.storage import close_state
 from sluice.config.loading import load_service
 from sluice.config.service import ServiceConfig
 from sluice.errors import DataMissing, Refused, SluiceError
@@ -352,6 +353,7 @@ def main() -> int:
         "--milliseconds", type=float, default=20.0, help="that latency adds to a call"
     )
     options = parser.parse_args()
+    close_state(find_home().root)
     try:
         fault = ModelFault(options.fault, options.share, options.seed, options.milliseconds)
     except ValueError as error:

@@ -2,9 +2,12 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sluice.config.service import ServiceConfig
+from sluice.documents import parse_json
+from sluice.errors import DataInvalid
 from sluice.home import Home
 
 if TYPE_CHECKING:
@@ -58,6 +61,31 @@ def build_records(frame: "pd.DataFrame", config: ServiceConfig) -> HeldOut:
     labels = known[config.data.target].to_numpy(dtype=object)
     sample = make_sample(known, Predictions(labels), config.data)
     return HeldOut(tuple(map(json.dumps, sample.records)), tuple(map(_make_plain, sample.labels)))
+
+
+def read_lines(path: Path) -> HeldOut:
+    """Return the rows of a file of JSON lines, each with `inputs` and `label`.
+
+    Raises:
+        DataInvalid: the file cannot be read, has no rows, or a line is not such a row.
+    """
+    records, labels = [], []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataInvalid(f"--rows: {path} cannot be read: {error}") from error
+    for number, line in enumerate(filter(str.strip, lines), 1):
+        try:
+            row = parse_json(line)
+            records.append(json.dumps(row["inputs"]))
+            labels.append(row["label"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataInvalid(
+                f'--rows: {path}, row {number}: allowed: {{"inputs": {{...}}, "label": ...}}'
+            ) from error
+    if not records:
+        raise DataInvalid(f"--rows: {path} has no rows")
+    return HeldOut(tuple(records), tuple(labels))
 
 
 def _make_plain(value: Any) -> Any:

@@ -11,7 +11,8 @@ from demo.forecast import describe_traffic, forecast, show_forecast
 from demo.held_out import read_frame
 from demo.stack import Addresses, CallerOptions, run_callers, run_gateway, wait_for_champion
 from demo.watch import RolloutWatch, report_rollout
-from sluice.adapters.control.store import Control, open_control
+from sluice.adapters.addresses import FLOW_RUNS
+from sluice.adapters.control.store import Control, prepare_control
 from sluice.adapters.registry.client import Registry, open_registry
 from sluice.config.loading import load_policy, load_service
 from sluice.config.service import ServiceConfig
@@ -45,8 +46,7 @@ def play_live(service: str, fault: str, finish: Callable[[], None]) -> RunResult
         LogBroken: the decision log does not lead to the decisions in it.
     """
     home, config = find_home(), load_service(service, "development")
-    registry, control = open_registry(home), open_control(home)
-    control.prepare()
+    registry, control = open_registry(home), prepare_control(home)
     if fault:
         _replace_candidate(registry, home, config, FAULTS[fault])
     route = control.routes.find(service)
@@ -89,7 +89,7 @@ def _roll_out(control: Control, service: str) -> RunResult:
     with RolloutWatch(control, service):
         state = rollout(service, policy=POLICY, return_state=True)
     result = report_end(state)
-    say(f"run in Prefect   {_find_prefect()}/runs/flow-run/{state.state_details.flow_run_id}")
+    say(f"run in Prefect   {_find_prefect()}/{FLOW_RUNS}{state.state_details.flow_run_id}")
     ended: Any = state.result() if result.code == 0 else None
     if ended and ended.phase != Phase.DONE:
         return RunResult(EXIT_GATE)

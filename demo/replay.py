@@ -1,6 +1,6 @@
 """Replay of a service's traffic: its held-out rows go to the gateway at a chosen rate.
 
-    sluice replay SERVICE --rps 50 --seconds 60 [--users 500]
+    sluice replay SERVICE --rps 50 --seconds 60 [--users 500] [--rows FILE]
 
 The loop is open: each request is sent at its planned time, whatever happened to the requests
 before it, and its response time counts from that time. The true outcomes follow as feedback.
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cli.output import EXIT_FAULT, exit_code, say, show_rows
 from demo.caller import Caller, CallerAnswer, FeedbackPlan, RequestStream, plan_times
-from demo.held_out import HeldOut, read_held_out
+from demo.held_out import HeldOut, read_held_out, read_lines
 from demo.tally import ReplayTally
 from sluice.adapters.addresses import find_gateways
 from sluice.config.loading import load_gateway, load_service
@@ -46,6 +46,8 @@ class ReplayPlan:
     """Whether an answer is right or wrong: true for classes, false for numbers."""
     file: str = ""
     """JSON file for the counts; empty: none."""
+    rows: str = ""
+    """File of the rows to send; empty: the service's held-out rows."""
 
 
 class Replay:
@@ -156,6 +158,9 @@ def parse_plan(arguments: list[str]) -> ReplayPlan:
     parser.add_argument("--delay", type=float, default=2.0, help="seconds from answer to feedback")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", default="", help="file for the counts")
+    parser.add_argument(
+        "--rows", default="", help="lines of JSON: inputs, label; else held-out rows"
+    )
     options = parser.parse_args(arguments)
     valid = options.rps > 0 and options.seconds > 0 and options.users >= 0
     if not valid or not 0 <= options.feedback <= 1:
@@ -171,6 +176,7 @@ def parse_plan(arguments: list[str]) -> ReplayPlan:
         feedback=FeedbackPlan(options.feedback, max(options.delay, 0.0)),
         seed=options.seed,
         file=options.json,
+        rows=options.rows,
     )
 
 
@@ -179,12 +185,13 @@ def main(arguments: list[str] | None = None) -> int:
     plan = parse_plan(sys.argv[1:] if arguments is None else arguments)
     try:
         config = load_service(plan.service, environment_name())
-        held = read_held_out(find_home(), config)
+        held = read_lines(Path(plan.rows)) if plan.rows else read_held_out(find_home(), config)
     except SluiceError as error:
         say(f"{type(error).__name__}: {error}")
         return exit_code(type(error).__name__)
     plan = replace(plan, scored=config.problem != "regression")
-    say(f"{len(held.records):,} held-out rows of {plan.service} go to {plan.url}")
+    kind = "rows" if plan.rows else "held-out rows"
+    say(f"{len(held.records):,} {kind} of {plan.service} go to {plan.url}")
     tally = asyncio.run(run_plan(plan, held))
     show_rows(f"{plan.service}: {plan.rps:g} requests/s", tally.build_rows(plan.scored))
     for line in tally.conclude():

@@ -6,7 +6,7 @@ from pathlib import Path
 from cli.output import say
 from cli.runs import RunResult, run_ingest, run_release
 from demo.faults import FAULTS
-from sluice.adapters.control.store import open_control
+from sluice.adapters.control.store import prepare_control
 from sluice.adapters.tables.delta import append_batch
 from sluice.adapters.tables.files import read_batch
 from sluice.config.loading import load_service
@@ -40,9 +40,7 @@ def _release_first(files: dict[int, Path], overrides: Overrides) -> RunResult:
         say(f"\n{year}: a survey file arrives")
         if (result := run_ingest(SERVICE, str(files[year]))).code:
             return result
-    control = open_control(find_home())
-    control.prepare()
-    if control.routes.find(SERVICE):
+    if prepare_control().routes.find(SERVICE):
         say("\nAn earlier run has released a champion")
         return RunResult(0)
     say(f"\nRelease of {SERVICE} on {START[0]}-{START[-1]}: the first one becomes champion")

@@ -1,4 +1,4 @@
-"""The processes of the live part: a gateway, the rollout page, and callers."""
+"""The processes of the live part: a gateway, the status page, and callers."""
 
 import os
 import signal
@@ -33,11 +33,13 @@ class CallerOptions:
     rps: float
     feedback: float
     seconds: float = 1800.0
+    rows: str = ""
+    """File of the rows that they send; empty: the service's held-out rows."""
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """The addresses of the gateway and of the rollout page."""
+    """The addresses of the gateway and of the status page."""
 
     gateway: str
     page: str
@@ -45,7 +47,7 @@ class Addresses:
 
 @contextmanager
 def run_gateway(home: Home) -> Iterator[Addresses]:
-    """Run the state folder's gateway and rollout page, or use those of its local stack.
+    """Run the state folder's gateway and status page, or use those of its local stack.
 
     Raises:
         ServerUnavailable: no port is free, or the state folder cannot be written.
@@ -56,14 +58,14 @@ def run_gateway(home: Home) -> Iterator[Addresses]:
                 yield Addresses(other.gateway, other.rollouts)
             return
         port = parts.choose_port(parts.GATEWAY_PORT, say, "the gateway is")
-        page_port = parts.choose_port(parts.ROLLOUT_PAGE_PORT, say, "the rollout page is")
+        page_port = parts.choose_port(parts.STATUS_PAGE_PORT, say, "the status page is")
         process = parts.start_gateway(home, port, mark_part(home, parts.GATEWAY))
-        page = parts.start_rollout_page(home, page_port, mark_part(home, parts.ROLLOUT_PAGE))
+        page = parts.start_status_page(home, page_port, mark_part(home, parts.STATUS_PAGE))
         try:
             with _name_gateway(address := parts.format_address(port)):
                 yield Addresses(address, parts.format_address(page_port))
         finally:
-            page.stop(signal.SIGTERM, parts.ROLLOUT_PAGE_STOP_SECONDS)
+            page.stop(signal.SIGTERM, parts.STATUS_PAGE_STOP_SECONDS)
             process.stop(signal.SIGTERM, parts.GATEWAY_STOP_SECONDS)
 
 
@@ -131,13 +133,15 @@ def run_callers(home: Home, address: str, options: CallerOptions) -> Iterator[Ca
     """Run callers of the gateway while the block runs."""
     file = home.logs / "callers.json"
     file.unlink(missing_ok=True)
-    values = {
+    values: dict[str, object] = {
         "--url": address,
         "--rps": options.rps,
         "--feedback": options.feedback,
         "--seconds": options.seconds,
         "--json": file,
     }
+    if options.rows:
+        values["--rows"] = options.rows
     words = [str(word) for pair in values.items() for word in pair]
     arguments = ["-m", "demo.replay", options.service, *words]
     log = home.logs / "callers.log"

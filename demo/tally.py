@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+PERCENTILES = (50, 95, 99)
+NONE = "-"
+"""A figure that no answer gives."""
 AnswerSource = tuple[str, int]
 """The arm to which a request was assigned, and the version that answered it."""
 
@@ -45,7 +48,7 @@ class ReplayTally:
 
     def take_line(self, second: int, seconds: float) -> str:
         """Return a line of progress; its times are of the answers since the last line."""
-        p50, p95 = find_percentiles(self._recent, (50, 95))
+        times = describe_times(self._recent)
         self._recent = []
         arms: Counter[str] = Counter()
         for (arm, _), item in self.answers.items():
@@ -54,7 +57,7 @@ class ReplayTally:
         return (
             f"{second:4d} s of {seconds:g}  sent {self.sent:,}  answered {self.answered:,} "
             f"({shown})  errors {self.errors.total():,}  "
-            f"p50 {p50:.1f} ms  p95 {p95:.1f} ms  feedback {self.feedback_sent:,}"
+            f"{times}  feedback {self.feedback_sent:,}"
         )
 
     def build_rows(self, scored: bool) -> list[dict[str, Any]]:
@@ -87,25 +90,28 @@ class ReplayTally:
         return lines
 
 
-def find_percentiles(times: list[float], wanted: tuple[float, ...]) -> tuple[float, ...]:
-    """Return percentiles; NaN without any time."""
-    if not times:
-        return tuple(float("nan") for _ in wanted)
-    return tuple(float(item) for item in np.percentile(times, wanted))
+def find_percentiles(times: list[float], wanted: tuple[int, ...]) -> tuple[float, ...]:
+    """Return percentiles; none without any time."""
+    return tuple(float(item) for item in np.percentile(times, wanted)) if times else ()
+
+
+def describe_times(times: list[float]) -> str:
+    """Return the median and the 95th percentile of times in ms, or that there are none."""
+    found = find_percentiles(times, (50, 95))
+    return "p50 {:.1f} ms  p95 {:.1f} ms".format(*found) if found else "no answer"
 
 
 def _build_row(
     arm: str, version: str, item: SourceAnswers, total: int, scored: bool
 ) -> dict[str, Any]:
-    p50, p95, p99 = find_percentiles(item.times, (50, 95, 99))
     answered = len(item.times)
     row = {
         "assigned arm": arm,
         "answered by": f"v{version}" if version else "",
         "answers": f"{answered:,}",
-        "share": f"{answered / max(total, 1):.1%}",
-        "p50 ms": f"{p50:.1f}",
-        "p95 ms": f"{p95:.1f}",
-        "p99 ms": f"{p99:.1f}",
+        "share": f"{answered / total:.1%}" if total else NONE,
     }
-    return {**row, "right": f"{item.right / max(answered, 1):.1%}"} if scored else row
+    times = find_percentiles(item.times, PERCENTILES)
+    for place, percentile in enumerate(PERCENTILES):
+        row[f"p{percentile} ms"] = f"{times[place]:.1f}" if times else NONE
+    return {**row, "right": f"{item.right / answered:.1%}" if answered else NONE} if scored else row

@@ -2,9 +2,11 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from sluice.adapters.storage import try_lock
 from sluice.errors import ServiceBusy
@@ -21,6 +23,7 @@ STORES = (
     "SLUICE_GATEWAY_KEYS",
     "SLUICE_API_KEY",
     "SLUICE_MLFLOW_UI",
+    "SLUICE_STATUS_UI",
     "SLUICE_ROLLOUT_UI",
 )
 
@@ -46,6 +49,7 @@ def enter_world(home: Home, fault: str) -> Iterator[Home]:
                 f"another process plays the demo {name} in {folder}; next: wait until it ends, or "
                 "set SLUICE_HOME to another folder"
             )
+        os.set_inheritable(lock.fileno(), True)  # a program in this process's place keeps it
         if fault:
             shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(exist_ok=True)
@@ -59,3 +63,12 @@ def enter_world(home: Home, fault: str) -> Iterator[Home]:
         finally:
             os.environ.clear()
             os.environ.update(before)
+
+
+def run_story(arguments: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
+    """Run Python with the arguments in this process's place: what ends it ends the story.
+
+    Folders that the environment names are read once, when a process starts.
+    """
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, *arguments], dict(environment))  # noqa: S606

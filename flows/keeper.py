@@ -6,6 +6,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from tasks.data.watching import choose_services
+from tasks.monitoring.monitor import watch_monitor
 from tasks.rollout.keeper import Keeper
 from tasks.run.forms import ALL, ServiceOrAll
 from tasks.run.state import state_failure
@@ -22,7 +23,8 @@ def keeper(service: ServiceOrAll = ALL) -> State[Any]:
     """Continue rollouts without a controller, adopt aliases moved by hand, show what is live.
 
     Whether a controller is gone is decided by its lease, not by the state of its run. The artifact
-    `rollouts` has a row per service. An error of one service does not stop the others.
+    `rollouts` has a row per service. An error of one service does not stop the others. It also
+    raises the alert that the monitor does not run.
 
     Args:
         service: The service to keep, or all.
@@ -31,4 +33,6 @@ def keeper(service: ServiceOrAll = ALL) -> State[Any]:
     for name in choose_services(service):
         with kept.collect_errors(name):
             kept.keep(name)
+        with kept.collect_errors(name):
+            watch_monitor(name)
     return kept.end()

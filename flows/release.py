@@ -14,10 +14,12 @@ from tasks.release.causes import handle_cause
 from tasks.release.evidence import audit_bias, evaluate_candidate, validate_data
 from tasks.release.export import compare_export, export_model
 from tasks.release.history import keep_history
+from tasks.release.reference import profile_reference
 from tasks.release.registration import Registered, register_candidate
-from tasks.release.release import link_run, record_release
+from tasks.release.release import record_release
 from tasks.release.rows import split_data
 from tasks.release.training import train_model
+from tasks.retraining.decisions import refuse_trigger
 from tasks.run.forms import LATEST, DataVersion, ServiceName
 from tasks.run.gates import pass_gate
 from tasks.run.leases import hold_release
@@ -48,16 +50,18 @@ def release(
         data_version: Version of the service's data; -1 takes the latest.
         overrides: Changes for this one release; they become part of its identity.
         cause: Why it runs; part of the run's name. `data.changed` starts one release for a data
-            version and configuration; a second one ends as Skipped. With any other cause the
-            release runs, and a later `data.changed` for the same data is skipped.
+            version and configuration; a second one ends as Skipped, and so does a retraining. With
+            any other cause the release runs, and a later `data.changed` for its data is skipped.
     """
     config = apply_overrides(load_service(service, environment_name()), overrides)
     check_metrics(config)
+    if reason := refuse_trigger(config, cause):
+        return end_skipped(reason)
     with hold_release(service) as lease, handle_cause(config, lease, data_version, cause) as other:
         if other:
             return end_skipped(other)
         with record_release(config, data_version, cause) as opened, keep_history(opened):
-            link = link_run(opened.run_id)
+            link = opened.page
             data = pass_gate(validate_data(config, opened), service, link)
             split = split_data(config, opened)
             model = train_model(config, opened, split)
@@ -67,5 +71,6 @@ def release(
             export = export_model(config, opened, model)
             parity = pass_gate(compare_export(config, opened, split, model, export), service, link)
             verdicts = (data, evaluation, bias, parity)
+            profile_reference(config, opened, split, model)
             registered = register_candidate(config, lease, opened, split, model, export, verdicts)
             return request_rollout(config, request_approval(config, registered))

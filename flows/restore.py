@@ -5,7 +5,8 @@ from prefect import flow
 from sluice.config.loading import load_service
 from sluice.home import environment_name
 from tasks.release.history import publish_history
-from tasks.rollout.commands import CommandResult, follow_champion, restore_version
+from tasks.rollout.actions import CommandResult
+from tasks.rollout.commands import follow_champion, restore_version
 from tasks.run.forms import ModelVersion, ServiceName, Words
 from tasks.run.names import name_command
 from tasks.run.state import state_failure

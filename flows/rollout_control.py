@@ -4,7 +4,8 @@ from prefect import flow
 
 from sluice.config.loading import load_service
 from sluice.home import environment_name
-from tasks.rollout.commands import CommandResult, command_rollout
+from tasks.rollout.actions import CommandResult
+from tasks.rollout.commands import command_rollout
 from tasks.run.forms import ActionName, ServiceName, Words
 from tasks.run.names import name_command
 from tasks.run.state import state_failure

@@ -6,6 +6,7 @@ import re
 import sys
 
 from serving.process.supervisor import SupervisorOptions, supervise
+from sluice.adapters.log_output import start_log
 from sluice.adapters.storage import close_state
 from sluice.config.loading import load_gateway
 from sluice.config.serving import GatewayConfig
@@ -57,8 +58,8 @@ def main() -> int:
     parser.add_argument("--no-log-writer", action="store_true", help="one runs elsewhere")
     arguments = parser.parse_args()
     close_state(find_home().root)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     try:
+        start_log("gateway")
         supervise(find_home(), read_settings(arguments), read_options(arguments))
     except (SluiceError, OSError) as error:
         LOG.error("%s: %s", type(error).__name__, error)

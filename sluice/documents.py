@@ -26,7 +26,8 @@ YAML_LIMITS = Limits(size=512 * 1024, depth=40, values=20_000)
 """A configuration with 1,000 columns has 40 KB and 4,000 values."""
 JSON_LIMITS = Limits(size=64 * 1024**2, depth=100, values=10_000_000)
 LONGEST_NUMBER = 64
-"""Characters of a number or date in YAML; reading a longer one takes time that grows faster."""
+"""Characters of a number or date in YAML, or of a whole number in JSON; reading a longer one takes
+time that grows faster."""
 NUMBERS = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "timestamp"))
 
 
@@ -212,13 +213,13 @@ def parse_json(text: str | bytes, limits: Limits = JSON_LIMITS) -> Any:
     """
     text = _decode(text, limits)
     try:
-        found = json.loads(text)
+        found = json.loads(text, parse_int=_read_whole)
     except json.JSONDecodeError as error:
         words = f"not readable as JSON: {error.msg}, line {error.lineno}, column {error.colno}"
         raise DocumentInvalid(words, error.lineno) from error
     except RecursionError as error:
         raise DocumentInvalid(f"nested too deep; allowed: {limits.depth}") from error
-    except ValueError as error:  # a number of thousands of digits
+    except ValueError as error:  # a number that is too long
         raise DocumentInvalid(f"not readable as JSON: {error}") from error
     level, depth, values = [found], 0, 1
     while level := [item for item in level if isinstance(item, dict | list)]:
@@ -228,6 +229,13 @@ def parse_json(text: str | bytes, limits: Limits = JSON_LIMITS) -> Any:
         if depth > limits.depth or values > limits.values:
             raise _describe_excess(depth, values, limits)
     return found
+
+
+def _read_whole(text: str) -> int:
+    """Return a whole number; a longer one fits no column, and from 309 digits on no float."""
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(text):,} characters; allowed: {LONGEST_NUMBER}")
+    return int(text)
 
 
 def _list_items(outer: dict[str, Any] | list[Any]) -> list[Any]:

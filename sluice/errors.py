@@ -7,7 +7,11 @@ SluiceError
 │   ├── BiasFound
 │   ├── ServingDiffers
 │   ├── EvidenceInsufficient
-│   └── RolloutRolledBack
+│   ├── RolloutRolledBack
+│   ├── DriftFound
+│   ├── PromptRegressed
+│   ├── CandidateUnsafe
+│   └── CostExceeded
 ├── Refused
 │   ├── ConfigInvalid
 │   ├── ServiceUnknown
@@ -15,6 +19,8 @@ SluiceError
 │   ├── ChoiceNeeded
 │   ├── RuleInvalid
 │   ├── DataInvalid
+│   │   └── SchemaDiffers
+│   ├── SchemaRefused
 │   ├── DataMissing
 │   ├── TrainingImpossible
 │   ├── ModelUntrusted
@@ -29,10 +35,16 @@ SluiceError
 │   ├── ControlUnusable
 │   ├── DeploymentRefused
 │   ├── TriggerFailed
+│   ├── CauseInvalid
 │   ├── StorageFull
 │   ├── LogBusy
 │   ├── GatewayBusy
-│   └── FeedbackInvalid
+│   ├── FeedbackInvalid
+│   ├── PromptInvalid
+│   ├── PromptChanged
+│   ├── ModelRetired
+│   ├── ProviderRefused
+│   └── BudgetExceeded
 ├── LeaseLost
 ├── RouteMoved
 ├── ArmFailed
@@ -43,6 +55,7 @@ SluiceError
     ├── RegistryUnavailable
     ├── ControlUnavailable
     ├── ServerUnavailable
+    ├── ProviderUnavailable
     └── SpoolFull
 
 A gate's finding is final. A refusal needs another input. A fault is an infrastructure error that
@@ -83,6 +96,22 @@ class RolloutRolledBack(GateFailed):
     """Live traffic or a person stopped a candidate; the champion has all traffic again."""
 
 
+class DriftFound(GateFailed):
+    """Live traffic, or a file, differs from what the version was trained on."""
+
+
+class PromptRegressed(GateFailed):
+    """A prompt misses a limit of its evaluation, or is worse than the active version."""
+
+
+class CandidateUnsafe(GateFailed):
+    """A prompt's answers leak personal data or secrets, or obey instructions in its inputs."""
+
+
+class CostExceeded(GateFailed):
+    """A prompt costs more beside the active version than the limits allow."""
+
+
 class Refused(SluiceError):  # noqa: N818
     """The input is wrong; the same call fails again until the input is changed."""
 
@@ -109,6 +138,24 @@ class RuleInvalid(Refused):
 
 class DataInvalid(Refused):
     """A file cannot be read as data, or its schema is not the service's."""
+
+
+class SchemaDiffers(DataInvalid):
+    """A file has other columns, or a column of another kind, than the service.
+
+    `changes` are the changes of the schema that would let it in, as `sluice schema` takes them.
+    """
+
+    changes: tuple[str, ...] = ()
+
+    def give_way(self, *changes: str) -> "SchemaDiffers":
+        """Return it with the changes that would let the file in."""
+        self.changes = changes
+        return self
+
+
+class SchemaRefused(Refused):
+    """A service's schema cannot be changed in this way."""
 
 
 class DataMissing(Refused):
@@ -167,6 +214,10 @@ class TriggerFailed(Refused):
     """A trigger fired and could not start its run."""
 
 
+class CauseInvalid(Refused):
+    """An event that is to start a retraining does not say what it is about."""
+
+
 class StorageFull(Refused):
     """The disk, or a limit on file sizes, leaves no room for a file to write."""
 
@@ -181,6 +232,26 @@ class GatewayBusy(Refused):
 
 class FeedbackInvalid(Refused):
     """Feedback that cannot be read, or that says nothing about the answer."""
+
+
+class PromptInvalid(Refused):
+    """A prompt's files have an unknown key, a placeholder without a variable, or a wrong value."""
+
+
+class PromptChanged(Refused):
+    """A version that was evaluated or published has other content now."""
+
+
+class ModelRetired(Refused):
+    """A prompt names a model that its provider has retired."""
+
+
+class ProviderRefused(Refused):
+    """A provider of language models refuses a request: wrong key, unknown model, wrong input."""
+
+
+class BudgetExceeded(Refused):
+    """The next call could spend more than its budget has left."""
 
 
 class LeaseLost(SluiceError):  # noqa: N818
@@ -221,6 +292,10 @@ class ControlUnavailable(Fault):
 
 class ServerUnavailable(Fault):
     """The orchestration server does not answer."""
+
+
+class ProviderUnavailable(Fault):
+    """A provider of language models does not answer, is overloaded, or answered garbage."""
 
 
 class SpoolFull(Fault):

@@ -1,6 +1,8 @@
 """The events that Sluice emits, by name: a message for people, and what they can do next."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -15,13 +17,44 @@ class EventText:
     next_step: str = ""
 
 
+def describe_resource(service: str, payload: Mapping[str, Any]) -> dict[str, str]:
+    """Return the resource of a service's event, always of the same id.
+
+    A payload's `version` is also its label `sluice.version`, because triggers distinguish events by
+    labels only.
+    """
+    resource = {
+        "prefect.resource.id": f"sluice.service.{service}",
+        "prefect.resource.name": service,
+    }
+    version = {"sluice.version": str(payload["version"])} if "version" in payload else {}
+    return {**resource, **version}
+
+
 SERVICE_EVENTS = {
     "data.changed": EventText("new data"),
+    "prompt.changed": EventText(
+        "a version that is wished changed, or its cases or limits",
+    ),
+    "prompt.mismatch": EventText("{{ event.payload.reason }}"),
+    "prompt.edited": EventText(
+        "a version that was evaluated was edited: {{ event.payload.reason }}",
+        "undo the change, or make a new version: `sluice prompt new {{ service }}`",
+    ),
     "gate.passed": EventText("the {{ event.payload.gate }} gate passed"),
     "gate.failed": EventText("halted by the {{ event.payload.gate }} gate"),
     "gate.undecided": EventText(
         "the {{ event.payload.gate }} gate is undecided, a person decides",
         "the release continues and requests an approval at its end",
+    ),
+    "cost.unknown": EventText(
+        "what calls cost is not known: {{ event.payload.reason }}",
+        "state the model's price in configs/llm/providers.yaml, and see that its provider counts "
+        "tokens",
+    ),
+    "cost.overrun": EventText(
+        "calls cost more than was reserved: {{ event.payload.reason }}",
+        "compare the price and the tokens of {{ event.payload.model }} with its provider's bill",
     ),
     "candidate.registered": EventText("registered as {{ event.payload.alias }}"),
     "approval.requested": EventText(
@@ -39,11 +72,12 @@ SERVICE_EVENTS = {
     "rollout.advanced": EventText("the rollout advances to {{ event.payload.stage }}"),
     "rollout.held": EventText(
         "the rollout holds at its stage's max, without enough evidence",
-        "wait for more traffic, or `sluice rollout-control SERVICE skip --by NAME --reason WORDS`, "
-        "or `sluice rollback SERVICE --by NAME --reason WORDS`",
+        "wait for more traffic, or `sluice rollout-control {{ service }} skip --by NAME --reason "
+        "WORDS`, or `sluice rollback {{ service }} --by NAME --reason WORDS`",
     ),
     "rollout.paused": EventText(
-        "the rollout is paused", "`sluice rollout-control SERVICE resume --by NAME --reason WORDS`"
+        "the rollout is paused",
+        "`sluice rollout-control {{ service }} resume --by NAME --reason WORDS`",
     ),
     "rollout.frozen": EventText(
         "the rollout is frozen, both versions fail",
@@ -61,15 +95,49 @@ SERVICE_EVENTS = {
     "rollout.aborted": EventText("the rollout is aborted, the champion has all traffic"),
     "rollout.conflict": EventText(
         "conflict about who serves: {{ event.payload.reason }}",
-        "`sluice show SERVICE` and the page `rollouts` have it, with what to do",
+        "`sluice show {{ service }}` and the page `rollouts` have it, with what to do",
     ),
     "rollout.adopted": EventText("champion by an alias that was moved by hand"),
     "rollout.forced": EventText(
         "serves by an exception of {{ event.payload.by }}, although it did not pass its gates",
         "release it through its gates, or restore a version that passed them",
     ),
+    "retraining.waiting": EventText(
+        "a retraining waits for labels: {{ event.payload.found }} of {{ event.payload.needed }}",
+        "send labels as feedback or ingest labelled rows; `retrain.minimum_labels` is the number",
+    ),
+    "traffic.clock-ahead": EventText(
+        "a clock is ahead: records of the traffic log come long after all others",
+        "set the clock, or, where it is right: "
+        "`sluice retention --accept --by NAME --reason WORDS`",
+    ),
+    "drift.detected": EventText(
+        "drift of {{ event.payload.kind }}: {{ event.payload.names }}",
+        "see the report of {{ service }}: `sluice drift {{ service }}`, or the artifact of its run",
+    ),
+    "drift.resolved": EventText(
+        "drift of {{ event.payload.kind }} is over: {{ event.payload.reason }}"
+    ),
+    "performance.dropped": EventText(
+        "performance dropped: {{ event.payload.reason }}",
+        "see which slices dropped and which inputs moved; release again on newer labels",
+    ),
+    "performance.recovered": EventText("performance has recovered: {{ event.payload.reason }}"),
     "rollout.restored": EventText("restored as champion by {{ event.payload.by }}"),
     "rollout.rollback": EventText("champion again by {{ event.payload.by }}"),
+    "alert.pending": EventText(
+        "{{ event.payload.rule }} is broken, and will be raised if it lasts"
+    ),
+    "alert.raised": EventText(
+        "{{ event.payload.severity }}: {{ event.payload.title }} ({{ event.payload.rule }}): "
+        "{{ event.payload.reason }}",
+        "`sluice monitoring status {{ service }}` has what to look at and what to do",
+    ),
+    "alert.muted": EventText("{{ event.payload.rule }} fires while it is silenced"),
+    "alert.resolved": EventText("{{ event.payload.rule }} is resolved: {{ event.payload.reason }}"),
+    "alert.cleared": EventText("{{ event.payload.rule }} ended without having been raised"),
+    "alert.silenced": EventText("{{ event.payload.rule }} is silenced by {{ event.payload.by }}"),
+    "alert.unsilenced": EventText("{{ event.payload.rule }} is no longer silenced"),
 }
 """Events on the resource `sluice.service.NAME`."""
 

@@ -1,7 +1,8 @@
 """Paths: the project's files, and the state folder, which holds all state.
 
-`SLUICE_CONFIGS` and `SLUICE_SUITES` replace the project's folders of the services' YAML and of
-their expectation suites; both are read once, when a process starts.
+`SLUICE_CONFIGS`, `SLUICE_SUITES` and `SLUICE_PROMPTS` replace the project's folders of the
+services' YAML, of their expectation suites and of prompts; they are read once, when a process
+starts.
 """
 
 import os
@@ -11,7 +12,9 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 CONFIGS = Path(os.environ.get("SLUICE_CONFIGS") or PROJECT / "configs").resolve()
 SUITES = Path(os.environ.get("SLUICE_SUITES") or PROJECT / "gx").resolve()
+PROMPTS = Path(os.environ.get("SLUICE_PROMPTS") or PROJECT / "prompts").resolve()
 SAMPLES = PROJECT / "data"
+DETECTOR = SAMPLES / "injection" / "detector"
 LOCK = PROJECT / "requirements.lock"
 
 
@@ -84,6 +87,10 @@ class Home:
         """The service's shadow predictions: one Delta table."""
         return self.root / "traffic" / "shadows" / service
 
+    def drift(self, service: str) -> Path:
+        """Counts of the service's windows of traffic, which can be made again from its log."""
+        return self.root / "drift" / service
+
     def table(self, service: str) -> Path:
         """The service's data: one Delta table."""
         return self.root / "data" / service / "table"
@@ -91,6 +98,36 @@ class Home:
     def quarantine(self, service: str) -> Path:
         """Batches that the data gate refused, each in a folder with its verdict."""
         return self.root / "data" / service / "quarantine"
+
+    def refused_rows(self, service: str) -> Path:
+        """Rows that were refused one by one, because a cell of theirs cannot be read."""
+        return self.root / "data" / service / "refused_rows"
+
+    def exceptions(self, service: str) -> Path:
+        """Rows that a person accepted against a rule, one file for each accepted batch."""
+        return self.root / "data" / service / "exceptions"
+
+    def provenance(self, service: str) -> Path:
+        """Which requests of its traffic became rows of the service's data: one Delta table."""
+        return self.root / "data" / service / "provenance"
+
+    def evaluations(self, prompt: str) -> Path:
+        """Results of the prompt's evaluations, one JSON file each."""
+        return self.root / "prompts" / prompt / "evaluations"
+
+    def published_prompts(self, prompt: str) -> Path:
+        """The prompt's published versions as they were, one file each."""
+        return self.root / "prompts" / prompt / "published"
+
+    @property
+    def replies(self) -> Path:
+        """Replies of language models that evaluations got, by request."""
+        return self.root / "prompts" / "replies"
+
+    @property
+    def similarities(self) -> Path:
+        """How alike answers and references are, by both texts and the model that compared them."""
+        return self.root / "prompts" / "similarities"
 
     def workspace(self, release: str) -> Path:
         """One release's scratch folder; it is removed when the release ends."""

@@ -13,7 +13,7 @@ from sluice.errors import ConfigInvalid
 from sluice.stats.holdout import Predictions
 from sluice.stats.ranking import (
     Floats,
-    Statistic,
+    Ranking,
     Totals,
     divide,
     prepare_auc,
@@ -21,7 +21,7 @@ from sluice.stats.ranking import (
 )
 
 Target = NDArray[Any]
-Prepare = Callable[[Target, Predictions], Statistic]
+Prepare = Callable[[Target, Predictions], Totals | Ranking]
 """Takes the target, shape (n,), and predictions for the same rows; returns a statistic."""
 
 
@@ -36,6 +36,10 @@ class Metric:
     name: str
     prepare: dict[Problem, Prepare]
     greater_is_better: bool = True
+    undefined: str = ""
+    """Why rows can leave it without a figure; empty where a class is missing in them."""
+    advice: str = "hold out rows of every class"
+    """What to do where it is judged and has no figure."""
 
     @property
     def sign(self) -> float:
@@ -83,7 +87,7 @@ def check_metrics(config: ServiceConfig) -> None:
         )
 
 
-def prepare_mean(losses: Floats) -> Statistic:
+def prepare_mean(losses: Floats) -> Totals:
     """Prepare the weighted mean of one value per row, shape (n,)."""
     columns = np.column_stack([losses, np.ones(len(losses))])
     return Totals(columns, lambda totals: divide(totals[:, 0], totals[:, 1]))
@@ -95,19 +99,19 @@ def _scores(predictions: Predictions) -> Floats:
     return np.asarray(predictions.scores, dtype=np.float64)
 
 
-def _accuracy(y: Target, predictions: Predictions) -> Statistic:
+def _accuracy(y: Target, predictions: Predictions) -> Totals | Ranking:
     return prepare_mean(np.asarray(predictions.labels == y, dtype=np.float64))
 
 
-def _auc(y: Target, predictions: Predictions) -> Statistic:
+def _auc(y: Target, predictions: Predictions) -> Totals | Ranking:
     return prepare_auc(y == 1, _scores(predictions))
 
 
-def _average_precision(y: Target, predictions: Predictions) -> Statistic:
+def _average_precision(y: Target, predictions: Predictions) -> Totals | Ranking:
     return prepare_average_precision(y == 1, _scores(predictions))
 
 
-def _log_loss(y: Target, predictions: Predictions) -> Statistic:
+def _log_loss(y: Target, predictions: Predictions) -> Totals | Ranking:
     scores = _scores(predictions)
     return prepare_mean(_log_losses(np.where(y == 1, scores, 1.0 - scores)))
 
@@ -117,7 +121,7 @@ def _log_losses(likelihood: Floats) -> Floats:
     return np.asarray(-np.log(np.clip(likelihood, smallest, 1.0 - smallest)))
 
 
-def _brier(y: Target, predictions: Predictions) -> Statistic:
+def _brier(y: Target, predictions: Predictions) -> Totals | Ranking:
     return prepare_mean((_scores(predictions) - (y == 1)) ** 2)
 
 
@@ -129,7 +133,7 @@ def _confusion(y: Target, labels: Target) -> Floats:
 
 
 def _from_confusion(formula: Callable[[Floats, Floats, Floats, Floats], Floats]) -> Prepare:
-    def prepare(y: Target, predictions: Predictions) -> Statistic:
+    def prepare(y: Target, predictions: Predictions) -> Totals | Ranking:
         def finish(totals: Floats) -> Floats:
             tp, fp, fn, tn = totals.T
             return np.where(tp + fn > 0, formula(tp, fp, fn, tn), np.nan)
@@ -174,27 +178,29 @@ def _mean_over_classes(figures: Floats) -> Floats:
     return divide(np.where(known, figures, 0.0).sum(axis=1), known.sum(axis=1).astype(np.float64))
 
 
-def _class_recall(y: Target, predictions: Predictions) -> Statistic:
+def _class_recall(y: Target, predictions: Predictions) -> Totals | Ranking:
     actual = _one_hot(y, _list_classes(y))
     right = actual * (predictions.labels == y)[:, None]
 
-    def statistic(weights: Floats) -> Floats:
-        recalls = divide(weights @ right, weights @ actual)
+    def finish(totals: Floats) -> Floats:
+        hits, sizes = np.split(totals, 2, axis=1)
+        recalls = divide(hits, sizes)
         several = (~np.isnan(recalls)).sum(axis=1) > 1
         return np.where(several, _mean_over_classes(recalls), np.nan)
 
-    return statistic
+    return Totals(np.column_stack([right, actual]), finish)
 
 
-def _macro_f1(y: Target, predictions: Predictions) -> Statistic:
+def _macro_f1(y: Target, predictions: Predictions) -> Totals | Ranking:
     classes = _list_classes(y, predictions.labels)
     actual, predicted = _one_hot(y, classes), _one_hot(predictions.labels, classes)
     right = actual * predicted
 
-    def statistic(weights: Floats) -> Floats:
-        return _mean_over_classes(divide(2 * (weights @ right), weights @ (actual + predicted)))
+    def finish(totals: Floats) -> Floats:
+        hits, sizes = np.split(totals, 2, axis=1)
+        return _mean_over_classes(divide(2 * hits, sizes))
 
-    return statistic
+    return Totals(np.column_stack([right, actual + predicted]), finish)
 
 
 def _class_scores(predictions: Predictions, value: Any) -> Floats:
@@ -206,42 +212,54 @@ def _class_scores(predictions: Predictions, value: Any) -> Floats:
     return scores[:, known.index(value)]
 
 
-def _class_log_loss(y: Target, predictions: Predictions) -> Statistic:
+def _class_log_loss(y: Target, predictions: Predictions) -> Totals | Ranking:
     classes = _list_classes(y)
     columns = np.column_stack([_class_scores(predictions, value) for value in classes])
     return prepare_mean(_log_losses(columns[np.arange(len(y)), _encode(y, classes)]))
 
 
-def _auc_ovr(y: Target, predictions: Predictions) -> Statistic:
+def _auc_ovr(y: Target, predictions: Predictions) -> Totals | Ranking:
     areas = [prepare_auc(y == one, _class_scores(predictions, one)) for one in _list_classes(y)]
-    return lambda weights: _mean_over_classes(np.column_stack([area(weights) for area in areas]))
+
+    def derive() -> Floats:
+        return _mean_over_classes(np.column_stack([area.differentiate() for area in areas]))
+
+    return Ranking(
+        lambda weights: _mean_over_classes(np.column_stack([area(weights) for area in areas])),
+        derive,
+    )
 
 
 def _errors(y: Target, predictions: Predictions) -> Floats:
     return np.asarray(predictions.labels, dtype=np.float64) - np.asarray(y, dtype=np.float64)
 
 
-def _mae(y: Target, predictions: Predictions) -> Statistic:
+def _mae(y: Target, predictions: Predictions) -> Totals | Ranking:
     return prepare_mean(np.abs(_errors(y, predictions)))
 
 
-def _rmse(y: Target, predictions: Predictions) -> Statistic:
+def _rmse(y: Target, predictions: Predictions) -> Totals | Ranking:
     mean = prepare_mean(_errors(y, predictions) ** 2)
-    return lambda weights: np.sqrt(mean(weights))
+    return Totals(mean.columns, lambda totals: np.sqrt(mean.formula(totals)))
 
 
-def _mape(y: Target, predictions: Predictions) -> Statistic:
+def _mape(y: Target, predictions: Predictions) -> Totals | Ranking:
     size = np.abs(np.asarray(y, dtype=np.float64))
     if not size.all():  # an error has no share of a target that is 0
         return prepare_mean(np.full(len(size), np.nan))
     return prepare_mean(np.abs(_errors(y, predictions)) / size)
 
 
-def _r2(y: Target, predictions: Predictions) -> Statistic:
+def _r2(y: Target, predictions: Predictions) -> Totals | Ranking:
     centred = np.asarray(y, dtype=np.float64) - np.mean(np.asarray(y, dtype=np.float64))
-    lost, mean = prepare_mean(_errors(y, predictions) ** 2), prepare_mean(centred)
-    square = prepare_mean(centred**2)
-    return lambda weights: 1.0 - divide(lost(weights), square(weights) - mean(weights) ** 2)
+    lost = _errors(y, predictions) ** 2
+    columns = np.column_stack([lost, centred, centred**2, np.ones(len(lost))])
+
+    def finish(totals: Floats) -> Floats:
+        error, mean, square = (divide(totals[:, place], totals[:, 3]) for place in range(3))
+        return 1.0 - divide(error, square - mean**2)
+
+    return Totals(columns, finish)
 
 
 METRICS: dict[str, Metric] = {
@@ -263,7 +281,18 @@ METRICS: dict[str, Metric] = {
         Metric("brier", {"binary": _brier}, False),
         Metric("mae", {"regression": _mae}, False),
         Metric("rmse", {"regression": _rmse}, False),
-        Metric("r2", {"regression": _r2}),
-        Metric("mape", {"regression": _mape}, False),
+        Metric(
+            "r2",
+            {"regression": _r2},
+            undefined="all targets are equal, so there is no variance to explain",
+            advice="hold out rows with different targets",
+        ),
+        Metric(
+            "mape",
+            {"regression": _mape},
+            False,
+            undefined="a target is 0, and no error is a share of 0",
+            advice="judge by mae or rmse, which every target has",
+        ),
     )
 }

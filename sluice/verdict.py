@@ -4,6 +4,9 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+PLAUSIBILITY = "plausibility"
+"""First word of the name of a check that no further rows decide, but a person."""
+
 
 class Outcome(StrEnum):
     """The outcome of a check or of a gate; a check that is `listed` decides nothing."""
@@ -49,6 +52,13 @@ class Verdict:
     def passed(self) -> bool:
         """Whether the release may continue."""
         return self.outcome is Outcome.PASS
+
+    @property
+    def asks_person(self) -> bool:
+        """Whether nothing stops the release but a question that only a person can answer."""
+        open_ones = [item for item in self.checks if item.outcome is Outcome.INSUFFICIENT]
+        asked = all(item.name.startswith(PLAUSIBILITY) for item in open_ones)
+        return self.outcome is Outcome.INSUFFICIENT and bool(open_ones) and asked
 
     @property
     def message(self) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 from serving.http.requests import MAX_CHARACTERS
 from serving.models.signature import MAX_RECORDS
-from serving.routing.model_table import ModelTable, ServiceEntry
+from serving.routing.model_table import ModelEntry, ModelTable, PromptEntry
 from sluice.config.serving import GatewayConfig
 
 NAME = {"type": "string", "minLength": 1, "maxLength": MAX_CHARACTERS}
@@ -36,17 +36,20 @@ ANSWER = {
     "required": ["request_id", "service", "version", "arm", "backend", "outputs"],
 }
 TEXTS = {
-    401: "No API key, or one that does not open this.",
+    400: "A guardrail holds the request back.",
+    401: "No API key, an unknown one, or one of another service; the message says which.",
     403: "A host that is not allowed, or a page of another site.",
     404: "No such path, or no such service.",
     405: "Another method; the header Allow names the right one.",
     408: "The body did not come in time.",
     409: "No candidate is loaded.",
     413: "The body is too large.",
-    415: "The content type is not JSON.",
+    415: "The content type is not JSON, or the body is compressed (content-encoding).",
+    429: "A budget has no room.",
     431: "The headers are too large.",
     422: "The body is not allowed; the message names the field.",
     500: "The champion failed; logged as its failure.",
+    502: "No language model answers; the message has the provider's words.",
     503: "Not now; the header Retry-After says when.",
 }
 COMMON = (403, 404, 405, 408, 413, 415, 422, 431, 503)
@@ -61,7 +64,12 @@ def describe_api(table: ModelTable, config: GatewayConfig, has_keys: bool) -> di
     }
     paths |= {
         f"/v1/models/{name}:smoke": {"get": _describe_smoke(name, has_keys)}
-        for name in sorted(table.entries)
+        for name in sorted([*table.entries, *table.prompts])
+    }
+    paths |= {
+        f"/v1/prompts/{name}": {"post": _describe_prompt(entry, has_keys)}
+        for name, entry in sorted(table.prompts.items())
+        if entry.champion
     }
     paths["/v1/feedback"] = {"post": _describe_feedback(has_keys)}
     paths.update({path: {"get": page} for path, page in _describe_pages().items()})
@@ -70,7 +78,8 @@ def describe_api(table: ModelTable, config: GatewayConfig, has_keys: bool) -> di
         "info": {
             "title": "Sluice gateway",
             "version": "1",
-            "description": f"Bodies of at most {config.limits.body_bytes:,} bytes.",
+            "description": f"JSON bodies of at most {config.limits.body_bytes:,} bytes, UTF-8, not "
+            "compressed.",
         },
         "paths": paths,
     }
@@ -80,7 +89,7 @@ def describe_api(table: ModelTable, config: GatewayConfig, has_keys: bool) -> di
     return described
 
 
-def _describe_predict(entry: ServiceEntry, has_keys: bool) -> dict[str, Any]:
+def _describe_predict(entry: ModelEntry, has_keys: bool) -> dict[str, Any]:
     record = entry.champion.model.signature.describe() if entry.champion else {}
     many = {"type": "array", "items": record, "minItems": 1, "maxItems": MAX_RECORDS}
     body = {
@@ -91,6 +100,30 @@ def _describe_predict(entry: ServiceEntry, has_keys: bool) -> dict[str, Any]:
     }
     statuses = (*COMMON, 500)
     return _describe_post(f"predict_{entry.service}", body, (200, ANSWER), statuses, has_keys)
+
+
+def _describe_prompt(entry: PromptEntry, has_keys: bool) -> dict[str, Any]:
+    text = {"type": "string"}
+    names = list(entry.champion.prompt.placeholders) if entry.champion else []
+    variables = {
+        "type": "object",
+        "properties": dict.fromkeys(names, text),
+        "additionalProperties": False,
+    }
+    body = {
+        "type": "object",
+        "properties": {
+            "variables": {"anyOf": [variables, text]},
+            "context": {"type": "array", "items": text},
+            "stream": {"type": "boolean"},
+            "request_id": _null(),
+            "unit": _null(),
+        },
+        "additionalProperties": False,
+    }
+    statuses = (*COMMON, 400, 429, 500, 502)
+    good = (200, {"type": "object", "required": ["request_id", "service", "version", "text"]})
+    return _describe_post(f"prompt_{entry.service}", body, good, statuses, has_keys)
 
 
 def _describe_smoke(service: str, has_keys: bool) -> dict[str, Any]:

@@ -18,7 +18,7 @@ All well-formed feedback is accepted and logged, since a label may come months a
 | a part that was left out before | that part | the last value of each field counts |
 | an answer that has left the log | nothing | matches nothing, and is dropped |
 
-Rating and value are two parts: each counts once. A label has no live counter.
+Rating and value are two parts: each counts once. A label is only counted as arrived.
 """
 
 import asyncio

@@ -9,14 +9,15 @@ import msgspec
 from serving.http.large_bodies import LARGE_BYTES, LargeBodies
 from serving.http.replies import Reply, ask_again, explain
 from serving.http.requests import PredictRequest, RequestIds, decode_request, refuse_duplicates
-from serving.log.records import Answer, AssignedArm
+from serving.log.records import Answer
 from serving.log.request_log import RequestLog
 from serving.models.predictors import ModelPredictor
 from serving.models.signature import Record, Signature, encode_outputs, is_many
 from serving.routing.assignment import RequestContext, assign_request, hash_unit
 from serving.routing.breaker import WorkerBreakers
 from serving.routing.calls import Call, CandidatePool, ask_champion
-from serving.routing.model_table import ServiceEntry
+from serving.routing.model_table import ModelEntry
+from serving.routing.outcome import CallOutcome, describe_answer
 from serving.routing.shadow import ShadowCopy
 from sluice.config.serving import LimitsConfig
 from sluice.control.route import Route
@@ -27,23 +28,6 @@ TRANSIENT = ("busy", "timeout")
 FULL_SECONDS = 5
 """When to retry a request that was refused because the log is full."""
 _ENCODER = msgspec.json.Encoder()
-
-
-class CallOutcome(NamedTuple):
-    """The calls of a request: the candidate's if it was asked first, and the one that answers."""
-
-    tried: Call | None
-    last: Call
-
-    @property
-    def by_candidate(self) -> bool:
-        """Whether the caller gets the candidate's answer."""
-        return self.tried is self.last
-
-    @property
-    def is_fallback(self) -> bool:
-        """Whether the champion answered after the candidate failed."""
-        return self.tried is not None and self.tried.failed and not self.last.failed
 
 
 class ReplyBody(msgspec.Struct, omit_defaults=True, gc=False):
@@ -59,36 +43,14 @@ class ReplyBody(msgspec.Struct, omit_defaults=True, gc=False):
     fallback: bool = False
 
 
-def build_answer(context: RequestContext, outcome: CallOutcome) -> Answer:
-    """Return the record of a request; latency and failure are those of the assigned arm.
-
-    A probe of an open breaker belongs to no arm: its record has the champion's call only.
-    """
-    assignment, (tried, last) = context.assignment, outcome
-    is_candidate = assignment.arm is AssignedArm.CANDIDATE
-    own = tried if is_candidate and tried is not None else last
-    candidate, champion = context.route.candidate or 0, context.champion.version
-    return Answer(
-        request_id=context.request_id,
-        unit=context.unit,
-        service=context.route.service,
-        arm=assignment.arm,
-        arm_version=candidate if is_candidate else champion,
-        version=candidate if outcome.by_candidate else champion,
-        place=assignment.place,
-        epoch=context.route.epoch,
-        at=time.time(),
-        latency_ms=own.latency_ms,
-        failed=own.failed,
-        reason=(tried or last).reason,
-        fallback=outcome.is_fallback,
-        inputs=bytes(context.inputs),
-        outputs=encode_outputs(last.predictions, context.is_many) if last.predictions else b"",
-        stages=assignment.stages,
-    )
+def build_answer(context: RequestContext, outcome: CallOutcome[Call]) -> Answer:
+    """Return the record of a request, with its inputs and predictions."""
+    predictions = outcome.last.predictions
+    outputs = encode_outputs(predictions, context.is_many) if predictions else b""
+    return describe_answer(context, outcome, bytes(context.inputs), outputs)
 
 
-def build_reply(context: RequestContext, outcome: CallOutcome, answer: Answer) -> Reply:
+def build_reply(context: RequestContext, outcome: CallOutcome[Call], answer: Answer) -> Reply:
     """Return the reply to a request; where both arms failed it has the champion's reason."""
     last = outcome.last
     if last.failed:
@@ -144,11 +106,14 @@ class RequestHandler:
         self.large_bodies = LargeBodies()
         self._ids = RequestIds()
 
-    async def answer(self, entry: ServiceEntry, body: bytes) -> tuple[Reply, ShadowCopy | None]:
+    async def answer(
+        self, entry: ModelEntry, body: bytes, trace_id: str | None = None
+    ) -> tuple[Reply, ShadowCopy | None]:
         """Return the reply to a request, and the candidate's copy of it in shadow.
 
-        The answer is in the log before it is returned. A champion that fails is a 500, or a 503
-        where it is only busy or slow; both are logged as failures of the assigned arm.
+        `trace_id` is the trace that the request belongs to, if its caller named one. The answer is
+        in the log before it is returned. A champion that fails is a 500, or a 503 where it is only
+        busy or slow; both are logged as failures of the assigned arm.
 
         Raises:
             RequestInvalid: the body is not a request, or does not fit the champion's signature.
@@ -164,6 +129,8 @@ class RequestHandler:
         else:
             decoded = decode_body(signature, body)
         context = self._assign(entry, champion, route, decoded)
+        if trace_id is not None:
+            context = context._replace(trace_id=trace_id)
         pool, shadow = context.assignment.pool, context.assignment.shadow
         tried = await self._ask_candidate(pool, context) if pool is not None else None
         last = await self._ask_champion(context) if tried is None or tried.failed else tried
@@ -177,7 +144,7 @@ class RequestHandler:
         return reply, ShadowCopy(shadow, context, last.predictions) if shadow is not None else None
 
     def _assign(
-        self, entry: ServiceEntry, champion: ModelPredictor, route: Route, decoded: Decoded
+        self, entry: ModelEntry, champion: ModelPredictor, route: Route, decoded: Decoded
     ) -> RequestContext:
         """Assign a request to an arm."""
         request, records = decoded

@@ -16,6 +16,8 @@ ALLOWED = (
     "allowed: the sha256 of a key in 64 hexadecimal digits, then +control where it controls "
     "rollouts, then service names"
 )
+NO_KEY = "no API key was given; next: send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`"
+UNKNOWN_KEY = "this API key is not known here; next: check it, it may be mistyped or replaced"
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,17 @@ class Keyring:
     def controls(self, key: bytes, service: str) -> bool:
         """Whether a key controls a service's rollouts."""
         return any(item.controls and item.opens(service) for item in self._find(key))
+
+    def explain_refusal(self, key: bytes, service: str = "") -> str:
+        """Say why a key does not open predictions: none was given, it is unknown, or another's."""
+        found = self._find(key)
+        if not key:
+            return NO_KEY
+        if not found:
+            return UNKNOWN_KEY
+        if all(item.controls for item in found):
+            return "this API key controls rollouts and opens no predictions"
+        return f"this API key does not open {service[:100] or 'this'}, but other services"
 
     def _find(self, key: bytes) -> list[ApiKey]:
         """Return the entries of a key.

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from serving.http.replies import CallFailed, ask_again
+from sluice.errors import Refused
 
 LARGE_BYTES = 16 * 1024
 """Larger bodies are decoded off the event loop; smaller ones take it less than a millisecond."""
@@ -32,7 +33,32 @@ class LargeBodies:
         if self._waiting >= WAITING:
             raise CallFailed(ask_again(f"{WAITING} large bodies are being read already"))
         self._waiting += 1
+        loop = asyncio.get_running_loop()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, read, body)
+            found = await loop.run_in_executor(self._thread, _read_or_refuse, body, read)
         finally:
             self._waiting -= 1
+        if isinstance(found, _Refusal):
+            raise found.reason
+        return found
+
+
+class _Refusal(NamedTuple):
+    """Why a body is refused."""
+
+    reason: Refused
+
+
+def _read_or_refuse(body: bytes, read: Callable[[bytes], Read]) -> Read | _Refusal:
+    """Return what `read` makes of a body, or why it is refused.
+
+    The reason comes without its tracebacks: they keep everything that was decoded, and the event
+    loop, which drops the reason, would have to free it.
+    """
+    try:
+        return read(body)
+    except Refused as error:
+        reason: BaseException | None = error
+        while reason is not None:
+            reason = reason.with_traceback(None).__context__
+        return _Refusal(error)

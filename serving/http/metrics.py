@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from serving.log.counters import NO_STAGE, PARTS, ArmCounts, Counters
+from sluice.monitoring.signals import Signal
 from sluice.rollout.latency import edge_of
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -20,10 +21,21 @@ COUNTS = (
     ("sluice_cost_total", "spent", PARTS, "What the answers cost."),
     ("sluice_feedbacks_total", "feedbacks", 1, "Ratings that arrived."),
     ("sluice_negative_feedbacks_total", "negatives", 1, "Ratings below 0."),
+    ("sluice_feedback_records_total", "arrived", 1, "Labels, ratings and values that arrived."),
     ("sluice_compared_total", "compared", 1, "Answers in shadow compared with the champion's."),
     ("sluice_differing_total", "differing", 1, "Answers in shadow unlike the champion's."),
+    ("sluice_input_tokens_total", "input_tokens", 1, "Tokens that language models were sent."),
+    ("sluice_output_tokens_total", "output_tokens", 1, "Tokens of their answers."),
 )
 LATENCY = "sluice_latency_seconds"
+FIRST_BYTE = "sluice_first_byte_seconds"
+HITS = "sluice_guardrail_rule_hits_total"
+SIGNAL_GAUGES = (
+    ("sluice_signal", "value", "The newest value of a signal of monitoring, in its own unit."),
+    ("sluice_signal_bound", "bound", "The end of its one-sided 95 % interval."),
+    ("sluice_signal_confirmed", "confirmed", "1 where the test of the same window found it too."),
+    ("sluice_signal_rows", "n", "Rows or requests behind its value."),
+)
 
 
 def render_counters(counters: Counters) -> str:
@@ -37,7 +49,8 @@ def render_counters(counters: Counters) -> str:
             lines.append(render_sample(name, labels, value if parts == 1 else value / parts))
     lines += _describe(LATENCY, "histogram", "The assigned arm's own time where it answered.")
     for labels, counts in sums.items():
-        lines += _render_histogram(labels, counts)
+        lines += _render_histogram(LATENCY, labels, counts.latencies, counts.latency_us)
+    lines += _render_language(sums)
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -46,6 +59,32 @@ def render_gauges(name: str, text: str, values: Mapping[Labels, float]) -> str:
     lines = [*_describe(name, "gauge", text)]
     lines += [render_sample(name, labels, value) for labels, value in values.items()]
     return "".join(f"{line}\n" for line in lines)
+
+
+def render_signals(signals: Iterable[Signal]) -> str:
+    """Return the newest signals that were recorded, with what a rule needs of each.
+
+    A signal that could not be measured has its time only.
+    """
+    found = [(_label_signal(signal), signal) for signal in signals]
+    parts: dict[str, dict[Labels, float]] = {
+        name: {
+            labels: float(value)
+            for labels, signal in found
+            if (value := getattr(signal, field)) is not None
+        }
+        for name, field, _ in SIGNAL_GAUGES
+    }
+    times = {labels: signal.end.timestamp() for labels, signal in found}
+    text = "".join(
+        render_gauges(name, words, parts[name]) for name, _, words in SIGNAL_GAUGES if parts[name]
+    )
+    words = "When a signal's window ended, in seconds since 1970."
+    return text + (render_gauges("sluice_signal_timestamp_seconds", words, times) if times else "")
+
+
+def _label_signal(signal: Signal) -> Labels:
+    return (("service", signal.service), ("signal", signal.name), ("subject", signal.subject))
 
 
 def render_sample(name: str, labels: Iterable[tuple[str, str]], value: float) -> str:
@@ -63,15 +102,34 @@ def _sum_epochs(counters: Counters) -> dict[Labels, ArmCounts]:
     return sums
 
 
-def _render_histogram(labels: Labels, counts: ArmCounts) -> Iterator[str]:
-    answered = sum(counts.latencies.values())
+def _render_language(sums: Mapping[Labels, ArmCounts]) -> Iterator[str]:
+    """Yield what only prompts and language models have; nothing where none was asked."""
+    streamed = {labels: counts for labels, counts in sums.items() if counts.first_bytes}
+    if streamed:
+        yield from _describe(FIRST_BYTE, "histogram", "Time to the first byte of streamed answers.")
+    for labels, counts in streamed.items():
+        yield from _render_histogram(FIRST_BYTE, labels, counts.first_bytes, counts.first_byte_us)
+    hit = {labels: counts.hits for labels, counts in sums.items() if counts.hits}
+    if hit:
+        yield from _describe(HITS, "counter", "What guardrails found in questions and answers.")
+    for labels, hits in hit.items():
+        for name, n in sorted(hits.items()):
+            side, rule, action = name.split(":")
+            more = (("side", side), ("rule", rule), ("action", action))
+            yield render_sample(HITS, (*labels, *more), n)
+
+
+def _render_histogram(
+    name: str, labels: Labels, counts: Mapping[int, int], microseconds: int
+) -> Iterator[str]:
+    answered = sum(counts.values())
     for edge in range(FIRST, LAST + 1, STEP):
-        below = sum(n for bucket, n in counts.latencies.items() if bucket <= edge)
+        below = sum(n for bucket, n in counts.items() if bucket <= edge)
         limit = ("le", repr(edge_of(edge) / 1000))
-        yield render_sample(f"{LATENCY}_bucket", (*labels, limit), below)
-    yield render_sample(f"{LATENCY}_bucket", (*labels, ("le", "+Inf")), answered)
-    yield render_sample(f"{LATENCY}_sum", labels, counts.latency_us / 1e6)
-    yield render_sample(f"{LATENCY}_count", labels, answered)
+        yield render_sample(f"{name}_bucket", (*labels, limit), below)
+    yield render_sample(f"{name}_bucket", (*labels, ("le", "+Inf")), answered)
+    yield render_sample(f"{name}_sum", labels, microseconds / 1e6)
+    yield render_sample(f"{name}_count", labels, answered)
 
 
 def _describe(name: str, kind: str, text: str) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from math import isfinite
 from pathlib import Path
@@ -12,21 +13,41 @@ import msgspec
 
 from serving.http.description import describe_api
 from serving.http.keys import Keyring
-from serving.http.metrics import CONTENT_TYPE, Labels, render_counters, render_gauges
+from serving.http.metrics import (
+    CONTENT_TYPE,
+    Labels,
+    render_counters,
+    render_gauges,
+    render_signals,
+)
 from serving.http.replies import Reply, SharedReply, explain, render_json
+from serving.llm.prompts import LoadedPrompt
+from serving.log.lag import measure_lag
 from serving.log.records import AssignedArm
 from serving.log.request_log import RequestLog
 from serving.log.worker_runs import export_runs, sum_counters
 from serving.models.batching import Batcher
 from serving.models.predictors import LoadedModel
 from serving.routing.breaker import WorkerBreakers
-from serving.routing.model_table import ModelTable, RouteState, ServiceEntry
+from serving.routing.model_table import (
+    AnyEntry,
+    ModelEntry,
+    ModelTable,
+    PromptEntry,
+    RouteState,
+    ServiceEntry,
+)
 from serving.routing.shadow import ShadowCalls
 from sluice.config.serving import GatewayConfig
+from sluice.errors import SluiceError
+from sluice.monitoring.signals import Signal
 
 STALE_SECONDS = 5.0
 """Age of the routes from which on the control store counts as stale; it is read each second."""
 GOOD, FULL = "good", "full: nothing is answered until there is space on the disk"
+LAG_WORDS = "Age of the oldest spooled record that the traffic log lacks."
+SIGNALS_SECONDS = 15.0
+"""How long the signals of the control store are shown before they are read again."""
 SMOKE_SECONDS = 2.0
 """Time limit of a smoke test, in which a healthy model answers its records many times."""
 
@@ -49,6 +70,12 @@ class StatusPages:
         self.is_draining = False
         self.identity = ""
         """Identity of the control store that this gateway obeys; empty before it was read."""
+        self.list_signals: Callable[[], list[Signal]] = list
+        """Returns the newest signals of the control store; none until the worker sets it."""
+        self.find_prompt_fault: Callable[[LoadedPrompt], Awaitable[str]] = _find_no_fault
+        """Returns why a prompt's model cannot be asked; set by the worker."""
+        self._signals: list[Signal] = []
+        self._signals_at = -SIGNALS_SECONDS
 
     async def healthz(self) -> Reply:
         """Report liveness: the worker's event loop runs."""
@@ -61,9 +88,9 @@ class StatusPages:
         """
         table, now = self._read_table(), time.monotonic()
         faults, store = self._list_faults(table), _describe_store(table, now)
-        services = {name: self._describe(entry, now) for name, entry in table.entries.items()}
+        services = {entry.service: self._describe(entry, now) for entry in table.list_entries()}
         problems = [*faults, *([] if store == GOOD else [f"the control store: {store}"])]
-        problems += [words for entry in table.entries.values() for words in _list_problems(entry)]
+        problems += [words for entry in table.list_entries() for words in _list_problems(entry)]
         values = {"ready": not faults, "problems": problems, "log": self._describe_log()}
         values |= {"store": store, "services": services, "identity": self.identity}
         dropped = self._shadow_calls.dropped
@@ -77,7 +104,7 @@ class StatusPages:
         table, now = self._read_table(), time.monotonic()
         weights: dict[Labels, float] = {}
         off: dict[Labels, float] = {}
-        for entry in table.entries.values():
+        for entry in table.list_entries():
             labels: Labels = (("service", entry.service),)
             weights[labels] = entry.state.weight(now)
             off[labels] = float(bool(self._explain_candidate(entry, now)))
@@ -86,15 +113,19 @@ class StatusPages:
         text += render_gauges("sluice_candidate_off", words, off)
         words = "1 while the log has no room for another segment."
         text += render_gauges("sluice_log_low", words, {(): float(self._request_log.is_low)})
+        lag = await asyncio.to_thread(measure_lag, self._replica, time.time())
+        text += render_gauges("sluice_log_lag_seconds", LAG_WORDS, {(): lag})
+        text += render_signals(await asyncio.to_thread(self._read_signals))
         return Reply(200, text.encode(), content_type=CONTENT_TYPE)
 
     async def counters(self) -> Reply:
         """Return each worker run's counters, the breakers and the routes, for a controller."""
         self._request_log.flush_counters()
         runs = await asyncio.to_thread(lambda: render_json(export_runs(self._replica)).body)
+        lag = await asyncio.to_thread(measure_lag, self._replica, time.time())
         table, now = self._read_table(), time.monotonic()
         arms = []
-        for entry in table.entries.values():
+        for entry in table.list_entries():
             if entry.state.route and entry.state.route.candidate:
                 arms.append((entry.service, entry.state.route.candidate, AssignedArm.CANDIDATE))
             if entry.champion:
@@ -103,15 +134,16 @@ class StatusPages:
             {
                 "replica": self._replica.name,
                 "identity": self.identity,
+                "log_lag_seconds": lag,
                 "worker_runs": msgspec.Raw(runs),
                 "breakers": self._breakers.describe(arms),
                 "services": {
-                    name: self._describe(entry, now) for name, entry in table.entries.items()
+                    entry.service: self._describe(entry, now) for entry in table.list_entries()
                 },
             }
         )
 
-    async def smoke(self, entry: ServiceEntry) -> Reply:
+    async def smoke(self, entry: AnyEntry) -> Reply:
         """Test a service's candidate once for all who ask at about the same time."""
         shared = self._smokes.get(entry.service)
         if shared is None:
@@ -120,12 +152,36 @@ class StatusPages:
         return await shared.get()
 
     async def _smoke(self, service: str) -> Reply:
-        entry = self._read_table().entries.get(service)
+        table = self._read_table()
+        if prompt := table.prompts.get(service):
+            return await self._smoke_prompt(prompt)
+        entry = table.entries.get(service)
         return await smoke_candidate(entry or ServiceEntry(service, RouteState()), self.identity)
+
+    async def _smoke_prompt(self, entry: PromptEntry) -> Reply:
+        """Test whether the candidate's model can be asked what the version asks; asks nothing."""
+        if entry.pool is None:
+            return _refuse_smoke(entry)
+        prompt = entry.pool.prompt
+        fault = await self.find_prompt_fault(prompt)
+        result = {"version": prompt.version, "rows": 1, "passed": not fault, "reason": fault}
+        return render_json({"service": entry.service, "identity": self.identity, **result})
 
     async def openapi(self) -> Reply:
         """Return the description of the gateway as it serves now, OpenAPI 3.1."""
         return render_json(describe_api(self._read_table(), self.config, bool(self.keyring)))
+
+    def _read_signals(self) -> list[Signal]:
+        """Return the newest signals, read at most each `SIGNALS_SECONDS`.
+
+        While the store is away, the last ones stay: their times say how old they are.
+        """
+        now = time.monotonic()
+        if now - self._signals_at >= SIGNALS_SECONDS:
+            self._signals_at = now
+            with suppress(SluiceError):
+                self._signals = self.list_signals()
+        return self._signals
 
     def _list_faults(self, table: ModelTable) -> list[str]:
         """Return why this worker can answer no service; empty where it can answer one."""
@@ -136,9 +192,9 @@ class StatusPages:
             faults.append(f"the log is {FULL}")
         if not table.has_routes:
             faults.append("no routes were read yet")
-        entries = table.entries.values()
+        entries = list(table.list_entries())
         if entries and not any(entry.champion for entry in entries):
-            faults.append("no service has a model")
+            faults.append("no service has a version that is loaded")
         return faults
 
     def _describe_log(self) -> str:
@@ -148,7 +204,7 @@ class StatusPages:
             return FULL
         return "low: the candidates get nothing" if self._request_log.is_low else GOOD
 
-    def _describe(self, entry: ServiceEntry, now: float) -> dict[str, Any]:
+    def _describe(self, entry: AnyEntry, now: float) -> dict[str, Any]:
         route, champion = entry.state.route, entry.champion
         return {
             "epoch": route.epoch if route else 0,
@@ -164,7 +220,7 @@ class StatusPages:
             "conflict": entry.state.conflict,
         }
 
-    def _explain_candidate(self, entry: ServiceEntry, now: float) -> str:
+    def _explain_candidate(self, entry: AnyEntry, now: float) -> str:
         """Return why the route's candidate gets nothing; empty where it gets its share."""
         route = entry.state.route
         if route is None or route.candidate is None:
@@ -188,7 +244,7 @@ def _describe_store(table: ModelTable, now: float) -> str:
     return f"{since}: {table.store_problem}" if table.store_problem else since
 
 
-def _list_problems(entry: ServiceEntry) -> list[str]:
+def _list_problems(entry: AnyEntry) -> list[str]:
     """Return what is wrong with one service."""
     problems, serves = [], entry.champion.version if entry.champion else None
     if entry.wanted_reason:
@@ -203,11 +259,19 @@ def _list_problems(entry: ServiceEntry) -> list[str]:
     return problems
 
 
-async def smoke_candidate(entry: ServiceEntry, identity: str = "") -> Reply:
+async def _find_no_fault(_: LoadedPrompt) -> str:
+    return ""
+
+
+def _refuse_smoke(entry: AnyEntry) -> Reply:
+    missing = f"{entry.service}: no candidate is loaded; {entry.missing}"
+    return explain(409, missing.rstrip("; "))
+
+
+async def smoke_candidate(entry: ModelEntry, identity: str = "") -> Reply:
     """Test the route's candidate on its fixed records; 409 where no candidate is loaded."""
     if entry.pool is None:
-        missing = f"{entry.service}: no candidate is loaded; {entry.missing}"
-        return explain(409, missing.rstrip("; "))
+        return _refuse_smoke(entry)
     model = entry.pool.predictor.model
     fault = await _find_fault(model)
     result = {

@@ -5,10 +5,11 @@ killed in the middle leaves the snapshot before.
 """
 
 import os
+from collections import Counter
 from math import isfinite
 from pathlib import Path
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
 import msgspec
@@ -57,6 +58,15 @@ class ArmCounts(msgspec.Struct):
     compared: int = 0
     differing: int = 0
     fallbacks: int = 0
+    arrived: int = 0
+    """Labels, ratings and values that came, also on answers that are no longer remembered."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    first_bytes: dict[int, int] = {}
+    """Streamed answers by bucket of the time to their first byte."""
+    first_byte_us: int = 0
+    hits: dict[str, int] = {}
+    """What guardrails found, by side, rule and action."""
 
     def add_call(self, call: Answer | Shadow) -> None:
         """Count one call of the arm."""
@@ -71,6 +81,12 @@ class ArmCounts(msgspec.Struct):
             self.guardrails += 1
         if call.cost is not None:
             self._add_cost(call.cost, call.cost_cap)
+        if call.input_tokens is not None or call.output_tokens is not None:
+            self.input_tokens += call.input_tokens or 0
+            self.output_tokens += call.output_tokens or 0
+        if call.first_byte_ms is not None:
+            _add(self.first_bytes, {find_bucket(call.first_byte_ms): 1})
+            self.first_byte_us += round(1000 * _bound(call.first_byte_ms))
 
     def add_comparison(self, differs: bool | None) -> None:
         """Count whether the candidate's answer differs from the champion's; None: not compared."""
@@ -90,10 +106,11 @@ class ArmCounts(msgspec.Struct):
     def add_counts(self, other: "ArmCounts") -> None:
         """Add all counts of another."""
         for name in self.__struct_fields__:
-            if name != "latencies":
-                setattr(self, name, getattr(self, name) + getattr(other, name))
-        for bucket, requests in other.latencies.items():
-            self.latencies[bucket] = self.latencies.get(bucket, 0) + requests
+            value = getattr(other, name)
+            if isinstance(value, dict):
+                _add(getattr(self, name), value)
+            else:
+                setattr(self, name, getattr(self, name) + value)
 
     def _add_cost(self, cost: float, cap: float) -> None:
         if isfinite(cost):
@@ -101,6 +118,14 @@ class ArmCounts(msgspec.Struct):
         if cap > 0:
             self.priced += 1
             self.cost += find_share(cost, cap)
+
+
+Counted = TypeVar("Counted", int, str)
+
+
+def _add(counts: dict[Counted, int], more: dict[Counted, int]) -> None:
+    for name, n in more.items():
+        counts[name] = counts.get(name, 0) + n
 
 
 def find_bucket(milliseconds: float) -> int:
@@ -133,9 +158,11 @@ class Counters:
             counts = self._find(key)
             counts.add_call(record)
             counts.add_comparison(record.differs)
-        elif record.counts_rating or record.counts_value:
+        elif record.service:
             key = Key(record.service, record.version, record.arm, record.epoch)
-            self._find(key).add_feedback(record)
+            counts = self._find(key)
+            counts.arrived += 1
+            counts.add_feedback(record)
 
     def merge(self, other: "Counters") -> None:
         """Add all counts of another."""
@@ -148,6 +175,8 @@ class Counters:
         counts.add_call(answer)
         if answer.fallback:
             counts.fallbacks += 1
+        if answer.hits:
+            _add(counts.hits, dict(Counter(answer.hits)))
         if answer.arm is AssignedArm.NONE:
             return
         for weight in answer.stages:
@@ -180,7 +209,8 @@ class Counters:
         for key, counts in sorted(self.counts.items()):
             entry = {**key._asdict(), "arm": str(key.arm), **msgspec.structs.asdict(counts)}
             entry["stage"] = None if key.stage == NO_STAGE else key.stage
-            entry["latencies"] = {str(item): n for item, n in sorted(counts.latencies.items())}
+            for name in ("latencies", "first_bytes"):
+                entry[name] = {str(item): n for item, n in sorted(entry[name].items())}
             entries.append(entry)
         return entries
 

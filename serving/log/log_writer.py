@@ -22,19 +22,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 
-from serving.log.counters import Slots, read_slots
+from serving.log.counters import Slots
+from serving.log.lag import read_note
 from serving.log.records import decode_record
 from serving.log.spool import Damage, Position, SpoolReader, list_segments, segment_path, unpack
 from serving.log.tables import Kind, Logged, build_rows, find_table
 from serving.log.worker_runs import RUNS_FOLDER, WorkerRun, clear_run, list_runs, settle
 from sluice.adapters.heartbeat import ProcessHeartbeat
+from sluice.adapters.log_output import start_log
 from sluice.adapters.storage import close_state, open_locked
 from sluice.adapters.tables.retention import (
     list_tables,
     measure_tables,
     open_retention,
 )
-from sluice.adapters.tables.traffic import (
+from sluice.adapters.traffic.log import (
     append_records,
     compact_hours,
     delete_hours,
@@ -263,12 +265,6 @@ def note_lost(home: Home, source: str, damage: Damage) -> None:
             file.write(line)
 
 
-def read_note(run: WorkerRun) -> Position:
-    """Return the position up to which the tables have a run's log."""
-    content = read_slots(run.logged)
-    return unpack(int.from_bytes(content, "big")) if content else Position()
-
-
 def write_note(folder: Path, position: Position) -> None:
     """Write the position up to which the tables have a run's log."""
     slots = Slots(WorkerRun(folder).logged, NOTE_BYTES)
@@ -341,11 +337,11 @@ def main() -> int:
     arguments = parser.parse_args()
     faulthandler.enable()
     close_state(find_home().root)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     try:
+        start_log("log-writer")
         write_log(find_home(), environment_name(), stopping, ProcessHeartbeat(arguments.heartbeat))
     except SluiceError as error:
         LOG.error("%s: %s", type(error).__name__, error)

@@ -1,4 +1,8 @@
-"""The records that the gateway logs: answers, shadow calls and feedback."""
+"""The records that the gateway logs: answers, shadow calls and feedback.
+
+A record is an array of its fields in their order. A new field goes to the end with a default:
+spools that were written before lack it, and spools that are written later may have more.
+"""
 
 import re
 from enum import StrEnum
@@ -45,12 +49,30 @@ class Answer(msgspec.Struct, array_like=True, frozen=True, tag="answer"):
     outputs: bytes = b""
     """The predictions as JSON."""
     guardrail: bool = False
+    """Whether a guardrail found something in the assigned arm's answer."""
     cost: float | None = None
     """What the answer cost; None where nothing is priced."""
     cost_cap: float = 0.0
     """Cost that counts as 1; 0 while no policy sets it: then cost is not evaluated."""
     stages: tuple[float, ...] = ()
     """In shadow, the weights of the coming stages: the unit's arm at each is counted."""
+    trace_id: str | None = None
+    """The caller's W3C trace, 32 hexadecimal digits; None where it sent none."""
+    experiment: str | None = None
+    """The experiment that the request takes part in."""
+    experiment_arm: str | None = None
+    """Its arm in that experiment."""
+    input_tokens: int | None = None
+    """Tokens of the prompt, those of a cache included; None where the model counts none."""
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    """Tokens of the prompt that the provider read from its cache."""
+    cache_write_tokens: int | None = None
+    """Tokens of the prompt that the provider wrote to its cache."""
+    first_byte_ms: float | None = None
+    """Time to the first byte of the assigned arm's answer; None where it is not streamed."""
+    hits: tuple[str, ...] | None = None
+    """What guardrails found, such as `output:email:mask`, never the text; None: nothing."""
 
 
 class Shadow(msgspec.Struct, array_like=True, frozen=True, tag="shadow"):
@@ -71,6 +93,11 @@ class Shadow(msgspec.Struct, array_like=True, frozen=True, tag="shadow"):
     guardrail: bool = False
     cost: float | None = None
     cost_cap: float = 0.0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    first_byte_ms: float | None = None
 
 
 class Feedback(msgspec.Struct, array_like=True, frozen=True, tag="feedback"):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from serving.log.records import Answer, Feedback, Record, Shadow
-from sluice.adapters.tables.traffic import HOUR
+from sluice.adapters.traffic.log import HOUR, LATER_ANSWERS, LATER_SHADOWS
 from sluice.data.retention import format_hour
 
 TEXT, NUMBER, WHOLE, FLAG = pa.string(), pa.float64(), pa.int64(), pa.bool_()
@@ -51,6 +51,7 @@ COLUMNS = {
         "outputs": TEXT,
         "guardrail": FLAG,
         "cost": NUMBER,
+        **LATER_ANSWERS,
     },
     Kind.SHADOWS: {
         "at": TIME,
@@ -64,6 +65,7 @@ COLUMNS = {
         "outputs": TEXT,
         "guardrail": FLAG,
         "cost": NUMBER,
+        **LATER_SHADOWS,
     },
     Kind.FEEDBACK: {
         "at": TIME,
@@ -107,6 +109,8 @@ def _read_cell(record: Record, name: str) -> Any:
     value = getattr(record, name)
     if name == "at":
         return round(1e6 * value)
+    if isinstance(value, tuple):
+        return ",".join(value) or None
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     if isinstance(record, Feedback) and not record.version and name in ("arm", "version", "epoch"):

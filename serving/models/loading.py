@@ -1,6 +1,7 @@
 """Load models from the cache, check them on their samples, and keep those that may be needed."""
 
 import asyncio
+import gc
 import json
 import logging
 from collections.abc import Collection, Iterator
@@ -34,6 +35,7 @@ from sluice.adapters.registry.model_files import (
     load_model,
 )
 from sluice.errors import DataMissing, Fault, ModelDamaged, Refused, SluiceError
+from sluice.models.export.form import choose_form
 from sluice.models.export.onnx_export import SAMPLE_FILE, ParitySample
 
 SPARE_MODELS = 2
@@ -64,17 +66,18 @@ def load_cached(cache: ModelCache, entry: CacheEntry) -> LoadedModel:
     with _blame(f"{name}: its sidecar files"):
         manifest, folder = cache.open(entry)
         kept = _Kept(manifest, folder, entry, _read_sample(manifest, folder))
-    reason = "" if manifest.form == "onnx" else "the parity gate chose the native model"
-    if not reason and not set(EXPORT_FILES) <= set(manifest.files):
-        reason = "the registry has no ONNX export of it"
-    if not reason:
-        try:
-            with _blame(f"{name}: its ONNX export"):
-                return _load_export(kept)
-        except Refused as error:
-            reason = clean_reason(str(error))
-    with _blame(f"{name}: its native model"):
-        return replace(_load_native(kept), backend_reason=reason)
+    has_export = set(EXPORT_FILES) <= set(manifest.files)
+
+    def load_onnx() -> LoadedModel:
+        with _blame(f"{name}: its ONNX export"):
+            return _load_export(kept)
+
+    def load_native() -> LoadedModel:
+        with _blame(f"{name}: its native model"):
+            return _load_native(kept)
+
+    model, reason = choose_form(manifest.form, has_export, load_onnx, load_native)
+    return replace(model, backend_reason=clean_reason(reason))
 
 
 @contextmanager
@@ -153,6 +156,17 @@ def _read_sample(manifest: Manifest, folder: Path) -> ParitySample | None:
         raise DataMissing(f"{manifest.name}: there is no {SAMPLE_FILE}") from error
 
 
+def exempt_from_collections() -> None:
+    """Exempt all objects that live now from garbage collections, after a last one.
+
+    A full collection stops the event loop while it visits every object: 60 ms with a model's
+    libraries. Requests with many objects inside each other cause one every second.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
 class LoadedModels:
     """One worker's models; used from the event loop, they load in a thread."""
 
@@ -195,6 +209,8 @@ class LoadedModels:
                 continue
             loaded |= await self._load(key, now)
         self._use(named)
+        if loaded:
+            exempt_from_collections()
         return loaded
 
     def close(self) -> None:

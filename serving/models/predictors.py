@@ -16,7 +16,7 @@ from sluice.config.model import Problem
 from sluice.errors import AnswerInvalid
 from sluice.models.export.row_encoder import RowEncoder
 from sluice.stats.holdout import Predictions
-from sluice.stats.parity import measure_parity
+from sluice.stats.parity import describe_difference
 
 BackendName = Literal["onnx", "sklearn"]
 """The ONNX export, or the native model."""
@@ -131,16 +131,7 @@ class ParityCheck:
             shape.read(answers, len(self.records))
         except AnswerInvalid as error:
             return str(error)
-        found = measure_parity(self.expected, answers)
-        if found.missing:
-            return found.missing
-        if not (found.beyond or found.flips):
-            return ""
-        return (
-            f"answers differ from those of its evaluation: by {found.difference:.3g}, "
-            f"limit {found.allowed:.3g}, in {found.beyond:,} of {found.n:,} rows, "
-            f"{found.flips:,} labels flip"
-        )
+        return describe_difference(self.expected, answers)
 
 
 class Predictor(Protocol):
@@ -215,9 +206,12 @@ class ModelPredictor:
     def __init__(self, model: LoadedModel, inline: bool) -> None:
         self.model = model
         self._inline = inline and model.backend.name == "onnx"
-        max_rows = 1 if model.backend.name == "onnx" else MAX_ROWS
+        is_quick = model.backend.name == "onnx"
         self._batcher: Batcher[Record, Timed] = Batcher(
-            self._answer, f"{model.service} v{model.version}", max_rows
+            self._answer,
+            f"{model.service} v{model.version}",
+            1 if is_quick else MAX_ROWS,
+            is_quick=is_quick,
         )
 
     @property

@@ -4,7 +4,6 @@ A feature may be null but not absent. A field that the model does not know is ig
 callers can send a new feature before the model that uses it serves.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,11 +14,16 @@ import msgspec
 
 from sluice.config.data import ColumnKind
 from sluice.errors import AnswerInvalid, RequestInvalid
+from sluice.models.answers import SLACK, find_places, name_classes
 from sluice.stats.holdout import Predictions
 
 MAX_RECORDS = 1000
 """Most records of one request."""
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+EXACT = 2**53
+"""Whole numbers below it are exact with a point too, such as 3.0."""
+LOOSE = Whole | float | None
+"""Type of a whole number that may have a point."""
 TYPES: dict[ColumnKind, Any] = {
     "integer": Whole | None,
     "number": float | None,
@@ -28,23 +32,31 @@ TYPES: dict[ColumnKind, Any] = {
     "timestamp": datetime | None,
 }
 ALLOWED: dict[ColumnKind, str] = {
-    "integer": "a whole number of 64 bits, or null",
+    "integer": "a whole number of 64 bits, such as 3 or 3.0, or null",
     "number": "a finite number, or null",
     "text": "a text, or null",
     "boolean": "true, false or null",
     "timestamp": "an RFC 3339 time such as 2024-05-01T12:00:00Z, or null",
 }
 SCHEMAS: dict[ColumnKind, dict[str, Any]] = {
-    "integer": {"type": ["integer", "null"], "minimum": -(2**63), "maximum": 2**63 - 1},
+    "integer": {
+        "type": ["integer", "null"],
+        "minimum": -(2**63),
+        "maximum": 2**63 - 1,
+        "description": "A whole number; below 2**53 also with a point, such as 3.0.",
+    },
     "number": {"type": ["number", "null"]},
     "text": {"type": ["string", "null"]},
     "boolean": {"type": ["boolean", "null"]},
-    "timestamp": {"type": ["string", "null"], "format": "date-time"},
+    "timestamp": {
+        "type": ["string", "null"],
+        "format": "date-time",
+        "description": "RFC 3339; a time without a zone is UTC.",
+    },
 }
 Record = msgspec.Struct
-SLACK = 1e-6
-"""How far rounding may move a probability above 1, or a row's sum away from 1."""
 _ENCODER = msgspec.json.Encoder()
+FLOAT_FOR_INTEGER = "Expected `int | null`, got `float`"
 MISSING = re.compile(r"Object missing required field `(.*)`")
 GOT = re.compile(r"Expected `.*`, got `(.*)`")
 
@@ -59,12 +71,16 @@ class Signature:
         self.record: type[Record] = msgspec.defstruct(
             "Record", fields, rename=names, frozen=True, gc=False
         )
-        many = Annotated[
-            list[self.record],  # type: ignore[name-defined]
-            msgspec.Meta(min_length=1, max_length=MAX_RECORDS),
-        ]
-        self._one = msgspec.json.Decoder(self.record)
-        self._many = msgspec.json.Decoder(many)
+        self._one, self._many = _make_decoders(self.record)
+        self._whole = {
+            field: name
+            for (field, _), (name, kind) in zip(fields, columns.items(), strict=True)
+            if kind == "integer"
+        }
+        loose = [(field, LOOSE if field in self._whole else found) for field, found in fields]
+        self._loose_one, self._loose_many = _make_decoders(
+            msgspec.defstruct("LooseRecord", loose, rename=names, gc=False)
+        )
 
     def places_of(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Return the attributes of a record that hold these columns, in their order."""
@@ -83,9 +99,38 @@ class Signature:
                 return self._many.decode(inputs)
             return [self._one.decode(inputs)]
         except msgspec.ValidationError as error:
+            if self._whole and FLOAT_FOR_INTEGER in str(error):
+                return self._decode_points(inputs)
             raise RequestInvalid(self._explain(str(error))) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RequestInvalid(f"inputs: not readable as JSON: {_describe(error)}") from error
+
+    def _decode_points(self, inputs: bytes | msgspec.Raw) -> list[Record]:
+        """Return records in which some whole numbers have a point, such as 3.0.
+
+        Raises:
+            RequestInvalid: a number is not whole, or too large to be exact; or as `decode`.
+        """
+        many = is_many(inputs)
+        try:
+            found = self._loose_many.decode(inputs) if many else [self._loose_one.decode(inputs)]
+        except msgspec.ValidationError as error:
+            raise RequestInvalid(self._explain(str(error))) from error
+        records = []
+        for place, loose in enumerate(found):
+            values = msgspec.structs.asdict(loose)
+            for field, name in self._whole.items():
+                value = values[field]
+                if not isinstance(value, float):
+                    continue
+                if not value.is_integer() or abs(value) >= EXACT:
+                    path = f"inputs[{place}]" if many else "inputs"
+                    raise RequestInvalid(
+                        f"{path}.{name}: found float; allowed: {self._allow(name)}"
+                    )
+                values[field] = int(value)
+            records.append(self.record(**values))
+        return records
 
     def describe(self) -> dict[str, Any]:
         """Return the JSON schema of one record, for the OpenAPI description."""
@@ -109,6 +154,17 @@ class Signature:
 
     def _allow(self, name: str) -> str:
         return ALLOWED[self.columns[name]]
+
+
+def _make_decoders(
+    record: type[Record],
+) -> tuple[msgspec.json.Decoder[Record], msgspec.json.Decoder[list[Record]]]:
+    """Return the decoders of one record, and of a list of them."""
+    many = Annotated[
+        list[record],  # type: ignore[valid-type]
+        msgspec.Meta(min_length=1, max_length=MAX_RECORDS),
+    ]
+    return msgspec.json.Decoder(record), msgspec.json.Decoder(many)
 
 
 def is_many(inputs: bytes | msgspec.Raw) -> bool:
@@ -145,10 +201,9 @@ class AnswerShape:
 
     def __init__(self, classes: Sequence[Any], positive: Any = None) -> None:
         self.classes = tuple(classes)
-        self._names = [item if isinstance(item, str) else json.dumps(item) for item in classes]
+        self._names = name_classes(classes)
         self._known = set(self.classes)
-        place = self.classes.index(positive) if positive in self.classes else 1
-        self._positive, self._negative = place, 1 - place
+        self._positive, self._negative = find_places(self.classes, positive)
 
     def read(self, answers: Predictions, rows: int) -> list[Prediction]:
         """Return the answers to so many records, each checked to be valid.

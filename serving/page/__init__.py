@@ -1,1 +1,1 @@
-"""The rollout page: a separate process that shows rollouts and accepts commands."""
+"""The status page: a process that shows every service and accepts commands for rollouts."""

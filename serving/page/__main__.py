@@ -1,17 +1,19 @@
-"""The rollout page, `sluice page`: python -m serving.page [--host ADDRESS] [--port N]."""
+"""The status page, `sluice page`: python -m serving.page [--host ADDRESS] [--port N]."""
 
 import argparse
 import logging
-import os
 import sys
 
 import uvicorn
 
 from serving.http.hosts import AllowedHosts, list_hosts
 from serving.http.keys import load_keys
-from serving.http.server import configure_server
-from serving.page.app import RolloutPage
+from serving.http.transport.server import configure_server
+from serving.page.app import StatusPage
+from serving.page.status.files import FileReader
+from sluice.adapters.addresses import name_status_page
 from sluice.adapters.control.store import open_control
+from sluice.adapters.log_output import start_log
 from sluice.adapters.storage import close_state
 from sluice.config.loading import load_gateway
 from sluice.config.serving import GatewayConfig, PageConfig
@@ -46,11 +48,13 @@ def serve_page(config: GatewayConfig) -> None:
         GatewayBusy: another program uses the port, or the address is not this machine's.
     """
     page = config.page
-    hosts = AllowedHosts(list_hosts(config, os.environ.get("SLUICE_ROLLOUT_UI", "")))
+    hosts = AllowedHosts(list_hosts(config, name_status_page()))
     keyring = load_keys(config.keys_file)
-    app = RolloutPage(open_control(find_home()), keyring, config.limits, hosts)
+    home = find_home()
+    app = StatusPage(open_control(home), keyring, config.limits, hosts, FileReader(home))
     settings = configure_server(app, config.limits, 2, host=page.host, port=page.port)
-    LOG.info("rollouts at http://%s:%d", page.host, page.port)
+    app.preload()
+    LOG.info("status at http://%s:%d", page.host, page.port)
     try:
         uvicorn.Server(settings).run()
     except SystemExit as error:
@@ -62,13 +66,13 @@ def serve_page(config: GatewayConfig) -> None:
 
 def main() -> int:
     """Run the page; exit code 2 is a refusal, 3 an infrastructure error."""
-    parser = argparse.ArgumentParser(prog="serving.page", description="The rollout page.")
+    parser = argparse.ArgumentParser(prog="serving.page", description="The status page.")
     parser.add_argument("--host", help="address to listen on")
     parser.add_argument("--port", type=int, help="port to listen on")
     arguments = parser.parse_args()
     close_state(find_home().root)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     try:
+        start_log("page")
         serve_page(read_settings(arguments))
     except (SluiceError, OSError) as error:
         LOG.error("%s: %s", type(error).__name__, error)

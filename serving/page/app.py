@@ -1,4 +1,4 @@
-"""The rollout page as an ASGI application: pages and JSON by GET, commands by POST."""
+"""The status page as an ASGI application: pages and JSON by GET, commands by POST."""
 
 import logging
 from pathlib import Path
@@ -20,7 +20,19 @@ from serving.http.requests import CallerGone, read_body
 from serving.page.commands import CommandHandler, confirm_control, decode_command
 from serving.page.document import render_overview, render_problem, render_service
 from serving.page.markup import Html
-from serving.page.reading import CachedValue, StoreCache, StoreReader
+from serving.page.reading import CachedValue, StoreCache, StoreReader, make_empty_view
+from serving.page.status.facts import (
+    BEING_READ,
+    ServiceHistory,
+    ServiceStanding,
+    ServiceStatusPage,
+    Standings,
+    Surroundings,
+    combine,
+    make_card,
+    make_empty_row,
+)
+from serving.page.status.files import FileReader
 from serving.page.view import Overview, ServiceView
 from sluice.adapters.control.store import Control
 from sluice.config.serving import LimitsConfig
@@ -45,24 +57,48 @@ FILES = {
         Path(__file__).with_name("page.js").read_bytes(),
     ),
 }
-ALLOWED = "/, /services/SERVICE, /services/SERVICE/NUMBER, /v1/rollouts, /v1/rollouts/SERVICE"
+PageFacts = tuple[ServiceStanding | None, ServiceView | None, ServiceHistory]
+"""A service's standing, its rollouts and its history; None where the store knows none."""
+ALLOWED = (
+    "/, /services/SERVICE, /services/SERVICE/NUMBER, /v1/services, /v1/services/SERVICE, "
+    "/v1/rollouts, /v1/rollouts/SERVICE"
+)
+STANDINGS, FILES_KEY = "standings", "files"
+"""Keys of what is cached for all pages."""
+FILES_LONGER_SECONDS, FILES_FIRST_SECONDS, FILES_PATIENCE_SECONDS = 9.0, 5.0, 0.2
+"""By how much later log and configuration are read again, how long the first read may take, and how
+long a page that shows more than them waits for it."""
 MAX_PATH = 200
 LOG = logging.getLogger("sluice.page")
 
 
-class RolloutPage:
+class StatusPage:
     """The application; only `POST /v1/rollouts/SERVICE/commands` changes anything."""
 
     def __init__(
-        self, control: Control, keyring: Keyring, limits: LimitsConfig, hosts: AllowedHosts
+        self,
+        control: Control,
+        keyring: Keyring,
+        limits: LimitsConfig,
+        hosts: AllowedHosts,
+        files: FileReader | None = None,
     ) -> None:
         self._keyring, self._limits, self._hosts = keyring, limits, hosts
+        self._files = files
+        self._around = StoreCache(longer=FILES_LONGER_SECONDS)
         self._reader, self._cache = StoreReader(control), StoreCache()
         self._commands = CommandHandler(control.commands, self._cache)
 
+    def preload(self) -> None:
+        """Begin to read what the first visitor asks for: the first read loads libraries."""
+        self._cache.preload(STANDINGS, self._reader.read_standings)
+        if self._files is not None:
+            self._around.preload(FILES_KEY, self._files.read)
+
     def close(self) -> None:
-        """End the thread that reads the store."""
+        """End the threads that read store and files."""
         self._cache.close()
+        self._around.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; it gets a complete reply whatever fails."""
@@ -110,6 +146,15 @@ class RolloutPage:
     async def _answer_json(self, parts: list[str], path: str) -> Reply:
         """Answer a program: the same facts as the pages, as JSON."""
         match parts:
+            case ["services"]:
+                standings = await self._read_standings()
+                cards = combine(standings.value, await self._read_files(FILES_FIRST_SECONDS))
+                value = {"services": cards}
+                return _render_value(CachedValue(value, standings.age, standings.problem))
+            case ["services", service]:
+                page = await self._read_page(service, [])
+                if page.value is not None:
+                    return _render_value(page)
             case ["rollouts"]:
                 return _render_value(await self._read_overview())
             case ["rollouts", service, *rest] if _is_number(rest):
@@ -123,25 +168,60 @@ class RolloutPage:
         try:
             match [part for part in path.split("/") if part]:
                 case []:
-                    return _page(render_overview(await self._read_overview()))
+                    standings, around = await self._read_standings(), await self._read_files()
+                    cards = combine(standings.value, around)
+                    return _page(render_overview(standings, cards, around.addresses))
                 case ["services", service, *rest] if _is_number(rest):
-                    found = await self._read_service(service, rest)
+                    found = await self._read_page(service, rest)
                     if found.value is not None:
-                        view = CachedValue(found.value, found.age, found.problem)
-                        return _page(render_service(view, self._keyring.has_control))
+                        page = CachedValue(found.value, found.age, found.problem)
+                        around, control = await self._read_files(), self._keyring.has_control
+                        return _page(render_service(page, around, control))
         except ControlUnavailable as error:
             text = f"The control store cannot be read: {error}. Champions continue to serve."
             return _page(render_problem("Nothing to show yet", text), 503)
         text = f"Nothing is at {path[:MAX_PATH]}: no such service, or no such rollout of it."
         return _page(render_problem("Not found", text), 404)
 
+    async def _read_standings(self) -> CachedValue[Standings]:
+        return await self._cache.get(STANDINGS, self._reader.read_standings)
+
+    async def _read_page(
+        self, service: str, rest: list[str]
+    ) -> CachedValue[ServiceStatusPage | None]:
+        """Return a service's page; None where neither store nor configuration knows the service."""
+        cached = await self._read_facts(service, rest)
+        standing, view, history = cached.value
+        is_known = standing is not None
+        around = await self._read_files(*([] if is_known else [FILES_FIRST_SECONDS]))
+        known = standing is not None or service in around.configurations
+        if not known or (rest and view is None):
+            return CachedValue(None, cached.age, cached.problem)
+        card = make_card(standing or ServiceStanding(make_empty_row(service)), around)
+        page = ServiceStatusPage(card, view or make_empty_view(service), history)
+        return CachedValue(page, cached.age, cached.problem)
+
+    async def _read_files(self, first: float = FILES_PATIENCE_SECONDS) -> Surroundings:
+        """Return log, configuration and addresses; a page says so while they are first read."""
+        if self._files is None:
+            return Surroundings()
+        try:
+            return (await self._around.get(FILES_KEY, self._files.read, first)).value
+        except ControlUnavailable:
+            return BEING_READ
+
     async def _read_overview(self) -> CachedValue[Overview]:
         return await self._cache.get("", self._reader.read_overview)
 
     async def _read_service(self, service: str, rest: list[str]) -> CachedValue[ServiceView | None]:
+        """Return a service's rollouts, of the read that its page shows, too."""
+        cached = await self._read_facts(service, rest)
+        return CachedValue(cached.value[1], cached.age, cached.problem)
+
+    async def _read_facts(self, service: str, rest: list[str]) -> CachedValue[PageFacts]:
         number = int(rest[0]) if rest else 0
         key = service, number
-        return await self._cache.get(key, lambda: self._reader.read_service(service, number))
+        return await self._cache.get(key, lambda: self._reader.read_page(service, number))
 
 
 def _render_value(cached: CachedValue[Any]) -> Reply:

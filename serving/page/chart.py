@@ -10,6 +10,8 @@ WIDTH, HEIGHT = 340.0, 118.0
 LEFT, RIGHT, TOP, BOTTOM = 34.0, 6.0, 14.0, 15.0
 LABEL = 42.0
 """Room that a stage's name needs to the right of its border."""
+LETTER = 5.8
+"""Mean width of a letter of a name."""
 Spot = tuple[float, float | None]
 """A time in seconds, and a figure; None where there is none."""
 
@@ -62,7 +64,7 @@ def draw_chart(
     parts = [
         element("title", title),
         *_draw_axes(frame, labelled=not levels),
-        *(part for at, name in borders for part in _draw_border(frame, at, name)),
+        *_draw_borders(frame, borders),
         *(part for level in levels for part in _draw_level(frame, level)),
         *(_draw_line(frame, line) for line in lines),
     ]
@@ -82,12 +84,20 @@ def _draw_axes(frame: Frame, labelled: bool) -> Iterator[Html]:
         yield element("text", text, x=LEFT - 4, y=frame.down(value) + 3, text_anchor="end")
 
 
-def _draw_border(frame: Frame, at: float, name: str) -> Iterator[Html]:
-    place = frame.across(at)
-    yield element("path", d=f"M{place:g} {TOP - 4:g}V{HEIGHT - BOTTOM:g}", class_="border")
-    near = place > WIDTH - RIGHT - LABEL
-    shift, anchor = (-2, "end") if near else (2, "start")
-    yield element("text", name, x=place + shift, y=TOP - 5, text_anchor=anchor)
+def _draw_borders(frame: Frame, borders: Sequence[tuple[float, str]]) -> Iterator[Html]:
+    """Draw where stages begin; a name that would run into the next one is left out."""
+    free = WIDTH
+    for at, name in reversed(borders):
+        place, width = frame.across(at), LETTER * len(name)
+        yield element("path", d=f"M{place:g} {TOP - 4:g}V{HEIGHT - BOTTOM:g}", class_="border")
+        near = place > WIDTH - RIGHT - LABEL
+        start = place - 2 - width if near else place + 2
+        if start + width > free:
+            free = min(free, place)
+            continue
+        free = start
+        shift, anchor = (-2, "end") if near else (2, "start")
+        yield element("text", name, x=place + shift, y=TOP - 5, text_anchor=anchor)
 
 
 def _draw_level(frame: Frame, level: Level) -> Iterator[Html]:

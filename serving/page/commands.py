@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from serving.http.keys import Keyring
+from serving.http.keys import NO_KEY, UNKNOWN_KEY, Keyring
 from serving.http.replies import CallFailed, Reply, explain, render_json
 from serving.page.markup import Html, element, join
 from serving.page.reading import StoreCache
@@ -31,7 +31,7 @@ NEEDS = (
 NOT_ANSWERED = "no controller has answered yet; the list of commands will show its answer"
 READ_ONLY = (
     "the page is read-only: no key with the right to control is configured; "
-    "next: a line `SHA256 +control SERVICE` in the gateway's keys"
+    "next: a line `SHA256 +control {service}` in the gateway's keys"
 )
 
 
@@ -47,13 +47,13 @@ def confirm_control(keyring: Keyring, key: bytes, service: str) -> None:
     """Accept a key that may control the service.
 
     Raises:
-        CallFailed: 401 the key is unknown; 403 it has not the right, or no key has it.
+        CallFailed: 401 no key, or an unknown one; 403 it has not the right, or no key has it.
     """
     if not keyring.has_control:
-        raise CallFailed(explain(403, READ_ONLY))
+        raise CallFailed(explain(403, READ_ONLY.format(service=service[:100])))
     if not keyring.knows(key):
         header = (b"www-authenticate", b"Bearer")
-        raise CallFailed(explain(401, "an API key with the right to control is needed", "", header))
+        raise CallFailed(explain(401, UNKNOWN_KEY if key else NO_KEY, "", header))
     if not keyring.controls(key, service):
         raise CallFailed(explain(403, f"this key may not control {service[:100]}"))
 
@@ -88,7 +88,7 @@ class CommandHandler:
         by, reason = request.by.strip(), request.reason.strip()
         now = datetime.now(UTC)
         action = Action(request.action).value
-        give = partial(self._commands.give, service, action, by, reason, now, "rollout page")
+        give = partial(self._commands.give, service, action, by, reason, now, "status page")
         try:
             command = await self._cache.run(give)
         except CommandRefused as error:

@@ -10,50 +10,71 @@ from serving.page.panels import (
     render_commands,
     render_head,
     render_log,
-    render_phase,
     render_rollouts,
 )
-from serving.page.reading import CachedValue
-from serving.page.view import Overview, ServiceRow, ServiceView
-from serving.page.wording import write_seconds, write_share, write_time, write_version
+from serving.page.reading import OLD_SECONDS, CachedValue
+from serving.page.status.advice import render_advice
+from serving.page.status.facts import (
+    PageAddresses,
+    ServiceCard,
+    ServiceStatusPage,
+    Standings,
+    Surroundings,
+)
+from serving.page.status.overview import render_configuration, render_services
+from serving.page.status.panels import (
+    render_alerts_panel,
+    render_drift_panel,
+    render_releases,
+    render_standing,
+    render_timeline,
+)
+from serving.page.wording import write_seconds
 
 
-def render_service(cached: CachedValue[ServiceView], has_control: bool) -> Html:
+def render_service(
+    cached: CachedValue[ServiceStatusPage], around: Surroundings, has_control: bool
+) -> Html:
     """Render the page of a service."""
-    view = cached.value
-    alerts = join(_warn_of_store(cached), render_alerts(view))
-    rollout = view.rollout
+    addresses = around.addresses
+    page = cached.value
+    view, card, rollout = page.view, page.card, page.view.rollout
+    alerts = join(_warn_of_store(cached), render_configuration(card), render_alerts(view))
+    health = card.standing.health
     left = [
         _live("arms", render_arms(rollout)) if rollout else None,
         _live("rules", render_rules(rollout)) if rollout else None,
+        _live("drift", render_drift_panel(health.drift, page.history.drift)),
+        _live("releases", render_releases(page.history.releases, addresses)),
         _live("rollouts", render_rollouts(view)),
     ]
     right = [
         element("section", render_control(view, has_control), id="control-panel"),
         _live("commands", render_commands(view.commands)),
         _live("log", render_log(rollout)) if rollout else None,
+        _live("monitoring", render_alerts_panel(health.alerts)),
+        _live("timeline", render_timeline(page.history)),
     ]
     main = [
         element("div", alerts, id="live-alerts", data_live=True),
         _live("head", render_head(view)),
+        element("div", render_advice(card, around.runbooks), id="live-advice", data_live=True),
+        _live("standing", render_standing(card, addresses)),
         element("div", element("div", *left), element("div", *right), class_="columns"),
     ]
     return _render_document(view.service, main, view.service)
 
 
-def render_overview(cached: CachedValue[Overview]) -> Html:
+def render_overview(
+    cached: CachedValue[Standings], cards: Sequence[ServiceCard], addresses: PageAddresses
+) -> Html:
     """Render the page of all services."""
-    rows = [_render_row(row) for row in cached.value.services]
-    body = element("ul", *rows, class_="services")
-    if not rows:
-        text = "No service has a champion yet. Release a model, then promote it: "
-        body = element("p", text, element("code", "sluice promote SERVICE"))
     main = [
         element("div", _warn_of_store(cached), id="live-alerts", data_live=True),
-        element("h1", "Rollouts"),
-        element("div", body, id="live-services", data_live=True),
+        element("h1", "Services"),
+        element("div", render_services(cards, addresses), id="live-services", data_live=True),
     ]
-    return _render_document("Rollouts", main)
+    return _render_document("Status", main)
 
 
 def render_problem(title: str, text: str) -> Html:
@@ -67,27 +88,14 @@ def render_problem(title: str, text: str) -> Html:
     return _render_document(title, main)
 
 
-def _render_row(row: ServiceRow) -> Html:
-    is_open = row.candidate is not None
-    tried = f"{write_version(row.candidate)} at {write_share(row.weight)}" if is_open else ""
-    stage = f", {row.stage}" if row.stage else ""
-    last = None
-    if row.number:
-        text = f"rollout {row.number}, {'opened' if is_open else 'ended'} "
-        last = element("small", text, write_time(row.since))
-    return element(
-        "li",
-        element("h2", element("a", row.service, href=f"/services/{row.service}")),
-        element("p", "champion ", element("b", write_version(row.champion)), class_="serves"),
-        element("p", render_phase(row.phase), f" {tried}{stage} ", last),
-        element("p", row.reason, class_="reason") if row.reason else None,
-        element("p", row.warning, class_="alert") if row.warning else None,
-    )
-
-
-def _warn_of_store(cached: CachedValue[ServiceView] | CachedValue[Overview]) -> Html | None:
+def _warn_of_store(
+    cached: CachedValue[ServiceStatusPage] | CachedValue[Standings],
+) -> Html | None:
     if not cached.problem:
-        return None
+        if cached.age < OLD_SECONDS:
+            return None
+        text = f"What is shown is {write_seconds(cached.age)} old; it is being read again."
+        return element("p", text, class_="note")
     text = (
         f"What is shown is {write_seconds(cached.age)} old: the control store cannot be read "
         f"({cached.problem}). Until it can, rollouts hold and champions continue to serve."
@@ -114,7 +122,7 @@ def _render_document(title: str, main: Sequence[Html], service: str = "") -> Htm
     )
     bar = element(
         "header",
-        element("a", "Sluice rollouts", href="/"),
+        element("a", "Sluice status", href="/"),
         element("span", "loaded once", id="renewed", role="status"),
     )
     body = element("body", bar, element("main", *main), data_service=service or None)

@@ -20,6 +20,7 @@ from serving.page.view import (
     StageState,
     StageView,
 )
+from sluice.report.next_steps import advise, needs_help
 from sluice.report.rollout import bound_rate
 from sluice.rollout.latency import bound_quantile, edge_of, find_quantile
 from sluice.rollout.log import describe_tests
@@ -52,6 +53,8 @@ def view_rollout(
     return RolloutView(
         summary=summary,
         reason=state.reason,
+        next_step=advise(record),
+        needs_person=needs_help(record),
         policy=policy.policy,
         block=policy.block,
         stage=log_summary.stage,

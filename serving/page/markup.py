@@ -29,6 +29,12 @@ def join(*children: Child) -> Html:
     return Html("".join(_escape_child(child) for child in children))
 
 
+def render_code(text: str) -> Html:
+    """Return text whose parts between backticks are code to copy."""
+    parts = (element("code", part) if at % 2 else part for at, part in enumerate(text.split("`")))
+    return join(*parts)
+
+
 def _escape_child(child: Child) -> str:
     if child is None:
         return ""

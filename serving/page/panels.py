@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from math import ceil
 
-from serving.page.markup import Html, element, join
+from serving.page.markup import Html, element, join, render_code
 from serving.page.view import DecisionEntry, RolloutView, ServiceView, StageState, StageView
 from serving.page.wording import write_seconds, write_share, write_time, write_version
 from sluice.control.command import RecordedCommand
@@ -33,10 +33,12 @@ def render_head(view: ServiceView) -> Html:
     tried = f"{write_version(summary.candidate)} beside {write_version(summary.champion)}"
     versions = join(render_phase(str(summary.phase)), " ", element("b", tried))
     weight = element("span", element("b", write_share(rollout.weight)), " of traffic")
+    is_newest = summary.number == view.rollouts[0].number
     return join(
         title,
         element("p", versions, weight, class_="state"),
         _render_reason(rollout),
+        render_next(rollout.next_step, rollout.needs_person) if is_newest else None,
         element("ol", *(_render_stage(one, rollout) for one in rollout.stages), class_="track"),
         element("dl", *_list_facts(view, rollout), class_="facts"),
     )
@@ -45,6 +47,14 @@ def render_head(view: ServiceView) -> Html:
 def _render_reason(rollout: RolloutView) -> Html | None:
     says_nothing = rollout.reason in ("", rollout.summary.phase)
     return None if says_nothing else element("p", rollout.reason, class_="reason")
+
+
+def render_next(text: str, is_urgent: bool) -> Html | None:
+    """Render what a person can do now, each command as code to copy; None where nothing."""
+    if not text:
+        return None
+    kind = "next urgent" if is_urgent else "next"
+    return element("p", element("b", "Next: "), render_code(text), class_=kind)
 
 
 def _render_stage(stage: StageView, rollout: RolloutView) -> Html:
@@ -120,10 +130,10 @@ def render_log(rollout: RolloutView) -> Html:
     entries = [_render_entry(entry) for entry in rollout.decisions]
     if not entries:
         return join(element("h2", "Decisions"), element("p", "None yet.", class_="faint"))
-    return join(element("h2", "Decisions"), *_fold(entries, SHOWN, "decisions"))
+    return join(element("h2", "Decisions"), *fold(entries, SHOWN, "decisions"))
 
 
-def _fold(items: list[Html], shown: int, what: str) -> Iterator[Html]:
+def fold(items: list[Html], shown: int, what: str) -> Iterator[Html]:
     """Render a list whose later part unfolds."""
     yield element("ol", *items[:shown], class_="log")
     if len(items) > shown:
@@ -152,7 +162,7 @@ def render_commands(commands: tuple[RecordedCommand, ...]) -> Html:
     if not commands:
         return join(element("h2", "Commands"), element("p", "None yet.", class_="faint"))
     items = [_render_command(command) for command in commands]
-    return join(element("h2", "Commands"), *_fold(items, SHOWN // 2, "commands"))
+    return join(element("h2", "Commands"), *fold(items, SHOWN // 2, "commands"))
 
 
 def _render_command(command: RecordedCommand) -> Html:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from serving.page.figures import list_choices, view_rollout
+from serving.page.status.facts import ServiceHistory, ServiceStanding, Standings
+from serving.page.status.reading import StandingReader
 from serving.page.view import (
     CommandChoice,
     Heartbeat,
@@ -29,12 +31,15 @@ from sluice.adapters.control.store import Control
 from sluice.control.lease import Lease, LeaseWatch
 from sluice.control.route import Route
 from sluice.errors import ControlUnavailable, SluiceError
+from sluice.report.next_steps import advise, needs_help
 from sluice.rollout.record import RolloutRecord, RolloutSummary
 
 FRESH_SECONDS, OLD_SECONDS = 1.0, 5.0
 """A cached value is returned again up to the first age, and called old from the second on."""
 PATIENCE_SECONDS, FIRST_SECONDS = 1.5, 10.0
 """How long a new read is waited for: where an older value is cached, and where none is."""
+SILENT_SECONDS = 10.0
+"""From when on a store that has not answered counts as away; a busy machine answers late."""
 MAX_KEYS = 64
 """Values that are cached; the oldest are dropped."""
 MIN_LATE_SECONDS, LATE_BLOCKS = 8.0, 4.0
@@ -58,30 +63,46 @@ class CachedValue(Generic[T]):
 
 
 class StoreCache:
-    """Runs reads in one thread and caches them; simultaneous requests share one read."""
+    """Runs reads in one thread and caches them; simultaneous requests share one read.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    `longer` seconds are added to the ages at which a value is read again, and called old. Such a
+    value is renewed in the background: a reader waits only where it is old, or not read yet.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        longer: float = 0.0,
+    ) -> None:
+        self._clock, self._longer = clock, longer
         self._pool = ThreadPoolExecutor(1, "store")
         self._values: OrderedDict[object, tuple[float, Any]] = OrderedDict()
-        self._running: dict[object, asyncio.Future[None]] = {}
+        self._running: dict[object, tuple[asyncio.Future[None], float]] = {}
+        """Reads that are under way, each with the time of its beginning."""
         self._problem = ""
 
-    async def get(self, key: object, read: Callable[[], T]) -> CachedValue[T]:
-        """Return a value at most a second old, or the last one with the problem.
+    async def get(
+        self, key: object, read: Callable[[], T], first: float = FIRST_SECONDS
+    ) -> CachedValue[T]:
+        """Return a value at most a second old (or `longer`), or the last one with the problem.
+
+        A value that was never read is waited for so many seconds: `first`.
 
         Raises:
             ControlUnavailable: no value was ever read, and the store does not answer.
         """
         cached = self._values.get(key)
-        if cached is None or self._clock() - cached[0] >= FRESH_SECONDS:
-            await self._wait(key, read, PATIENCE_SECONDS if cached else FIRST_SECONDS)
+        if cached is None or self._clock() - cached[0] >= FRESH_SECONDS + self._longer:
+            await self._wait(key, read, first if cached is None else self._choose_patience(cached))
             cached = self._values.get(key)
         if cached is None:
             raise ControlUnavailable(self._problem or "the control store does not answer yet")
-        age = self._clock() - cached[0]
-        problem = (self._problem or "it does not answer") if age >= OLD_SECONDS else ""
-        return CachedValue(cached[1], age, problem)
+        problem = (self._problem or self._explain_silence(key)) if self._is_old(cached) else ""
+        return CachedValue(cached[1], self._clock() - cached[0], problem)
+
+    def preload(self, key: object, read: Callable[[], object]) -> None:
+        """Begin a first read, so that the first reader finds its value."""
+        self._pool.submit(self._try, key, read)
 
     async def run(self, work: Callable[[], R]) -> R:
         """Run a change of the store in the same thread and return its result."""
@@ -91,19 +112,37 @@ class StoreCache:
         """End the thread, without waiting for a read that is under way."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    def _is_old(self, cached: tuple[float, Any]) -> bool:
+        return self._clock() - cached[0] >= OLD_SECONDS + self._longer
+
+    def _explain_silence(self, key: object) -> str:
+        """Return for how long a read has not been answered; empty where that is no sign yet."""
+        waited = self._clock() - self._running[key][1] if key in self._running else 0.0
+        return f"it has not answered for {waited:.0f} s" if waited >= SILENT_SECONDS else ""
+
+    def _choose_patience(self, cached: tuple[float, Any]) -> float:
+        """Return how many seconds to wait for a newer value."""
+        return 0.0 if self._longer and not self._is_old(cached) else PATIENCE_SECONDS
+
     async def _wait(self, key: object, read: Callable[[], T], seconds: float) -> None:
-        running = self._running.get(key)
+        running, _ = self._running.get(key, (None, 0.0))
         if running is None:
             loop = asyncio.get_running_loop()
             running = loop.run_in_executor(self._pool, self._try, key, read)
-            self._running[key] = running
+            self._running[key] = running, self._clock()
             running.add_done_callback(lambda _: self._running.pop(key, None))
         await asyncio.wait([running], timeout=seconds)
         if running.done():
             running.result()  # a bug is raised to its caller, not shown as old data
 
     def _try(self, key: object, read: Callable[[], object]) -> None:
-        """Read once; a store that is away is noted, not raised."""
+        """Read once, unless a read before this one in the queue has just done so.
+
+        A store that is away is noted, not raised.
+        """
+        cached = self._values.get(key)
+        if cached is not None and self._clock() - cached[0] < FRESH_SECONDS:
+            return
         try:
             value = read()
         except SluiceError as error:
@@ -186,17 +225,34 @@ class StoreReader:
         self._control, self._clock, self._wall = control, clock, wall
         self._logs: OrderedDict[tuple[str, int], LogSummary] = OrderedDict()
         self._watches: dict[str, HeartbeatWatch] = {}
+        self._standings = StandingReader(control)
+
+    def read_standings(self) -> Standings:
+        """Return how every service that the store knows is doing."""
+        return self._standings.read_standings(self.read_overview().services)
+
+    def read_page(
+        self, service: str, number: int = 0
+    ) -> tuple[ServiceStanding | None, ServiceView | None, ServiceHistory]:
+        """Return a service's standing, its rollouts as `read_service` does, and its history.
+
+        Without a standing the store knows nothing of the service.
+        """
+        found = {item.row.service: item for item in self.read_standings().services}
+        view = self.read_service(service, number)
+        return found.get(service), view, self._standings.read_history(service)
 
     def read_overview(self) -> Overview:
         """Return all services that have a route or had a rollout."""
         routes = {route.service: route for route in self._control.routes.list_routes()}
         summaries = _group(self._control.rollouts.list_summaries())
         records = {record.service: record for record in self._control.rollouts.list_open()}
-        names = sorted({*routes, *summaries})
-        rows = [
-            self._view_row(name, routes.get(name), summaries.get(name, []), records.get(name))
-            for name in names
-        ]
+        conflicts = self._control.watermarks.list_conflicts()
+        rows = []
+        for name in sorted({*routes, *summaries}):
+            rollouts, record = summaries.get(name, []), records.get(name)
+            warning = self._warn(conflicts.get(name, ""), rollouts, record)
+            rows.append(self._view_row(name, routes.get(name), rollouts, record, warning))
         return Overview(tuple(rows))
 
     def read_service(self, service: str, number: int = 0) -> ServiceView | None:
@@ -230,6 +286,7 @@ class StoreReader:
         route: Route | None,
         summaries: list[RolloutSummary],
         record: RolloutRecord | None,
+        warning: str,
     ) -> ServiceRow:
         last = summaries[0] if summaries else None
         state = record.state if record else None
@@ -242,16 +299,16 @@ class StoreReader:
             phase=str(last.phase) if last else "",
             stage=record.policy.stages[record.state.stage].name if record and in_stage else "",
             reason=record.state.reason if record else "",
+            next_step=advise(record) if record and needs_help(record) else "",
             since=(last.ended or last.opened) if last else None,
             number=last.number if last else 0,
-            warning=self._warn(name, summaries, record),
+            warning=warning,
         )
 
     def _warn(
-        self, service: str, summaries: list[RolloutSummary], record: RolloutRecord | None
+        self, conflict: str, summaries: list[RolloutSummary], record: RolloutRecord | None
     ) -> str:
         """Return what a person has to know about a service; empty where nothing."""
-        conflict = self._control.watermarks.find_conflict(service)
         parts = [self._check_heartbeat(summaries, record).warning]
         return " ".join(filter(None, [f"Conflict: {conflict}." if conflict else "", *parts]))
 
@@ -285,6 +342,12 @@ class StoreReader:
             if not lines:
                 break
         return log_summary
+
+
+def make_empty_view(service: str) -> ServiceView:
+    """Return the view of a service that has neither a route nor a rollout."""
+    choices = tuple(_list_choices(None, None))
+    return ServiceView(service, None, None, 0.0, Heartbeat(), None, (), (), choices)
 
 
 def _list_choices(

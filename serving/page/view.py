@@ -1,4 +1,4 @@
-"""The facts that the rollout page shows, the same as HTML and as JSON.
+"""The facts of rollouts that the status page shows, the same as HTML and as JSON.
 
 First the facts themselves, then `LogSummary`, which condenses a decision log to them.
 """
@@ -145,6 +145,10 @@ class RolloutView:
 
     summary: RolloutSummary
     reason: str
+    next_step: str
+    """What a person can do now, commands in backquotes; empty where nothing is asked."""
+    needs_person: bool
+    """Whether only a person ends what the rollout waits for."""
     policy: str
     block: float
     stage: str
@@ -206,6 +210,8 @@ class ServiceRow:
     phase: str
     stage: str
     reason: str
+    next_step: str
+    """What a person has to do; empty where nothing waits for one."""
     since: datetime | None
     number: int
     warning: str

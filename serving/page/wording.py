@@ -56,3 +56,9 @@ def write_milliseconds(interval: Interval | None) -> Html:
 
 def _write(figure: str, bounds: str) -> Html:
     return element("span", figure, " ", element("small", bounds), class_="figure")
+
+
+def write_age(at: datetime, now: datetime) -> str:
+    """Write how long ago something was, in words that do not change each second."""
+    seconds = (now - at).total_seconds()
+    return "less than a minute ago" if seconds < 60 else f"{write_seconds(max(seconds, 90))} ago"

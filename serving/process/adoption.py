@@ -22,6 +22,7 @@ from pathlib import Path
 from serving.http.keys import VARIABLE
 from serving.process.children import UNKNOWN
 from sluice.adapters.heartbeat import ProcessHeartbeat, Watch
+from sluice.config.llm.files import list_files
 from sluice.config.serving import GatewayConfig
 from sluice.documents import parse_json
 
@@ -30,6 +31,8 @@ ASK_SECONDS = 5.0
 """How long a worker may take to answer; one that moves does so at once."""
 POLL_SECONDS = 0.05
 MOST_BYTES = 4096
+NOT_READ = {"host", "port", "workers", "spare_worker", "replicas", "page"}
+"""Settings that a worker does not read, or is told."""
 LOG = logging.getLogger("sluice.gateway")
 
 
@@ -51,11 +54,14 @@ def digest_settings(config: GatewayConfig) -> str:
     """Return a digest of everything that a worker reads once, when it starts.
 
     Raises:
-        OSError: the file of keys cannot be read.
+        OSError: the file of keys, or one of language models, cannot be read.
     """
-    text = config.model_dump_json(exclude={"host", "port", "workers", "replicas", "page"})
+    text = config.model_dump_json(
+        exclude={"host", "port", "workers", "spare_worker", "replicas", "page"}
+    )
     keys = Path(config.keys_file).read_bytes() if config.keys_file else b""
-    parts = (text.encode(), keys, os.environ.get(VARIABLE, "").encode())
+    language = [file.read_bytes() for file in list_files()]
+    parts = (text.encode(), keys, os.environ.get(VARIABLE, "").encode(), *language)
     return sha256(b"\0".join(sha256(part).digest() for part in parts)).hexdigest()
 
 

@@ -1,5 +1,6 @@
 """Child processes: how they start, what they may use, and when they are restarted."""
 
+import json
 import logging
 import os
 import signal
@@ -17,19 +18,25 @@ from sluice.adapters.heartbeat import Watch
 LONGEST_PAUSE, FIRST_PAUSE, STEADY_SECONDS = 30.0, 0.5, 0.5
 START_SECONDS = 120.0
 """Longest time from the start of a process to its first heartbeat."""
+READY_SECONDS = 2.0
+"""How long ago a process that waits for its orders may have said so."""
 DUMP_SECONDS = 1.0
 """How long a process that does not move has for writing its stack to the log."""
 UNKNOWN = 1 << 16
 """The exit code of a process that is no child of this one: nobody tells it."""
+NICE = 5
+"""How much a process that no caller waits for gives way to the workers."""
 # A background job would ignore SIGINT. Linux ends a child with its parent where it is told to.
 # A core file of a process that is ended would hold what callers sent.
-LAUNCH = """
+LAUNCH = f"""
 import ctypes, os, resource, signal, sys
 parent, outlives = int(sys.argv[1]), sys.argv[2] == "outlives"
 if not outlives and sys.platform == "linux":
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 if os.getppid() != parent:
     sys.exit(1)
+if not outlives:
+    os.nice({NICE})
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 os.execv(sys.executable, [sys.executable, *sys.argv[3:]])
@@ -41,6 +48,8 @@ def launch(
     arguments: Sequence[str], descriptors: Sequence[int] = (), outlives: bool = False
 ) -> "subprocess.Popen[bytes]":
     """Start a Python process; it ends with this one (on Linux) unless it outlives it.
+
+    One that outlives it answers callers; the others give way to it.
 
     Raises:
         OSError: no process can be started.
@@ -100,6 +109,8 @@ class ChildOptions:
     descriptors: tuple[int, ...] = ()
     still_seconds: float = 0.0
     outlives: bool = False
+    spare: "Child | None" = None
+    """A process that is ready to take the place of this one."""
 
 
 class Child:
@@ -119,17 +130,26 @@ class Child:
         return self._process.pid if self._process else 0
 
     @property
+    def outlives(self) -> bool:
+        """Whether its process goes on when this one ends."""
+        return self._options.outlives
+
+    @property
     def works(self) -> bool:
         """Whether its last heartbeat says that it works, not only that it starts."""
         return self._process is not None and self._watch is not None and self._watch.works
 
     def start(self) -> None:
-        """Start the process.
+        """Start the process, or give its place to the spare.
 
         Raises:
             OSError: no process can be started.
         """
         arguments, descriptors = [*self._options.arguments()], self._options.descriptors
+        if self._options.spare and (found := self._options.spare.hand_over(arguments)):
+            self.adopt(*found)
+            LOG.info("%s is process %d, which was the spare", self.name, self.pid)
+            return
         if not self._options.still_seconds:
             self._process = launch(arguments, descriptors, self._options.outlives)
             return
@@ -144,22 +164,37 @@ class Child:
                 raise
         self._watch = Watch(mine, time.monotonic())
 
+    def hand_over(self, arguments: Sequence[str]) -> "tuple[Process, Watch] | None":
+        """Give a process its arguments, which it reads when it is ready, and give it away.
+
+        One that is still starting is ahead of a new one. None where there is none, or it hangs.
+        """
+        process, watch = self._process, self._watch
+        if process is None or watch is None:
+            return None
+        watch.read(time.monotonic())
+        hangs = watch.has_moved and watch.still_seconds > READY_SECONDS
+        if hangs or process.poll() is not None:
+            return None
+        try:
+            watch.order(json.dumps(arguments).encode() + b"\n")
+        except OSError:
+            return None
+        self._process = self._watch = None
+        return process, watch
+
     def adopt(self, process: Process, watch: Watch) -> None:
         """Go on with a process that another supervisor started."""
         self._process, self._watch = process, watch
 
-    def check(self, now: float) -> bool:
+    def check(self, now: float, may_start: bool = True) -> bool:
         """Restart the process when its pause is over; return whether it has just ended.
 
         One that has not moved for too long is ended.
         """
         if self._process is None:
-            if now >= self._restart_at:
-                try:
-                    self.start()
-                except OSError as error:
-                    self._restart_at = now + self._backoff.take(0.0)
-                    LOG.error("%s cannot be started: %s", self.name, error)
+            if may_start:
+                self._start_when_due(now)
             return False
         self._end_if_still(now)
         code = self._process.poll()
@@ -172,7 +207,18 @@ class Child:
         pause = self._backoff.take(worked)
         self._process, self._watch, self._restart_at = None, None, now + pause
         LOG.warning("%s %s; restart in %.1f s", self.name, describe_end(code), pause)
+        if may_start:
+            self._start_when_due(now)
         return True
+
+    def _start_when_due(self, now: float) -> None:
+        if now < self._restart_at:
+            return
+        try:
+            self.start()
+        except OSError as error:
+            self._restart_at = now + self._backoff.take(0.0)
+            LOG.error("%s cannot be started: %s", self.name, error)
 
     def terminate(self) -> None:
         """Send SIGTERM."""

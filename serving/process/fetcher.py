@@ -24,6 +24,7 @@ from serving.process.children import DUMP_SECONDS, describe_end, launch
 from serving.routing.served import list_served
 from sluice.adapters.control.store import open_control
 from sluice.adapters.heartbeat import ProcessHeartbeat
+from sluice.adapters.log_output import CLOCK, start_log
 from sluice.config.loading import load_gateway
 from sluice.config.serving import FetchingConfig
 from sluice.control.route import Route
@@ -203,7 +204,8 @@ class Fetcher:
         self._later[key] = (now + pause, pause)
         name, level = f"{key[0]} v{key[1]}", logging.ERROR if outcome.refused else logging.WARNING
         how = "is refused" if outcome.refused else "was not fetched"
-        LOG.log(level, "%s %s, retry in %.0f s: %s", name, how, pause, outcome.reason)
+        known = {"service": key[0], "version": key[1]}
+        LOG.log(level, "%s %s, retry in %.0f s: %s", name, how, pause, outcome.reason, extra=known)
         if not outcome.refused:
             self._cache.note_problem(*key, outcome.reason)
         elif self._lacks(key):
@@ -257,7 +259,7 @@ def main() -> None:
     parser.add_argument("--heartbeat", type=int, help="descriptor of the supervisor's socket")
     arguments = parser.parse_args()
     faulthandler.enable()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
+    start_log("fetcher", CLOCK)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

@@ -20,13 +20,14 @@ from pathlib import Path
 from serving.http.keys import load_keys
 from serving.log.worker_runs import list_runs, settle
 from serving.process.adoption import Adopted, digest_settings, find_workers
-from serving.process.children import Child, ChildOptions
+from serving.process.children import START_SECONDS, Child, ChildOptions
+from serving.process.spare import SPARE
 from sluice.adapters.storage import try_lock
 from sluice.config.serving import GatewayConfig
 from sluice.errors import GatewayBusy
 from sluice.home import Home
 
-CHECK_SECONDS, SETTLE_SECONDS, BIND_SECONDS, END_SECONDS = 0.1, 10.0, 5.0, 10.0
+CHECK_SECONDS, SETTLE_SECONDS, BIND_SECONDS, END_SECONDS = 0.05, 10.0, 5.0, 10.0
 RECORD_FILE = "gateway.json"
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 BUSY = b'{"error":"no worker answers yet; ask again"}'
@@ -68,18 +69,56 @@ def supervise(home: Home, config: GatewayConfig, options: SupervisorOptions) -> 
         found = find_workers(replica)
         with open_listener(config, found) as listener:
             settle_dead(replica)
-            children = make_children(replica, config, options, listener)
+            spare = make_spare(config, listener)
+            children = make_children(replica, config, options, listener, spare)
             adopt_workers(children, found, config)
-            _run_children(children, replica, config, listener, stopping)
+            _run_children(Processes(children, spare), replica, config, listener, stopping)
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The processes of a replica: its parts, and a spare worker where there is one."""
+
+    parts: list[Child]
+    spare: Child | None
+
+    @property
+    def workers(self) -> list[Child]:
+        """The parts that answer callers."""
+        return [child for child in self.parts if child.outlives]
+
+    def check(self, now: float) -> bool:
+        """Restart what has ended; return whether a part has just ended.
+
+        The spare is started when all workers work: until then they need the machine.
+        """
+        died = [child for child in self.parts if child.check(now)]
+        if self.spare:
+            self.spare.check(now, may_start=all(child.works for child in self.workers))
+        return bool(died)
+
+
+def make_spare(config: GatewayConfig, listener: socket.socket) -> Child | None:
+    """Return a process that can become any worker, not started yet; None where none is wanted."""
+    if not config.spare_worker:
+        return None
+    words, still = ["-m", "serving.process.worker", SPARE], config.watchdog.worker_seconds
+    options = ChildOptions(lambda: words, (listener.fileno(),), still or START_SECONDS, True)
+    return Child("the spare worker", options)
 
 
 def make_children(
-    replica: Path, config: GatewayConfig, options: SupervisorOptions, listener: socket.socket
+    replica: Path,
+    config: GatewayConfig,
+    options: SupervisorOptions,
+    listener: socket.socket,
+    spare: Child | None = None,
 ) -> list[Child]:
-    """Return the processes of the replica, not started yet."""
+    """Return the parts of the replica, not started yet."""
     watchdog = config.watchdog
     workers = [
-        _make_worker(replica, f"w{place}", config, listener) for place in range(config.workers)
+        _make_worker(replica, f"w{place}", config, listener, spare)
+        for place in range(config.workers)
     ]
     fetcher = _make_part("the fetcher", "serving.process.fetcher", watchdog.fetcher_seconds)
     writer = _make_part("the log-writer", "serving.log.log_writer", watchdog.log_writer_seconds)
@@ -206,7 +245,9 @@ def _make_part(name: str, module: str, still_seconds: float) -> Child:
     return Child(name, ChildOptions(lambda: ["-m", module], still_seconds=still_seconds))
 
 
-def _make_worker(replica: Path, name: str, config: GatewayConfig, listener: socket.socket) -> Child:
+def _make_worker(
+    replica: Path, name: str, config: GatewayConfig, listener: socket.socket, spare: Child | None
+) -> Child:
     descriptor = listener.fileno()
 
     def arguments() -> list[str]:
@@ -217,21 +258,21 @@ def _make_worker(replica: Path, name: str, config: GatewayConfig, listener: sock
         return ["-m", "serving.process.worker", *words]
 
     still = config.watchdog.worker_seconds
-    return Child(f"worker {name}", ChildOptions(arguments, (descriptor,), still, outlives=True))
+    return Child(f"worker {name}", ChildOptions(arguments, (descriptor,), still, True, spare))
 
 
 def _run_children(
-    children: list[Child],
+    processes: Processes,
     replica: Path,
     config: GatewayConfig,
     listener: socket.socket,
     stopping: threading.Event,
 ) -> None:
     address = f"http://{find_address(config)}"
-    workers = [child for child in children if child.name.startswith("worker")]
+    workers = processes.workers
     settled = worked = time.monotonic()
     try:
-        for child in children:
+        for child in processes.parts:
             if not child.pid:
                 child.start()
         record = {"pid": os.getpid(), "address": address}
@@ -239,7 +280,7 @@ def _run_children(
         LOG.info("%s: %d workers listen at %s", replica.name, config.workers, address)
         while not stopping.wait(CHECK_SECONDS):
             now = time.monotonic()
-            died = [child for child in children if child.check(now)]
+            died = processes.check(now)
             if any(child.works for child in workers):
                 worked = now
             elif now - worked > REFUSE_SECONDS:
@@ -249,16 +290,16 @@ def _run_children(
                 settle_dead(replica)
     finally:
         listener.close()
-        _stop(children, replica, config)
+        _stop(processes, replica, config)
 
 
-def _stop(children: list[Child], replica: Path, config: GatewayConfig) -> None:
+def _stop(processes: Processes, replica: Path, config: GatewayConfig) -> None:
     """Stop the workers, then the rest, so that the log-writer commits the last answers."""
     LOG.info("%s: shutting down", replica.name)
     limits = config.limits
     deadline = time.monotonic() + limits.notice_seconds + limits.drain_seconds + END_SECONDS
-    workers = [child for child in children if child.name.startswith("worker")]
-    for group in (workers, [child for child in children if child not in workers]):
+    answering = [*processes.workers, *([processes.spare] if processes.spare else [])]
+    for group in (answering, [child for child in processes.parts if not child.outlives]):
         for child in group:
             child.terminate()
         for child in group:

@@ -18,26 +18,25 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from serving.models.cache import UNREADABLE, CacheEntry, Manifest, ModelCache, clean_reason
+from serving.models.cache import CacheEntry, Manifest, ModelCache, clean_reason
 from serving.models.loading import load_cached
 from serving.process.fetcher import PROVING, PUBLISHED, REFUSED, UNAVAILABLE
 from sluice.adapters.control.admissions import Admissions
 from sluice.adapters.control.store import open_control
+from sluice.adapters.log_output import CLOCK, start_log
 from sluice.adapters.registry.answers import find_version
 from sluice.adapters.registry.client import ModelVersionRef, Registry, open_registry
 from sluice.adapters.registry.model_files import SERVING_FOLDER
-from sluice.config.data import DataConfig
-from sluice.documents import parse_yaml
 from sluice.errors import (
     DataMissing,
     Fault,
-    ModelDamaged,
     PromotionRefused,
     Refused,
     SluiceError,
     StorageFull,
 )
 from sluice.home import find_home
+from sluice.models.export.form import read_facts
 
 LOG = logging.getLogger("sluice.fetching")
 
@@ -113,6 +112,7 @@ def _prove(cache: ModelCache, manifest: Manifest, source: Path) -> CacheEntry:
     LOG.info(
         "%s is in the cache: backend %s%s, checked on %d rows",
         *(manifest.name, model.backend.name, reason, model.checked_rows),
+        extra={"service": manifest.service, "version": manifest.version},
     )
     return entry
 
@@ -125,25 +125,16 @@ def describe_version(version: ModelVersionRef, source: Path, config: str, ground
     Raises:
         ModelDamaged: the text is not the configuration of a service.
     """
-    try:
-        values = parse_yaml(config)
-        data = DataConfig.model_validate(values["data"])
-        kind, problem = values["model"]["kind"], values["problem"]
-    except UNREADABLE as error:
-        name = f"{version.service} v{version.version}"
-        raise ModelDamaged(
-            f"{name}: config.yaml of its run is not the configuration of a service"
-        ) from error
-    has_export = (source / SERVING_FOLDER).is_dir()
-    form = version.tags.get("sluice.serving.form", "onnx" if has_export else "sklearn")
+    name = f"{version.service} v{version.version}"
+    facts = read_facts(name, version.tags, config, (source / SERVING_FOLDER).is_dir())
     return Manifest(
         version.service,
         version.version,
         version.run_id,
-        kind,
-        problem,
-        "onnx" if form == "onnx" else "sklearn",
-        data.model_dump(mode="json"),
+        facts.kind,
+        facts.problem,
+        facts.form,
+        facts.data.model_dump(mode="json"),
         {},
         ground,
     )
@@ -166,7 +157,7 @@ def main() -> int:
     parser.add_argument("--memory-bytes", type=int, required=True)
     arguments = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
+    start_log("version fetch", CLOCK)
     limit_memory(arguments.memory_bytes)
     home, key = find_home(), (arguments.service, arguments.version)
     cache, report = ModelCache(home.models), partial(_report, arguments.report)

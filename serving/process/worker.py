@@ -5,7 +5,8 @@
 
 It shares only files with the other workers. On SIGTERM it reports that it is not ready, serves for
 `notice_seconds` more, accepts no new request, finishes those in flight, and ends. When its
-supervisor dies, it goes on: the next one adopts it.
+supervisor dies, it goes on: the next one adopts it. With `--spare --heartbeat FD` it waits for the
+other arguments, to take the place of a worker that died.
 """
 
 import argparse
@@ -27,17 +28,22 @@ from serving.http.app import Gateway
 from serving.http.feedback import ANSWERS_FILE, FeedbackLog, RecentAnswers
 from serving.http.handler import RequestHandler
 from serving.http.keys import load_keys
+from serving.http.language import LateEndpoints
 from serving.http.pages import StatusPages
-from serving.http.server import configure_server
+from serving.http.transport.server import configure_server
+from serving.llm.prompts import LoadedPrompts
+from serving.llm.providers import ModelProviders
 from serving.log.request_log import RequestLog
 from serving.models.cache import ModelCache
 from serving.models.loading import LoadedModels
 from serving.process.adoption import AdoptionPoint, WorkerFacts, digest_settings
+from serving.process.spare import SPARE, await_orders, name_process
 from serving.routing.breaker import WorkerBreakers
 from serving.routing.shadow import ShadowCalls
 from serving.routing.watcher import RouteWatcher
 from sluice.adapters.control.store import open_control
 from sluice.adapters.heartbeat import BEAT_SECONDS, ProcessHeartbeat
+from sluice.adapters.log_output import start_log
 from sluice.config.loading import load_gateway
 from sluice.config.serving import GatewayConfig
 from sluice.control.route import Route
@@ -46,8 +52,9 @@ from sluice.home import environment_name, find_home
 
 BREAKERS_FILE = "breakers"
 BACKLOG = 1024
-SWITCH_SECONDS = 0.001
-"""How long one thread may keep the others from running; the default of 5 ms slows candidates."""
+SWITCH_SECONDS = 0.0002
+"""How long a thread may keep the others from running. A request has several turns on the event
+loop: while a large body is decoded, each of them waits so long."""
 CHECK_SECONDS, STEP_SECONDS = 0.25, 0.05
 LOG = logging.getLogger("sluice.gateway")
 
@@ -85,21 +92,28 @@ class Worker:
 
         def list_routes() -> list[Route]:
             self._pages.identity = self._pages.identity or control.find_identity()
-            return control.routes.list_routes()
+            return control.routes.list_routes(None)
 
         self._config, self._heartbeat = config, heartbeat
-        self._access = open_access_log(config.access_log)
+        self._access = open_access_log(config.access_log, f"worker {name}")
         self._answers = RecentAnswers(replica / ANSWERS_FILE, config.traffic_log.remembered_answers)
         listeners = [self._answers.remember, *([self._access.write] if self._access else [])]
         self._log = RequestLog(replica, name, started, config.traffic_log, listeners)
         self._breakers = WorkerBreakers(replica / BREAKERS_FILE)
         self._shadow_calls = ShadowCalls(self._log, self._breakers)
-        watcher = RouteWatcher(list_routes, LoadedModels(ModelCache(home.models)), replica)
-        handler = RequestHandler(self._log, self._breakers, config.limits)
+        providers = ModelProviders(home, environment_name(), control.spending)
         parts = (self._log, self._breakers, self._shadow_calls)
+        self._language = LateEndpoints(parts, providers, config.limits, lambda: watcher.table)
+        models = LoadedModels(ModelCache(home.models))
+        prompts = LoadedPrompts(home.published_prompts, self._language.prepare)
+        watcher = RouteWatcher(list_routes, models, replica, prompts)
+        handler = RequestHandler(self._log, self._breakers, config.limits)
         self._pages = StatusPages(replica, config, keyring, parts, lambda: watcher.table)
+        self._pages.list_signals = control.signals.list_newest
+        self._pages.find_prompt_fault = self._language.find_fault
         feedback = FeedbackLog(self._log, self._answers)
-        app = Gateway(handler, self._shadow_calls, feedback, self._pages, lambda: watcher.table)
+        read_table, language = lambda: watcher.table, self._language
+        app = Gateway(handler, self._shadow_calls, feedback, self._pages, read_table, language)
         self._watcher = watcher
         self._server = WorkerServer(make_server_config(app, config))
 
@@ -123,6 +137,7 @@ class Worker:
             adoption.close()
             await self._shadow_calls.close()
             self._watcher.close()
+            await self._language.close()
             broken = self._log.is_broken
             self._breakers.close()
             self._log.close()
@@ -195,13 +210,15 @@ def main() -> int:
     parser.add_argument("--address", required=True, help="host and port of the socket")
     parser.add_argument("--parent", type=int, required=True, help="process of the supervisor")
     parser.add_argument("--heartbeat", type=int, help="descriptor of the supervisor's socket")
-    arguments = parser.parse_args()
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
+    words = sys.argv[1:]
+    arguments = parser.parse_args(await_orders(words) if words[:1] == [SPARE] else words)
+    name_process(arguments.name)
     sys.setswitchinterval(SWITCH_SECONDS)
     faulthandler.enable()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor decides what a hang-up means
     factory = uvicorn.Config("none", loop="uvloop").get_loop_factory()
     try:
+        start_log(f"worker {arguments.name}")
         with asyncio.Runner(loop_factory=factory) as runner:
             return runner.run(run_worker(arguments))
     except (SluiceError, OSError) as error:

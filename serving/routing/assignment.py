@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -11,16 +11,17 @@ from serving.log.records import AssignedArm
 from serving.models.predictors import ModelPredictor
 from serving.models.signature import Record
 from serving.routing.breaker import Admission, WorkerBreakers
-from serving.routing.calls import CandidatePool
-from serving.routing.model_table import ServiceEntry
+from serving.routing.calls import Bulkhead, CandidatePool
+from serving.routing.model_table import Champion, Pool, ServiceEntry
 from sluice.control.route import Mode, Route
 from sluice.rollout.assignment import place_of, takes_candidate
 
 UNIT_DIGITS = 32
+Slots_co = TypeVar("Slots_co", bound=Bulkhead, covariant=True)
 
 
 @dataclass(frozen=True)
-class Assignment:
+class Assignment(Generic[Slots_co]):
     """One request's arm, and the candidate's call that comes with it, if any.
 
     `pool` answers the request first, `shadow` gets a copy afterwards. While the candidate's breaker
@@ -29,8 +30,8 @@ class Assignment:
 
     arm: AssignedArm
     place: float
-    pool: CandidatePool | None = None
-    shadow: CandidatePool | None = None
+    pool: Slots_co | None = None
+    shadow: Slots_co | None = None
     is_probe: bool = False
     stages: tuple[float, ...] = ()
 
@@ -49,7 +50,9 @@ class RequestContext(NamedTuple):
     """The hash of its unit, as it is logged."""
     given_unit: str | None
     """The unit as the caller sent it."""
-    assignment: Assignment
+    assignment: Assignment[CandidatePool]
+    trace_id: str | None = None
+    """The caller's trace; None where it named none."""
 
 
 def hash_unit(unit: str) -> str:
@@ -58,13 +61,13 @@ def hash_unit(unit: str) -> str:
 
 
 def assign_request(
-    entry: ServiceEntry,
+    entry: ServiceEntry[Champion, Pool],
     route: Route,
     unit: str,
     breakers: WorkerBreakers,
     now: float,
     is_low: bool = False,
-) -> Assignment:
+) -> Assignment[Pool]:
     """Return a request's arm; `unit` is the hash of its unit, `now` in monotonic seconds.
 
     `is_low`: the log is low on space, so the candidate gets nothing and no arm is counted.
@@ -83,12 +86,12 @@ def assign_request(
 
 def _assign_canary(
     route: Route,
-    pool: CandidatePool,
+    pool: Pool,
     inside: bool,
     place: float,
     breakers: WorkerBreakers,
     now: float,
-) -> Assignment:
+) -> Assignment[Pool]:
     """Return the arm of the unit's place; `none` while the candidate's breaker is open."""
     candidate = route.candidate or 0
     if breakers.is_closed(route.service, candidate):
@@ -101,8 +104,8 @@ def _assign_canary(
 
 
 def _assign_shadow(
-    route: Route, pool: CandidatePool, unit: str, place: float, breakers: WorkerBreakers, now: float
-) -> Assignment:
+    route: Route, pool: Pool, unit: str, place: float, breakers: WorkerBreakers, now: float
+) -> Assignment[Pool]:
     """Return the champion's arm; `none` while the candidate's breaker is open."""
     candidate = route.candidate or 0
     if breakers.is_closed(route.service, candidate):

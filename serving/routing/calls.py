@@ -101,8 +101,33 @@ def explain_failure(error: Exception) -> Call:
     return Call(None, reason=reason, is_evidence=not isinstance(error, ArmBusy))
 
 
-class CandidatePool:
-    """One worker's bulkhead around a candidate: at most `size` calls, never on the event loop.
+class Bulkhead:
+    """One worker's slots for a candidate: at most `size` calls, each within a time limit."""
+
+    def __init__(self, size: int, timeout_ms: float) -> None:
+        self.size = size
+        self.limits: tuple[float, ...] = (size, timeout_ms)
+        self._seconds = timeout_ms / 1000
+        self._slots = asyncio.Semaphore(size)
+
+    async def _enter(self) -> None:
+        """Take a slot; it waits for one only a share of the time limit.
+
+        Raises:
+            ArmBusy: all slots are taken.
+        """
+        if not self._slots.locked():
+            await self._slots.acquire()
+            return
+        try:
+            async with LiveTimeout(QUEUE_SHARE * self._seconds):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            raise ArmBusy("all slots are taken") from error
+
+
+class CandidatePool(Bulkhead):
+    """The bulkhead around a candidate's model, which never answers on the event loop.
 
     `shares_records`: the candidate takes the same decoded records as the champion.
     """
@@ -110,11 +135,10 @@ class CandidatePool:
     def __init__(
         self, predictor: ModelPredictor, size: int, timeout_ms: float, shares_records: bool
     ) -> None:
+        super().__init__(size, timeout_ms)
         self.predictor = predictor
-        self.size = size
         self.limits = (size, timeout_ms, shares_records)
-        self._seconds, self._shares_records = timeout_ms / 1000, shares_records
-        self._slots = asyncio.Semaphore(size)
+        self._shares_records = shares_records
 
     async def ask(self, records: Sequence[Record], inputs: msgspec.Raw) -> Call:
         """Ask the candidate for predictions; every error comes back as a failed call.
@@ -132,8 +156,7 @@ class CandidatePool:
             async with limit:
                 if not self._shares_records:
                     records = self.predictor.model.signature.decode(inputs)
-                if not await self._enter(QUEUE_SHARE * self._seconds):
-                    raise ArmBusy("all slots are taken")
+                await self._enter()
                 try:
                     predictions, seconds = await self.predictor.predict_timed(records)
                     return Call(predictions, 1000 * seconds)
@@ -143,17 +166,6 @@ class CandidatePool:
             if limit.is_over and self.predictor.running_seconds < RUNNING_SHARE * self._seconds:
                 return explain_failure(ArmBusy("the model's thread got no processor"))
             return explain_failure(error)
-
-    async def _enter(self, patience: float) -> bool:
-        if not self._slots.locked():
-            await self._slots.acquire()
-            return True
-        try:
-            async with LiveTimeout(patience):
-                await self._slots.acquire()
-        except TimeoutError:
-            return False
-        return True
 
 
 async def ask_champion(champion: ModelPredictor, records: Sequence[Record], seconds: float) -> Call:

@@ -1,4 +1,4 @@
-"""Which models answer for which service, and what a replica knows of each route.
+"""Which versions answer for which service, and what a replica knows of each route.
 
 A champion is valid as soon as it is read. A candidate is valid only while this replica itself sees
 its route renewed: its lease begins with each change of epoch or renewal that the replica sees, and
@@ -6,11 +6,14 @@ lapses after the route's `ttl`. So a controller that died, a store that cannot b
 clock that jumps and a replica that has just started all lead to the same result: the champion.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Generic, Protocol, TypeVar
 
+from serving.llm.prompts import LoadedPrompt
 from serving.models.predictors import ModelPredictor
-from serving.routing.calls import CandidatePool
+from serving.routing.calls import Bulkhead, CandidatePool
+from serving.routing.prompt_calls import PromptPool
 from sluice.control.route import Mode, Route
 
 NEVER = float("-inf")
@@ -102,18 +105,38 @@ class RouteState:
         return self.route is not None and now - self.renewed_at < self.route.ttl
 
 
+class LoadedVersion(Protocol):
+    """A version of a model or a prompt in memory."""
+
+    @property
+    def version(self) -> int:
+        """Its number."""
+
+    @property
+    def backend_name(self) -> str:
+        """What computes its answers."""
+
+    @property
+    def backend_reason(self) -> str:
+        """Why that and not the usual one; empty where it is the usual one."""
+
+
+Champion = TypeVar("Champion", bound=LoadedVersion)
+Pool = TypeVar("Pool", bound=Bulkhead)
+
+
 @dataclass(frozen=True, eq=False)
-class ServiceEntry:
-    """One service: the state of its route, and the models that are loaded for it.
+class ServiceEntry(Generic[Champion, Pool]):
+    """One service: the state of its route, and the versions that are loaded for it.
 
     `champion` may be an older version while the wanted one is not to be had; `missing` says what is
-    not there. The candidate has a pool once its model is loaded.
+    not there. The candidate has a pool once its version is loaded.
     """
 
     service: str
     state: RouteState
-    champion: ModelPredictor | None = None
-    pool: CandidatePool | None = None
+    champion: Champion | None = None
+    pool: Pool | None = None
     missing: str = ""
 
     @property
@@ -128,35 +151,49 @@ class ServiceEntry:
         return "" if serves else self.missing
 
 
+ModelEntry = ServiceEntry[ModelPredictor, CandidatePool]
+PromptEntry = ServiceEntry[LoadedPrompt, PromptPool]
+AnyEntry = ModelEntry | PromptEntry
+
+
 @dataclass(frozen=True, eq=False)
 class ModelTable:
     """All services of a worker; a request reads one table and keeps it to its end."""
 
-    entries: Mapping[str, ServiceEntry] = field(default_factory=dict)
+    entries: Mapping[str, ModelEntry] = field(default_factory=dict)
+    """Services whose versions are models."""
     has_routes: bool = False
     """Whether routes were ever read: before that, a service may exist that is not here."""
     read_at: float = NEVER
     """When the control store was read last, in the replica's own monotonic seconds."""
     store_problem: str = ""
     """Why the last try to read it failed; empty where it did not."""
+    prompts: Mapping[str, PromptEntry] = field(default_factory=dict)
+    """Services whose versions are prompts; no name is in both."""
+
+    def list_entries(self) -> Iterator[AnyEntry]:
+        """Yield all services, those of models first."""
+        yield from self.entries.values()
+        yield from self.prompts.values()
+
+    def find(self, service: str) -> AnyEntry | None:
+        """Return a service of either kind; None where there is none."""
+        return self.entries.get(service) or self.prompts.get(service)
 
 
 def build_entry(
     state: RouteState,
     champion: ModelPredictor | None,
     candidate: ModelPredictor | None,
-    before: ServiceEntry | None,
+    before: ModelEntry | None,
     missing: str,
-) -> ServiceEntry:
-    """Return a service's entry; its pool stays the same while model and limits do.
+) -> ModelEntry:
+    """Return a model's entry; its pool stays the same while model and limits do.
 
     Raises:
         ValueError: no route of the service was read.
     """
-    route = state.route
-    if route is None:
-        raise ValueError("an entry needs a route")
-    pool = None
+    route, pool = _require_route(state), None
     if candidate is not None and route.candidate == candidate.version:
         shares_records = champion is not None and _columns(candidate) == _columns(champion)
         limits = (route.candidate_concurrency, route.arm_timeout_ms, shares_records)
@@ -164,6 +201,33 @@ def build_entry(
         same = old is not None and old.predictor is candidate and old.limits == limits
         pool = old if same else CandidatePool(candidate, *limits)
     return ServiceEntry(route.service, state, champion, pool, missing)
+
+
+def build_prompt_entry(
+    state: RouteState,
+    champion: LoadedPrompt | None,
+    candidate: LoadedPrompt | None,
+    before: PromptEntry | None,
+    missing: str,
+) -> PromptEntry:
+    """Return a prompt's entry; its pool stays the same while version and limits do.
+
+    Raises:
+        ValueError: no route of the service was read.
+    """
+    route, pool = _require_route(state), None
+    if candidate is not None and route.candidate == candidate.version:
+        limits = (route.candidate_concurrency, route.arm_timeout_ms)
+        old = before.pool if before else None
+        same = old is not None and old.prompt is candidate and old.limits == limits
+        pool = old if same else PromptPool(candidate, *limits)
+    return ServiceEntry(route.service, state, champion, pool, missing)
+
+
+def _require_route(state: RouteState) -> Route:
+    if state.route is None:
+        raise ValueError("an entry needs a route")
+    return state.route
 
 
 def _columns(predictor: ModelPredictor) -> list[tuple[str, str]]:

@@ -4,15 +4,30 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from serving.log.records import Shadow
 from serving.log.request_log import RequestLog
 from serving.models.signature import Prediction, encode_outputs
 from serving.routing.assignment import RequestContext
 from serving.routing.breaker import WorkerBreakers
-from serving.routing.calls import Call, CandidatePool
+from serving.routing.calls import Bulkhead, Call, CandidatePool
 from sluice.rollout.measures import agree
+
+
+class CopiedRequest(Protocol):
+    """A copy of an answered request for the candidate, of a model or a prompt."""
+
+    @property
+    def pool(self) -> Bulkhead:
+        """The candidate's slots."""
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether it tests a candidate whose breaker is open; then it is not logged."""
+
+    async def ask(self) -> tuple[Shadow, bool]:
+        """Ask the candidate; return the record, and whether it says something about it."""
 
 
 class ShadowCopy(NamedTuple):
@@ -21,6 +36,16 @@ class ShadowCopy(NamedTuple):
     pool: CandidatePool
     context: RequestContext
     answers: Sequence[Prediction] | None
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether it tests a candidate whose breaker is open; then it is not logged."""
+        return self.context.assignment.is_probe
+
+    async def ask(self) -> tuple[Shadow, bool]:
+        """Ask the candidate; return the record, and whether it says something about it."""
+        call = await self.pool.ask(self.context.records, self.context.inputs)
+        return _describe(self, call), call.is_evidence
 
 
 class ShadowCalls:
@@ -32,11 +57,11 @@ class ShadowCalls:
 
     def __init__(self, request_log: RequestLog, breakers: WorkerBreakers) -> None:
         self._request_log, self._breakers = request_log, breakers
-        self._running: Counter[CandidatePool] = Counter()
+        self._running: Counter[Bulkhead] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self.dropped = 0
 
-    def start(self, copy: ShadowCopy) -> None:
+    def start(self, copy: CopiedRequest) -> None:
         """Start the candidate's call, after the caller's answer was sent."""
         if self._running[copy.pool] >= copy.pool.size:
             self.dropped += 1
@@ -52,23 +77,22 @@ class ShadowCalls:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _ask(self, copy: ShadowCopy) -> None:
-        pool, context = copy.pool, copy.context
+    async def _ask(self, copy: CopiedRequest) -> None:
+        pool = copy.pool
         try:
-            call = await pool.ask(context.records, context.inputs)
+            record, is_evidence = await copy.ask()
         finally:
             self._running[pool] -= 1
             if not self._running[pool]:
                 del self._running[pool]
-        if not call.is_evidence:
+        if not is_evidence:
             self.dropped += 1
             return
-        service, is_probe = context.route.service, context.assignment.is_probe
         self._breakers.observe_candidate(
-            service, pool.predictor.version, call.failed, time.monotonic(), is_probe
+            record.service, record.version, record.failed, time.monotonic(), copy.is_probe
         )
-        if not is_probe:
-            self._request_log.record_shadow(_describe(copy, call))
+        if not copy.is_probe:
+            self._request_log.record_shadow(record)
 
 
 def _describe(copy: ShadowCopy, call: Call) -> Shadow:

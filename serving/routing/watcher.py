@@ -9,16 +9,28 @@ not to be had.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import msgspec
 
+from serving.llm.prompts import LoadedPrompts
 from serving.models.cache import ModelKey, list_named
 from serving.models.loading import LoadedModels
-from serving.routing.model_table import NEVER, ModelTable, RouteState, ServiceEntry, build_entry
+from serving.routing.model_table import (
+    NEVER,
+    AnyEntry,
+    LoadedVersion,
+    ModelEntry,
+    ModelTable,
+    PromptEntry,
+    RouteState,
+    build_entry,
+    build_prompt_entry,
+)
 from serving.routing.served import keep_served, read_served
 from sluice.adapters.storage import write_whole
 from sluice.control.route import Route
@@ -43,17 +55,45 @@ def read_routes(replica: Path) -> list[Route]:
     """Return the routes that were kept; none where there are none, or they are unreadable."""
     try:
         return msgspec.json.decode((replica / ROUTES_FILE).read_bytes(), type=list[Route])
-    except (OSError, msgspec.MsgspecError, ValueError):
+    except (OSError, msgspec.MsgspecError, ValueError, RecursionError):
         return []
+
+
+Version = TypeVar("Version", bound=LoadedVersion)
+Loaded_co = TypeVar("Loaded_co", bound=LoadedVersion, covariant=True)
+
+
+class VersionLoader(Protocol[Loaded_co]):
+    """What loads the versions of one kind of route."""
+
+    def champion(self, service: str, version: int) -> Loaded_co | None:
+        """Return a version as the champion; None until it is loaded."""
+
+    def candidate(self, service: str, version: int) -> Loaded_co | None:
+        """Return a version as the candidate; None until it is loaded."""
+
+    def is_tried(self, service: str, version: int) -> bool:
+        """Whether a version is loaded, or it is known why it cannot be now."""
+
+    def explain_missing(self, service: str, version: int) -> str:
+        """Return why a version is not loaded."""
+
+    async def load(self, named: Collection[ModelKey], now: float) -> bool:
+        """Load the missing ones of these; return whether any was loaded."""
 
 
 class RouteWatcher:
     """Keeps one worker's model table up to date; everything that blocks runs in threads."""
 
     def __init__(
-        self, list_routes: Callable[[], list[Route]], models: LoadedModels, replica: Path
+        self,
+        list_routes: Callable[[], list[Route]],
+        models: LoadedModels,
+        replica: Path,
+        prompts: LoadedPrompts,
     ) -> None:
         self._list_routes, self._models, self._replica = list_routes, models, replica
+        self._prompts = prompts
         self._thread = ThreadPoolExecutor(1, "routes")
         self._states: dict[str, RouteState] = {}
         self._is_first = True
@@ -82,7 +122,7 @@ class RouteWatcher:
             await asyncio.sleep(STEP_SECONDS)
             self._replace_table()
             is_read = self._first.done() or (bool(self._states) and waited > STORE_SECONDS)
-            if is_read and all(map(self._is_settled, self.table.entries.values())):
+            if is_read and all(map(self._is_settled, self.table.list_entries())):
                 return
 
     async def run(self) -> None:
@@ -144,7 +184,7 @@ class RouteWatcher:
         found = {name: state.conflict for name, state in self._states.items() if state.conflict}
         for service, conflict in found.items():
             if self._conflicts.get(service) != conflict:
-                LOG.warning("%s: conflict: %s", service, conflict)
+                LOG.warning("%s: conflict: %s", service, conflict, extra={"service": service})
         self._conflicts = found
 
     async def _keep(self) -> None:
@@ -159,10 +199,25 @@ class RouteWatcher:
     def _start_loading(self) -> None:
         if self._loading is None or self._loading.done():
             known = [state.route for state in self._states.values() if state.route]
-            named = [*list_named(known), *filter(None, map(self._find_last, known))]
             loop = asyncio.get_running_loop()
-            self._loading = loop.create_task(self._models.load(named, time.monotonic()))
+            self._loading = loop.create_task(self._load(known, time.monotonic()))
             self._loading.add_done_callback(self._end_loading)
+
+    async def _load(self, routes: Sequence[Route], now: float) -> bool:
+        """Load what routes name; return whether anything was loaded."""
+        prompts = [route for route in routes if route.kind == "prompt"]
+        models = [route for route in routes if route.kind == "model"]
+        loads = (
+            self._models.load(self._list_wanted(models), now),
+            self._prompts.load(self._list_wanted(prompts), now),
+        )
+        return any(await asyncio.gather(*loads))
+
+    def _list_wanted(self, routes: Sequence[Route]) -> list[ModelKey]:
+        return [*list_named(routes), *filter(None, map(self._find_last, routes))]
+
+    def _find_loader(self, route: Route) -> LoadedModels | LoadedPrompts:
+        return self._prompts if route.kind == "prompt" else self._models
 
     def _end_loading(self, task: asyncio.Task[bool]) -> None:
         if task.cancelled():
@@ -173,58 +228,80 @@ class RouteWatcher:
             self._replace_table()
 
     def _replace_table(self) -> None:
-        """Replace the table by one of the current route states and loaded models."""
-        before = self.table.entries
-        entries = {name: self._build_entry(state, before) for name, state in self._states.items()}
-        has_routes = bool(entries) or not self._is_first
-        self.table = ModelTable(entries, has_routes, self._read_at, self._problem)
+        """Replace the table by one of the current route states and loaded versions."""
+        entries = self._build_entries()
+        prompts = self._build_prompt_entries()
+        has_routes = bool(entries or prompts) or not self._is_first
+        self.table = ModelTable(entries, has_routes, self._read_at, self._problem, prompts)
         now_served = {
-            name: entry.champion.version
-            for name, entry in entries.items()
+            entry.service: entry.champion.version
+            for entry in self.table.list_entries()
             if entry.champion and entry.champion.version == entry.wanted
         }
         served = {**self._served, **now_served}
         if not self._is_first:
-            served = {name: version for name, version in served.items() if name in entries}
+            known = {**entries, **prompts}
+            served = {name: version for name, version in served.items() if name in known}
         self._has_new_served |= served != self._served
         self._served = served
 
     def _find_last(self, route: Route) -> ModelKey | None:
         """Return the version that served last, where the wanted one is not to be had."""
         service, last = route.service, self._served.get(route.service)
-        if last is None or last == route.champion or self._models.champion(service, route.champion):
+        loader = self._find_loader(route)
+        if last is None or last == route.champion or loader.champion(service, route.champion):
             return None
-        entry = self.table.entries.get(service)
+        entry = self.table.find(service)
         serves = entry.champion.version if entry and entry.champion else last
-        is_needed = serves == last and self._models.is_tried(service, route.champion)
+        is_needed = serves == last and loader.is_tried(service, route.champion)
         return (service, last) if is_needed else None
 
-    def _is_settled(self, entry: ServiceEntry) -> bool:
+    def _is_settled(self, entry: AnyEntry) -> bool:
         """Whether a service can be answered, or nothing in the cache can answer it."""
         route = entry.state.route
         if route is None or entry.champion is not None:
             return True
-        last = self._find_last(route)
-        is_tried = self._models.is_tried(route.service, route.champion)
-        return is_tried and (last is None or self._models.is_tried(*last))
+        last, loader = self._find_last(route), self._find_loader(route)
+        is_tried = loader.is_tried(route.service, route.champion)
+        return is_tried and (last is None or loader.is_tried(*last))
 
-    def _build_entry(self, state: RouteState, entries: Mapping[str, ServiceEntry]) -> ServiceEntry:
+    def _build_entries(self) -> dict[str, ModelEntry]:
+        found, before = {}, self.table.entries
+        for name, state in self._states.items():
+            if state.route is None or state.route.kind == "model":
+                old = before.get(name)
+                arms = self._find_arms(state, self._models, old.champion if old else None)
+                found[name] = build_entry(state, arms[0], arms[1], old, arms[2])
+        return found
+
+    def _build_prompt_entries(self) -> dict[str, PromptEntry]:
+        found, before = {}, self.table.prompts
+        for name, state in self._states.items():
+            if state.route is not None and state.route.kind == "prompt":
+                old = before.get(name)
+                arms = self._find_arms(state, self._prompts, old.champion if old else None)
+                found[name] = build_prompt_entry(state, arms[0], arms[1], old, arms[2])
+        return found
+
+    def _find_arms(
+        self, state: RouteState, loader: VersionLoader[Version], before: Version | None
+    ) -> tuple[Version | None, Version | None, str]:
+        """Return champion and candidate as far as they are loaded, and what is missing."""
         route = state.route
         if route is None:
             raise ValueError("a state without a route has no entry")
-        service, before = route.service, entries.get(route.service)
-        champion = self._models.champion(service, route.champion)
-        missing = "" if champion else self._models.explain_missing(service, route.champion)
-        candidate = None
+        service = route.service
+        champion, candidate = loader.champion(service, route.champion), None
+        missing = "" if champion else loader.explain_missing(service, route.champion)
         if route.candidate is not None:
-            candidate = self._models.candidate(service, route.candidate)
+            candidate = loader.candidate(service, route.candidate)
             if candidate is None:
-                missing = missing or self._models.explain_missing(service, route.candidate)
+                missing = missing or loader.explain_missing(service, route.candidate)
         if champion is None and before:
-            champion = before.champion  # the older one answers until the new one is loaded
+            champion = before  # the older one answers until the new one is loaded
         if champion is None and (last := self._find_last(route)):
-            champion = self._models.champion(*last)
-        return build_entry(state, champion, candidate, before, missing)
+            champion = loader.champion(*last)
+        return champion, candidate, missing
 
     def _report(self, problem: str) -> None:
         """Log a problem once while it lasts, and its end."""

@@ -10,14 +10,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from sluice.adapters.server.stack import StackRecord, read_stack
+from sluice.adapters.server.record import StackRecord, read_stack
 from sluice.adapters.storage import write_whole
 from sluice.config.serving import GatewayConfig
 from sluice.documents import read_json
 from sluice.home import Home
 
 GATEWAY_URLS = "SLUICE_GATEWAY_URLS"
-REGISTRY_PAGE, ROLLOUT_PAGE = "SLUICE_MLFLOW_UI", "SLUICE_ROLLOUT_UI"
+REGISTRY_PAGE, STATUS_PAGE = "SLUICE_MLFLOW_UI", "SLUICE_STATUS_UI"
+FORMER_STATUS_PAGE = "SLUICE_ROLLOUT_UI"
+"""The name of that variable before the page showed more than rollouts; still read."""
+MODEL_VIEW = "workflowType=machine_learning"
+"""Opens MLflow's pages in the view for models; without it they open in the view for LLMs."""
+FLOW_RUNS = "runs/flow-run/"
+"""The path in front of a flow run's id on the orchestrator's pages."""
 DEFAULT_PAGE = "http://127.0.0.1:5000"
 PAGES_FILE = "pages.json"
 
@@ -60,12 +66,23 @@ def find_registry_page(home: Home) -> Page:
     return Page(DEFAULT_PAGE, is_served=False)
 
 
-def find_rollout_page(home: Home) -> str:
-    """Return the rollout page's address: as named, else of the stack; empty where none is up."""
-    if named := os.environ.get(ROLLOUT_PAGE, ""):
-        return named.rstrip("/")
+def find_status_page(home: Home) -> str:
+    """Return the status page's address: as named, else of the stack; empty where none is up."""
+    if named := name_status_page():
+        return named
     stack: StackRecord | None = read_stack(home)
     return stack.rollouts if stack else ""
+
+
+def name_status_page() -> str:
+    """Return the status page's address that the environment names; empty where it names none."""
+    named = os.environ.get(STATUS_PAGE, "") or os.environ.get(FORMER_STATUS_PAGE, "")
+    return named.rstrip("/")
+
+
+def name_run(page: str, experiment: str, run_id: str) -> str:
+    """Return the address of a run on the registry's pages, in the view for models."""
+    return f"{page}/#/experiments/{experiment}/runs/{run_id}?{MODEL_VIEW}"
 
 
 @contextmanager
@@ -87,5 +104,5 @@ def _read_served(home: Home) -> str:
         found = read_json(home.root / PAGES_FILE)
         os.kill(int(found["pid"]), 0)
         return str(found["mlflow"])
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, OverflowError):
         return ""

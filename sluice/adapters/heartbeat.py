@@ -9,7 +9,8 @@ from contextlib import suppress
 
 BEAT_SECONDS = 0.5
 """How often a process that waits for nothing else should beat."""
-STARTS, WORKS = b"s", b"w"
+STARTS, READY, WORKS = b"s", b"r", b"w"
+"""What a heartbeat says: the process starts, waits for its orders, or works."""
 LONGEST_GAP = 1.0
 """Most of a reader's own pause that counts: when the machine slept, nobody stood still."""
 
@@ -59,8 +60,8 @@ class Watch:
         self._read_at = now
         self.still_seconds = 0.0
         self.worked_seconds = 0.0
-        """How long it has worked."""
-        self.has_moved = self.works = self.is_closed = False
+        """How long it has worked, or waited for its orders."""
+        self.has_moved = self.is_ready = self.works = self.is_closed = False
 
     def read(self, now: float) -> None:
         """Read the heartbeats that came since the last call."""
@@ -68,10 +69,19 @@ class Watch:
         self._read_at = now
         if beats := self._take():
             self.has_moved, self.still_seconds = True, 0.0
-            self.works = beats.endswith(WORKS)
+            self.works, self.is_ready = beats.endswith(WORKS), beats.endswith(READY)
         else:
             self.still_seconds += gap
-        self.worked_seconds += gap if self.works else 0.0
+        self.worked_seconds += gap if self.works or self.is_ready else 0.0
+
+    def order(self, message: bytes) -> None:
+        """Send a process what it shall do when it is ready for orders; its work begins now.
+
+        Raises:
+            OSError: it has ended, or takes no message.
+        """
+        self._source.sendall(message)
+        self.worked_seconds, self.is_ready = 0.0, False
 
     def close(self) -> None:
         """Close the socket."""

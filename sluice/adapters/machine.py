@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
+from sluice.adapters.server import parts
 from sluice.adapters.server.ports import list_listeners, name_user
 from sluice.adapters.server.process import is_alive, is_free, read_record
 from sluice.adapters.server.process_tree import find_related
@@ -102,9 +103,9 @@ PROJECT = "sluice"
 PINNED = ("prefect", "fastapi", "sqlalchemy", "mlflow", "protobuf", "great-expectations")
 PORTS = {
     4200: "the Prefect server",
-    5000: "MLflow's pages",
-    8080: "the gateway",
-    8090: "the rollout page",
+    parts.PAGES_PORT: "MLflow's pages",
+    parts.GATEWAY_PORT: "the gateway",
+    parts.STATUS_PAGE_PORT: "the status page",
 }
 """The ports that `sluice up` tries first."""
 VERSION_SECONDS = 5.0

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sluice.adapters.control.store import open_control
+from sluice.adapters.control.store import prepare_control
 from sluice.adapters.gateway import Replicas
 from sluice.adapters.registry.answers import find_version
 from sluice.adapters.registry.client import open_registry
@@ -34,8 +34,7 @@ def accept_store(home: Home, replicas: Replicas, service: str, by: Author, now: 
             f"{ACCEPT_STORE}: no gateway says which epoch of {service} it knows ({found}); next: "
             "start the gateway, then give this command again"
         )
-    control, registry = open_control(home), open_registry(home)
-    control.prepare()
+    control, registry = prepare_control(home), open_registry(home)
     known = max(epochs.values()) + bool(list_conflicting(replies, service))
     champion = control.recovery.find_champion(service, known)
     if find_version(registry, service, champion) is not None:

@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sluice.adapters.control.store import Control
+from sluice.adapters.server import parts
 from sluice.adapters.server.home_server import server_environment
-from sluice.adapters.server.stack import read_stack
+from sluice.adapters.server.record import read_stack
 from sluice.control.approval import ApprovalAnswer
 from sluice.home import Home
 from sluice.rollout.record import RolloutRecord
@@ -23,8 +24,12 @@ ANSWER_SECONDS = 1.0
 """Longest wait for one address of the stack."""
 LATE_BLOCKS, LATE_SECONDS = 3, 10.0
 """A rollout without a tick for so long has no controller at work."""
-HEALTH = {"prefect": "/api/health", "mlflow": "/health", "gateway": "/healthz"}
-HEALTH["rollouts"] = "/healthz"
+HEALTH = {
+    "prefect": "/api/health",
+    "mlflow": parts.REGISTRY_PAGES.health,
+    "gateway": parts.GATEWAY_PART.health,
+    "rollouts": parts.STATUS_PART.health,
+}
 
 
 @dataclass(frozen=True)
@@ -120,18 +125,17 @@ def answers(url: str) -> bool:
 def _read_service(
     control: Control, service: str, written: Mapping[tuple[str, int], datetime]
 ) -> ServiceStatus:
-    route, change = control.routes.find(service), control.timeline.find_change(service)
+    route = control.routes.find(service)
     rollout = control.rollouts.find_open(service)
     newest = control.timeline.list_entries(service, 1)
     requests = control.approvals.list_requests(service)
     now = datetime.now(UTC)
-    known = route is not None and change is not None and change.version == route.champion
     since = control.timeline.find_since(route) if route else None
     return ServiceStatus(
         service=service,
         serves=route.champion if route else None,
         since=since.astimezone(UTC).isoformat(timespec="seconds") if since else "",
-        previous=(change.previous or None) if known and change else None,
+        previous=control.moves.find_previous(service) or None,
         rollout=_read_rollout(rollout, written, now) if rollout else None,
         waiting=tuple(
             item.version for item in requests if item.answer_at(now) is ApprovalAnswer.PENDING
@@ -166,4 +170,6 @@ def _list_notes(control: Control, service: str) -> tuple[str, ...]:
         control.watermarks.find_conflict(service),
     )
     notes = [f"the registry's aliases do not follow the {moved.action} yet"] if moved else []
-    return (*notes, *([f"conflict: {conflict}"] if conflict else []))
+    notes += [f"conflict: {conflict}"] if conflict else []
+    waiting = [item for item in control.retrainings.list_open(service) if item.decision]
+    return (*notes, *(f"retraining for {item.event}: {item.decision}" for item in waiting))

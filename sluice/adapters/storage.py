@@ -1,6 +1,7 @@
 """The file system: errors as ours, locks, files written atomically and closed to others."""
 
 import fcntl
+import json
 import os
 import re
 import stat
@@ -68,6 +69,22 @@ def explain_os_error(error: Exception, subject: str) -> StorageFull | DataUnavai
 
 
 @contextmanager
+def translate_errors(uri: Path) -> Iterator[None]:
+    """Translate errors of the file system and of Delta about a table into our errors.
+
+    Raises:
+        StorageFull: the disk is full.
+        DataUnavailable: the table cannot be reached.
+    """
+    from deltalake.exceptions import DeltaError
+
+    try:
+        yield
+    except (OSError, DeltaError, json.JSONDecodeError) as error:
+        raise explain_os_error(error, f"table {uri}") from error
+
+
+@contextmanager
 def open_locked(path: Path) -> Iterator[TextIO]:
     """Open a file that one process at a time may hold; create it if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -124,8 +141,13 @@ PRIVATE, PUBLIC = 0o600, 0o644
 """Modes of files in the state folder, and in the project."""
 
 
-def write_whole(texts: Mapping[Path, str], mode: int = PRIVATE) -> None:
+def write_whole(
+    texts: Mapping[Path, str], mode: int = PRIVATE, commit: Callable[[], object] = lambda: None
+) -> None:
     """Replace each file by its text; if one cannot be written, restore the others.
+
+    `commit` is called once all texts are on the disk, before the first file is replaced; if it
+    raises, no file is.
 
     Raises:
         OSError: a file cannot be written; all files are unchanged.
@@ -136,6 +158,7 @@ def write_whole(texts: Mapping[Path, str], mode: int = PRIVATE) -> None:
     try:
         for path, text in texts.items():
             drafts[path] = _write_draft(path, text.encode("utf-8"), mode)
+        commit()
         for path, draft in drafts.items():
             draft.replace(path)
             moved.append(path)
@@ -146,6 +169,28 @@ def write_whole(texts: Mapping[Path, str], mode: int = PRIVATE) -> None:
     finally:
         for draft in drafts.values():
             draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def draft_file(path: Path) -> Iterator[Path]:
+    """Give a file to write to, which replaces `path` when the block ends without an error.
+
+    Each caller has a file of its own, also where threads of one process write the same path. After
+    an error it is removed, and `path` is as it was.
+
+    Raises:
+        OSError: the folder is not there, or cannot be written to.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    os.close(handle)
+    draft = Path(name)
+    try:
+        yield draft
+        draft.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink()
+        raise
 
 
 def _write_draft(path: Path, content: bytes, mode: int) -> Path:

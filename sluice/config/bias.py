@@ -17,11 +17,12 @@ class BiasConfig(Section):
     pairs: bool = True
     """Whether the groups of each pair of sensitive columns are judged too."""
     favourable: str | int | bool | None = None
-    """The class that is good for a person (multiclass); binary problems use the positive one."""
+    """The class that is good for a person: selection means that it is predicted. Needed for several
+    classes; a binary problem without it takes the positive class, and each verdict says so."""
     selection_ratio: float = Field(0.8, gt=0.0, le=1.0)
     """Least ratio of a group's selection rate to that of the rest (four-fifths rule)."""
     true_positive_difference: float = Field(-0.1, ge=-1.0, le=0.0)
-    """Lowest difference of true-positive rates, group minus rest."""
+    """Lowest difference of true-positive rates, group minus rest; positive means favourable."""
     false_positive_difference: float = Field(0.15, ge=0.0, le=1.0)
     """Largest difference of false-positive rates, in either direction."""
     loss_ratio: float = Field(1.25, ge=1.0)

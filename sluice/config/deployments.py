@@ -1,14 +1,12 @@
 """The file `deployments.yaml`: when flows run; read strictly before it goes to a server."""
 
-import json
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, JsonValue, ValidationError, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from sluice.config.notifications import Notification
-from sluice.config.yaml_file import KeyInvalid, Section, explain_errors, read_mapping
-from sluice.errors import ConfigInvalid
+from sluice.config.yaml_file import KeyInvalid, Section, read_section
 
 MARK = "sluice"
 """The tag that marks a deployment on a server as one of ours."""
@@ -120,8 +118,4 @@ def read_deployments(file: Path) -> Deployments:
     Raises:
         ConfigInvalid: it is not YAML, a key is unknown or a value not allowed; names the line.
     """
-    values: dict[str, Any] = read_mapping(file)
-    try:
-        return Deployments.model_validate_json(json.dumps(values, default=str), strict=True)
-    except ValidationError as error:
-        raise ConfigInvalid(explain_errors(error, file, Deployments)) from error
+    return read_section(file, Deployments)

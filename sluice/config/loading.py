@@ -1,22 +1,32 @@
-"""Loading of the configuration of a service, of a rollout policy and of the gateway."""
+"""Loading of the configuration of services, rollout policies, rules and the gateway."""
 
 import hashlib
-import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import ValidationError
 
+from sluice.config.monitoring.rules import RuleBook, find_misfit
 from sluice.config.policy import Policy
 from sluice.config.service import ServiceConfig
 from sluice.config.serving import GatewayConfig
-from sluice.config.yaml_file import explain_errors, name_key, read_mapping
+from sluice.config.yaml_file import (
+    find_shared,
+    name_key,
+    read_mapping,
+    read_section,
+    validate_values,
+)
 from sluice.errors import ConfigInvalid, ServiceUnknown
 from sluice.home import CONFIGS
 
+if TYPE_CHECKING:
+    from sluice.monitoring.rules import ActiveRule
+
 OVERLAYS = ("development", "production")
 POLICIES = "policies"
+RULES = Path("monitoring") / "rules.yaml"
+"""The rules of monitoring, in a folder of configurations."""
 GATEWAY_FOLDER = CONFIGS / "gateway"
 SUFFIX = ".yaml"
 
@@ -33,7 +43,8 @@ def load_service(service: str, environment: str, folder: Path = CONFIGS) -> Serv
 
     Raises:
         ServiceUnknown: no file has the name.
-        ConfigInvalid: a file is not YAML, a key is unknown, a value is not allowed.
+        ConfigInvalid: a file is not YAML, a key is unknown, a value is not allowed, or it names a
+            rule of monitoring that does not exist.
     """
     path = folder / f"{service}{SUFFIX}"
     if service not in list_services(folder):
@@ -43,17 +54,18 @@ def load_service(service: str, environment: str, folder: Path = CONFIGS) -> Serv
     values = read_mapping(path)
     overlay = folder / f"{environment}{SUFFIX}"
     over = read_mapping(overlay) if overlay.exists() else {}
-    try:
-        # Strict JSON accepts a list for a tuple, but neither `yes` nor "100" for a number.
-        text = json.dumps(lay_over(values, over), default=str)
-        config = ServiceConfig.model_validate_json(text, strict=True)
-    except ValidationError as error:
-        raise ConfigInvalid(explain_errors(error, path, ServiceConfig, overlay)) from error
+    config = validate_values(lay_over(values, over), path, ServiceConfig, overlay)
     if config.service != service:
         raise ConfigInvalid(
             f"{path}: service is '{config.service}', the file's name is '{service}'"
         )
+    if config.monitoring.rules or config.retrain.alerts:
+        check_rules(config, load_rules(folder), folder)
     return config
+
+
+WATCHING = {"monitoring", "performance", "retrain", "drift"}
+"""Sections of a service's file that decide nothing of a release."""
 
 
 def dump_service(config: ServiceConfig) -> str:
@@ -62,8 +74,12 @@ def dump_service(config: ServiceConfig) -> str:
 
 
 def hash_service(config: ServiceConfig) -> str:
-    """Return the hexadecimal sha256 of the resolved configuration."""
-    return hashlib.sha256(dump_service(config).encode()).hexdigest()
+    """Return the hexadecimal sha256 of what decides a release in the resolved configuration.
+
+    How a service is watched afterwards is no part of it: with other alerts it is the same release.
+    """
+    values = config.model_dump(mode="json", exclude=WATCHING)
+    return hashlib.sha256(yaml.safe_dump(values, sort_keys=False).encode()).hexdigest()
 
 
 def lay_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -110,12 +126,7 @@ def load_policy(policy: str, folder: Path = CONFIGS) -> Policy:
             f"no policy '{policy}' in {folder / POLICIES}; known: {known}, or the path of a "
             f"{SUFFIX} file"
         )
-    values = read_mapping(path)
-    try:
-        text = json.dumps(values, default=str)
-        found = Policy.model_validate_json(text, strict=True)
-    except ValidationError as error:
-        raise ConfigInvalid(explain_errors(error, path, Policy)) from error
+    found = read_section(path, Policy)
     if found.policy != path.stem:
         words = f"found '{found.policy}'; allowed: the file's name, '{path.stem}'"
         raise ConfigInvalid(name_key(path, ("policy",), words))
@@ -127,6 +138,83 @@ def load_policy(policy: str, folder: Path = CONFIGS) -> Policy:
     return found
 
 
+def load_rules(folder: Path = CONFIGS) -> RuleBook:
+    """Read the rules of monitoring; a folder without rules has those of the project.
+
+    Raises:
+        ConfigInvalid: the file is not YAML, a key is unknown, a value is not allowed.
+    """
+    return read_section(find_rules_file(folder), RuleBook)
+
+
+def find_rules_file(folder: Path = CONFIGS) -> Path:
+    """Return the file of the rules that hold in a folder of configurations."""
+    return find_shared(RULES, folder)
+
+
+def find_rules(service: ServiceConfig, folder: Path = CONFIGS) -> "dict[str, ActiveRule]":
+    """Return the rules that are judged for a service, with its own changes and its limits.
+
+    The commands in their runbooks name the service.
+
+    Raises:
+        ConfigInvalid: the rules are not valid, or the service changes one in a way that is not.
+    """
+    from sluice.monitoring.rules import list_active
+
+    book = load_rules(folder)
+    check_rules(service, book, folder)
+    named = {name: rule.name_service(service.service) for name, rule in book.rules.items()}
+    return list_active(book.model_copy(update={"rules": named}), service.monitoring)
+
+
+def check_rules(service: ServiceConfig, book: RuleBook, folder: Path = CONFIGS) -> None:
+    """Check that a service names only rules that exist, and changes them in a way that fits.
+
+    Raises:
+        ConfigInvalid: it names an unknown rule, limits a rule on its other side or where it could
+            never fire or hold, or waits for the alert of a rule that is not judged.
+    """
+    path = folder / f"{service.service}{SUFFIX}"
+    for name, change in service.monitoring.rules.items():
+        rule, place = book.rules.get(name), ("monitoring", "rules", name)
+        if rule is None:
+            words = (
+                f"no rule '{name}' in {find_rules_file(folder)}; allowed: {', '.join(book.rules)}"
+            )
+            raise ConfigInvalid(name_key(path, place, words))
+        given, kept = ("above", "below") if rule.above is None else ("below", "above")
+        if getattr(change, given) is not None:
+            words = f"found a limit {given}; allowed: {kept}, as the rule has it"
+            raise ConfigInvalid(name_key(path, (*place, given), words))
+        if misfit := find_misfit(rule.merge(change)):
+            raise ConfigInvalid(name_key(path, (*place, misfit[0]), misfit[1]))
+    _check_alerts(service, book, path)
+
+
+def _check_alerts(service: ServiceConfig, book: RuleBook, path: Path) -> None:
+    """Check that the rules whose alerts start a retraining can raise one.
+
+    Raises:
+        ConfigInvalid: one does not exist, is switched off, or lacks its limit.
+    """
+    from sluice.monitoring.rules import list_active
+
+    if not service.retrain.alerts:
+        return
+    active = list_active(book, service.monitoring)
+    judged = ", ".join(name for name, rule in active.items() if rule.limit is not None)
+    for place, name in enumerate(service.retrain.alerts):
+        words = ""
+        if name not in active:
+            why = "which is not judged for it" if name in book.rules else "which does not exist"
+            words = f"found '{name}', {why}; allowed: {judged}"
+        elif active[name].limit is None:
+            words = f"found '{name}', which cannot fire: {active[name].missing}; allowed: {judged}"
+        if words:
+            raise ConfigInvalid(name_key(path, ("retrain", "alerts", place), words))
+
+
 def load_gateway(environment: str, folder: Path = GATEWAY_FOLDER) -> GatewayConfig:
     """Read the gateway's settings; a setting that no file has keeps its default.
 
@@ -136,12 +224,8 @@ def load_gateway(environment: str, folder: Path = GATEWAY_FOLDER) -> GatewayConf
     _check_environment(environment)
     path, overlay = folder / f"gateway{SUFFIX}", folder / f"{environment}{SUFFIX}"
     values = [read_mapping(file) if file.exists() else {} for file in (path, overlay)]
-    text = json.dumps(lay_over(*values), default=str)
-    try:
-        return GatewayConfig.model_validate_json(text, strict=True)
-    except ValidationError as error:
-        file = path if path.exists() else overlay
-        raise ConfigInvalid(explain_errors(error, file, GatewayConfig, overlay)) from error
+    file = path if path.exists() else overlay
+    return validate_values(lay_over(*values), file, GatewayConfig, overlay)
 
 
 def _check_environment(environment: str) -> None:

@@ -9,6 +9,18 @@ from sluice.config.yaml_file import KeyInvalid, Section
 Problem = Literal["binary", "multiclass", "regression"]
 
 
+def _is_none(value: str) -> bool:
+    # Left out of the resolved configuration, so that older files keep their hash.
+    return value == "none"
+
+
+class FalsePositives(Section):
+    """A threshold by what it may cost: the share of negatives that are taken for positives."""
+
+    false_positive_rate: float = Field(gt=0.0, lt=0.5)
+    """Largest share of the negative training rows at or above the threshold, on folds."""
+
+
 class Training(Section):
     """The options that every kind of estimator has."""
 
@@ -18,13 +30,23 @@ class Training(Section):
     """`balanced`: row weights are inverse to their class's share (classification)."""
     calibration: Literal["none", "sigmoid", "isotonic"] = "none"
     """Whether probabilities are recalibrated on folds of the training rows (classification)."""
-    threshold: float | Literal["accuracy", "balanced_accuracy", "f1"] = 0.5
-    """Decision threshold (binary): a number in (0, 1), or the figure that it maximises on folds of
-    the training rows; held-out rows are never used to choose it."""
+    threshold: float | Literal["accuracy", "balanced_accuracy", "f1"] | FalsePositives = 0.5
+    """Decision threshold (binary): a number in (0, 1), the figure that it maximises on folds of the
+    training rows, or `{false_positive_rate: 0.01}`: the lowest one with at most that share of false
+    positives on the folds. Held-out rows are never used to choose it."""
+
+    target_transform: Literal["none", "log"] = Field("none", exclude_if=_is_none)
+    """`log`: the model learns log(1 + target), so that few large values do not decide everything;
+    its predictions are near the median, not the mean (regression, targets of 0 and more)."""
+
+    @property
+    def has_chosen_threshold(self) -> bool:
+        """Whether the threshold is chosen on folds of the training rows."""
+        return isinstance(self.threshold, str | FalsePositives)
 
     @model_validator(mode="after")
     def _threshold_is_a_probability(self) -> "Training":
-        if not isinstance(self.threshold, str) and not 0.0 < self.threshold < 1.0:
+        if isinstance(self.threshold, float) and not 0.0 < self.threshold < 1.0:
             raise KeyInvalid("threshold", f"found {self.threshold}, allowed: above 0 and below 1")
         return self
 

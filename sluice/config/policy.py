@@ -9,25 +9,25 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from sluice.config.yaml_file import KeyInvalid, Section
 
-UNITS = {"s": 1, "min": 60, "h": 3600}
+UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 Action = Literal["roll_back", "pause"]
 TIMES, STAGE_TIMES = ("block", "history", "soak"), ("min", "max")
 PassRule = Literal["error_margin", "latency_margin", "business", "disagreement"]
 
 
 def read_duration(value: Any) -> Any:
-    """Read a duration such as `20 s`, `90 min` or `4 h` as seconds.
+    """Read a duration such as `20 s`, `90 min`, `4 h` or `7 d` as seconds.
 
     Raises:
         ValueError: it has no number, or an unknown unit.
     """
     found = (
-        re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h)\s*", value)
+        re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)\s*", value)
         if isinstance(value, str)
         else None
     )
     if not found:
-        raise ValueError(f"found {value!r}; allowed: a number and s, min or h, such as 90 min")
+        raise ValueError(f"found {value!r}; allowed: a number and s, min, h or d, such as 90 min")
     return float(found[1]) * UNITS[found[2]]
 
 

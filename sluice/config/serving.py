@@ -72,6 +72,8 @@ class LimitsConfig(Section):
     """Bytes of all requests of one process that have not come as a whole; at least four bodies."""
     in_flight: int = Field(256, ge=1, le=100_000)
     """Whole requests of one worker at a time; more are 503 at once."""
+    language_in_flight: int = Field(256, ge=1, le=100_000)
+    """Requests of one worker to prompts and language models at a time; more are 503 at once."""
     champion_seconds: float = Field(10.0, gt=0, le=600)
     """How long a champion may take that answers off the event loop; it has no fallback."""
     notice_seconds: float = Field(0.0, ge=0, le=600)
@@ -109,7 +111,7 @@ class WatchdogConfig(Section):
 
 
 class PageConfig(Section):
-    """Address of the rollout page; its keys are those of the gateway with `+control`."""
+    """Address of the status page; its keys are those of the gateway with `+control`."""
 
     host: str = "127.0.0.1"
     """Address to listen at; everyone who reaches it may read."""
@@ -124,6 +126,8 @@ class GatewayConfig(Section):
     port: int = Field(8080, ge=1, le=65535)
     workers: int = Field(2, ge=1, le=256)
     """Processes that answer; they share only files and the port."""
+    spare_worker: bool = True
+    """Whether one more process waits to take the place of a worker that dies."""
     hosts: tuple[Annotated[str, Field(pattern=HOST)], ...] = ()
     """Names by which callers reach gateway and page, besides loopback, without ports; `*`: any."""
     keys_file: str = ""

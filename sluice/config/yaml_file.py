@@ -1,12 +1,13 @@
 """Strict reading of YAML: errors name file, line, key and the allowed values."""
 
 import difflib
+import json
 import os
 import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, TypeVar, cast, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -14,7 +15,9 @@ from pydantic_core import ErrorDetails
 
 from sluice.documents import DocumentInvalid, compose_yaml, read_yaml
 from sluice.errors import ConfigInvalid
+from sluice.home import PROJECT
 
+Read = TypeVar("Read", bound=BaseModel)
 Location = tuple[int | str, ...]
 """Keys and indices of lists, from the top of the file."""
 Models = list[type[BaseModel]]
@@ -23,11 +26,16 @@ WORD = "literal["
 
 
 class KeyInvalid(ValueError):  # noqa: N818
-    """A value that does not fit other values; `key` is its place in its section."""
+    """A value that does not fit other values; `key` is its place in its section.
 
-    def __init__(self, key: str, message: str) -> None:
+    A place whose names have dots in them is given as a tuple of names.
+    """
+
+    def __init__(self, key: str | tuple[str, ...], message: str) -> None:
         super().__init__(message)
-        self.key = key
+        parts = key.split(".") if isinstance(key, str) else key
+        self.parts = tuple(parts)
+        self.key = ".".join(parts)
 
 
 class Section(BaseModel):
@@ -37,7 +45,6 @@ class Section(BaseModel):
         extra="forbid",
         frozen=True,
         allow_inf_nan=False,  # with a limit that is no number, a gate would never halt
-        use_attribute_docstrings=True,
     )
 
 
@@ -59,6 +66,36 @@ def read_mapping(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigInvalid(f"{path}: expected keys and values, found {type(values).__name__}")
     return cast(dict[str, Any], values)
+
+
+def find_shared(file: Path, folder: Path) -> Path:
+    """Return a file of a folder of configurations; where it has none, the project's own."""
+    own = folder / file
+    return own if own.exists() else PROJECT / "configs" / file
+
+
+def read_section(path: Path, model: type[Read]) -> Read:
+    """Read a file into a strict model.
+
+    Raises:
+        ConfigInvalid: the file is not YAML, a key is unknown, a value is not allowed.
+    """
+    return validate_values(read_mapping(path), path, model)
+
+
+def validate_values(
+    values: dict[str, Any], path: Path, model: type[Read], overlay: Path | None = None
+) -> Read:
+    """Return the values of a file, and of the one laid over it, as a strict model.
+
+    Raises:
+        ConfigInvalid: a key is unknown, or a value is not allowed; names the file and the line.
+    """
+    try:
+        # Strict JSON accepts a list for a tuple, but neither `yes` nor "100" for a number.
+        return model.model_validate_json(json.dumps(values, default=str), strict=True)
+    except ValidationError as error:
+        raise ConfigInvalid(explain_errors(error, path, model, overlay)) from error
 
 
 def find_line(path: Path, location: Location) -> int:
@@ -106,11 +143,16 @@ def explain_errors(
 ) -> str:
     """Return the errors of a file, one per line: file, line, key, and what is allowed."""
     lines = []
-    for detail in _list_relevant(error):
-        location = _locate(detail, model)
+    for location, words in list_errors(error, model):
         file = overlay if overlay and has_key(overlay, location) else path
-        lines.append(name_key(file, location, _describe_error(detail, model)))
+        lines.append(name_key(file, location, words))
     return "\n".join(lines)
+
+
+def list_errors(error: ValidationError, model: type[BaseModel]) -> list[tuple[Location, str]]:
+    """Return each error of a document: the place of its key, what was found, what is allowed."""
+    details = _list_relevant(error)
+    return [(_locate(detail, model), _describe_error(detail, model)) for detail in details]
 
 
 def name_key(file: Path, location: Location, words: str) -> str:
@@ -131,8 +173,12 @@ def _list_relevant(error: ValidationError) -> Iterator[ErrorDetails]:
 
 def _walk(location: Location, model: type[BaseModel]) -> tuple[Location, Models]:
     """Return the location without the branches of unions, which no file has, and its models."""
-    models, plain, chosen = [model], list[int | str](), True
+    models, plain, chosen, is_key = [model], list[int | str](), True, False
     for part in location:
+        if is_key:  # of a mapping: it names no field
+            plain.append(part)
+            is_key = False
+            continue
         branch = [item for item in models if _is_branch(part, item)]
         if not chosen and (branch or WORD in str(part)):
             models, chosen = branch, True
@@ -141,6 +187,7 @@ def _walk(location: Location, model: type[BaseModel]) -> tuple[Location, Models]
         if isinstance(part, str):  # a number is an item of a list: its fields are the model's
             fields = [item.model_fields.get(part) for item in models]
             models = [found for field in fields if field for found in _models_in(field.annotation)]
+            is_key = any(field and get_origin(field.annotation) is dict for field in fields)
             chosen = False
     return tuple(plain), models
 
@@ -155,7 +202,7 @@ def _locate(detail: ErrorDetails, model: type[BaseModel]) -> Location:
     location, _ = _walk(detail["loc"], model)
     error = detail.get("ctx", {}).get("error")
     if isinstance(error, KeyInvalid):
-        inner = [int(part) if part.isdigit() else part for part in error.key.split(".")]
+        inner = [int(part) if part.isdigit() else part for part in error.parts]
         return (*location, *inner)
     return (*location, "kind") if detail["type"].startswith("union_tag_") else location
 
@@ -163,7 +210,8 @@ def _locate(detail: ErrorDetails, model: type[BaseModel]) -> Location:
 def _describe_error(detail: ErrorDetails, model: type[BaseModel]) -> str:
     if detail["type"] == "extra_forbidden":
         _, models = _walk(detail["loc"][:-1], model)
-        allowed = sorted(models[0].model_fields) if models else []
+        fields = models[0].model_fields if models else {}
+        allowed = sorted(field.alias or name for name, field in fields.items())
         close = difflib.get_close_matches(str(detail["loc"][-1]), allowed, 1)
         hint = f" (did you mean `{close[0]}`?)" if close else ""
         return f"unknown key{hint}; allowed: {', '.join(allowed)}"

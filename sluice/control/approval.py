@@ -86,10 +86,11 @@ def digest_verdicts(verdicts: Sequence[Verdict]) -> str:
 def may_stay_open(verdict: Verdict, on_insufficient: str) -> bool:
     """Whether an insufficient verdict is left to a person instead of halting the release.
 
-    Only the evaluation gate's, and only if the configuration says `approve`; never a `fail`.
+    Only the evaluation gate's, if the configuration says `approve` or if nothing is open but
+    whether a very good model is plausible; never a `fail`.
     """
-    insufficient = verdict.outcome is Outcome.INSUFFICIENT
-    return insufficient and verdict.gate == MAY_BE_OPEN and on_insufficient == "approve"
+    insufficient = verdict.outcome is Outcome.INSUFFICIENT and verdict.gate == MAY_BE_OPEN
+    return insufficient and (on_insufficient == "approve" or verdict.asks_person)
 
 
 def tag_request(required: bool, verdicts: Sequence[Verdict], deadline: datetime) -> dict[str, str]:

@@ -10,7 +10,20 @@ from sluice.control.lease import Lease
 
 OPEN = ""
 DATA_CHANGED = "data.changed"
-"""The kind of cause for which a second release has nothing to do."""
+"""The kind of cause: a change of data."""
+PROMPT_CHANGED = "prompt.changed"
+"""The kind of cause: a change of a prompt's wished version, of its cases, or of its limits."""
+
+
+def is_automatic(cause: str) -> bool:
+    """Whether a cause asks for nothing where a release has handled what changed.
+
+    So it is for a change of data or of a prompt and for a retraining, not for a person or a
+    schedule of `release`.
+    """
+    from sluice.control.retraining import list_events
+
+    return cause in (DATA_CHANGED, PROMPT_CHANGED) or bool(list_events(cause))
 
 
 @dataclass(frozen=True)

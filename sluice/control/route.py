@@ -11,6 +11,8 @@ from math import inf
 from typing import Literal
 
 AssignBy = Literal["unit", "request"]
+RouteKind = Literal["model", "prompt"]
+"""What the versions of a route are: models of the registry, or prompts of `prompts/`."""
 
 
 class Mode(StrEnum):
@@ -50,6 +52,7 @@ class Route:
     renewal: int = 0
     tolerance: float = 0.0
     value_cap: float = 0.0
+    kind: RouteKind = "model"
 
     def __post_init__(self) -> None:
         """Refuse values that no gateway could follow."""
@@ -84,6 +87,10 @@ class Route:
         return replace(
             self, champion=champion, candidate=None, weight=0.0, mode=Mode.CHAMPION, salt=""
         )
+
+    def serves(self, version: int) -> bool:
+        """Whether callers get answers of the version; copies of requests in shadow are none."""
+        return version == self.champion or (version == self.candidate and self.weight > 0)
 
     def names(self, version: int) -> bool:
         """Whether the version is the route's champion or candidate."""

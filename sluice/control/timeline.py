@@ -11,7 +11,11 @@ BY_PERSONS = (ROLLBACK, RESTORE, FORCED)
 """The actions by which a person lets an earlier version serve."""
 ADOPT, CONFLICT, ROUTE = "adopt", "conflict", "route"
 ACCEPT_STORE = "accept-store"
+QUARANTINE_ACCEPT, QUARANTINE_DROP = "quarantine-accept", "quarantine-drop"
 OPENED, ENDED = "rollout-opened", "rollout-ended"
+SCHEMA = "schema"
+GAIN = "gain"
+"""What a promotion gained, measured on live labels."""
 NONE = 0
 """The previous version where there is none to go back to."""
 
@@ -31,7 +35,7 @@ class TimelineEntry:
     by: str = ""
     reason: str = ""
     origin: str = ""
-    """From where: a terminal, a flow run of Prefect, the rollout page, the keeper."""
+    """From where: a terminal, a flow run of Prefect, the status page, the keeper."""
     message: str = ""
     """The result as text."""
     previous: int | None = None

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 CATEGORICAL_BELOW = 20
 """A numeric column with fewer distinct values is compared level by level."""
+FIRST_ROWS = 1_000
+"""Rows in which a column with many values shows enough of them, as a rule."""
 LEAST_EXPECTED = 10
 """Levels expected less often than this in either sample are pooled."""
 
@@ -25,7 +27,8 @@ class AlarmLimits:
 
     `distance` is the floor of the Kolmogorov-Smirnov distance (numeric), `psi` of the population
     stability index (categorical), `nulls` of the difference in null shares; `minimum_rows` are
-    needed on each side.
+    needed on each side. New or growing levels of a text column that have less than `new_share` of
+    the rows together are left out: they are normal while they are rare.
     """
 
     alpha: float = 0.01
@@ -33,6 +36,7 @@ class AlarmLimits:
     psi: float = 0.02
     nulls: float = 0.02
     minimum_rows: int = 500
+    new_share: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,10 @@ def compare_column(
             found.append(Comparison("KS distance", d, limits.distance, p, n))
         else:
             levels, counts = count_levels(before, now)
+            levels, counts, rare = _leave_out_new(levels, counts, limits.new_share)
             p, dropped = compare_levels(counts)
             psi = measure_stability(counts)
-            names = tuple(str(levels[index]) for index in dropped)
+            names = (*(str(levels[index]) for index in dropped), *rare)
             found.append(Comparison("PSI", psi, limits.psi, p, n, names))
     rows = min(len(previous), len(current))
     if rows >= limits.minimum_rows and has_nulls(previous, current):
@@ -81,6 +86,24 @@ def compare_column(
         )
         found.append(Comparison("null share", effect, limits.nulls, p, rows))
     return tuple(found)
+
+
+def _leave_out_new(
+    levels: list[Any], counts: NDArray[np.float64], most: float
+) -> tuple[list[Any], NDArray[np.float64], tuple[str, ...]]:
+    """Leave out levels of text that are new or growing, if they are rare together.
+
+    Such a level has at least twice its share of before. One that has not doubled, and less than .05
+    of the rows, adds at most .05 / 2 ln 2 = .017 to the PSI. Their names are returned as well.
+    """
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    is_text = np.array([isinstance(level, str) for level in levels])
+    new = is_text & (shares[1] >= 2.0 * shares[0])
+    if not new.any() or shares[1, new].sum() >= most:
+        return levels, counts, ()
+    kept = [level for level, is_new in zip(levels, new, strict=True) if not is_new]
+    names = tuple(str(level) for level, is_new in zip(levels, new, strict=True) if is_new)
+    return kept, counts[:, ~new], names
 
 
 def has_nulls(previous: "pd.Series[Any]", current: "pd.Series[Any]") -> bool:
@@ -98,12 +121,14 @@ def measure_distance(
     """
     from scipy.special import kolmogorov
 
-    before, now = np.sort(previous), np.sort(current)
-    points = np.concatenate([before, now])
-    share_before = np.searchsorted(before, points, side="right") / len(before)
-    share_now = np.searchsorted(now, points, side="right") / len(now)
-    distance = float(np.abs(share_before - share_now).max())
-    scale = np.sqrt(len(before) * len(now) / (len(before) + len(now)))
+    points = np.concatenate([np.sort(previous), np.sort(current)])
+    order = np.argsort(points, kind="stable")  # merges the two sorted parts
+    points = points[order]
+    last = np.append(points[1:] != points[:-1], True)  # of equal values the last one has the share
+    before = np.cumsum(order < len(previous))[last]
+    now = np.flatnonzero(last) + 1 - before
+    distance = float(np.abs(before / len(previous) - now / len(current)).max())
+    scale = np.sqrt(len(previous) * len(current) / (len(previous) + len(current)))
     return distance, float(kolmogorov(distance * scale))
 
 
@@ -171,6 +196,8 @@ def _is_numeric(previous: "pd.Series[Any]", current: "pd.Series[Any]") -> bool:
     kind = previous.dtype.kind
     if kind not in "iufM":
         return False
+    if previous.iloc[:FIRST_ROWS].nunique() >= CATEGORICAL_BELOW:
+        return True
     distinct = set(previous.unique()) | set(current.unique())
     return len(distinct) >= CATEGORICAL_BELOW
 

@@ -1,6 +1,7 @@
 """The split into training rows and held-out rows: a row never changes its side."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from sluice.config.data import ColumnKind, DataConfig, SplitConfig
+from sluice.data.recent import mark_newest
 from sluice.errors import DataInvalid, TrainingImpossible
 
 if TYPE_CHECKING:
@@ -21,18 +23,20 @@ class Split:
     """A split of rows: `holdout` has shape (n,) and is true where a row is held out.
 
     `configured_share` is the configured share of held-out rows, 0 to 1. `boundary` is the first
-    time value that is held out, where rows are split by time.
+    time value that is held out, where rows are split by time. `old` is true where a row is too old
+    for `split.recent`, so that no model learns from it; None where that is not set.
     """
 
     holdout: NDArray[np.bool_]
     by: str
     configured_share: float
     boundary: str = ""
+    old: NDArray[np.bool_] | None = None
 
     @property
     def training(self) -> NDArray[np.bool_]:
         """The training rows as a mask, shape (n,)."""
-        return ~self.holdout
+        return ~self.holdout if self.old is None else ~self.holdout & ~self.old
 
     @property
     def training_rows(self) -> int:
@@ -56,7 +60,9 @@ def split_rows(frame: "pd.DataFrame", data: DataConfig, split: SplitConfig) -> S
     `hash`: a row is held out when the seeded hash of its id (or group) is below the share, so that
     its side depends on nothing else and never changes when rows are added. `time`: the rows with
     the newest time values are held out. Rows of one time value stay together, so the realised share
-    may differ from the configured one; a whole group is on the side of its newest row.
+    may differ from the configured one; a whole group is on the side of its newest row. With
+    `folds` the model trains on every row, and no row is held out (`sluice/data/folds.py`). With
+    `recent` the older ones of the training rows are on neither side.
 
     Raises:
         DataInvalid: a needed column is absent or has nulls.
@@ -64,9 +70,27 @@ def split_rows(frame: "pd.DataFrame", data: DataConfig, split: SplitConfig) -> S
     """
     if frame.empty:
         raise TrainingImpossible("there are no rows to split; ingest data first")
-    if split.by == "time":
-        return _split_by_time(frame, data, split)
-    return _split_by_hash(frame, data, split)
+    if split.folds:
+        return Split(np.zeros(len(frame), dtype=np.bool_), split.by, 0.0)
+    by_time = split.by == "time"
+    found = (_split_by_time if by_time else _split_by_hash)(frame, data, split)
+    return _leave_out_old(found, frame, data, split) if split.recent else found
+
+
+def _leave_out_old(
+    found: Split, frame: "pd.DataFrame", data: DataConfig, split: SplitConfig
+) -> Split:
+    """Leave the training rows that are older than `split.recent` out of the training."""
+    times = read_split_column(frame, data.time)
+    newest = mark_newest(split.recent, times[found.training], times)
+    if newest.n == 0:
+        raise TrainingImpossible(
+            f"split.recent is `{split.recent}`, and no training row is so new; let it be longer, "
+            "or ingest newer rows"
+        )
+    old = ~found.holdout
+    old[found.training] = ~newest.mask
+    return replace(found, old=old)
 
 
 def comparison_mask(
@@ -93,15 +117,25 @@ def comparison_mask(
     return split.holdout & ~here.isin(there).to_numpy()
 
 
-def _split_by_hash(frame: "pd.DataFrame", data: DataConfig, split: SplitConfig) -> Split:
+def hash_rows(frame: "pd.DataFrame", data: DataConfig, split: SplitConfig) -> Iterator[int]:
+    """Yield the seeded hash of each row's id, or of its group: 0 to 2^64 - 1.
+
+    Raises:
+        DataInvalid: the column is absent or has nulls.
+    """
     column = split.group or data.id
-    values = _read_column(frame, column)
-    keys = _encode_values(values, data.columns[column])
+    keys = _encode_values(read_split_column(frame, column), data.columns[column])
+    return (xxhash.xxh3_64_intdigest(key, seed=split.seed) for key in keys)
+
+
+def _split_by_hash(frame: "pd.DataFrame", data: DataConfig, split: SplitConfig) -> Split:
     limit = int(split.holdout * HASH_RANGE)
-    draws = (xxhash.xxh3_64_intdigest(key, seed=split.seed) < limit for key in keys)
-    holdout = np.fromiter(draws, dtype=np.bool_, count=len(keys))
+    drawn = (value < limit for value in hash_rows(frame, data, split))
+    holdout = np.fromiter(drawn, dtype=np.bool_, count=len(frame))
     if holdout.all() or not holdout.any():
         side = "training" if holdout.all() else "held-out"
+        column = split.group or data.id
+        values = frame[column]
         raise TrainingImpossible(
             f"the split by '{column}' leaves no {side} rows: {values.nunique():,} distinct "
             f"values in {len(values):,} rows at a share of {split.holdout}; bring more rows"
@@ -110,9 +144,9 @@ def _split_by_hash(frame: "pd.DataFrame", data: DataConfig, split: SplitConfig) 
 
 
 def _split_by_time(frame: "pd.DataFrame", data: DataConfig, split: SplitConfig) -> Split:
-    times = _read_column(frame, data.time)
+    times = read_split_column(frame, data.time)
     if split.group:
-        times = times.groupby(_read_column(frame, split.group).to_numpy()).transform("max")
+        times = times.groupby(read_split_column(frame, split.group).to_numpy()).transform("max")
     sizes = times.value_counts().sort_index(ascending=False)
     if len(sizes) < 2:
         raise TrainingImpossible(
@@ -125,7 +159,12 @@ def _split_by_time(frame: "pd.DataFrame", data: DataConfig, split: SplitConfig) 
     return Split(holdout, "time", split.holdout, str(boundary))
 
 
-def _read_column(frame: "pd.DataFrame", column: str) -> "pd.Series[Any]":
+def read_split_column(frame: "pd.DataFrame", column: str) -> "pd.Series[Any]":
+    """Return a column that a split depends on.
+
+    Raises:
+        DataInvalid: it is absent or has nulls.
+    """
     if column not in frame.columns:
         raise DataInvalid(f"the split needs column '{column}', which the rows do not have")
     values = frame[column]

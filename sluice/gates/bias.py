@@ -57,17 +57,26 @@ class BiasGate:
         texts += evidence.missing
         missing = [report_missing("evidence", text, _ADVICE_COLUMN) for text in texts]
         figures = sorted(evidence.figures, key=lambda figure: figure.pair)
-        judged = [self._judge_figure(figure) for figure in figures if figure.judged]
+        good = evidence.favourable
+        judged = [
+            self._judge_figure(figure, good, _describe_older(evidence, figure))
+            for figure in figures
+            if figure.judged
+        ]
         listed = [_list_figure(figure) for figure in figures if not figure.judged]
         if not judged and not missing:
             text = f"no group of the {evidence.n:,} held-out rows is large enough to judge"
             missing = [report_missing("evidence", text, "hold out more rows: add data")]
-        notices = _list_notices(judged, listed)
+        notices = [
+            *_list_assumption(evidence),
+            *_list_recency(evidence),
+            *_list_notices(judged, listed),
+        ]
         return conclude(
             _GATE, [*missing, *judged, *listed], _describe_pass(judged, listed), notices
         )
 
-    def _judge_figure(self, figure: FairnessFigure) -> Finding:
+    def _judge_figure(self, figure: FairnessFigure, favourable: object, older: str = "") -> Finding:
         low, high = self._find_range(figure.kind)
         estimate = figure.estimate
         outcome = _classify_interval(estimate, low, high)
@@ -90,7 +99,7 @@ class BiasGate:
             relation="<=" if above else ">=",
             unit=_UNITS[figure.kind],
             n=estimate.n,
-            note=("" if proved else "not proved; ") + _describe_rates(figure),
+            note=("" if proved else "not proved; ") + _describe_rates(figure, favourable) + older,
         )
         return Finding(check, sentence, _ADVICE_REPAIR if proved else _ADVICE_MORE_ROWS)
 
@@ -126,13 +135,35 @@ def _list_figure(figure: FairnessFigure) -> Finding:
     )
 
 
-def _describe_rates(figure: FairnessFigure) -> str:
+def _describe_rates(figure: FairnessFigure, favourable: object) -> str:
     rates = f"group {format_figure(figure.group_rate)}, rest {format_figure(figure.rest_rate)}"
-    return rates + _describe_labels(figure)
+    named = "" if favourable is None else f", favourable {favourable!r}"
+    return rates + _describe_labels(figure) + named
 
 
 def _describe_labels(figure: FairnessFigure) -> str:
     return f", labels alone {format_figure(figure.label_ratio)}" if figure.label_ratio else ""
+
+
+def _describe_older(evidence: BiasEvidence, figure: FairnessFigure) -> str:
+    """Return the figure of the older rows, which decides nothing; empty where all rows decide."""
+    if evidence.older_rows is None:
+        return ""
+    found = evidence.find_older(figure)
+    if found is None:
+        return ", older rows not judged"
+    estimate = found.estimate
+    shown = f"{format_figure(estimate.value)} {format_interval(estimate)}"
+    return f", older rows {shown}, n {estimate.n:,}"
+
+
+def _list_recency(evidence: BiasEvidence) -> list[str]:
+    if evidence.older_rows is None:
+        return []
+    return [
+        f"evaluation.recent: the newest {evidence.n:,} held-out rows decide; figures of the "
+        f"{evidence.older_rows:,} older ones are in the notes"
+    ]
 
 
 def _is_unproved(finding: Finding) -> bool:
@@ -144,6 +175,15 @@ def _describe_pass(judged: Sequence[Finding], listed: Sequence[Finding]) -> str:
     proved = len(judged) - unproved
     text = f"no group treated beyond the limits: {proved:,} checks proved, {unproved:,} not proved"
     return f"{text}, {len(listed):,} too small to judge" if listed else text
+
+
+def _list_assumption(evidence: BiasEvidence) -> list[str]:
+    if not evidence.assumed:
+        return []
+    return [
+        f"bias.favourable is not set: the positive class {evidence.favourable!r} counts as good "
+        "for a person; where it is harmful, set bias.favourable to the other class"
+    ]
 
 
 def _list_notices(judged: Sequence[Finding], listed: Sequence[Finding]) -> list[str]:

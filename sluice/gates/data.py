@@ -12,6 +12,8 @@ from sluice.verdict import Check, Outcome, Verdict, decide_outcome
 
 LEAKAGE = "target leakage of "
 """Beginning of the name of each check for target leakage; the feature follows."""
+COMMANDS = 3
+"""Most commands that the next step names."""
 RuleState = Literal["met", "broken", "errored", "not judged"]
 OUTCOMES: dict[RuleState, Outcome] = {
     "met": Outcome.PASS,
@@ -27,7 +29,8 @@ class RuleResult:
 
     `measured` is compared with `limit` by `relation`, over `n` rows. `finding` describes what broke
     the rule, the error, or the reason why it was not judged; `first` holds the ids of the first
-    rows that broke it.
+    rows that broke it. `change` has the words after `sluice expect` and the service that change
+    the rule.
     """
 
     name: str
@@ -39,6 +42,7 @@ class RuleResult:
     n: int | None = None
     finding: str = ""
     first: tuple[str, ...] = ()
+    change: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +54,9 @@ class DataEvidence:
     of that version (None: there is none), `repeated` the delivered rows whose ids it has.
     `bad_rows` has a row for each row that broke a rule, with the columns `rule`, `column`, the
     service's id and `value`. `page` is the suite's data-docs page.
+
+    `is_increment`: the rows are a batch that is to be appended, so what it is too small for is left
+    to the release. `service` is empty where the suite has its name.
     """
 
     suite: str
@@ -62,6 +69,8 @@ class DataEvidence:
     leakage: tuple[FeaturePower, ...]
     bad_rows: pa.Table
     page: Path | None = None
+    is_increment: bool = False
+    service: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +86,14 @@ class DataGate:
             _report_empty_suite(evidence)
         ]
         powers = {power.feature: power for power in evidence.leakage}
-        leakage = [self._check_leakage(name, powers.get(name)) for name in self.limits.features]
+        is_large_first = evidence.previous_rows is None and (
+            evidence.rows >= self.limits.minimum_rows
+        )
+        is_listed = evidence.is_increment and not is_large_first
+        unmeasured = Outcome.LISTED if is_listed else Outcome.INSUFFICIENT
+        leakage = [
+            self._check_leakage(name, powers.get(name), unmeasured) for name in self.limits.features
+        ]
         checks = (*rules, self._check_repeated(evidence), *leakage, self._check_rows(evidence))
         outcome = decide_outcome(checks)
         return Verdict(
@@ -92,17 +108,19 @@ class DataGate:
     def _check_rows(self, evidence: DataEvidence) -> Check:
         needed = self.limits.minimum_rows
         enough = evidence.known_rows >= needed
+        note = f"{evidence.known_rows:,} rows are too few to judge, {needed:,} needed"
+        if evidence.is_increment:
+            note = f"{evidence.known_rows:,} rows so far, a release needs {needed:,}"
+        short = Outcome.LISTED if evidence.is_increment else Outcome.INSUFFICIENT
         return Check(
             name="rows",
-            outcome=Outcome.PASS if enough else Outcome.INSUFFICIENT,
+            outcome=Outcome.PASS if enough else short,
             measured=evidence.known_rows,
             limit=needed,
             relation=">=",
             unit="rows",
             n=evidence.known_rows,
-            note=""
-            if enough
-            else f"{evidence.known_rows:,} rows are too few to judge, {needed:,} needed",
+            note="" if enough else note,
         )
 
     def _check_repeated(self, evidence: DataEvidence) -> Check:
@@ -120,12 +138,15 @@ class DataGate:
             note=note if evidence.repeated else "",
         )
 
-    def _check_leakage(self, feature: str, found: FeaturePower | None) -> Check:
+    def _check_leakage(
+        self, feature: str, found: FeaturePower | None, unmeasured: Outcome
+    ) -> Check:
         name, limit = f"{LEAKAGE}{feature}", self.limits.leakage.limit
         if found is None or found.power is None:
             note = "not measured: too few labelled rows of each class"
+            note += "; judged at release" if unmeasured is Outcome.LISTED else ""
             rows = found.n if found else 0
-            return Check(name, Outcome.INSUFFICIENT, limit=limit, relation="<=", n=rows, note=note)
+            return Check(name, unmeasured, limit=limit, relation="<=", n=rows, note=note)
         leaks = found.power > limit
         note = (
             f"{feature} alone predicts the target: power {found.power:.3f} on {found.part}"
@@ -148,11 +169,14 @@ class DataGate:
             return f"bring {self.limits.minimum_rows - evidence.known_rows:,} more rows"
         if first == f"{self.limits.id} new":
             return "remove the rows that the table already has; give a changed row a new id"
+        changes = _write_changes(evidence)
         if outcome is Outcome.INSUFFICIENT:
-            return f"repair {suite}: a rule that cannot be evaluated protects nothing"
-        return (
+            advice = f"repair {suite}: a rule that cannot be evaluated protects nothing"
+            return f"{advice}; {changes}" if changes else advice
+        advice = (
             f"correct the data at its source, or change the rule in {suite} if the change is real"
         )
+        return f"{advice}: {changes}" if changes else advice
 
 
 def _check_rule(rule: RuleResult, id_column: str) -> Check:
@@ -167,6 +191,19 @@ def _check_rule(rule: RuleResult, id_column: str) -> Check:
         unit=rule.unit,
         n=rule.n,
         note=note,
+    )
+
+
+def _write_changes(evidence: DataEvidence) -> str:
+    """Return the commands that change the rules that halted, the headline's first."""
+    service = evidence.service or evidence.suite
+    halted = [rule for rule in evidence.rules if rule.state in ("broken", "errored")]
+    halted.sort(key=lambda rule: -(rule.measured or 0.0) if rule.unit == "rows" else 0.0)
+    changes = [f"`sluice expect {service} {rule.change}`" for rule in halted if rule.change]
+    return ", ".join(changes[:COMMANDS]) + (
+        f" and {len(changes) - COMMANDS} more: `sluice expect {service}` lists the rules"
+        if len(changes) > COMMANDS
+        else ""
     )
 
 
@@ -213,7 +250,7 @@ def _list_notices(checks: tuple[Check, ...]) -> tuple[str, ...]:
     """Return one notice for each reason why checks were not judged, with the first names."""
     names: dict[str, list[str]] = {}
     for check in checks:
-        if check.outcome is Outcome.LISTED:
+        if check.outcome is Outcome.LISTED or (check.outcome is Outcome.PASS and check.note):
             names.setdefault(check.note, []).append(check.name)
     return tuple(f"{note} ({_list_names(listed)})" for note, listed in names.items())
 

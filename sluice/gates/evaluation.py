@@ -1,11 +1,27 @@
-"""The evaluation gate: above its floors, calibrated, and no worse than the champion."""
+"""The evaluation gate: above a constant answer and its floors, no worse than the champion."""
 
 from dataclasses import dataclass
 
 from sluice.config.evaluation import Calibration, EvaluationConfig
-from sluice.gates.finding import Finding, conclude, format_figure, format_interval, report_missing
+from sluice.gates.baseline import judge_baseline
+from sluice.gates.finding import (
+    Finding,
+    conclude,
+    describe_rows_near_limit,
+    format_figure,
+    format_interval,
+    report_missing,
+)
 from sluice.gates.lineage import judge_lineage, list_lineage_notices
-from sluice.stats.bootstrap import Estimate, count_needed_rows
+from sluice.gates.plausibility import judge_plausibility, list_plausibility_notices
+from sluice.gates.recency import (
+    advise_more_recent,
+    find_recency_gap,
+    list_older,
+    list_recency_notices,
+)
+from sluice.metrics import METRICS
+from sluice.stats.bootstrap import Estimate, count_needed_rows, negate
 from sluice.stats.comparison import EvaluationEvidence, MetricFigure, measure_evaluation
 from sluice.stats.holdout import Holdout
 from sluice.stats.slicing import SliceFigure
@@ -31,25 +47,35 @@ _ADVICE_KEEP = (
 
 @dataclass(frozen=True)
 class EvaluationGate:
-    """Compares a candidate with its floors, the champion, the slices and calibration limits."""
+    """Compares a candidate with the champion, a constant answer, floors, slices and calibration."""
 
     limits: EvaluationConfig
 
     def judge(self, evidence: EvaluationEvidence) -> Verdict:
         """Return the verdict; a figure that could not be measured never passes."""
-        missing = [report_missing("evidence", text, _ADVICE_REPAIR) for text in evidence.missing]
+        gaps = [*evidence.missing, *find_recency_gap(self.limits, evidence)]
+        advice = advise_more_recent(evidence) or _ADVICE_REPAIR
+        missing = [report_missing("evidence", text, advice) for text in gaps]
         if missing:
             return conclude(_GATE, missing, "")
         findings = [
             *self._judge_size(evidence),
             *self._judge_primary(evidence),
             *judge_lineage(self.limits, evidence),
+            judge_baseline(self.limits, evidence),
             *self._judge_floors(evidence),
             *judge_calibration(self.limits.calibration, evidence.gap, evidence.slope),
             *self._judge_slices(evidence),
+            *judge_plausibility(self.limits, evidence),
             *self._list_others(evidence),
+            *list_older(self.limits, evidence),
         ]
-        notices = [*_list_notices(evidence), *list_lineage_notices(self.limits, evidence)]
+        notices = [
+            *_list_notices(evidence),
+            *list_recency_notices(evidence),
+            *list_lineage_notices(self.limits, evidence),
+            *list_plausibility_notices(self.limits, evidence),
+        ]
         return conclude(_GATE, findings, _describe_primary(evidence, self.limits), notices)
 
     def _judge_size(self, evidence: EvaluationEvidence) -> list[Finding]:
@@ -68,7 +94,8 @@ class EvaluationGate:
             n=evidence.n,
             note="bootstrap bounds of fewer are not reliable",
         )
-        return [Finding(check, sentence, f"hold out at least {least:,} {noun}: add data")]
+        advice = advise_more_recent(evidence) or f"hold out at least {least:,} {noun}: add data"
+        return [Finding(check, sentence, advice)]
 
     def _judge_primary(self, evidence: EvaluationEvidence) -> list[Finding]:
         figure = evidence.find_metric(self.limits.primary)
@@ -81,29 +108,30 @@ class EvaluationGate:
             return [_report_unmeasured(name, self.limits.primary, evidence.n)]
         difference = figure.difference
         outcome = _classify_above(difference, -self.limits.margin)
-        needed = self._describe_needed_rows(difference) if outcome is Outcome.INSUFFICIENT else ""
+        needed = ""
+        if outcome is Outcome.INSUFFICIENT:
+            needed = self._describe_needed_rows(evidence, difference)
+        change = figure.change or difference
         check = Check(
             name,
             outcome,
-            measured=difference.value,
-            interval=difference.interval,
-            limit=-self.limits.margin,
-            relation=">",
+            measured=change.value,
+            interval=change.interval,
+            limit=_sign_margin(figure, self.limits.margin),
+            relation=">" if figure.greater_is_better else "<",
             n=difference.n,
             note=needed or _describe_values(figure),
         )
         sentence = _describe_primary(evidence, self.limits)
         return [Finding(check, sentence, needed or _ADVICE_KEEP)]
 
-    def _describe_needed_rows(self, difference: Estimate) -> str:
+    def _describe_needed_rows(self, evidence: EvaluationEvidence, difference: Estimate) -> str:
         spread = difference.spread or 0.0
         needed = count_needed_rows(spread, self.limits.margin)
         if needed > difference.n:
-            return (
-                f"hold out about {needed:,} rows (now {difference.n:,}): "
-                "add data, or raise split.holdout"
-            )
-        return _describe_rows_near_limit(
+            way = advise_more_recent(evidence) or "add data, or raise split.holdout"
+            return f"hold out about {needed:,} rows (now {difference.n:,}): {way}"
+        return describe_rows_near_limit(
             spread, (difference.value or 0.0) + self.limits.margin, difference.n
         )
 
@@ -118,7 +146,7 @@ class EvaluationGate:
         return sorted(findings, key=lambda finding: finding.outcome is not Outcome.FAIL)
 
     def _judge_slices(self, evidence: EvaluationEvidence) -> list[Finding]:
-        limit = -self.limits.slices.margin
+        primary = evidence.find_metric(self.limits.primary)
         seen = {figure.column for figure in evidence.slices}
         unseen = [column for column in self.limits.slices.columns if column not in seen]
         unseen = unseen if evidence.has_champion else []
@@ -129,9 +157,9 @@ class EvaluationGate:
             for column in unseen
         ]
         judged = [
-            _judge_slice(figure, self.limits.primary, limit)
+            _judge_slice(figure, primary, self.limits.slices.margin)
             for figure in evidence.slices
-            if figure.difference
+            if figure.difference and primary
         ]
         listed = [figure for figure in evidence.slices if not figure.difference]
         shown = [_list_slice(f, self.limits.slices.minimum) for f in listed[:_LISTED_SLICES]]
@@ -170,9 +198,8 @@ def _judge_floor(figure: MetricFigure, limit: float) -> Finding:
     )
     advice = f"train a model whose {figure.name} reaches {format_figure(limit)}"
     if outcome is Outcome.INSUFFICIENT:
-        advice = _describe_rows_near_limit(
-            candidate.spread or 0.0, (candidate.value or 0.0) - limit, candidate.n
-        )
+        distance = sign * ((candidate.value or 0.0) - limit)
+        advice = describe_rows_near_limit(candidate.spread or 0.0, distance, candidate.n)
     check = Check(
         f"{figure.name} {kind}",
         outcome,
@@ -186,22 +213,29 @@ def _judge_floor(figure: MetricFigure, limit: float) -> Finding:
     return Finding(check, sentence, advice)
 
 
-def _judge_slice(figure: SliceFigure, primary: str, limit: float) -> Finding:
+def _sign_margin(figure: MetricFigure, margin: float) -> float:
+    """Return the largest allowed loss as a change of the metric: an error may rise, not fall."""
+    return -margin if figure.greater_is_better else margin
+
+
+def _judge_slice(figure: SliceFigure, primary: MetricFigure, margin: float) -> Finding:
     difference = figure.difference or Estimate(None, None, None, figure.n)
-    fell = difference.high is not None and difference.high < limit
+    fell = difference.high is not None and difference.high < -margin
+    greater, limit = primary.greater_is_better, _sign_margin(primary, margin)
+    change = difference if greater else negate(difference) or difference
     values = f"{format_figure(figure.candidate)} against champion {format_figure(figure.champion)}"
     check = Check(
-        f"{primary} in {figure.name}",
+        f"{primary.name} in {figure.name}",
         Outcome.FAIL if fell else Outcome.PASS,
-        measured=difference.value,
-        interval=difference.interval,
+        measured=change.value,
+        interval=change.interval,
         limit=limit,
-        relation=">=",
+        relation=">=" if greater else "<=",
         n=figure.n,
         note=f"{values}; bounds at level {1 - (figure.level or 0.0):.4f} (Holm)",
     )
     sentence = (
-        f"{primary} in {figure.name} {values}, difference {format_interval(difference)}, "
+        f"{primary.name} in {figure.name} {values}, difference {format_interval(change)}, "
         f"limit {format_figure(limit)}, n {figure.n:,}"
     )
     advice = f"keep the champion; find out why {figure.name} got worse in training"
@@ -279,7 +313,9 @@ def _list_slice(figure: SliceFigure, minimum: int) -> Finding:
 
 def _list_metric(figure: MetricFigure, note: str = "shown, no limit") -> Finding:
     candidate = figure.candidate
-    if figure.champion:
+    if candidate.value is None:
+        note = _explain_unmeasured(figure.name, candidate.n)
+    elif figure.champion:
         note += f"; champion {format_figure(figure.champion.value)}"
     check = Check(
         figure.name,
@@ -293,9 +329,16 @@ def _list_metric(figure: MetricFigure, note: str = "shown, no limit") -> Finding
 
 
 def _report_unmeasured(name: str, metric: str, n: int) -> Finding:
-    return report_missing(
-        name, f"{metric} cannot be measured on {n:,} held-out rows", "hold out rows of every class"
-    )
+    known = METRICS.get(metric)
+    advice = known.advice if known else "hold out rows of every class"
+    return report_missing(name, _explain_unmeasured(metric, n), advice)
+
+
+def _explain_unmeasured(metric: str, n: int) -> str:
+    """Say that a metric has no figure, and why where the metric knows it."""
+    known = METRICS.get(metric)
+    reason = f": {known.undefined}" if known and known.undefined else ""
+    return f"{metric} cannot be measured on {n:,} held-out rows{reason}"
 
 
 def _describe_values(figure: MetricFigure) -> str:
@@ -303,30 +346,24 @@ def _describe_values(figure: MetricFigure) -> str:
     return f"{format_figure(figure.candidate.value)} against champion {format_figure(champion)}"
 
 
-def _describe_rows_near_limit(spread: float, distance: float, n: int) -> str:
-    """Return how many rows would decide a figure near its limit, if it stays where it is."""
-    if abs(distance) < 1e-9 or (needed := count_needed_rows(spread, distance)) > 10_000_000:
-        return (
-            f"the figure lies on its limit: more rows (now {n:,}) hardly help; train a better model"
-        )
-    return f"hold out about {needed:,} rows (now {n:,}), or train a better model"
-
-
 def _describe_primary(evidence: EvaluationEvidence, limits: EvaluationConfig) -> str:
     figure = evidence.find_metric(limits.primary)
     if figure is None:
         return f"{limits.primary} was not measured"
-    if figure.difference is None:
+    if figure.change is None:
         value = f"{format_figure(figure.candidate.value)} {format_interval(figure.candidate)}"
         return f"{limits.primary} {value}, no champion yet, n {evidence.n:,}"
     return (
         f"{limits.primary} {_describe_values(figure)}, "
-        f"difference {format_interval(figure.difference)}, "
-        f"limit {format_figure(-limits.margin)}, n {evidence.n:,}"
+        f"difference {format_interval(figure.change)}, "
+        f"limit {format_figure(_sign_margin(figure, limits.margin))}, n {evidence.n:,}"
     )
 
 
 def _list_notices(evidence: EvaluationEvidence) -> list[str]:
     if evidence.has_champion or evidence.lineage.champion is not None:
         return []
-    return ["no champion yet: nothing to compare with; only the floors and calibration were judged"]
+    return [
+        "no champion yet: the candidate was compared with a constant answer, its floors and the "
+        "limits on calibration only"
+    ]

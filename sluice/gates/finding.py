@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sluice.stats.bootstrap import Estimate
+from sluice.stats.bootstrap import Estimate, count_needed_rows
 from sluice.verdict import Check, Outcome, Verdict, decide_outcome
 
 
@@ -42,6 +42,24 @@ def format_interval(estimate: Estimate) -> str:
     if estimate.interval is None:
         return "unknown"
     return f"[{format_figure(estimate.low)}, {format_figure(estimate.high)}]"
+
+
+def describe_rows_near_limit(spread: float, distance: float, n: int) -> str:
+    """Return how many rows would decide a figure near its limit, if it stays where it is.
+
+    `distance` is from the limit to the figure, above 0 on the allowed side; on the other side no
+    number of rows makes the figure pass.
+    """
+    if distance <= -1e-9:
+        return (
+            f"the figure is on the wrong side of its limit: no number of rows (now {n:,}) proves "
+            "it; train a better model"
+        )
+    if distance < 1e-9 or (needed := count_needed_rows(spread, distance)) > 10_000_000:
+        return (
+            f"the figure lies on its limit: more rows (now {n:,}) hardly help; train a better model"
+        )
+    return f"hold out about {needed:,} rows (now {n:,}), or train a better model"
 
 
 def report_missing(name: str, sentence: str, advice: str) -> Finding:

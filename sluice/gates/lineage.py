@@ -31,7 +31,8 @@ def _report_missing_champion(evidence: EvaluationEvidence) -> Finding:
     version = evidence.lineage.champion
     sentence = f"v{version} serves, but the registry does not have it: nothing to compare with"
     advice = (
-        "make another version champion (`sluice restore SERVICE VERSION`) and release again; or "
+        "make another version champion "
+        f"(`sluice restore {evidence.lineage.service or 'SERVICE'} VERSION`) and release again; or "
         "let a person decide, by `evaluation.on_insufficient: approve`"
     )
     return Finding(Check(CHAMPION, Outcome.INSUFFICIENT, note=sentence), sentence, advice)

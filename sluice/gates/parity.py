@@ -68,13 +68,13 @@ def _judge_evidence(evidence: ParityEvidence) -> list[Finding]:
         measured=measured,
         limit=limit,
         relation="<=",
-        unit="rows",
+        unit=evidence.unit,
         n=n,
         note=f"beyond its own limit in {evidence.beyond:,} rows",
     )
     flipped = f"{evidence.flips:,} labels of the ONNX export flip, limit 0, n {n:,}"
     differs = (
-        f"ONNX export differs by {format_figure(measured)} from the native model, "
+        f"ONNX export differs by {_name_difference(evidence)} from the native model, "
         f"limit {format_figure(limit)}, in {evidence.beyond:,} of n {n:,}"
     )
     return [Finding(flips, flipped, _ADVICE_REPAIR), Finding(largest, differs, _ADVICE_REPAIR)]
@@ -94,8 +94,13 @@ def _fall_back(findings: Sequence[Finding]) -> Verdict:
     return conclude(_GATE, listed, f"the native model serves: {reason}", [notice])
 
 
+def _name_difference(evidence: ParityEvidence) -> str:
+    unit = f" {evidence.unit}" if evidence.unit else ""
+    return f"{format_figure(evidence.difference)}{unit}"
+
+
 def _describe_pass(evidence: ParityEvidence) -> str:
     return (
-        f"ONNX export differs by at most {format_figure(evidence.difference)}, limit "
+        f"ONNX export differs by at most {_name_difference(evidence)}, limit "
         f"{format_figure(evidence.allowed)}, no label flips, n {evidence.n:,}"
     )

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sluice.config.data import DataConfig
 from sluice.config.model import Problem
+from sluice.models.features import list_encoded
 from sluice.models.rows import find_positive, select_features
 from sluice.models.threads import limit_threads
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 ROWS = 2000
 REPEATS = 5
+MOST_NUMBERS = 20_000_000
+"""Most prepared numbers that are kept, 160 MB."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +81,62 @@ def _prepare_columns(
 ) -> tuple[Any, Any, tuple[str, ...]]:
     """Return the model to score, the columns to shuffle and the names of their features.
 
-    Where each feature becomes one prepared column, that column is shuffled, and the features are
-    prepared once instead of for every shuffle.
+    Features are prepared once instead of for every shuffle. Where each becomes one prepared column,
+    that column is shuffled; else the rows' numbers are, from which a feature's columns are taken.
     """
     X = select_features(sample, data)
     names = tuple(pipeline[0].get_feature_names_out())
-    if sorted(names) != sorted(data.features):
+    if sorted(names) == sorted(data.features):
+        return pipeline[-1], pipeline[0].transform(X), names
+    if list_encoded(data, "ngrams"):  # thousands of columns each
         return pipeline, X, data.features
-    return pipeline[-1], pipeline[0].transform(X), names
+    blocks = _find_blocks(pipeline[0], data)
+    width = sum(len(places) for places in blocks.values())
+    if width * len(sample) > MOST_NUMBERS:
+        return pipeline, X, data.features
+    prepared = pipeline[0].transform(X)
+    prepared = prepared.toarray() if hasattr(prepared, "toarray") else prepared
+    rows = np.tile(np.arange(len(sample))[:, np.newaxis], len(blocks))
+    return _BlockModel(pipeline[-1], prepared, tuple(blocks.values())), rows, tuple(blocks)
+
+
+def _find_blocks(features: Any, data: DataConfig) -> dict[str, list[int]]:
+    """Return the places of each feature's prepared columns."""
+    from sluice.models.export.reading import read_preprocessing
+
+    blocks: dict[str, list[int]] = {}
+    start = 0
+    for column in read_preprocessing(features, data).columns:
+        blocks.setdefault(column.name, []).extend(range(start, start + column.outputs))
+        start += column.outputs
+    return blocks
+
+
+@dataclass(frozen=True, eq=False)
+class _BlockModel:
+    """A model on prepared rows: its input has, for each feature, the row to take it from."""
+
+    model: Any
+    prepared: NDArray[np.float64]
+    blocks: tuple[list[int], ...]
+
+    def fit(self, X: Any, y: Any) -> "_BlockModel":
+        """Return the model; scikit-learn asks for the method and never calls it."""
+        return self
+
+    def predict(self, X: Any) -> Any:
+        """Return predictions, shape (n,)."""
+        return self.model.predict(self._take(X))
+
+    def predict_proba(self, X: Any) -> Any:
+        """Return probabilities, shape (n, classes)."""
+        return self.model.predict_proba(self._take(X))
+
+    def _take(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        taken = np.empty((len(rows), self.prepared.shape[1]))
+        for feature, places in enumerate(self.blocks):
+            taken[:, places] = self.prepared[rows[:, feature]][:, places]
+        return taken
 
 
 def _choose_figure(pipeline: Any, data: DataConfig) -> tuple[str, Callable[[Any, Any, Any], float]]:

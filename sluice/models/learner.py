@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,57 @@ def fit_with_threshold(fit: Fit, positive: Any) -> tuple[Any, float]:
     threshold = float(tuned.best_threshold_)
     fit.progress(f"threshold {threshold:.3f} has the best {fit.model.threshold} on {FOLDS} folds")
     return _strip_reporter(fit, tuned.estimator_), threshold
+
+
+def fit_with_rate(fit: Fit, positive: Any, rate: float) -> tuple[Any, float]:
+    """Fit the estimator and choose the lowest threshold that keeps a rate of false positives.
+
+    At most the share `rate` of the negative rows, each scored by a model of folds that it is not
+    in, has a score at or above the threshold; weights do not count there. Equal scores are on one
+    side together.
+
+    Raises:
+        TrainingImpossible: so few negative rows that not even one may be a false positive.
+    """
+    scores = np.empty(len(fit.y))
+    place = int(np.flatnonzero(np.unique(fit.y) == positive)[0])
+    for number, (inside, outside) in enumerate(_build_folds(fit.model).split(fit.X, fit.y), 1):
+        fit.progress(f"threshold: fold {number} of {FOLDS}")
+        weights = None if fit.weights is None else fit.weights[inside]
+        part = replace(
+            fit,
+            X=fit.X[inside],
+            y=fit.y[inside],
+            weights=weights,
+            progress=lambda _line: None,
+        )
+        scores[outside] = fit_estimator(part).predict_proba(fit.X[outside])[:, place]
+    threshold = find_rate_threshold(scores[fit.y != positive], rate)
+    fit.progress(f"threshold {threshold:.3f} has {rate:.2%} false positives on {FOLDS} folds")
+    return fit_estimator(fit), threshold
+
+
+def find_rate_threshold(negatives: NDArray[np.float64], rate: float) -> float:
+    """Return the lowest threshold that at most this share of the negatives' scores reaches.
+
+    Raises:
+        TrainingImpossible: there are fewer than 1/rate scores, or all that may not reach it are 1.
+    """
+    allowed = int(len(negatives) * rate + 1e-9)
+    if not allowed:
+        raise TrainingImpossible(
+            f"model.threshold.false_positive_rate is {rate:g}, but there are only "
+            f"{len(negatives):,} negative training rows; allowed: {1 / max(len(negatives), 1):g} "
+            "and more, or add rows"
+        )
+    refused = float(np.sort(negatives)[::-1][allowed])  # the highest score that may not reach it
+    threshold = float(np.nextafter(refused, np.inf))
+    if threshold >= 1.0:
+        raise TrainingImpossible(
+            f"more than {rate:.2%} of the negative training rows have a score of 1: no threshold "
+            "keeps that rate; raise model.threshold.false_positive_rate, or model.regularisation"
+        )
+    return threshold
 
 
 def _build_learner(fit: Fit, fits: int, routed: bool) -> Any:

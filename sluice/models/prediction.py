@@ -43,13 +43,36 @@ def predict(
     else:
         labels, scores = classes[:0], np.empty((0, len(classes)))
     if problem == "binary":
-        scores = scores[:, _find_column(classes, data.positive if positive is None else positive)]
+        scores = scores[:, find_column(classes, data.positive if positive is None else positive)]
     return Predictions(labels, np.asarray(scores, dtype=np.float64), tuple(classes.tolist()))
 
 
-def _find_column(classes: Any, positive: Any) -> int:
+def find_column(classes: Any, positive: Any) -> int:
+    """Return the place of the positive class among the classes of a model.
+
+    Raises:
+        DataInvalid: the model was not trained on the positive class.
+    """
     found = find_positive(classes, positive)
     if found is None:
         known = ", ".join(repr(value) for value in classes.tolist())
         raise DataInvalid(f"the model knows no class {positive!r}; it was trained on: {known}")
     return int(classes.tolist().index(found))
+
+
+def restore_features(pipeline: Any, data: DataConfig) -> DataConfig:
+    """Return the configuration with the features that a pipeline was trained on.
+
+    A champion reads its own features, whatever the configuration of its successor names.
+
+    Raises:
+        DataInvalid: the rows no longer have one of them.
+    """
+    names = tuple(str(name) for name in getattr(pipeline, "feature_names_in_", data.features))
+    gone = [name for name in names if name not in data.columns]
+    if gone:
+        raise DataInvalid(
+            f"the model reads column '{gone[0]}', which data.columns no longer names: it cannot "
+            "predict these rows; keep the column in data.columns, out of data.features"
+        )
+    return data.model_copy(update={"features": names})

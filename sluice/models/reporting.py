@@ -15,7 +15,10 @@ from sklearn.utils.validation import check_is_fitted
 REPORTED_FITS = 6
 """About how many of several fits are reported."""
 REPORTED_STEPS = 4
-"""Steps in which a single fit is done and reported."""
+"""Steps in which a single long fit is done and reported."""
+LONG_FIT = 2_000_000
+"""Rows times iterations from which a fit takes about a second. Each step prepares the rows anew, so
+that a shorter fit is done at once."""
 
 
 @dataclass
@@ -39,8 +42,8 @@ class Reporter:
 class ReportedEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     """An estimator that reports when it is fitted; it is used in fitting and never kept.
 
-    `iterations_parameter` names the parameter that counts iterations; a single fit is then done in
-    four steps, and the model is the same as from one step.
+    `iterations_parameter` names the parameter that counts iterations; a single long fit is then
+    done in four steps, and the model is the same as from one step.
     """
 
     def __init__(self, estimator: Any, reporter: Reporter, iterations_parameter: str = "") -> None:
@@ -52,13 +55,19 @@ class ReportedEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc
         """Fit a copy of the estimator."""
         self.reporter.count()
         self.estimator_ = clone(self.estimator)
-        if self.iterations_parameter and self.reporter.total == 1:
+        if self.reporter.total == 1 and self._count_work(y) >= LONG_FIT:
             self._fit_in_steps(X, y, sample_weight)
         else:
             self.estimator_.fit(X, y, sample_weight=sample_weight)
         if hasattr(self.estimator_, "classes_"):
             self.classes_ = self.estimator_.classes_
         return self
+
+    def _count_work(self, y: Any) -> int:
+        """Return rows times iterations; 0 if the estimator has no iterations to count."""
+        if not self.iterations_parameter:
+            return 0
+        return len(y) * int(getattr(self.estimator, self.iterations_parameter))
 
     def _fit_in_steps(self, X: Any, y: Any, sample_weight: Any) -> None:
         total = int(getattr(self.estimator, self.iterations_parameter))

@@ -1,7 +1,10 @@
 """The number of native threads that a fit or a prediction may use."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
 
 ONE_THREAD_ROWS = 100_000
 """Rows below which one thread is used: a second one gains .2 s on an idle machine and can cost
@@ -17,7 +20,16 @@ def limit_threads(rows: int) -> Iterator[None]:
     if rows >= ONE_THREAD_ROWS:
         yield
         return
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    with threadpool_limits(1):
+    with _find_pools(len(sys.modules)).limit(limits=1):
         yield
+
+
+@lru_cache(maxsize=1)
+def _find_pools(modules: int) -> Any:
+    """Return the native libraries with threads of their own; `modules`: those imported so far.
+
+    The search takes 8 ms, and only another module can bring another library.
+    """
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()

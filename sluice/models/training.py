@@ -1,17 +1,25 @@
 """Fitting of a service's model: features, weights, estimator, calibration, threshold."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sluice.config.data import DataConfig
-from sluice.config.model import ModelConfig, Problem
+from sluice.config.model import FalsePositives, ModelConfig, Problem
 from sluice.errors import TrainingImpossible
-from sluice.models.kinds import build_parts
-from sluice.models.learner import FOLDS, Fit, fit_estimator, fit_with_threshold
+from sluice.models.estimators.kinds import build_parts
+from sluice.models.learner import (
+    FOLDS,
+    Fit,
+    fit_estimator,
+    fit_with_rate,
+    fit_with_threshold,
+)
 from sluice.models.rows import check_training_rows, find_positive, select_features
+from sluice.models.threads import limit_threads
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,12 +90,17 @@ def fit_model(  # noqa: PLR0913 - what one fit is made of; every caller has all 
     parts = build_parts(problem, model, data)
     target = check_training_rows(problem, data, frame, y, count_needed(problem, model))
     progress(f"preparing {len(data.features)} features of {len(frame):,} rows")
-    X = parts.features.fit_transform(select_features(frame, data))
+    with limit_threads(len(frame)):
+        X = parts.features.fit_transform(select_features(frame, data), target)
     fit = Fit(
         model, parts.estimator, parts.iterations_parameter, X, target, sample_weight, progress
     )
-    positive = find_positive(np.unique(target), data.positive)
-    fitted = _fit_binary(fit, positive) if problem == "binary" else fit_estimator(fit)
+    if problem == "binary":
+        fitted = _fit_binary(fit, find_positive(np.unique(target), data.positive))
+    elif model.target_transform == "log":
+        fitted = _fit_logarithm(fit, data.target)
+    else:
+        fitted = fit_estimator(fit)
     return Pipeline([("features", parts.features), ("model", fitted)])
 
 
@@ -96,7 +109,7 @@ def count_needed(problem: Problem, model: ModelConfig) -> int:
 
     A threshold chosen for calibrated probabilities needs folds of folds.
     """
-    chosen = problem == "binary" and isinstance(model.threshold, str)
+    chosen = problem == "binary" and model.has_chosen_threshold
     calibrated = model.calibration != "none"
     return {0: 2, 1: FOLDS, 2: 2 * FOLDS}[chosen + calibrated]
 
@@ -107,15 +120,40 @@ def find_threshold(pipeline: Any) -> float | None:
     return None if threshold is None else float(threshold)
 
 
+def _fit_logarithm(fit: Fit, name: str) -> Any:
+    """Fit a regression of log(1 + target) whose predictions are in the target's own unit.
+
+    Raises:
+        TrainingImpossible: the target has values below 0.
+    """
+    from sklearn.compose import TransformedTargetRegressor
+    from sklearn.frozen import FrozenEstimator
+
+    y = fit.y.astype(np.float64)
+    if y.min() < 0:
+        raise TrainingImpossible(
+            f"target '{name}' has {int((y < 0).sum()):,} values below 0, which have no logarithm; "
+            "set model.target_transform to none"
+        )
+    fitted = fit_estimator(replace(fit, y=np.log1p(y)))
+    regressor = TransformedTargetRegressor(
+        FrozenEstimator(fitted), func=np.log1p, inverse_func=np.expm1, check_inverse=False
+    )
+    return regressor.fit(fit.X, y)
+
+
 def _fit_binary(fit: Fit, positive: Any) -> Any:
     """Fit a classifier with an explicit decision threshold."""
     from sklearn.frozen import FrozenEstimator
     from sklearn.model_selection import FixedThresholdClassifier
 
-    if isinstance(fit.model.threshold, str):
+    given = fit.model.threshold
+    if isinstance(given, FalsePositives):
+        fitted, threshold = fit_with_rate(fit, positive, given.false_positive_rate)
+    elif isinstance(given, str):
         fitted, threshold = fit_with_threshold(fit, positive)
     else:
-        fitted, threshold = fit_estimator(fit), fit.model.threshold
+        fitted, threshold = fit_estimator(fit), given
     classifier = FixedThresholdClassifier(
         FrozenEstimator(fitted),
         threshold=threshold,

@@ -36,7 +36,10 @@ def draw_evaluation(
     evidence: EvaluationEvidence,
     importance: Sequence[Importance],
 ) -> "dict[str, Figure]":
-    """Draw the plots of a problem, by name; plots without evidence are left out."""
+    """Draw the plots of a problem, by name; plots without evidence are left out.
+
+    Rows and predictions are those that the evidence was measured on.
+    """
     figures: dict[str, Figure] = {}
     if not evidence.missing:
         models = {"candidate": candidate} | ({"champion": champion} if champion else {})
@@ -48,9 +51,8 @@ def draw_evaluation(
             figures |= _draw_classes(config, holdout, models, evidence)
         primary = evidence.find_metric(config.evaluation.primary)
         if primary is not None and primary.difference is not None:
-            figures["slices"] = draw_slices(
-                evidence.slices, primary, config.evaluation.slices.margin
-            )
+            margin = config.evaluation.slices.margin
+            figures["slices"] = draw_slices(evidence.slices, primary, margin, evidence.older)
     if importance:
         figures["importance"] = draw_importance(importance)
     return figures

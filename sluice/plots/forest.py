@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from sluice.config.bias import BiasConfig
 from sluice.plots.style import BAD, GOOD, INK, OPEN, QUIET, dress_axes, make_figure
 from sluice.stats.bias import BiasEvidence
-from sluice.stats.comparison import MetricFigure
+from sluice.stats.bootstrap import negate
+from sluice.stats.comparison import MetricFigure, OlderRows
 from sluice.stats.fairness import FairnessFigure, FairnessKind
 from sluice.stats.slicing import SliceFigure
 
@@ -184,21 +185,29 @@ def _find_range(config: BiasConfig, kind: FairnessKind) -> Range:
     return ranges[kind]
 
 
-def draw_slices(slices: Sequence[SliceFigure], primary: MetricFigure, margin: float) -> "Figure":
+def draw_slices(
+    slices: Sequence[SliceFigure],
+    primary: MetricFigure,
+    margin: float,
+    older: OlderRows | None = None,
+) -> "Figure":
     """Draw the paired difference over all rows, then in each judged slice.
 
-    Positive is better for the candidate; the range below `-margin` is shaded. Of more than 40
-    slices the 40 worst are shown.
+    The range beyond `margin` on the worse side is shaded: below zero, or above it for an error. Of
+    more than 40 slices the 40 worst are shown. Where the newest rows decide, the difference on the
+    `older` ones is the second line.
     """
     judged = [figure for figure in slices if figure.difference is not None]
     kept = sorted(judged, key=_find_lower)[:MAX_SLICES] if len(judged) > MAX_SLICES else judged
-    rows = [_describe_all(primary), *(_describe_slice(figure) for figure in kept)]
+    greater = primary.greater_is_better
+    rows = [*_describe_all(primary, older), *(_describe_slice(figure, greater) for figure in kept)]
     rows = [row for row in rows if row.value is not None]
     height = 1.55 + 0.26 * len(rows)
     figure = make_figure(7.6, height, f"Candidate minus champion: {primary.name} by slice")
     axes = figure.subplots()
-    axes.set_xlabel(f"difference of {primary.name}, positive is better")
-    draw_forest(axes, rows, Range(low=-margin), FAR)
+    better = "positive" if greater else "negative"
+    axes.set_xlabel(f"difference of {primary.name}, {better} is better")
+    draw_forest(axes, rows, Range(low=-margin) if greater else Range(high=margin), FAR)
     label_rows(axes, rows)
     explain_colours(figure)
     axes.axvline(0.0, color=QUIET, linewidth=1, linestyle=":")
@@ -210,15 +219,23 @@ def draw_slices(slices: Sequence[SliceFigure], primary: MetricFigure, margin: fl
     return figure
 
 
-def _describe_all(primary: MetricFigure) -> ForestRow:
-    found = primary.difference
+def _describe_all(primary: MetricFigure, older: OlderRows | None) -> list[ForestRow]:
+    if older is None:
+        return [_describe_change("all rows", primary)]
+    rest = older.find_metric(primary.name)
+    others = [_describe_change("older rows, shown only", rest)] if rest else []
+    return [_describe_change(f"newest rows ({older.recent})", primary), *others]
+
+
+def _describe_change(label: str, figure: MetricFigure) -> ForestRow:
+    found = figure.change
     if found is None:
-        return ForestRow("all rows", None, None, None, primary.candidate.n)
-    return ForestRow("all rows", found.value, found.low, found.high, found.n)
+        return ForestRow(label, None, None, None, figure.candidate.n)
+    return ForestRow(label, found.value, found.low, found.high, found.n)
 
 
-def _describe_slice(figure: SliceFigure) -> ForestRow:
-    found = figure.difference
+def _describe_slice(figure: SliceFigure, greater: bool) -> ForestRow:
+    found = figure.difference if greater else negate(figure.difference)
     label = figure.name
     if found is None:
         return ForestRow(label, None, None, None, figure.n)

@@ -5,21 +5,28 @@ from typing import Any
 
 import yaml
 
+from sluice.config.reading import ReadingConfig
 from sluice.config.service import ServiceConfig
 from sluice.documents import parse_yaml
 from sluice.metrics import METRICS, check_metrics
-from sluice.profile.columns import ColumnFacts
-from sluice.profile.draft import LEAKAGE_LIMIT, Draft
+from sluice.profile.draft import Draft
+from sluice.profile.facts.columns import ColumnFacts
+from sluice.profile.facts.leaks import LEAKAGE_LIMIT
+from sluice.profile.facts.sizes import choose_minimum_group
 from sluice.profile.limits import (
     Margin,
     choose_calibration,
-    choose_floor,
     choose_margin,
+    describe_cost,
+    explain_no_floor,
+    find_floor,
     half_width,
     round_figure,
 )
 
 REASON_COLUMN = 38
+FEW_ROWS = 2_000
+"""Rows below which cross-validation is offered."""
 SLICED = 200
 """Fewest held-out rows of a slice that is judged."""
 SLICES = 3
@@ -88,18 +95,50 @@ def _write_data(draft: Draft) -> list[str]:
     lines += [
         _line(1, "suite", data.suite, f"gx/expectations/{data.suite}.json"),
         _line(1, "minimum_rows", data.minimum_rows, "half of the first file, never below 200"),
+        *_write_reading(data.reading),
         "  columns:",
     ]
     lines += [_line(2, item.name, item.kind, _describe_column(item)) for item in draft.columns]
     lines.append("  features:")
     lines += [_item(2, name) for name in data.features]
-    lines += [
-        f"    # not {json.dumps(name, ensure_ascii=False)}: {reason}"
-        for name, reason in draft.left_out.items()
-    ]
+    costs = {cost.columns[0]: cost for cost in draft.costs if len(cost.columns) == 1}
+    for name, reason in draft.left_out.items():
+        cost = f"; {describe_cost(costs[name])}" if name in costs else ""
+        lines.append(f"    # not {json.dumps(name, ensure_ascii=False)}: {reason}{cost}")
+    if data.encodings:
+        lines.append("  encodings:")
+        lines += [
+            _line(2, name, encoding, draft.encodings[name].reason)
+            for name, encoding in data.encodings.items()
+        ]
     best = max(draft.powers, key=lambda item: item.power or 0.0)
     reason = f"the strongest feature kept is {best.feature}: power {best.power or 0.5:.2f} alone"
-    return [*lines, "  leakage:", _line(2, "limit", LEAKAGE_LIMIT, reason)]
+    lines += ["  leakage:", _line(2, "limit", LEAKAGE_LIMIT, reason)]
+    allowed = [item for item in draft.strong if item.kept]
+    if allowed:
+        reason = "; ".join(f"{item.name}: {item.reason}" for item in allowed)
+        lines.append(_line(2, "allowed", [item.name for item in allowed], reason))
+    return lines
+
+
+def _write_reading(reading: ReadingConfig) -> list[str]:
+    """Return the section on how later files are read; nothing where all is as usual."""
+    values = reading.model_dump(mode="json", exclude_defaults=True)
+    if not values:
+        return []
+    reasons = {
+        "delimiter": "divides the cells of this file, and of later ones",
+        "encoding": "of this file, and of later ones",
+        "decimal": "the sign before fractions in this file",
+        "nulls": "absent values among numbers, times and booleans; never in text",
+    }
+    columns = values.pop("columns", {})
+    lines = ["  reading:", *(_line(2, key, values[key], reasons.get(key, "")) for key in values)]
+    lines += ["    columns:"] if columns else []
+    for name, form in columns.items():
+        lines.append(_line(3, name, None))
+        lines += [_line(4, key, value) for key, value in form.items()]
+    return lines
 
 
 def _describe_column(column: ColumnFacts) -> str:
@@ -112,12 +151,21 @@ def _write_split(draft: Draft) -> list[str]:
         reason = f"{draft.data.time} has many dates: held-out rows are later than training rows"
     else:
         reason = "by the id, so that a row never changes its side"
-    return [
+    about = f"about {draft.held_out:,} rows of this file"
+    if draft.unusual:
+        about += f"; {draft.unusual}"
+    lines = [
         "split:",
         _line(1, "by", draft.split.by, reason),
-        _line(1, "holdout", draft.split.holdout, f"about {draft.held_out:,} rows of this file"),
+        _line(1, "holdout", draft.split.holdout, about),
         _line(1, "seed", draft.split.seed),
     ]
+    if draft.roles.group:
+        lines.append(_line(1, "group", draft.split.group, draft.roles.group.reason))
+    if draft.rows < FEW_ROWS:
+        offer = f"5: cross-validation, which evaluates all {draft.rows:,} rows, not a share"
+        lines.append(_line(1, "folds", draft.split.folds, offer))
+    return lines
 
 
 def _write_model(draft: Draft) -> list[str]:
@@ -128,7 +176,9 @@ def _write_model(draft: Draft) -> list[str]:
         f"training rows; {draft.trial.other}"
     )
     lines = ["model:", _line(1, "kind", values.pop("kind"), reason)]
-    lines += [_line(1, key, value, "small trees: few rows") for key, value in values.items()]
+    lines += [
+        _line(1, key, value, draft.trial.reasons.get(key, "")) for key, value in values.items()
+    ]
     lines.append(_line(1, "seed", 0))
     if draft.problem == "binary":
         lines.append(_line(1, "threshold", 0.5, "both kinds of error cost the same"))
@@ -137,7 +187,7 @@ def _write_model(draft: Draft) -> list[str]:
 
 def _write_evaluation(draft: Draft, margin: Margin) -> list[str]:
     primary = draft.trial.primary
-    unit = "" if METRICS[primary.metric].greater_is_better else f" of {draft.data.target}"
+    unit = f" of {draft.data.target}" if draft.problem == "regression" else ""
     reason = (
         f"equal models pass a margin of {margin.detectable:.2g}{unit} on {margin.held_out:,} rows"
     )
@@ -150,13 +200,15 @@ def _write_evaluation(draft: Draft, margin: Margin) -> list[str]:
     }
     lines = [
         "evaluation:",
-        _line(1, "primary", primary.metric, reasons.get(primary.metric, "")),
+        _line(
+            1, "primary", primary.metric, (reasons | draft.trial.reasons).get(primary.metric, "")
+        ),
         _line(1, "margin", margin.value, reason),
         *_write_floors(draft),
     ]
     if columns := _choose_slices(draft):
         loss = 0.05
-        if draft.problem == "regression":
+        if not METRICS[primary.metric].greater_is_better:
             loss = round_figure(0.25 * abs(primary.model.value or 1.0))
         lines += [
             "  slices:",
@@ -180,14 +232,11 @@ def _write_evaluation(draft: Draft, margin: Margin) -> list[str]:
 def _write_floors(draft: Draft) -> list[str]:
     lines = []
     for measured in draft.trial.figures:
-        floor = choose_floor(measured, draft.held_out)
+        floor = find_floor(measured, draft)
         figure = f"{measured.model.value or 0.0:.3g}"
         reach = half_width(measured, draft.held_out)
         if floor is None:
-            lines.append(
-                f"    # {measured.metric}: no floor: {figure} +- {reach:.2g} "
-                f"is too near to {measured.trivial:.3g} without features"
-            )
+            lines.append(f"    # {measured.metric}: no floor: {explain_no_floor(measured, draft)}")
         else:
             reason = (
                 f"halfway from {measured.trivial:.3g} (no features) to the trial's {figure} "
@@ -221,8 +270,9 @@ def _write_bias(draft: Draft) -> list[str]:
             _line(1, "reason", draft.roles.reason),
         ]
     lines = ["bias:", _line(1, "sensitive", list(draft.sensitive), "as given")]
-    if draft.problem == "multiclass" and draft.roles.positive:
-        lines.append(_line(1, "favourable", draft.roles.positive.value, "as given"))
+    if draft.roles.favourable:
+        given = "the class that is good for a person, as given"
+        lines.append(_line(1, "favourable", draft.roles.favourable.value, given))
     if draft.problem == "regression":
         lines.append(_line(1, "loss_ratio", 1.25, "errors a quarter larger than elsewhere"))
     else:
@@ -233,8 +283,6 @@ def _write_bias(draft: Draft) -> list[str]:
         ]
     return [
         *lines,
-        _line(
-            1, "minimum_group", 100, "smaller groups are pooled: one row changes their rates a lot"
-        ),
+        _line(1, "minimum_group", *choose_minimum_group(draft.groups, draft.held_out)),
         _line(1, "on_unproved", "list", "`halt` once there are enough rows to prove it"),
     ]

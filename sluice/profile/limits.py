@@ -4,21 +4,26 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from sluice.config.evaluation import Calibration
+from sluice.config.evaluation import Calibration, Plausibility
 from sluice.metrics import METRICS
 from sluice.profile.draft import Draft
-from sluice.profile.trial import ModelTrial, TrialFigure
+from sluice.profile.facts.sizes import choose_minimum_group
+from sluice.profile.trial.floors import ModelTrial, TrialFigure
+from sluice.profile.trial.rows import ColumnCost
 from sluice.stats.bootstrap import count_needed_rows
 
 OFFERED_MARGINS = (0.01, 0.02, 0.03, 0.05)
 """Margins to choose from where the metric is between 0 and 1."""
 OFFERED_SHARES = (0.02, 0.05, 0.10)
 """Margins to choose from for an error in the target's unit, as shares of the error."""
-MINIMUM_GROUP = 100
-"""Fewest held-out rows of a group that is not pooled."""
+IMPLAUSIBLE = 1.0 - Plausibility().share
+"""Share of a constant answer's distance to a perfect one below which the gate asks a person."""
+IMPLAUSIBLE_ERROR = math.sqrt(IMPLAUSIBLE)
+"""The same for a root of squares."""
 MINIMUM_POSITIVES = 50
 """Fewest positives of a group whose true-positive rate is judged."""
 Z95 = NormalDist().inv_cdf(0.95)
+Z995 = NormalDist().inv_cdf(0.995)
 Z80 = NormalDist().inv_cdf(0.80)
 
 
@@ -70,12 +75,70 @@ def choose_margin(trial: ModelTrial, held_out: int) -> Margin:
 def choose_floor(measured: TrialFigure, held_out: int) -> float | None:
     """Return a floor halfway between the trivial prediction and the trial's model.
 
-    None where that is within the figure's interval, so that a good model could not prove that it
-    reaches the floor.
+    None where a model as good as the trial's could not prove that it reaches the floor: the two
+    figures differ by the chance of the trial's rows and of the held-out rows, and the gate's bound
+    lies below the held-out figure. Such a model misses a written floor in one of 200 cases.
     """
-    if measured.model.value is None or not measured.gain / 2 > half_width(measured, held_out):
+    if measured.model.value is None:
         return None
-    return round_figure((measured.model.value + measured.trivial) / 2)
+    reach = half_width(measured, held_out)
+    chance = Z995 / Z95 * math.hypot(reach, half_width(measured, measured.model.n))
+    floor = round_figure((measured.model.value + measured.trivial) / 2)
+    distance = METRICS[measured.metric].sign * (measured.model.value - floor)
+    return floor if distance > reach + chance and measured.gain > 0.0 else None
+
+
+def find_floor(measured: TrialFigure, draft: Draft) -> float | None:
+    """Return the floor of a metric; None where the trial shows that it would not be kept.
+
+    An R2 of 0 or less proves nothing: the mean of the held-out rows reaches it.
+    """
+    floor = choose_floor(measured, draft.held_out)
+    if floor is None or (measured.metric == "r2" and floor <= 0.0):
+        return None
+    return None if _missed_floor(measured, draft) is not None else floor
+
+
+def explain_no_floor(measured: TrialFigure, draft: Draft) -> str:
+    """Return the reason why a metric has no floor."""
+    figure, reach = measured.model.value or 0.0, half_width(measured, draft.held_out)
+    if choose_floor(measured, draft.held_out) is None:
+        return f"{figure:.3g} +- {reach:.2g} is too near to {measured.trivial:.3g} without features"
+    missed = _missed_floor(measured, draft)
+    if missed is None:
+        return "halfway to an answer without features is below 0, the mean of the held-out rows"
+    kind = "floor" if METRICS[measured.metric].greater_is_better else "ceiling"
+    return (
+        f"the target moves with time: older rows would have set a {kind} of "
+        f"{missed:.3g}, and the newest reach {figure:.3g} +- {reach:.2g}"
+    )
+
+
+def _missed_floor(measured: TrialFigure, draft: Draft) -> float | None:
+    """Return the floor that older rows would have set, where the newest rows do not keep it."""
+    if not draft.older or measured.metric not in draft.older:
+        return None
+    model, trivial = draft.older[measured.metric]
+    floor = round_figure((model + trivial) / 2)
+    sign, reach = METRICS[measured.metric].sign, half_width(measured, draft.held_out)
+    kept = sign * (measured.model.value or 0.0) - reach > sign * floor
+    return None if kept else floor
+
+
+def describe_cost(cost: ColumnCost) -> str:
+    """Return what leaving columns out costs, in the trial's primary metric."""
+    return f"{cost.metric} {cost.without:.3f} without, {cost.with_them:.3f} with, in the trial"
+
+
+def is_implausible(measured: TrialFigure) -> bool:
+    """Return whether a figure is so good that a leak of several columns is likely."""
+    value = measured.model.value
+    if value is None:
+        return False
+    best = 1.0 if METRICS[measured.metric].greater_is_better else 0.0
+    distance = abs(best - measured.trivial)
+    share = IMPLAUSIBLE_ERROR if measured.metric == "rmse" else IMPLAUSIBLE
+    return distance > 0.0 and abs(best - value) < share * distance
 
 
 def choose_calibration(trial: ModelTrial, held_out: int) -> Calibration | None:
@@ -104,7 +167,7 @@ def round_figure(value: float) -> float:
 def describe_prospects(draft: Draft) -> list[dict[str, str]]:
     """Return one row per question of a gate: what it can tell on these held-out rows."""
     rows = [_describe_margin(draft)]
-    rows += [_describe_floor(measured, draft.held_out) for measured in draft.trial.figures]
+    rows += [_describe_floor(measured, draft) for measured in draft.trial.figures]
     if draft.problem == "binary":
         judged = choose_calibration(draft.trial, draft.held_out)
         rows.append(
@@ -147,12 +210,12 @@ def _describe_margin(draft: Draft) -> dict[str, str]:
     }
 
 
-def _describe_floor(measured: TrialFigure, held_out: int) -> dict[str, str]:
-    reach, floor = half_width(measured, held_out), choose_floor(measured, held_out)
+def _describe_floor(measured: TrialFigure, draft: Draft) -> dict[str, str]:
+    reach, floor = half_width(measured, draft.held_out), find_floor(measured, draft)
     better = METRICS[measured.metric].greater_is_better
     found = f"{measured.model.value or 0.0:.3g} +- {reach:.2g} in the trial"
     if floor is None:
-        found += f"; no floor: too near to {measured.trivial:.3g} without features"
+        found += f"; no floor: {explain_no_floor(measured, draft)}"
     else:
         found += f"; {'floor' if better else 'ceiling'} {floor:g}"
     return {
@@ -163,11 +226,12 @@ def _describe_floor(measured: TrialFigure, held_out: int) -> dict[str, str]:
 
 
 def _describe_groups(name: str, groups: dict[str, int], draft: Draft) -> dict[str, str]:
-    alone = [f"{group} ({rows:,})" for group, rows in groups.items() if rows >= MINIMUM_GROUP]
-    pooled = [f"{group} ({rows:,})" for group, rows in groups.items() if rows < MINIMUM_GROUP]
+    least, _ = choose_minimum_group(draft.groups, draft.held_out)
+    alone = [f"{group} ({rows:,})" for group, rows in groups.items() if rows >= least]
+    pooled = [f"{group} ({rows:,})" for group, rows in groups.items() if rows < least]
     found = f"held-out rows: {', '.join(alone)}" if alone else "no group has enough rows"
     if pooled:
-        found += f"; fewer than {MINIMUM_GROUP}, so pooled: {', '.join(pooled)}"
+        found += f"; fewer than {least}, so pooled: {', '.join(pooled)}"
     rate = _positive_rate(draft)
     if rate:
         found += f"; true-positive rates need {MINIMUM_POSITIVES / rate:,.0f} rows of a group"
@@ -179,7 +243,7 @@ def _describe_groups(name: str, groups: dict[str, int], draft: Draft) -> dict[st
 
 
 def _positive_rate(draft: Draft) -> float:
-    target, positive = draft.roles.target, draft.roles.positive
+    target, positive = draft.roles.target, draft.roles.favourable
     if positive is None or not target.levels:
         return 0.0
     counts = dict(zip(target.levels, target.counts, strict=True))

@@ -3,22 +3,27 @@
 from collections.abc import Mapping, Sequence
 
 from sluice.control.approval import Approval, ApprovalAnswer, ApprovalDecision, write_moment
-from sluice.report.card import write_table
+from sluice.report.markdown import Column, write_fitted
 from sluice.report.next_steps import DEAD_LINK
-from sluice.report.verdict_table import summary_rows, verdict_rows
+from sluice.report.verdict_table import write_checks, write_summary
 from sluice.verdict import Verdict
 
-COLUMNS = ("check", "outcome", "measured", "interval", "limit", "n", "note")
+FACTS = (Column("decision", 10), Column("", 70))
 MAX_CHECKS = 40
 """Most checks of a gate on the page; failed and undecided checks come first."""
 
 
 def write_request(
-    approval: Approval, verdicts: Sequence[Verdict], links: Mapping[str, str], form: str
+    approval: Approval,
+    verdicts: Sequence[Verdict],
+    links: Mapping[str, str],
+    form: str,
+    comparison: str = "",
 ) -> str:
     """Write the page that asks a person for a decision, as Markdown.
 
-    `links` are addresses by their label; `form` is the address of the form, empty without one.
+    `links` are addresses by their label; `form` is the address of the form, empty without one;
+    `comparison` is a table of champion and candidate.
     """
     service, version = approval.service, approval.version
     name = f"{service} --version {version} --by NAME --reason WORDS"
@@ -34,15 +39,21 @@ def write_request(
         *_write_undecided(verdicts),
         "\n".join(ways),
         write_links(links),
+        *_write_comparison(comparison),
+        "## Verdicts",
         *write_verdicts(verdicts),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def write_decision(
-    decision: ApprovalDecision, verdicts: Sequence[Verdict], links: Mapping[str, str], follows: str
+    decision: ApprovalDecision,
+    verdicts: Sequence[Verdict],
+    links: Mapping[str, str],
+    follows: str,
+    comparison: str = "",
 ) -> str:
-    """Write a decision and its verdicts; `follows` says what happens next."""
+    """Write a decision, what it was made on, and what `follows`."""
     name = f"{decision.service} v{decision.version}"
     facts = [
         ("by", decision.by),
@@ -52,10 +63,11 @@ def write_decision(
     ]
     parts = [
         f"# {name} is {decision.answer.value}",
-        write_table(("decision", decision.answer.value), facts),
+        write_fitted(FACTS, [("answer", decision.answer.value), *facts]),
         follows,
         write_links(links),
-        "The decision was made on these verdicts.",
+        "The decision was made on what follows.",
+        *_write_comparison(comparison),
         *write_verdicts(verdicts),
     ]
     return "\n\n".join(parts) + "\n"
@@ -81,16 +93,15 @@ def write_links(links: Mapping[str, str]) -> str:
 
 def write_verdicts(verdicts: Sequence[Verdict]) -> list[str]:
     """Write one table of all gates, then one of each gate's checks, undecided gates first."""
-    heads = ("gate", "outcome", "checks", "reason")
-    summary = [[row[head] for head in heads] for row in summary_rows(verdicts)]
-    parts = [write_table(heads, summary)]
+    parts = [write_summary(verdicts)]
     for verdict in sorted(verdicts, key=_rank):
-        rows = [[row[head] for head in COLUMNS] for row in verdict_rows(verdict)]
         parts += [f"## {verdict.gate} gate: {verdict.outcome.value}"]
-        parts += [write_table(COLUMNS, rows[:MAX_CHECKS])]
-        if len(rows) > MAX_CHECKS:
-            parts.append(f"{len(rows) - MAX_CHECKS} more checks in `verdicts/{verdict.gate}.json`.")
+        parts += write_checks(verdict, MAX_CHECKS)
     return parts
+
+
+def _write_comparison(table: str) -> list[str]:
+    return ["## Champion and candidate", table] if table else []
 
 
 def _rank(verdict: Verdict) -> tuple[bool, bool]:

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
+from sluice.config.data import TrafficSource
 from sluice.config.service import ServiceConfig
 from sluice.identity import ReleaseIdentity
+from sluice.report.markdown import escape, write_table
 from sluice.report.verdict_table import count_outcomes, format_number, verdict_rows
 from sluice.verdict import Check, Outcome, Verdict
 
-Table = Sequence[Sequence[str]]
+EVALUATION = "evaluation"
+HEADS = ("check", "outcome", "measured", "interval", "limit", "n")
 
 
 def write_card(
@@ -20,32 +23,34 @@ def write_card(
 ) -> str:
     """Write the model card as Markdown.
 
-    Sections follow Mitchell et al. 2019, "Model cards for model reporting": details, intended use,
-    metrics with intervals and limits, data, what was not proved, identity. `threshold` is the
-    decision threshold, where it was chosen on the training rows instead of configured.
+    It begins with the evaluation. The other sections follow Mitchell et al. 2019, "Model cards for
+    model reporting": details, intended use, data, metrics with intervals and limits, what was not
+    proved, identity. `threshold` is the decision threshold, where it was chosen on the training
+    rows instead of configured.
     """
+    others = [verdict for verdict in verdicts if verdict.gate != EVALUATION]
     parts = [
         f"# {config.service}",
         config.description,
+        *_write_evaluation(verdicts),
         *_write_verdicts(verdicts),
+        *_write_unproved(verdicts),
         *_write_use(config),
         *_write_model(config, threshold),
         *_write_data(config, identity, training_rows, compared_rows),
-        *_write_figures(verdicts),
-        *_write_unproved(verdicts),
+        *_write_figures(others),
         *_write_identity(identity),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def write_table(heads: Sequence[str], rows: Table) -> str:
-    """Write a Markdown table; pipes and line breaks in cells are escaped."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(map(_escape, line))} |" for line in lines)
-
-
-def _escape(cell: str) -> str:
-    return cell.replace("|", "\\|").replace("\n", " ")
+def _write_evaluation(verdicts: Sequence[Verdict]) -> list[str]:
+    """Write what the evaluation gate measured; empty where it did not judge."""
+    found = [verdict for verdict in verdicts if verdict.gate == EVALUATION]
+    parts = ["## Evaluation"] if found else []
+    for verdict in found:
+        parts += [f"**{verdict.outcome.value}**: {verdict.reason}", _write_measured(verdict)]
+    return list(filter(None, parts))
 
 
 def _write_verdicts(verdicts: Sequence[Verdict]) -> list[str]:
@@ -104,19 +109,47 @@ def _write_data(
             f"{format_number(compared)}, in the training rows of neither candidate nor champion",
         ),
     ]
-    return ["## Data", write_table(("fact", "value"), rows)]
+    if recent := config.evaluation.recent:
+        unit = " rows" if isinstance(recent, int) else ""
+        rows.append(("rows that decide", f"the newest ones (`evaluation.recent`: {recent}{unit})"))
+    return ["## Data", write_table(("fact", "value"), rows), *_write_traffic(config)]
+
+
+def _write_traffic(config: ServiceConfig) -> list[str]:
+    """Write what rows of the service's own traffic can tell; empty where none are taken."""
+    if not isinstance(config.source, TrafficSource):
+        return []
+    sentences = [
+        "Rows are taken from the service's own traffic, with the labels that callers sent. The "
+        "service's table of provenance has the request of each, and whether a candidate, a shadow "
+        "or an arm of an experiment saw it.",
+    ]
+    if config.source.labels == "selective":
+        sentences.append(
+            "**Labels exist only for what the model chose** (`source.labels: selective`). What "
+            "would have become of the others is not known, so from these rows cannot be known: how "
+            "many of those that the model turned down it was wrong about, its recall and its false "
+            "negatives, and whether it is right about people or things of a kind that it never "
+            "chooses. Figures by group are biased in the same way. Rows that a candidate or an "
+            "experiment chose otherwise are the only evidence about them."
+        )
+    return sentences
 
 
 def _write_figures(verdicts: Sequence[Verdict]) -> list[str]:
     """Write each gate's measured checks with intervals and limits."""
-    parts = ["## Figures"]
-    heads = ("check", "outcome", "measured", "interval", "limit", "n")
+    parts = ["## Figures of the other gates"]
     for verdict in verdicts:
-        rows = [row for row in verdict_rows(verdict) if row["measured"]]
-        if rows:
-            parts.append(f"### {verdict.gate}")
-            parts.append(write_table(heads, [[row[head] for head in heads] for row in rows]))
+        if table := _write_measured(verdict):
+            parts += [f"### {verdict.gate}", table]
     return parts
+
+
+def _write_measured(verdict: Verdict) -> str:
+    """Write a table of the checks that have a figure, judged ones first; empty where none has."""
+    rows = [row for row in verdict_rows(verdict) if row["measured"]]
+    rows.sort(key=lambda row: row["outcome"] == Outcome.LISTED)
+    return write_table(HEADS, [[row[head] for head in HEADS] for row in rows]) if rows else ""
 
 
 def _write_unproved(verdicts: Sequence[Verdict]) -> list[str]:
@@ -129,7 +162,7 @@ def _write_unproved(verdicts: Sequence[Verdict]) -> list[str]:
         for check in verdict.checks
         if _is_open(check) and check.name not in noticed
     ]
-    lines = [f"- {_escape(notice)}" for notice in notices] or ["Every check was proved."]
+    lines = [f"- {escape(notice)}" for notice in notices] or ["Every check was proved."]
     return ["## Notices and unproved checks", "\n".join(lines)]
 
 

@@ -1,4 +1,7 @@
-"""A gate's evidence as named numbers, which the registry stores and plots as metrics."""
+"""A gate's evidence as named numbers, which the registry stores and plots as metrics.
+
+Every name has the form `group/name` or `group/name/part`, of letters, digits, `_`, `.` and `-`.
+"""
 
 import re
 
@@ -7,19 +10,27 @@ from sluice.stats.bias import BiasEvidence
 from sluice.stats.bootstrap import Estimate
 from sluice.stats.comparison import EvaluationEvidence
 
-_FORBIDDEN = re.compile(r"[^A-Za-z0-9_\-. /]+")
+_FORBIDDEN = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 def name_evaluation_figures(evidence: EvaluationEvidence) -> dict[str, float]:
-    """Return each metric of candidate and champion, their difference, and the calibration."""
+    """Return each metric of candidate and champion, their difference, and the calibration.
+
+    Where the newest rows decide, the metrics on the older ones are named `older/...`.
+    """
     named: dict[str, Estimate | None] = {"calibration/gap": evidence.gap}
     named["calibration/slope"] = evidence.slope
     for figure in evidence.metrics:
         named[f"candidate/{figure.name}"] = figure.candidate
         named[f"champion/{figure.name}"] = figure.champion
-        named[f"difference/{figure.name}"] = figure.difference
+        named[f"difference/{figure.name}"] = figure.change
+    for figure in evidence.older.metrics if evidence.older else ():
+        named[f"older/candidate/{figure.name}"] = figure.candidate
+        named[f"older/champion/{figure.name}"] = figure.champion
     figures = {key: found.value for key, found in named.items() if found is not None}
-    figures["compared rows"] = float(evidence.n)
+    figures["evaluation/rows"] = float(evidence.n)
+    if evidence.older:
+        figures["older/rows"] = float(evidence.older.n)
     return _keep_known(figures)
 
 
@@ -38,14 +49,21 @@ def name_primary_figures(
 def name_bias_figures(evidence: BiasEvidence) -> dict[str, float]:
     """Return each judged comparison of groups, and fairlearn's summaries, by name."""
     figures = {
-        f"fairness/{item.kind}/{item.group}": item.estimate.value
+        f"fairness/{item.kind}/{_name_part(item.group)}": item.estimate.value
         for item in evidence.figures
         if item.judged
     }
-    figures |= {f"fairlearn/{item.name}/{item.column}": item.value for item in evidence.summaries}
+    figures |= {
+        f"fairlearn/{_name_part(item.name)}/{_name_part(item.column)}": item.value
+        for item in evidence.summaries
+    }
     return _keep_known(figures)
 
 
+def _name_part(text: str) -> str:
+    """Return a part of a name: `sex=female, race=black` is `sex_female_race_black`."""
+    return _FORBIDDEN.sub("_", text).strip("_") or "none"
+
+
 def _keep_known(figures: dict[str, float | None]) -> dict[str, float]:
-    named = {_FORBIDDEN.sub("-", name): value for name, value in figures.items()}
-    return {name: value for name, value in named.items() if value is not None}
+    return {name: value for name, value in figures.items() if value is not None}

@@ -6,16 +6,19 @@ from datetime import datetime
 
 from sluice.control.admission import GATES, VERDICT
 from sluice.control.approval import ANSWER, ApprovalAnswer, write_moment
-from sluice.report.card import write_table
+from sluice.report.markdown import Cell, Column, wrap_cell, write_fitted
+from sluice.report.next_steps import DEAD_LINK
 
 REASON = "sluice.reason."
 OUTCOME, STOPPED, VERSION = "sluice.outcome", "sluice.stopped", "sluice.version"
 REGISTERED, HALTED, FAILED = "registered", "halted", "failed"
 PRIMARY = "sluice.primary"
 PRIMARY_FIGURES = ("value", "low", "high", "limit")
+ADVICE = "; next: "
+"""What comes before the next step in a message; pages of many rows leave the rest to the run."""
 MAX_REASON = 400
 """Most characters of a reason that a row shows."""
-HEADS = ("when", "version", "links", "data version", "cause", "code", *GATES, "reason")
+COLUMNS = (Column("release", 20), Column("from", 16), Column("gates", 24), Column("reason", 27))
 
 
 @dataclass(frozen=True)
@@ -74,17 +77,31 @@ def write_history(service: str, releases: Sequence[PastRelease], picture: str = 
     parts = [f"# Releases of {service}", f"The newest {len(releases)}: {outcomes}."]
     if picture:
         parts.append(f"![primary metric over releases](data:image/png;base64,{picture})")
-    parts.append(write_table(HEADS, rows))
+    parts.append(write_fitted(COLUMNS, rows))
+    if any(url for item in releases for url in item.links.values()):
+        parts.append(DEAD_LINK)
     return "\n\n".join(parts) + "\n"
 
 
-def _format_cells(item: PastRelease, row: Mapping[str, str]) -> list[str]:
+def _format_cells(item: PastRelease, row: Mapping[str, str]) -> list[Cell]:
     """Return a row's cells as Markdown, with links; what stopped the release is bold."""
-    links = " ".join(f"[{label}]({url})" for label, url in item.links.items() if url)
-    bold = {gate for gate in GATES if row[gate] not in ("pass", "")}
-    bold |= {"reason"} if item.outcome in (HALTED, FAILED) else set()
-    cells = {**row, "links": links}
-    return [f"**{cells[head]}**" if head in bold else cells[head] for head in HEADS]
+    version, origin, _, reason = (column.letters for column in COLUMNS)
+    links = ", ".join(f"[{label}]({url})" for label, url in item.links.items() if url)
+    release = [*_bold(wrap_cell(row["version"], version)), row["when"], *([links] if links else [])]
+    code = [f"code {row['code']}"] if row["code"] else []
+    source = [f"data {row['data version']}", *wrap_cell(row["cause"], origin), *code]
+    gates = [
+        f"{gate}: pass" if row[gate] == "pass" else f"**{gate}: {row[gate]}**"
+        for gate in GATES
+        if row[gate]
+    ]
+    why = wrap_cell(row["reason"].partition(ADVICE)[0], reason)
+    stopped = item.outcome in (HALTED, FAILED)
+    return [tuple(release), tuple(source), tuple(gates), _bold(why) if stopped else why]
+
+
+def _bold(lines: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"**{line}**" for line in lines)
 
 
 def _describe(item: PastRelease) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from sluice.report.markdown import Cell, Column, wrap_cell, write_fitted
 from sluice.verdict import Check, Outcome, Verdict
 
 ORDER = (Outcome.FAIL, Outcome.INSUFFICIENT, Outcome.LISTED, Outcome.PASS)
@@ -10,7 +11,9 @@ SMALLEST = 0.0005
 """A smaller number would be zero with three decimals."""
 DECIMALS = ((1000.0, 0), (100.0, 1), (10.0, 2))
 """Smallest size, and the decimals of a number of this size; smaller numbers have three."""
-RELATIONS = {">=": "≥", "<=": "≤", ">": "above"}
+RELATIONS = {">=": "≥", "<=": "≤", ">": "above", "<": "below"}
+CHECKS = (Column("check", 30), Column("measured", 18), Column("limit", 12), Column("note", 27))
+GATES = (Column("gate", 10), Column("outcome", 12), Column("checks", 19), Column("reason", 45))
 
 
 def verdict_rows(verdict: Verdict) -> list[dict[str, str]]:
@@ -30,6 +33,36 @@ def summary_rows(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
         }
         for verdict in verdicts
     ]
+
+
+def write_summary(verdicts: Sequence[Verdict]) -> str:
+    """Write one Markdown table of all gates, in the order given."""
+    rows = [[row[column.head] for column in GATES] for row in summary_rows(verdicts)]
+    return write_fitted(GATES, rows)
+
+
+def write_checks(verdict: Verdict, most: int | None = None) -> list[str]:
+    """Write a Markdown table of checks for each outcome, the ones that stopped the gate first.
+
+    Of more than `most` checks, the rest is counted.
+    """
+    shown = sorted(verdict.checks, key=lambda check: ORDER.index(check.outcome))[:most]
+    parts = []
+    for outcome in ORDER:
+        rows = [_list_cells(check) for check in shown if check.outcome is outcome]
+        if rows:
+            parts += [f"**{outcome.value}**", write_fitted(CHECKS, rows)]
+    if more := len(verdict.checks) - len(shown):
+        parts.append(f"{more:,} more checks in `verdicts/{verdict.gate}.json` of the MLflow run.")
+    return parts
+
+
+def _list_cells(check: Check) -> tuple[Cell, ...]:
+    size = format_size(check)
+    lines = (format_measured(check), format_interval(check.interval), f"n {size}" if size else "")
+    measured = tuple(part for line in lines for part in wrap_cell(line, CHECKS[1].letters))
+    limit = format_limit(check) if check.limit is not None else ""
+    return check.name, measured, limit, check.note
 
 
 def count_outcomes(verdict: Verdict) -> str:

@@ -43,7 +43,9 @@ class BiasEvidence:
     """Everything that the bias gate judges, with the number of rows behind each figure.
 
     `missing` lists, in sentences, the evidence that is missing, such as a sensitive column.
-    `reason` is the configured reason why there is no sensitive column.
+    `reason` is the configured reason why there is no sensitive column. `favourable` is the class
+    that counts as good for a person; `assumed` says that no configuration names it. Where only the
+    newest rows decide, `older` has the same figures of the `older_rows` others.
     """
 
     problem: Problem
@@ -54,6 +56,21 @@ class BiasEvidence:
     groups: tuple[GroupSize, ...] = ()
     figures: tuple[FairnessFigure, ...] = ()
     summaries: tuple[FairnessSummary, ...] = ()
+    favourable: str | int | float | bool | None = None
+    assumed: bool = False
+    older_rows: int | None = None
+    older: tuple[FairnessFigure, ...] = ()
+
+    def find_older(self, figure: FairnessFigure) -> FairnessFigure | None:
+        """Return a figure's counterpart on the older rows; None where it was not measured."""
+        return next(
+            (
+                one
+                for one in self.older
+                if (one.kind, one.group) == (figure.kind, figure.group) and one.judged
+            ),
+            None,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the evidence as JSON-ready values."""
@@ -69,8 +86,9 @@ def measure_bias(
 ) -> BiasEvidence:
     """Compare each group with the rest of the rows, and add fairlearn's summaries.
 
-    `favourable` is the class that is good for a person: the positive class of a binary problem,
-    `config.favourable` of a multiclass problem. Regression needs none.
+    `favourable` is the class that is good for a person: `config.favourable`, or the positive class
+    of a binary problem whose configuration names none. Regression needs none. Every figure follows
+    it: a row is selected where that class is predicted, and positive where it is the label.
     """
     n = len(holdout.y)
     if not config.columns:
@@ -100,6 +118,8 @@ def measure_bias(
         groups=tuple(GroupSize(group.name, group.n, group.members) for group in groups),
         figures=figures,
         summaries=summaries,
+        favourable=None if problem == "regression" else favourable,
+        assumed=problem == "binary" and config.favourable is None,
     )
 
 
@@ -110,8 +130,10 @@ def _find_class_gaps(favourable: Any, holdout: Holdout) -> list[str]:
     if 0.0 < share < 1.0:
         return []
     held = "only" if share else "no"
+    found = ", ".join(repr(value) for value in sorted(set(holdout.y.tolist()), key=str)[:5])
     return [
-        f"the {len(holdout.y):,} held-out rows hold {held} {favourable!r}, the favourable class"
+        f"the {len(holdout.y):,} held-out rows hold {held} {favourable!r}, the favourable class; "
+        f"found: {found}"
     ]
 
 

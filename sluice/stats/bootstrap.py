@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -38,6 +38,15 @@ class Estimate:
     def spread(self) -> float | None:
         """The standard deviation of one row's contribution: the error times the root of n."""
         return None if self.error is None else self.error * math.sqrt(self.n)
+
+
+def negate(estimate: Estimate | None) -> Estimate | None:
+    """Return an estimate with the opposite sign, its bounds in order; zero has no sign."""
+    if estimate is None:
+        return None
+    low, high = (None if one is None else 0.0 - one for one in (estimate.high, estimate.low))
+    value = None if estimate.value is None else 0.0 - estimate.value
+    return replace(estimate, value=value, low=low, high=high)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from sluice.config.evaluation import EvaluationConfig
 from sluice.config.model import Problem
 from sluice.metrics import METRICS, Metric, list_metrics
-from sluice.stats.bootstrap import Estimate, Resampling, bound_draws, number_groups
+from sluice.stats.baseline import BaselineFigure, answer_constantly, choose_metric
+from sluice.stats.bootstrap import Estimate, Resampling, negate, number_groups
 from sluice.stats.calibration import ReliabilityBin, bin_reliability, measure_gap, measure_slope
 from sluice.stats.holdout import (
     Holdout,
@@ -21,7 +22,9 @@ from sluice.stats.holdout import (
     mark_predictions,
     name_values,
 )
+from sluice.stats.ranking import Differentiable
 from sluice.stats.slicing import Slice, SliceFigure, compare_slices, find_slices
+from sluice.stats.variation import Drawn, Influence, subtract, vary_figures
 
 
 @dataclass(frozen=True)
@@ -38,17 +41,57 @@ class MetricFigure:
     champion: Estimate | None = None
     difference: Estimate | None = None
 
+    @property
+    def change(self) -> Estimate | None:
+        """Candidate minus champion as it is: of an error, a negative change is better."""
+        return self.difference if self.greater_is_better else negate(self.difference)
+
 
 @dataclass(frozen=True)
 class Lineage:
     """Which version serves, and on which data version each of the two models was trained.
 
-    None where nothing serves yet, or where it is not known.
+    None where nothing serves yet, or where it is not known. `service` is their service.
     """
 
     champion: int | None = None
     champion_data: int | None = None
     candidate_data: int | None = None
+    service: str = ""
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """A person's acceptance of an implausibly good model of the same features and target.
+
+    `measured` is the figure that was accepted, `high` its upper bound.
+    """
+
+    version: int
+    by: str
+    reason: str
+    measured: float
+    high: float
+
+
+@dataclass(frozen=True)
+class OlderRows:
+    """The held-out rows that are shown and decide nothing, where the newest ones decide.
+
+    `recent` is the setting, `since` the first time that counts as new, `n` the number of older
+    rows. `metrics` are both models' figures on them, `missing` says in sentences why there are
+    none.
+    """
+
+    recent: str
+    since: str
+    n: int
+    metrics: tuple[MetricFigure, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    def find_metric(self, name: str) -> MetricFigure | None:
+        """Return the metric's figures on the older rows; None where it was not measured."""
+        return next((figure for figure in self.metrics if figure.name == name), None)
 
 
 @dataclass(frozen=True)
@@ -57,7 +100,10 @@ class EvaluationEvidence:
 
     `missing` lists, in sentences, the evidence that is missing; then there are no figures. `units`
     is the number of groups that were drawn whole, or of rows. `threshold` is the decision
-    threshold. `identical` says that both models predict exactly the same on every row.
+    threshold. `identical` says that both models predict exactly the same on every row. `baseline`
+    is the comparison with a constant answer, None where it could not be made. `acceptance` is what
+    a person said to an implausibly good model before. `older` are the rows that only the newest
+    ones were separated from; None where all held-out rows decide.
     """
 
     problem: Problem
@@ -74,6 +120,9 @@ class EvaluationEvidence:
     threshold: float | None = None
     lineage: Lineage = Lineage()
     identical: bool = False
+    baseline: BaselineFigure | None = None
+    acceptance: Acceptance | None = None
+    older: OlderRows | None = None
 
     def find_metric(self, name: str) -> MetricFigure | None:
         """Return the metric's figures; None where it was not measured."""
@@ -92,6 +141,7 @@ class _MetricInputs:
     y: NDArray[Any]
     candidate: Predictions
     champion: Predictions | None
+    training: NDArray[Any] | None = None
 
     @property
     def models(self) -> tuple[Predictions, ...]:
@@ -107,11 +157,14 @@ def measure_evaluation(  # noqa: PLR0913
     champion: Predictions | None,
     *,
     threshold: float | None = None,
+    training: NDArray[Any] | None = None,
 ) -> EvaluationEvidence:
     """Measure every metric of the problem, the differences, the slices and calibration.
 
-    All intervals come from the same seeded draws over rows, or over the groups of `config.group`.
-    `positive` is the target's value that counts as 1 (binary problems).
+    All intervals come from the same seeded draws over rows, or over the groups of `config.group`;
+    above 50,000 rows from influence functions. `positive` is the target's value that counts as 1
+    (binary problems). `training`, shape (training rows,), is the target of the training rows, which
+    the best constant answer is chosen on.
     """
     n = len(holdout.y)
     missing = _find_missing(config, problem, holdout, candidate, champion)
@@ -121,11 +174,11 @@ def measure_evaluation(  # noqa: PLR0913
         return EvaluationEvidence(
             problem, config.primary, n, n, champion is not None, tuple(missing), threshold=threshold
         )
-    inputs = _prepare_inputs(problem, positive, holdout, candidate, champion)
+    inputs = _prepare_inputs(problem, positive, holdout, candidate, champion, training)
     groups = number_groups(name_values(holdout.frame, config.group)) if config.group else None
     resampling = Resampling(n, config.draws, config.seed, groups)
     slices = find_slices(config.slices, holdout.frame) if champion else ()
-    metrics, compared = _resample(config, inputs, resampling, slices)
+    metrics, compared, baseline = _resample(config, inputs, resampling, slices)
     gap, slope, bins = _measure_calibration(inputs, groups)
     return EvaluationEvidence(
         problem=problem,
@@ -140,6 +193,7 @@ def measure_evaluation(  # noqa: PLR0913
         reliability=bins,
         threshold=threshold,
         identical=champion is not None and _is_identical(candidate, champion),
+        baseline=baseline,
     )
 
 
@@ -197,14 +251,17 @@ def _prepare_inputs(
     holdout: Holdout,
     candidate: Predictions,
     champion: Predictions | None,
+    training: NDArray[Any] | None,
 ) -> _MetricInputs:
+    training = training if training is not None and len(training) else None
     if problem != "binary":
-        return _MetricInputs(problem, holdout.y, candidate, champion)
+        return _MetricInputs(problem, holdout.y, candidate, champion, training)
     return _MetricInputs(
         problem,
         mark_class(holdout.y, positive),
         mark_predictions(candidate, positive),
         mark_predictions(champion, positive) if champion else None,
+        None if training is None else mark_class(training, positive),
     )
 
 
@@ -213,39 +270,55 @@ def _resample(
     inputs: _MetricInputs,
     resampling: Resampling,
     slices: Sequence[Slice],
-) -> tuple[tuple[MetricFigure, ...], tuple[SliceFigure, ...]]:
-    """Measure each metric and each slice of each model on the same draws."""
+) -> tuple[tuple[MetricFigure, ...], tuple[SliceFigure, ...], BaselineFigure | None]:
+    """Measure each metric, each slice and the baseline, on the same draws."""
     metrics = [METRICS[name] for name in list_metrics(inputs.problem)]
-    prepared = [
-        metric.prepare[inputs.problem](inputs.y, predictions)
+    primary, judged = METRICS[config.primary], [part for part in slices if part.judged]
+    families: list[list[Differentiable]] = [
+        [metric.prepare[inputs.problem](inputs.y, one) for one in inputs.models]
         for metric in metrics
-        for predictions in inputs.models
     ]
-    judged = [part for part in slices if part.judged]
-    primary = METRICS[config.primary]
-    for part in judged:
-        prepared += [
-            part.restrict(primary, inputs.problem, inputs.y, predictions)
-            for predictions in inputs.models
-        ]
-    values = [float(statistic(np.ones((1, resampling.rows)))[0]) for statistic in prepared]
-    draws = resampling.apply(prepared)
-    step = len(inputs.models)
+    families += [
+        [part.restrict(primary, inputs.problem, inputs.y, one) for one in inputs.models]
+        for part in judged
+    ]
+    baseline = _prepare_baseline(config.primary, inputs)
+    families += [baseline] if baseline else []
+    ones = np.ones((1, resampling.rows))
+    values = [[float(statistic(ones)[0]) for statistic in family] for family in families]
+    varied = vary_figures(resampling, families)
+    first, last = len(metrics), len(metrics) + len(judged)
     figures = tuple(
-        _compare(metric, values[at : at + step], draws[at : at + step], resampling.rows)
-        for metric, at in zip(metrics, range(0, len(prepared), step), strict=False)
+        _compare(metric, values[at], varied[at], resampling.rows)
+        for at, metric in enumerate(metrics)
     )
-    rest = len(metrics) * step
     compared = compare_slices(
-        slices, primary, np.array(values[rest:]), draws[rest:], config.slices.margin
+        slices,
+        primary,
+        np.array(values[first:last]).ravel(),
+        varied[first:last],
+        config.slices.margin,
     )
-    return figures, compared
+    if not baseline:
+        return figures, compared, None
+    metric = METRICS[choose_metric(config.primary)]
+    measured = _compare(metric, values[last], varied[last], resampling.rows)
+    return figures, compared, BaselineFigure(metric.name, values[last][1], measured.difference)
+
+
+def _prepare_baseline(primary: str, inputs: _MetricInputs) -> list[Differentiable]:
+    """Prepare the candidate and the best constant answer; empty without training rows."""
+    if inputs.training is None:
+        return []
+    metric, n = METRICS[choose_metric(primary)], len(inputs.y)
+    constant = answer_constantly(metric.name, inputs.problem, inputs.training, n)
+    return [metric.prepare[inputs.problem](inputs.y, one) for one in (inputs.candidate, constant)]
 
 
 def _compare(
-    metric: Metric, values: Sequence[float], draws: NDArray[np.float64], n: int
+    metric: Metric, values: Sequence[float], varied: Sequence[Drawn] | Sequence[Influence], n: int
 ) -> MetricFigure:
-    candidate = bound_draws(values[0], draws[0], n)
+    candidate = varied[0].bound(values[0], n)
     if len(values) == 1:
         return MetricFigure(metric.name, metric.greater_is_better, candidate)
     better = metric.sign * (values[0] - values[1])
@@ -253,8 +326,8 @@ def _compare(
         metric.name,
         metric.greater_is_better,
         candidate,
-        bound_draws(values[1], draws[1], n),
-        bound_draws(better, metric.sign * (draws[0] - draws[1]), n),
+        varied[1].bound(values[1], n),
+        subtract(varied, metric.sign).bound(better, n),
     )
 
 

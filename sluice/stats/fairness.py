@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.config.bias import BiasConfig
-from sluice.stats.bootstrap import Estimate, Resampling
+from sluice.stats.bootstrap import Estimate
+from sluice.stats.group_totals import draw_group_totals
 from sluice.stats.holdout import name_values
 from sluice.stats.ranking import Floats, divide
 
@@ -169,15 +170,7 @@ def measure_regression(
 
     `errors`, shape (n,), are the absolute errors of the rows.
     """
-    inside = [np.flatnonzero(group.inside) for group in groups]
-    parts = []
-    for weights in Resampling(len(errors), config.draws, config.seed).draw_weights():
-        rows = weights.T
-        sums = [
-            (errors[i] @ rows.take(i, axis=0), rows.take(i, axis=0).sum(axis=0)) for i in inside
-        ]
-        parts.append(np.array([*sums, (weights @ errors, weights.sum(axis=1))]))
-    drawn = np.concatenate(parts, axis=2) if parts else np.empty((1, 2, 0))
+    drawn = draw_group_totals(errors, [group.inside for group in groups], config.draws, config.seed)
     figures = []
     for group, (lost, n) in zip(groups, drawn[:-1], strict=True):
         own = _Rate(float(errors[group.inside].sum()), group.n, lost, n)

@@ -38,6 +38,17 @@ class Predictions:
     classes: tuple[Any, ...] = ()
 
 
+def take_rows(holdout: Holdout, mask: NDArray[np.bool_]) -> Holdout:
+    """Return the held-out rows that a mask of shape (n,) marks."""
+    return Holdout(holdout.y[mask], holdout.frame[mask].reset_index(drop=True))
+
+
+def take_predictions(predictions: Predictions, mask: NDArray[np.bool_]) -> Predictions:
+    """Return the predictions for the rows that a mask of shape (n,) marks."""
+    scores = None if predictions.scores is None else predictions.scores[mask]
+    return Predictions(predictions.labels[mask], scores, predictions.classes)
+
+
 def name_values(frame: "DataFrame", column: str) -> NDArray[Any]:
     """Return a column as text, shape (n,); nulls become `(missing)`."""
     values = frame[column]

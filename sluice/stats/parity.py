@@ -10,6 +10,9 @@ from sluice.stats.holdout import Predictions
 ABSOLUTE, RELATIVE = 1e-5, 1e-5
 """Two predictions agree within ABSOLUTE + RELATIVE * abs(native prediction)."""
 
+PROBABILITY, TARGET = "probability", "target units"
+"""The units of a difference: of predicted probabilities, or of a regression's predictions."""
+
 
 @dataclass(frozen=True)
 class ParityEvidence:
@@ -17,7 +20,8 @@ class ParityEvidence:
 
     `difference` is the absolute difference that exceeds its limit most; `allowed` is the limit of
     that prediction. `beyond` counts rows beyond their limit, `flips` rows with another label.
-    `missing` is the reason why nothing could be compared.
+    `unit` is the unit of the difference and of its limit. `missing` is the reason why nothing could
+    be compared.
     """
 
     n: int = 0
@@ -26,6 +30,7 @@ class ParityEvidence:
     beyond: int = 0
     flips: int = 0
     missing: str = ""
+    unit: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the evidence as JSON-ready values."""
@@ -58,4 +63,19 @@ def measure_parity(native: Predictions, exported: Predictions) -> ParityEvidence
         allowed=float(limits[worst]),
         beyond=int((differences > limits).any(axis=1).sum()),
         flips=flips,
+        unit=TARGET if native.scores is None else PROBABILITY,
+    )
+
+
+def describe_difference(expected: Predictions, answers: Predictions) -> str:
+    """Return in words how answers to a sample differ from the expected ones; empty: they agree."""
+    found = measure_parity(expected, answers)
+    if found.missing:
+        return found.missing
+    if not (found.beyond or found.flips):
+        return ""
+    return (
+        f"answers differ from those of its evaluation: by {found.difference:.3g}, "
+        f"limit {found.allowed:.3g}, in {found.beyond:,} of {found.n:,} rows, "
+        f"{found.flips:,} labels flip"
     )

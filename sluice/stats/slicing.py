@@ -13,7 +13,8 @@ from sluice.config.model import Problem
 from sluice.metrics import Metric
 from sluice.stats.bootstrap import Estimate, step_down
 from sluice.stats.holdout import Predictions, name_values
-from sluice.stats.ranking import Floats, Statistic
+from sluice.stats.ranking import Floats, Restricted
+from sluice.stats.variation import Drawn, Influence, subtract
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -33,12 +34,12 @@ class Slice:
 
     def restrict(
         self, metric: Metric, problem: Problem, y: NDArray[Any], predictions: Predictions
-    ) -> Statistic:
+    ) -> Restricted:
         """Prepare the metric on the slice's rows; the statistic takes the weights of all rows."""
         scores = None if predictions.scores is None else predictions.scores[self.rows]
         part = Predictions(predictions.labels[self.rows], scores, predictions.classes)
         statistic = metric.prepare[problem](y[self.rows], part)
-        return lambda weights: statistic(weights.T.take(self.rows, axis=0).T)
+        return Restricted(statistic, self.rows, len(y))
 
 
 @dataclass(frozen=True)
@@ -78,29 +79,34 @@ def find_slices(config: Slices, frame: "DataFrame") -> tuple[Slice, ...]:
 
 
 def compare_slices(
-    slices: Sequence[Slice], metric: Metric, values: Floats, draws: Floats, margin: float
+    slices: Sequence[Slice],
+    metric: Metric,
+    values: Floats,
+    variations: Sequence[Sequence[Drawn] | Sequence[Influence]],
+    margin: float,
 ) -> tuple[SliceFigure, ...]:
     """Compare the models in each slice; bounds are at the levels of Holm's step-down test.
 
-    `values`, shape (2 x judged,), and `draws`, shape (2 x judged, draws), alternate candidate and
-    champion. The hypotheses are "no more than `margin` worse".
+    `values`, shape (2 x judged,), alternates candidate and champion; `variations` has the pair of
+    each judged slice. The hypotheses are "no more than `margin` worse".
     """
     judged = [part for part in slices if part.judged]
     points = metric.sign * (values[::2] - values[1::2])
-    drawn = metric.sign * (draws[::2] - draws[1::2])
+    differences = [subtract(pair, metric.sign) for pair in variations]
     usable = [
         index
         for index in range(len(judged))
-        if np.isfinite(points[index]) and np.isfinite(drawn[index]).mean() >= 0.99
+        if np.isfinite(points[index]) and differences[index].is_defined
     ]
-    normal = len(usable) * _TAIL > _ALPHA * draws.shape[1]
     levels = step_down(
-        [_find_p(points[index], drawn[index], margin, normal) for index in usable], _ALPHA
+        [_find_p(points[at], differences[at], margin, len(usable)) for at in usable], _ALPHA
     ).levels
     figures = {id(part): SliceFigure(part.column, part.value, len(part.rows)) for part in slices}
     for index, level in zip(usable, levels, strict=True):
         part = judged[index]
-        bounds = _bound(points[index], drawn[index], len(part.rows), float(level), normal)
+        bounds = _bound(
+            points[index], differences[index], len(part.rows), float(level), len(usable)
+        )
         candidate, champion = float(values[2 * index]), float(values[2 * index + 1])
         figures[id(part)] = SliceFigure(
             part.column, part.value, len(part.rows), candidate, champion, bounds, float(level)
@@ -108,20 +114,26 @@ def compare_slices(
     return tuple(figures.values())
 
 
-def _find_p(point: float, drawn: Floats, margin: float, normal: bool) -> float:
-    if not normal:
+def _is_coarse(difference: Drawn | Influence, slices: int) -> bool:
+    """Whether the tail of so many slices needs the normal's, for want of draws."""
+    return isinstance(difference, Drawn) and slices * _TAIL > _ALPHA * len(difference.draws)
+
+
+def _find_p(point: float, difference: Drawn | Influence, margin: float, slices: int) -> float:
+    if isinstance(difference, Drawn) and not _is_coarse(difference, slices):
+        drawn = difference.draws
         return float(np.mean(drawn[np.isfinite(drawn)] >= -margin))
-    error = float(np.nanstd(drawn, ddof=1))
+    error = difference.error
     if error == 0.0:
         return float(point >= -margin)
     return NormalDist().cdf((point + margin) / error)
 
 
-def _bound(point: float, drawn: Floats, n: int, level: float, normal: bool) -> Estimate:
-    defined = drawn[np.isfinite(drawn)]
-    error = float(defined.std(ddof=1))
-    if normal:
+def _bound(
+    point: float, difference: Drawn | Influence, n: int, level: float, slices: int
+) -> Estimate:
+    if _is_coarse(difference, slices):
+        error = difference.error
         reach = NormalDist().inv_cdf(1.0 - level) * error
         return Estimate(float(point), float(point) - reach, float(point) + reach, n, error)
-    low, high = np.quantile(defined, [level, 1.0 - level])
-    return Estimate(float(point), float(low), float(high), n, error)
+    return difference.bound(float(point), n, level)

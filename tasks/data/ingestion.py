@@ -1,16 +1,20 @@
 """Ingestion of a source's deliveries into a service's table or quarantine, and announcements."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from prefect import get_run_logger
 from prefect.runtime import flow_run
 
+from sluice.adapters.control.store import prepare_control
 from sluice.adapters.sources.deliveries import list_deliveries, name_delivery, read_delivery
 from sluice.adapters.tables.batches import keep_batch, quarantine_batch, read_kept
 from sluice.adapters.tables.delta import (
@@ -18,28 +22,45 @@ from sluice.adapters.tables.delta import (
     count_rows,
     find_batch,
     latest_version,
+    list_versions,
     read_version,
 )
+from sluice.adapters.tables.quarantine import BATCH, read_exceptions
 from sluice.adapters.validation.expectations import measure_data
-from sluice.config.data import SqlSource
+from sluice.config.data import DeltaSource, FilesSource
 from sluice.config.loading import hash_service
 from sluice.config.service import ServiceConfig
 from sluice.control.cause import DATA_CHANGED, name_data_cause
 from sluice.control.watermark import Watermark, follow_change
-from sluice.data.arrival import Delivery, compare_batch
+from sluice.data.batches.arrival import Delivery, EarlierBatches, compare_batch
+from sluice.data.batches.exceptions import split_bad_rows
+from sluice.data.batches.quarantine import SHOWN as SHOWN_CHARACTERS
 from sluice.data.version import DataVersion, hash_content
-from sluice.errors import ConfigInvalid, DataInvalid, DataMissing, SluiceError
-from sluice.gates.data import DataGate
+from sluice.errors import (
+    ConfigInvalid,
+    DataInvalid,
+    DataMissing,
+    GateFailed,
+    Refused,
+    SchemaDiffers,
+    SluiceError,
+)
+from sluice.gates.data import DataEvidence, DataGate
 from sluice.home import find_home
 from sluice.verdict import Verdict
+from tasks.data.quarantine import leave_out_refused
+from tasks.data.refused_rows import take_readable
+from tasks.data.schema import advise_change, check_table
+from tasks.data.traffic_rows import is_traffic, note_provenance, read_traffic
 from tasks.run.decorators import effect
 from tasks.run.events import publish_event
-from tasks.run.leases import prepare_control
 
 VERSION = "data version"
 """Subject of the watermark of a service's own table."""
 REFUSED = "refused "
 """Prefix of a watermark's subject where its mark was refused and not ingested."""
+MOST_BAD, FEW_BAD = 0.1, 5
+"""Largest share of bad rows, and number in a small batch, that are quarantined without the rest."""
 SHOWN = 3
 """Most ids that a warning names."""
 
@@ -58,6 +79,35 @@ class ValidatedBatch:
     verdict: Verdict | None = None
     existing: DataVersion | None = None
     baseline_version: int = -1
+
+
+class IngestOutcome:
+    """How the deliveries of one run ended: the last result, and the first refusal."""
+
+    def __init__(self) -> None:
+        self.result: dict[str, Any] = {}
+        self.refusal: Refused | GateFailed | None = None
+
+    @contextmanager
+    def isolate_refusal(self) -> Iterator[None]:
+        """Keep the refusal of one delivery from the next; all but the first are logged."""
+        try:
+            yield
+        except (Refused, GateFailed) as error:
+            if self.refusal is not None:
+                get_run_logger().error("%s: %s", type(error).__name__, error)
+            self.refusal = self.refusal or error
+
+    def end(self) -> dict[str, Any]:
+        """Return the result of the last delivery that was ingested.
+
+        Raises:
+            GateFailed: the first delivery that was refused broke a rule.
+            Refused: it could not be read as the service's data.
+        """
+        if self.refusal is not None:
+            raise self.refusal
+        return self.result
 
 
 @contextmanager
@@ -86,7 +136,8 @@ def find_deliveries(config: ServiceConfig, source: str) -> list[Delivery]:
             f"{config.service}: no file was named and its configuration has no `source`; next: "
             f"sluice ingest {config.service} FILE, or write `source:` into its YAML"
         )
-    return list_deliveries(config.source, prepare_control().watermarks.list_marks(config.service))
+    marks = prepare_control().watermarks.list_marks(config.service)
+    return list_deliveries(config, find_home(), marks, time.time())
 
 
 @effect
@@ -100,35 +151,36 @@ def validate_batch(config: ServiceConfig, delivery: Delivery, folder: Path) -> V
         DataInvalid: it cannot be read as data, or its schema is not the service's.
         Fault: the source, the table or the control store cannot be reached.
     """
-    log, home, data = get_run_logger(), find_home(), config.data
-    batch, uri = _read_batch(config, delivery), home.table(config.service)
+    log = get_run_logger()
+    check_table(config)
+    batch, uri = _read_batch(config, delivery, folder), find_home().table(config.service)
     existing = find_batch(uri, hash_content(batch))
     if existing:
         log.info("%s is in version %d already: nothing to write", delivery.source, existing.version)
-        return _skip_existing(config, delivery, existing)
+        return _skip_existing(config, delivery, existing, folder)
     baseline, previous = _read_latest(config)
     log.info("read %s: %s rows, schema as configured", delivery.source, f"{batch.num_rows:,}")
     batch = _leave_out_known(config, delivery, batch, baseline)
+    if baseline is not None and batch.num_rows:
+        batch = _leave_out_refused(config, delivery, batch, baseline)
     if previous and not batch.num_rows:
         log.info("%s has no new rows: nothing to write", delivery.source)
-        return _skip_existing(config, delivery, previous)
-    evidence = measure_data(config, batch, baseline, f"ingest-{config.service}")
-    verdict = DataGate(data).judge(evidence)
+        return _skip_existing(config, delivery, previous, folder)
+    batch, verdict = _admit_rows(config, delivery, batch, baseline)
     rows = folder / "batch.arrow"
     keep_batch(rows, batch)
     if not verdict.passed:
-        refused = home.quarantine(config.service)
-        where = quarantine_batch(refused, batch, verdict, evidence.bad_rows, delivery.source)
-        log.error("quarantined: %s", where)
-        log.error("once repaired: sluice ingest %s %s", config.service, where / "batch.parquet")
-        remember_taken(config.service, delivery)
+        remember_taken(config, delivery, folder)
     baseline_version = previous.version if previous else -1
     return ValidatedBatch(delivery, rows, verdict, None, baseline_version)
 
 
 @effect
-def append_rows(config: ServiceConfig, batch: ValidatedBatch) -> DataVersion:
+def append_rows(config: ServiceConfig, batch: ValidatedBatch, announce: bool = True) -> DataVersion:
     """Append the judged rows as the next version, and emit the event that data changed.
+
+    Without `announce` no event is emitted: the caller releases the data. `watch` announces it
+    where no release has handled it half an hour later.
 
     Raises:
         DataInvalid: the table has got some of the ids meanwhile.
@@ -151,21 +203,24 @@ def append_rows(config: ServiceConfig, batch: ValidatedBatch) -> DataVersion:
         config.service,
         f"{data.rows:,}",
     )
-    remember_taken(config.service, batch.delivery)
-    announce_version(config.service, data)
+    remember_taken(config, batch.delivery, batch.rows.parent)
+    announce_version(config.service, data, announce)
     return data
 
 
-def remember_taken(service: str, delivery: Delivery) -> None:
+def remember_taken(config: ServiceConfig, delivery: Delivery, folder: Path) -> None:
     """Move the source's watermark, so that the delivery is not ingested again.
 
-    It stays where another run moved it meanwhile; at worst a delivery is read twice.
+    It stays where another run moved it meanwhile; at worst a delivery is read twice. Of labelled
+    traffic the provenance is noted first; `folder` is the run's scratch folder.
 
     Raises:
         Fault: the control store cannot be reached.
     """
+    if is_traffic(config, delivery):
+        note_provenance(config.service, folder)
     if delivery.subject:
-        watermark = Watermark(service, delivery.subject, delivery.previous_mark)
+        watermark = Watermark(config.service, delivery.subject, delivery.previous_mark)
         prepare_control().watermarks.move(watermark, watermark.settle(delivery.mark))
 
 
@@ -181,10 +236,11 @@ def remember_refused(service: str, delivery: Delivery) -> None:
         marks.move(watermark, watermark.settle(delivery.mark))
 
 
-def announce_version(service: str, data: DataVersion) -> None:
+def announce_version(service: str, data: DataVersion, emit: bool = True) -> None:
     """Emit the event of a version that this run wrote, unless another run emitted it.
 
-    The event is emitted even if the control store cannot be reached.
+    The event is emitted even if the control store cannot be reached. Without `emit` the version
+    only counts as announced.
     """
     try:
         marks = prepare_control().watermarks
@@ -196,7 +252,45 @@ def announce_version(service: str, data: DataVersion) -> None:
             return
     except SluiceError as error:
         get_run_logger().warning("announced, but the watermark was not stored: %s", error)
-    publish_event(service, DATA_CHANGED, {"version": data.version, "rows": data.rows})
+    if emit:
+        publish_event(service, DATA_CHANGED, {"version": data.version, "rows": data.rows})
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """What is to be done about the newest version: its watermark as read, and as it shall be."""
+
+    version: int
+    seen: Watermark
+    target: Watermark
+
+    @property
+    def is_due(self) -> bool:
+        """Whether an event is to be emitted."""
+        return self.target.announced is not None
+
+
+def find_announcement(config: ServiceConfig) -> Announcement | None:
+    """Return what is to be done about the newest version; None if there is nothing.
+
+    Raises:
+        Fault: the table or the control store cannot be reached.
+    """
+    service, table = config.service, find_home().table(config.service)
+    try:
+        version = latest_version(table, service)
+    except DataMissing:
+        return None
+    control = prepare_control()
+    seen = control.watermarks.find(service, VERSION)
+    if seen == Watermark(service, VERSION, f"v{version}"):
+        return None
+    key = name_data_cause(version, hash_service(config))
+    handled = control.causes.find(service, DATA_CHANGED, key) is not None
+    if "data" not in config.retrain.when:  # announced once, for other listeners
+        handled = handled or seen.mark == f"v{version}"
+    target = follow_change(seen, f"v{version}", handled, datetime.now(UTC))
+    return None if target == seen else Announcement(version, seen, target)
 
 
 def announce_unhandled(config: ServiceConfig) -> str:
@@ -207,41 +301,30 @@ def announce_unhandled(config: ServiceConfig) -> str:
     Raises:
         Fault: the table or the control store cannot be reached.
     """
-    service, table = config.service, find_home().table(config.service)
-    try:
-        version = latest_version(table, service)
-    except DataMissing:
+    found, service = find_announcement(config), config.service
+    if found is None:
         return ""
-    control = prepare_control()
-    watermark = control.watermarks.find(service, VERSION)
-    if watermark == Watermark(service, VERSION, f"v{version}"):
-        return ""
-    key = name_data_cause(version, hash_service(config))
-    handled = control.causes.find(service, DATA_CHANGED, key) is not None
-    target = follow_change(watermark, f"v{version}", handled, datetime.now(UTC))
-    rows = 0 if target.announced is None else count_rows(table, version)
-    if (
-        target == watermark
-        or not control.watermarks.move(watermark, target)
-        or target.announced is None
-    ):
+    version = found.version
+    rows = count_rows(find_home().table(service), version) if found.is_due else 0
+    moved = prepare_control().watermarks.move(found.seen, found.target)
+    if not moved or not found.is_due:
         return ""
     publish_event(service, DATA_CHANGED, {"version": version, "rows": rows})
-    return f"data version {version}{' again' if watermark.mark == target.mark else ''}"
+    return f"data version {version}{' again' if found.seen.mark == found.target.mark else ''}"
 
 
 def _find_named(config: ServiceConfig, source: str) -> Delivery:
     """Return the named delivery; one of the service's own source, so that its mark is stored."""
     named = name_delivery(source)
-    if config.source is not None and not isinstance(config.source, SqlSource):
+    if isinstance(config.source, FilesSource | DeltaSource):
         with suppress(SluiceError):  # an error of the source does not stop the named delivery
             marks = prepare_control().watermarks.list_marks(config.service)
-            found = list_deliveries(config.source, marks)
+            found = list_deliveries(config, find_home(), marks, time.time())
             return next((item for item in found if item.source == named.source), named)
     return named
 
 
-def _read_batch(config: ServiceConfig, delivery: Delivery) -> pa.Table:
+def _read_batch(config: ServiceConfig, delivery: Delivery, folder: Path) -> pa.Table:
     """Read a delivery; the mark of one that is not valid data is stored.
 
     Raises:
@@ -249,10 +332,14 @@ def _read_batch(config: ServiceConfig, delivery: Delivery) -> pa.Table:
         Fault: it cannot be reached.
     """
     try:
-        return read_delivery(delivery, config)
-    except DataInvalid:
+        is_own = is_traffic(config, delivery)
+        found = read_traffic(config, folder) if is_own else read_delivery(delivery, config)
+    except DataInvalid as error:
         remember_refused(config.service, delivery)
+        if isinstance(error, SchemaDiffers):
+            raise advise_change(config, delivery, error) from error
         raise
+    return take_readable(config, delivery, found)
 
 
 def _read_latest(config: ServiceConfig) -> tuple[pa.Table | None, DataVersion | None]:
@@ -262,6 +349,76 @@ def _read_latest(config: ServiceConfig) -> tuple[pa.Table | None, DataVersion | 
         return read_version(uri, config.service, version, config.data.id)
     except DataMissing:
         return None, None
+
+
+def _admit_rows(
+    config: ServiceConfig, delivery: Delivery, batch: pa.Table, baseline: pa.Table | None
+) -> tuple[pa.Table, Verdict]:
+    """Judge a batch; return the rows to append and their verdict. What is refused is quarantined.
+
+    With `on_bad_rows: quarantine_rows` a few bad rows are quarantined alone, if the others pass.
+    """
+    evidence, verdict = _judge(config, delivery, batch, baseline)
+    if verdict.passed:
+        return batch, verdict
+    good, bad = split_bad_rows(batch, evidence.bad_rows, config.data.id)
+    is_few = 0 < bad.num_rows <= max(FEW_BAD, MOST_BAD * batch.num_rows)
+    if config.data.on_bad_rows == "quarantine_rows" and is_few and good.num_rows:
+        _, others = _judge(config, delivery, good, baseline)
+        if others.passed:
+            where = _quarantine(config, delivery, bad, verdict, evidence)
+            note = f"{bad.num_rows:,} of {batch.num_rows:,} rows are in quarantine: {where.name}"
+            return good, replace(others, notices=(note, *others.notices))
+    where = _quarantine(config, delivery, batch, verdict, evidence)
+    get_run_logger().error("once repaired: sluice ingest %s %s", config.service, where / BATCH)
+    step = f"{verdict.next_step}; as it is: {_name_acceptance(config.service, where)}"
+    return batch, replace(verdict, next_step=step)
+
+
+def _judge(
+    config: ServiceConfig, delivery: Delivery, batch: pa.Table, baseline: pa.Table | None
+) -> tuple[DataEvidence, Verdict]:
+    home = find_home()
+    exceptions = read_exceptions(home.exceptions(config.service), home.table(config.service))
+    evidence = measure_data(
+        config,
+        batch,
+        baseline,
+        f"ingest-{config.service}",
+        earlier=EarlierBatches(_list_batch_sizes(config), exceptions, is_traffic(config, delivery)),
+    )
+    return evidence, DataGate(config.data).judge(evidence)
+
+
+def _quarantine(
+    config: ServiceConfig,
+    delivery: Delivery,
+    rows: pa.Table,
+    verdict: Verdict,
+    evidence: DataEvidence,
+) -> Path:
+    folder = find_home().quarantine(config.service)
+    where = quarantine_batch(folder, rows, verdict, evidence.bad_rows, delivery.source)
+    log = get_run_logger()
+    log.error("quarantined: %s", where)
+    log.error("as it is: %s", _name_acceptance(config.service, where))
+    return where
+
+
+def _name_acceptance(service: str, where: Path) -> str:
+    batch = where.name[:SHOWN_CHARACTERS]
+    return f"`sluice quarantine accept {service} {batch} --by NAME --reason WORDS`"
+
+
+def _list_batch_sizes(config: ServiceConfig) -> tuple[int, ...]:
+    """Return the rows of each batch of the table, oldest first."""
+    try:
+        versions = list_versions(find_home().table(config.service), config.service)
+    except DataMissing:
+        return ()
+    totals = [0, *(item.rows for item in versions)]
+    sizes = (after - before for before, after in pairwise(totals))
+    return tuple(size for size in sizes if size > 0)
 
 
 def _read_changed(
@@ -275,10 +432,30 @@ def _read_changed(
 
 
 def _skip_existing(
-    config: ServiceConfig, delivery: Delivery, existing: DataVersion
+    config: ServiceConfig, delivery: Delivery, existing: DataVersion, folder: Path
 ) -> ValidatedBatch:
-    remember_taken(config.service, delivery)
+    remember_taken(config, delivery, folder)
     return ValidatedBatch(delivery, Path(), None, existing)
+
+
+def _leave_out_refused(
+    config: ServiceConfig, delivery: Delivery, batch: pa.Table, baseline: pa.Table
+) -> pa.Table:
+    """Return the rows to judge and append, and log which refused rows came again unchanged.
+
+    What has no other row is judged again; of a pull not where a person decided about it.
+    """
+    left, refused = leave_out_refused(config, batch, baseline, keep_some=not delivery.is_pull)
+    if refused:
+        named = ", ".join(f"{item.short_name} ({item.state})" for item in refused)
+        get_run_logger().warning(
+            "%s rows are in quarantine as they are: left out; batches: %s; next: `sluice "
+            "quarantine list %s`",
+            f"{batch.num_rows - left.num_rows:,}",
+            named,
+            config.service,
+        )
+    return left
 
 
 def _leave_out_known(

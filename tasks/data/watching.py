@@ -10,14 +10,15 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from sluice import errors
+from sluice.adapters.control.store import prepare_control
 from sluice.adapters.sources.deliveries import list_deliveries
 from sluice.config.loading import list_services
 from sluice.config.service import ServiceConfig
-from sluice.data.arrival import Delivery
+from sluice.data.batches.arrival import Delivery
 from sluice.errors import DataUnavailable, GateFailed, ServiceUnknown, SluiceError
+from sluice.home import find_home
 from tasks.data.ingestion import REFUSED
 from tasks.run.forms import ALL
-from tasks.run.leases import prepare_control
 from tasks.run.state import end_skipped, read_failure
 
 SETTLED_SECONDS = 10.0
@@ -55,6 +56,11 @@ class SourceWatch:
         """Note which change an event announced; empty: none."""
         if announced:
             self.changes.append(f"{service}: announced {announced}")
+
+    def note_change(self, service: str, change: str) -> None:
+        """Note what was decided, told or repaired; empty: nothing new."""
+        if change:
+            self.changes.append(f"{service}: {change}")
 
     def end(self) -> State[Any]:
         """Return the run's final state: Completed, or Skipped where there was nothing new.
@@ -99,5 +105,5 @@ def find_new_deliveries(config: ServiceConfig) -> list[Delivery]:
     if config.source is None:
         return []
     marks = prepare_control().watermarks.list_marks(config.service)
-    found = list_deliveries(config.source, marks, time.time() - SETTLED_SECONDS)
+    found = list_deliveries(config, find_home(), marks, time.time(), SETTLED_SECONDS)
     return [item for item in found if marks.get(REFUSED + item.subject) != item.mark]

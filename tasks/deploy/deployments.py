@@ -34,7 +34,9 @@ from sluice.config.yaml_file import Location, find_line
 from sluice.errors import ConfigInvalid, DeploymentRefused, ServerUnavailable
 from sluice.home import PROJECT
 from tasks.deploy.notifications import apply_notifications, check_notifications, settle_left
+from tasks.deploy.pages import describe_pages
 from tasks.deploy.pools import prepare_pool
+from tasks.deploy.schedules import is_quiet, silence
 
 Finding = tuple[Location, str]
 
@@ -194,12 +196,15 @@ DEPLOY_SECONDS = 600.0
 Report = Callable[[str], None]
 
 
-def deploy_file(file: Path, report: Report, prune: bool = False) -> list[str]:
+def deploy_file(
+    file: Path, report: Report, prune: bool = False, *, quiet: bool = False
+) -> list[str]:
     """Apply a file's deployments and notifications to the server; return `flow/deployment` names.
 
     The file is checked against the flows and secrets are read first, so that a wrong file changes
     nothing. Deployments with our tag that are no longer in the file are reported, or removed with
-    `prune`. What had been switched off by hand and is on again is reported.
+    `prune`. What had been switched off by hand and is on again is reported. With `quiet`, the
+    schedules of `watch` and `keeper` are off: the local stack looks instead of them.
 
     Raises:
         ConfigInvalid: the file is wrong, or a secret is missing; the message names line, key and
@@ -214,12 +219,14 @@ def deploy_file(file: Path, report: Report, prune: bool = False) -> list[str]:
     with get_client(sync_client=True) as client:
         for pool in sorted({entry.work_pool.name for entry in content.deployments}):
             prepare_pool(client, pool, report)
-        before = _find_off(client, names)
+        before = _find_off(client, names, quiet)
         _run_deploy(file)
-        _close_forms(client, names)
+        _complete(client, names)
         for name in names:
             report(f"deployed {name}")
-        _report_switches(before, _find_off(client, names), report)
+        if quiet:
+            _silence(client, names, report)
+        _report_switches(before, _find_off(client, names, quiet), report)
         _settle_leavers(client, content, names, report, prune)
         flows = {name.partition("/")[0] for name in names}
         apply_notifications(client, notifications, flows, report)
@@ -265,22 +272,43 @@ def _run_deploy(file: Path) -> None:
         )
 
 
-def _close_forms(client: SyncPrefectClient, names: list[str]) -> None:
-    """Refuse parameters that the form does not have; Prefect would fail the run later."""
+def _complete(client: SyncPrefectClient, names: list[str]) -> None:
+    """Refuse parameters that a form does not have, and link each description to its artifacts.
+
+    Prefect would start such a run, which fails later.
+    """
     for name, found in _read_marked(client).items():
         if name in names:
             schema = {**(found.parameter_openapi_schema or {}), "additionalProperties": False}
-            client.update_deployment(found.id, DeploymentUpdate(parameter_openapi_schema=schema))
+            pages = describe_pages(name.partition("/")[0])
+            text = "\n\n".join(filter(None, (found.description, pages)))
+            update = DeploymentUpdate(parameter_openapi_schema=schema, description=text)
+            client.update_deployment(found.id, update)
 
 
-def _find_off(client: SyncPrefectClient, names: list[str]) -> set[str]:
+def _silence(client: SyncPrefectClient, names: list[str], report: Report) -> None:
+    """Switch off the schedules that the local stack keeps itself."""
+    marked = _read_marked(client).items()
+    silenced = [
+        name
+        for name, found in marked
+        if name in names and is_quiet(found) and silence(client, found)
+    ]
+    if silenced:
+        report(
+            f"the schedules of {' and '.join(sorted(silenced))} are off: the local stack looks at"
+            " those times, and a run starts when there is something to do"
+        )
+
+
+def _find_off(client: SyncPrefectClient, names: list[str], quiet: bool) -> set[str]:
     """Return what is switched off: schedules, triggers or whole deployments."""
     off = set()
     for name, found in _read_marked(client).items():
         if name not in names:
             continue
         off |= {name} if found.paused else set()
-        for item in found.schedules:
+        for item in [] if quiet and is_quiet(found) else found.schedules:
             label = item.slug or str(getattr(item.schedule, "cron", "without a slug"))
             off |= set() if item.active else {f"{name}: schedule '{label}'"}
         for automation in client.read_resource_related_automations(_resource(found)):

@@ -1,10 +1,10 @@
 """Report of a failed trigger where people see it: an artifact, and a run that fails."""
 
 from prefect.artifacts import create_markdown_artifact
-from prefect.settings import PREFECT_UI_URL
 
 from sluice.errors import TriggerFailed
 from tasks.run.decorators import effect
+from tasks.run.links import link_page
 
 KEY = "failed-triggers"
 """The artifact's key; its page is the history of all failures."""
@@ -18,8 +18,8 @@ def publish_failure(automation: str, reason: str, detail: str, event: str) -> No
         f"# Trigger failed: {automation}",
         f"- **reason**: {detail or reason}",
         *([f"- **Prefect's message**: {reason}"] if detail else []),
-        f"- **event of the failure**: `{event or 'unknown'}`, in the [feed]({_address('events')})",
-        f"- **all triggers**: [automations]({_address('automations')})",
+        f"- **event of the failure**: `{event or 'unknown'}`, in the [feed]({link_page('events')})",
+        f"- **all triggers**: [automations]({link_page('automations')})",
         "",
         f"Next: {ADVICE}.",
     ]
@@ -35,7 +35,3 @@ def raise_failure(automation: str, reason: str, detail: str) -> None:
         TriggerFailed: always.
     """
     raise TriggerFailed(f"'{automation}' started nothing: {detail or reason}; next: {ADVICE}")
-
-
-def _address(page: str) -> str:
-    return f"{PREFECT_UI_URL.value()}/{page}"

@@ -20,6 +20,7 @@ from sluice.config.loading import list_services
 from sluice.config.notifications import Notification
 from sluice.config.yaml_file import KeyInvalid, Location, name_key
 from sluice.errors import ConfigInvalid
+from sluice.prompts.listing import list_prompts
 from sluice.report.notification import group_events, name_on_server
 from tasks.deploy.automations import (
     PREFIX,
@@ -64,7 +65,7 @@ def check_notifications(file: Path, content: Deployments) -> list[PlannedNotific
 
 
 def _check_entry(entry: Notification) -> Iterator[Finding]:
-    services = list_services()
+    services = [*list_services(), *list_prompts()]
     for index, service in enumerate(entry.services):
         if service not in services:
             allowed = ", ".join(services)

@@ -9,10 +9,11 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 
 from sluice.adapters.control.approvals import Approvals
+from sluice.adapters.control.store import prepare_control
 from sluice.adapters.registry.aliases import CANDIDATE
 from sluice.adapters.registry.answers import apply_answer, find_version, list_waiting
 from sluice.adapters.registry.client import Registry, open_registry
-from sluice.adapters.registry.history import find_experiment
+from sluice.adapters.registry.history import find_experiment, read_config, read_evidence
 from sluice.adapters.registry.versions import ModelVersionRef
 from sluice.config.service import ServiceConfig
 from sluice.control.approval import (
@@ -29,14 +30,13 @@ from sluice.control.approval import (
 from sluice.errors import DecisionRefused, PromotionRefused
 from sluice.home import find_home
 from sluice.report.approval import describe_answer, write_decision, write_request
+from sluice.report.comparison import ComparedVersion, write_comparison
 from tasks.release.recording import read_verdicts
 from tasks.release.registration import Registered
-from tasks.release.release import link_run
 from tasks.run.champions import find_serving, route_to_champion
 from tasks.run.decorators import effect
 from tasks.run.events import publish_event
-from tasks.run.leases import prepare_control
-from tasks.run.links import link_file, link_form, link_version
+from tasks.run.links import link_file, link_form, link_run, link_version
 from tasks.run.names import name_origin
 
 WAITING = -1
@@ -75,7 +75,8 @@ def request_approval(config: ServiceConfig, registered: Registered) -> Registere
     store = prepare_control().approvals
     approval = store.request(service, version.version, request.verdict_digest, request.deadline)
     form = link_form(FORM, {"service": service, "version": version.version})
-    page = write_request(approval, read_verdicts(version.run_id), list_links(version), form)
+    verdicts, links = read_verdicts(version.run_id), list_links(version)
+    page = write_request(approval, verdicts, links, form, compare_with_champion(version))
     publish_page(service, page, f"{service} v{version.version} waits for a person's approval")
     deadline = write_moment(approval.deadline)
     publish_event(service, "approval.requested", {"version": version.version, "deadline": deadline})
@@ -132,10 +133,18 @@ def expire_late(service: str) -> None:
     Raises:
         Fault: the control store or the registry cannot be reached.
     """
-    now = datetime.now(UTC)
-    requests = prepare_control().approvals.list_requests(service)
-    if any(item.answer_at(now) is not item.answer for item in requests):
-        expire_approvals(service, now)
+    if has_late(service):
+        expire_approvals(service, datetime.now(UTC))
+
+
+def has_late(service: str) -> bool:
+    """Whether a request of the service got no decision in time and is not closed yet.
+
+    Raises:
+        Fault: the control store cannot be reached.
+    """
+    now, requests = datetime.now(UTC), prepare_control().approvals.list_requests(service)
+    return any(item.answer_at(now) is not item.answer for item in requests)
 
 
 @effect
@@ -239,7 +248,8 @@ def close_request(
     route_to_champion(updated)
     consequence = describe_answer(answer, service, number, name_alias(updated))
     verdicts = read_verdicts(version.run_id)
-    page = write_decision(decision, verdicts, list_links(version), consequence)
+    compared = compare_with_champion(version)
+    page = write_decision(decision, verdicts, list_links(version), consequence, compared)
     publish_page(service, page, f"{service} v{number} is {answer.value}: {decision.reason}")
     payload = {"version": number, "by": decision.by, "reason": decision.reason}
     publish_event(service, f"approval.{answer.value}", {**payload, "alias": name_alias(updated)})
@@ -270,13 +280,32 @@ def list_links(version: ModelVersionRef) -> dict[str, str]:
     own = str(flow_run.ui_url or "")
     experiment = find_experiment(open_registry(find_home()), run)
     return {
-        "MLflow run": link_run(run),
+        "MLflow run": link_run(experiment, run),
         "model version": link_version(version.service, version.version),
         "model card": link_file(experiment, run, "model_card.md"),
         "data docs": link_file(experiment, run, "data_docs/validation.html"),
         "release": release,
         "decision": "" if own == release else own,
     }
+
+
+def compare_with_champion(version: ModelVersionRef) -> str:
+    """Return a table of a version beside the champion that it was evaluated against.
+
+    Raises:
+        Fault: the registry cannot be reached.
+    """
+    registry = open_registry(find_home())
+    found = read_evidence(registry, version.run_id)
+    number = found.get("lineage", {}).get("champion")
+    champion = find_version(registry, version.service, number) if number else None
+    sides = [
+        ComparedVersion(one.version, one.tags, read_config(registry, one.run_id))
+        for one in filter(None, (version, champion))
+    ]
+    return write_comparison(
+        sides[0], sides[1] if champion else None, found.get("metrics", ()), found.get("older")
+    )
 
 
 def name_alias(version: ModelVersionRef) -> str:

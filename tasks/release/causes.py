@@ -8,19 +8,20 @@ from prefect import get_run_logger
 from prefect.runtime import flow_run
 
 from sluice.adapters.control.causes import Causes
+from sluice.adapters.control.store import prepare_control
 from sluice.adapters.registry.client import open_registry
 from sluice.adapters.registry.versions import ModelVersionRef
 from sluice.adapters.tables.delta import latest_version
 from sluice.config.loading import hash_service
 from sluice.config.service import ServiceConfig
-from sluice.control.cause import DATA_CHANGED, Claim, name_data_cause
+from sluice.control.cause import DATA_CHANGED, Claim, is_automatic, name_data_cause
 from sluice.control.lease import Lease
-from sluice.errors import GateFailed, SluiceError
+from sluice.errors import GateFailed
 from sluice.home import find_home
 from tasks.release.registration import complete_registration
+from tasks.run.claims import settle_claim
 from tasks.run.decorators import effect
 from tasks.run.forms import LATEST
-from tasks.run.leases import prepare_control
 
 
 @contextmanager
@@ -31,8 +32,8 @@ def handle_cause(
 
     A release that registered, or that a gate halted, has handled its data version and
     configuration, whatever its cause. After an infrastructure error, a refusal or a kill the claim
-    stays open. Only a release with the cause `data.changed`, or one that has registered already,
-    has nothing to do.
+    stays open. Only a release with the cause `data.changed` or of a retraining, or one that has
+    registered already, has nothing to do.
 
     Raises:
         DataMissing: the service has no data.
@@ -40,15 +41,15 @@ def handle_cause(
         Fault: the table, the registry or the control store cannot be reached.
     """
     claim = claim_data(config, lease, data_version, cause)
-    if claim.is_settled and (cause == DATA_CHANGED or claim.belongs_to(str(flow_run.id))):
+    if claim.is_settled and (is_automatic(cause) or claim.belongs_to(str(flow_run.id))):
         yield f"{claim.key}: handled by flow run {claim.flow_run}: {claim.outcome}"
         return
     try:
         yield ""
     except GateFailed as error:
-        _settle(lease, claim, f"was halted by {type(error).__name__}")
+        settle_claim(lease, claim, f"was halted by {type(error).__name__}")
         raise
-    _settle(lease, claim, "registered it")
+    settle_claim(lease, claim, "registered it")
 
 
 @effect
@@ -68,13 +69,13 @@ def claim_data(config: ServiceConfig, lease: Lease, data_version: int, cause: st
     version = latest_version(table, service) if data_version == LATEST else data_version
     key = name_data_cause(version, hash_service(config))
     found = causes.find(service, DATA_CHANGED, key)
-    if found and cause == DATA_CHANGED and found.is_settled and not found.belongs_to(this_run):
+    if found and is_automatic(cause) and found.is_settled and not found.belongs_to(this_run):
         return found
     own = open_registry(find_home()).find_registered(service, this_run)
     if own:
         return _settle_own(causes, lease, own)
     left = _settle_left(causes, lease, found) if found and not found.is_settled else None
-    if left and cause == DATA_CHANGED:
+    if left and is_automatic(cause):
         return left
     return causes.claim(lease, DATA_CHANGED, key, this_run)
 
@@ -102,13 +103,3 @@ def _settle_left(causes: Causes, lease: Lease, claim: Claim) -> Claim | None:
         "flow run %s had registered v%d before it died", claim.flow_run, left.version
     )
     return causes.finish(lease, claim, f"registered v{complete_registration(left).version}")
-
-
-def _settle(lease: Lease, claim: Claim, outcome: str) -> None:
-    """Settle this run's claim; an error does not change the release's result."""
-    if not claim.belongs_to(str(flow_run.id)):
-        return
-    try:
-        prepare_control().causes.finish(lease, claim, outcome)
-    except SluiceError as error:
-        get_run_logger().warning("the cause %s stays open: %s", claim.key, error)

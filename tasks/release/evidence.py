@@ -2,38 +2,44 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from prefect import get_run_logger
 
 from sluice.adapters.registry.client import open_registry
+from sluice.adapters.tables.quarantine import read_exceptions
 from sluice.adapters.tables.snapshot import read_once
 from sluice.adapters.validation.expectations import measure_data
+from sluice.config.data import TrafficSource
 from sluice.config.service import ServiceConfig
-from sluice.gates.bias import BiasGate, measure_bias
+from sluice.data.batches.arrival import EarlierBatches
+from sluice.gates.bias import BiasGate
 from sluice.gates.data import DataGate
-from sluice.gates.evaluation import EvaluationGate, Holdout, measure_evaluation
+from sluice.gates.evaluation import EvaluationGate, Holdout
+from sluice.gates.plausibility import is_implausible
 from sluice.home import find_home
 from sluice.models.importance import measure_importance
-from sluice.models.prediction import predict
 from sluice.models.training import find_threshold
 from sluice.plots.evaluation import draw_evaluation
 from sluice.plots.forest import draw_fairness
 from sluice.report.figures import name_bias_figures, name_evaluation_figures, name_primary_figures
 from sluice.report.history import PRIMARY
 from sluice.stats.comparison import Lineage
+from sluice.stats.recency import EvaluatedRows, measure_recent_bias, measure_recent_evaluation
 from sluice.verdict import Verdict
-from tasks.release.recording import record_bad_rows, record_figures, record_page, record_verdict
-from tasks.release.release import Release, link_run
-from tasks.release.rows import RowSplit, read_part
+from tasks.release.acceptance import find_acceptance
+from tasks.release.recording import (
+    record_bad_rows,
+    record_figures,
+    record_importance,
+    record_page,
+    record_verdict,
+)
+from tasks.release.release import Release
+from tasks.release.rows import RowSplit, find_recent, read_compared, read_part
+from tasks.release.scoring import score_candidate, score_champion
 from tasks.release.training import TrainedModel
 from tasks.run.artifacts import publish_plots
 from tasks.run.decorators import effect
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from sluice.stats.holdout import Predictions
 
 
 @effect
@@ -45,7 +51,14 @@ def validate_data(config: ServiceConfig, release: Release) -> Verdict:
         Fault: the table or the registry cannot be reached.
     """
     uri = find_home().table(config.service)
-    read = partial(read_once, release.folder, uri, config.service, id_column=config.data.id)
+    read = partial(
+        read_once,
+        release.folder,
+        uri,
+        config.service,
+        id_column=config.data.id,
+        columns=config.data.columns,
+    )
     table, _ = read(release.data.version)
     baseline = None
     if release.baseline is not None:
@@ -56,7 +69,10 @@ def validate_data(config: ServiceConfig, release: Release) -> Verdict:
         config.data.suite,
         f", new rows against version {release.baseline}" if baseline is not None else "",
     )
-    evidence = measure_data(config, table, baseline, release.run_id)
+    accepted = read_exceptions(find_home().exceptions(config.service), uri)
+    is_traffic = isinstance(config.source, TrafficSource)
+    earlier = EarlierBatches(exceptions=accepted, is_traffic=is_traffic)
+    evidence = measure_data(config, table, baseline, release.run_id, earlier=earlier)
     verdict = DataGate(config.data).judge(evidence)
     record_verdict(release, verdict)
     record_page(release, evidence.page)
@@ -75,23 +91,30 @@ def evaluate_candidate(
         Fault: the table or the registry cannot be reached.
     """
     log = get_run_logger()
-    frame = read_part(config, release, split, "compared")
+    frame = read_compared(config, release, split)
     holdout = Holdout(y=frame[config.data.target].to_numpy(), frame=frame)
     log.info("scoring %s held-out rows", f"{len(frame):,}")
     pipeline = model.open()
-    candidate = predict(pipeline, frame, config.data, config.problem)
-    champion = score_champion(config, release, frame)
-    log.info("comparing with the champion, %s bootstrap draws", f"{config.evaluation.draws:,}")
-    evidence = measure_evaluation(
+    scored = score_candidate(config, release, split, model)
+    rows = EvaluatedRows(holdout, scored.predictions, score_champion(config, release, split))
+    recent = find_recent(config, release, frame)
+    if recent is not None:
+        log.info("the newest %s of them decide, from %s on", f"{recent.n:,}", recent.since or "-")
+    log.info("comparing with the champion and with a constant answer")
+    target = config.data.target
+    training = read_part(config, release, split, "training", [target])[target].to_numpy()
+    evidence = measure_recent_evaluation(
         config.evaluation,
         config.problem,
         config.data.positive,
-        holdout,
-        candidate,
-        champion,
+        rows,
+        recent,
         threshold=find_threshold(pipeline),
+        training=training,
     )
     evidence = replace(evidence, lineage=trace_lineage(release))
+    if is_implausible(config.evaluation, evidence):
+        evidence = replace(evidence, acceptance=find_acceptance(config))
     verdict = EvaluationGate(config.evaluation).judge(evidence)
     record_verdict(release, verdict)
     registry = open_registry(find_home())
@@ -100,11 +123,16 @@ def evaluate_candidate(
     registry.log_facts(release.run_id, metrics=metrics, tags={PRIMARY: limits.primary})
     registry.log_json(release.run_id, "evidence/evaluation.json", evidence.to_dict())
     log.info("drawing the plots of the evaluation")
-    importance = measure_importance(pipeline, frame, config.data, seed=config.evaluation.seed)
-    figures = draw_evaluation(config, holdout, candidate, champion, evidence, importance)
+    seed = config.evaluation.seed
+    importance = measure_importance(scored.pipeline, scored.test, config.data, seed=seed)
+    record_importance(release, importance)
+    shown = rows.choose(recent)
+    figures = draw_evaluation(
+        config, shown.holdout, shown.candidate, shown.champion, evidence, importance
+    )
     pictures = record_figures(release, figures)
     title = f"{config.service} data v{release.data.version}: evaluation"
-    publish_plots(f"{config.service}-evaluation", title, pictures, link_run(release.run_id))
+    publish_plots(f"{config.service}-evaluation", title, pictures, release.page)
     return verdict
 
 
@@ -115,22 +143,8 @@ def trace_lineage(release: Release) -> Lineage:
         champion=release.serves,
         champion_data=champion.find_data_version() if champion else None,
         candidate_data=release.data.version,
+        service=release.service,
     )
-
-
-def score_champion(
-    config: ServiceConfig, release: Release, frame: "pd.DataFrame"
-) -> "Predictions | None":
-    """Return the champion's predictions on the same rows; None where there is no champion.
-
-    Raises:
-        ModelUntrusted: its file contains a type that was not reviewed.
-        Fault: the registry cannot be reached.
-    """
-    if release.champion is None:
-        return None
-    pipeline = open_registry(find_home()).load_model(release.champion)
-    return predict(pipeline, frame, config.data, config.problem)
 
 
 @effect
@@ -142,13 +156,14 @@ def audit_bias(
     Raises:
         Fault: the table or the registry cannot be reached.
     """
-    frame = read_part(config, release, split, "compared")
+    frame = read_compared(config, release, split)
     holdout = Holdout(y=frame[config.data.target].to_numpy(), frame=frame)
     columns = " and ".join(config.bias.columns) or "none"
     get_run_logger().info("auditing groups by %s on %s rows", columns, f"{len(frame):,}")
-    predictions = predict(model.open(), frame, config.data, config.problem)
+    rows = EvaluatedRows(holdout, score_candidate(config, release, split, model).predictions)
+    recent = find_recent(config, release, frame)
     favourable = config.data.positive if config.bias.favourable is None else config.bias.favourable
-    evidence = measure_bias(config.bias, config.problem, favourable, holdout, predictions)
+    evidence = measure_recent_bias(config.bias, config.problem, favourable, rows, recent)
     verdict = BiasGate(config.bias).judge(evidence)
     record_verdict(release, verdict)
     registry = open_registry(find_home())
@@ -157,5 +172,5 @@ def audit_bias(
     if config.bias.columns:
         pictures = record_figures(release, draw_fairness(config.bias, evidence))
         title = f"{config.service} data v{release.data.version}: fairness by group"
-        publish_plots(f"{config.service}-fairness", title, pictures, link_run(release.run_id))
+        publish_plots(f"{config.service}-fairness", title, pictures, release.page)
     return verdict

@@ -12,11 +12,11 @@ from sluice.errors import ServingImpossible
 from sluice.gates.parity import ParityEvidence, ParityGate, measure_parity
 from sluice.home import find_home
 from sluice.models.export.onnx_export import build_onnx_export, take_columns
-from sluice.models.prediction import predict
 from sluice.verdict import Verdict
 from tasks.release.recording import record_verdict
 from tasks.release.release import Release
-from tasks.release.rows import RowSplit, read_part
+from tasks.release.rows import RowSplit, read_compared
+from tasks.release.scoring import score_final
 from tasks.release.training import TrainedModel
 from tasks.run.decorators import effect
 
@@ -89,8 +89,8 @@ def compare_predictions(
     Raises:
         Fault: the table cannot be reached.
     """
-    frame = read_part(config, release, split, "compared")
-    native = predict(model.open(), frame, config.data, config.problem)
+    frame = read_compared(config, release, split)
+    native = score_final(config, release, split, model)
     try:
         exported = load_export(export.folder).predict(take_columns(frame, config.data))
     except ServingImpossible as error:

@@ -9,9 +9,12 @@ from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 
+from sluice.adapters.addresses import FLOW_RUNS
+from sluice.adapters.control.store import prepare_control
 from sluice.adapters.registry.client import open_registry
 from sluice.adapters.registry.history import list_releases
 from sluice.adapters.registry.versions import REGISTERED as REGISTERED_TAG
+from sluice.control.retraining import list_events
 from sluice.control.timeline import RELEASE, TimelineEntry
 from sluice.errors import Fault, GateFailed
 from sluice.home import find_home
@@ -28,12 +31,12 @@ from sluice.report.history import (
     PastRelease,
     write_history,
 )
-from sluice.report.timeline import add_releases, write_timeline
+from sluice.report.timeline import add_releases, describe_page, write_timeline
 from tasks.release.release import Release
+from tasks.run.artifacts import create_page
 from tasks.run.champions import find_serving
 from tasks.run.decorators import effect
-from tasks.run.leases import prepare_control
-from tasks.run.links import registry_page
+from tasks.run.links import link_page, registry_page
 from tasks.run.names import name_origin
 
 MOST_LETTERS = 4000
@@ -64,7 +67,7 @@ def _end(release: Release, outcome: str, stopped: str = "") -> None:
 
 @effect
 def record_end(release: Release, outcome: str, stopped: str) -> None:
-    """Record the release's result in the service's timeline.
+    """Record the release's result in the control store: with its gates, and in the timeline.
 
     Raises:
         Fault: the control store or the registry cannot be reached.
@@ -73,17 +76,29 @@ def record_end(release: Release, outcome: str, stopped: str) -> None:
     run = str(flow_run.id)
     version = registry.find_registered(service, run) if outcome == REGISTERED else None
     alias = version.tags.get(REGISTERED_TAG, "") if version else ""
-    result = f"registered v{version.version} as {alias}" if version else f"{outcome}: {stopped}"
+    number, now = version.version if version else None, datetime.now(UTC)
+    result = f"registered v{number} as {alias}" if version else ""
+    result = result or describe_stop(release.cause, release.serves, outcome, stopped)
+    control = prepare_control()
+    control.releases.close(
+        service, release.run_id, outcome, now, number, (stopped or result)[:MOST_LETTERS]
+    )
     entry = TimelineEntry(
         service,
-        datetime.now(UTC),
+        now,
         RELEASE,
-        version.version if version else None,
+        number,
         reason=release.cause,
         origin=name_origin(),
         message=result[:MAX_REASON],
     )
-    prepare_control().timeline.append(entry, once=True)
+    control.timeline.append(entry, once=True)
+
+
+def describe_stop(cause: str, serves: int | None, outcome: str, stopped: str) -> str:
+    """Return what stopped a release; of a retraining also that the champion stays as it is."""
+    stays = f", v{serves} still serves" if serves and list_events(cause) else ""
+    return f"{outcome}{stays}: {stopped}"
 
 
 def note_end(release: Release, outcome: str, stopped: str) -> None:
@@ -120,11 +135,8 @@ def publish_timeline(service: str, releases: Sequence[PastRelease]) -> None:
         Fault: the control store cannot be reached.
     """
     entries = add_releases(service, prepare_control().timeline.list_entries(service), releases)
-    create_markdown_artifact(
-        key=f"{service}-timeline",
-        markdown=write_timeline(service, entries),
-        description=f"{service}: who did what, newest first",
-    )
+    page = write_timeline(service, entries, link_page(FLOW_RUNS))
+    create_page(markdown=page, **describe_page(service))
 
 
 def publish_new_entries(service: str) -> None:

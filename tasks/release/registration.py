@@ -8,6 +8,7 @@ from prefect import get_run_logger
 from prefect.artifacts import create_link_artifact
 from prefect.runtime import flow_run
 
+from sluice.adapters.control.store import prepare_control
 from sluice.adapters.moves import settle_aliases
 from sluice.adapters.registry.aliases import CANDIDATE, CHAMPION
 from sluice.adapters.registry.client import open_registry
@@ -26,14 +27,13 @@ from sluice.report.card import write_card
 from sluice.report.history import VERSION
 from sluice.verdict import Verdict
 from tasks.release.export import ExportedFiles
-from tasks.release.release import Release, link_run, remove_workspace
-from tasks.release.rows import SPLIT, RowSplit, read_part
+from tasks.release.release import Release, remove_workspace
+from tasks.release.rows import SPLIT, RowSplit, read_compared, read_part
 from tasks.release.training import TrainedModel
 from tasks.run.artifacts import publish
 from tasks.run.champions import find_serving, route_to_champion
 from tasks.run.decorators import effect
 from tasks.run.events import publish_event
-from tasks.run.leases import prepare_control
 from tasks.run.names import name_origin
 
 EXAMPLE_ROWS = 5
@@ -72,8 +72,8 @@ def register_candidate(  # noqa: PLR0913, PLR0917
         Fault: the table or the registry cannot be reached; a retry never registers twice.
     """
     registry, leases = open_registry(find_home()), prepare_control().leases
-    frame = read_part(config, release, split, "training")
-    example = frame[list(config.data.features)].head(EXAMPLE_ROWS)
+    features = list(config.data.features)
+    example = read_part(config, release, split, "training", features)[features].head(EXAMPLE_ROWS)
     pipeline = model.open()
     card = write_card(
         config,
@@ -108,7 +108,7 @@ def register_candidate(  # noqa: PLR0913, PLR0917
     publish(
         create_link_artifact,
         key=f"{config.service}-mlflow-run",
-        link=link_run(release.run_id),
+        link=release.page,
         link_text=f"{config.service} v{version.version} in MLflow",
         description="Model, model card, verdicts, plots and configuration of this release",
     )
@@ -132,7 +132,7 @@ def build_parity_sample(
     Raises:
         Fault: the table cannot be reached.
     """
-    rows = choose_rows(read_part(config, release, split, "compared"))
+    rows = choose_rows(read_compared(config, release, split))
     return make_sample(
         rows, predict(pipeline, rows, config.data, config.problem), config.data
     ).to_json()

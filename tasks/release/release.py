@@ -4,18 +4,22 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect import get_run_logger
 from prefect.runtime import flow_run
 
+from sluice.adapters.control.store import prepare_control
 from sluice.adapters.machine import read_code_version, read_environment
 from sluice.adapters.registry.client import Registry, open_registry
+from sluice.adapters.registry.history import find_experiment
 from sluice.adapters.registry.versions import FLOW_RUN, ModelVersionRef
 from sluice.adapters.tables.delta import latest_version, read_version
 from sluice.config.loading import dump_service, hash_service
 from sluice.config.service import ServiceConfig
 from sluice.control.admission import say_missing
+from sluice.control.release import ReleaseRecord
 from sluice.data.version import DataVersion
 from sluice.errors import Refused
 from sluice.home import LOCK, PROJECT, find_home
@@ -23,7 +27,7 @@ from sluice.identity import ReleaseIdentity
 from tasks.run.champions import find_champion
 from tasks.run.decorators import effect
 from tasks.run.forms import LATEST
-from tasks.run.links import registry_page
+from tasks.run.links import link_run
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,18 @@ class Release:
     serves: int | None = None
     cause: str = ""
     """Why it runs."""
+    experiment: str = ""
+    """The registry's experiment of the run."""
 
     @property
     def folder(self) -> Path:
         """The scratch folder, which is removed when the release ends."""
         return Path(self.workspace)
+
+    @property
+    def page(self) -> str:
+        """The address of the registry run's page."""
+        return link_run(self.experiment, self.run_id)
 
 
 @contextmanager
@@ -73,7 +84,7 @@ def open_release(config: ServiceConfig, data_version: int, cause: str) -> Releas
     Raises:
         DataMissing: the service has no data, or not that version.
         Refused: the tree has uncommitted changes and the configuration forbids that.
-        Fault: the table or the registry cannot be reached.
+        Fault: the table, the registry or the control store cannot be reached.
     """
     home = find_home()
     code = read_code_version(PROJECT)
@@ -110,7 +121,7 @@ def open_release(config: ServiceConfig, data_version: int, cause: str) -> Releas
     )
     if champion.is_missing:
         get_run_logger().warning(say_missing(config.service, champion.version))
-    return Release(
+    release = Release(
         config.service,
         run_id,
         identity,
@@ -120,7 +131,24 @@ def open_release(config: ServiceConfig, data_version: int, cause: str) -> Releas
         str(workspace),
         serves=champion.version,
         cause=cause,
+        experiment=find_experiment(registry, run_id),
     )
+    _record_opening(release)
+    return release
+
+
+def _record_opening(release: Release) -> None:
+    """Record the release in the control store, where the status page reads it."""
+    record = ReleaseRecord(
+        release.service,
+        release.run_id,
+        release.experiment,
+        str(flow_run.id),
+        release.data.version,
+        release.cause,
+        datetime.now(UTC),
+    )
+    prepare_control().releases.open(record)
 
 
 @effect
@@ -136,11 +164,6 @@ def close_release(release: Release, status: str) -> None:
 def remove_workspace(run_id: str) -> None:
     """Remove the scratch folder of a release, if it exists."""
     shutil.rmtree(find_home().workspace(run_id), ignore_errors=True)
-
-
-def link_run(run_id: str) -> str:
-    """Return the address of a registry run's page in the registry's UI."""
-    return f"{registry_page()}/#/runs/{run_id}"
 
 
 def _open_run(registry: Registry, identity: ReleaseIdentity, name: str, cause: str) -> str:

@@ -12,7 +12,7 @@ from sluice.adapters.registry.client import open_registry
 from sluice.adapters.registry.model_files import load_model, save_model
 from sluice.config.service import ServiceConfig
 from sluice.home import find_home
-from sluice.models.training import fit_model, reweigh
+from sluice.models.cross_validation import fit_configured
 from tasks.release.release import Release
 from tasks.release.rows import RowSplit, read_part
 from tasks.run.decorators import effect
@@ -56,22 +56,16 @@ def train_model(config: ServiceConfig, release: Release, split: RowSplit) -> Tra
     """
     log = get_run_logger()
     frame = read_part(config, release, split, "training")
-    target = frame[config.data.target]
-    weights = None
-    if config.bias.mitigation == "reweigh":
-        weights = reweigh(frame[list(config.bias.columns)], target)
     log.info("training %s on %s rows", config.model.kind, f"{len(frame):,}")
     started = time.perf_counter()
-    pipeline = fit_model(
-        config.problem, config.model, config.data, frame, target, weights, progress=log.info
-    )
+    pipeline = fit_configured(config, frame, progress=log.info)
     seconds = time.perf_counter() - started
     path = release.folder / "model.skops"
     save_model(pipeline, path)
     open_registry(find_home()).log_facts(
         release.run_id,
         params={f"model.{key}": str(value) for key, value in config.model.model_dump().items()},
-        metrics={"training.rows": len(frame), "training.seconds": seconds},
+        metrics={"training/rows": len(frame), "training/seconds": seconds},
     )
     log.info("trained in %.1f s", seconds)
     return TrainedModel(str(path), len(frame), seconds)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from sluice.adapters.control.commands import OBEYED, REFUSED, require_reason
 from sluice.adapters.control.rollouts import CONTROLLER, Tick
-from sluice.adapters.control.store import Control, open_control
+from sluice.adapters.control.store import Control
 from sluice.adapters.moves import restore_champion, roll_back_champion
 from sluice.adapters.registry.client import Registry, open_registry
 from sluice.control.command import Author, RecordedCommand
@@ -45,18 +45,6 @@ class CommandResult:
     answer: str
     message: str
     is_alone: bool = False
-
-
-def open_store() -> Control:
-    """Open the control store and bring its schema up to date.
-
-    Raises:
-        ControlUnusable: its address is wrong, or its schema is newer than this code.
-        Fault: the store cannot be reached.
-    """
-    control = open_control(find_home())
-    control.prepare()
-    return control
 
 
 def read_action(text: str) -> Action:

@@ -8,7 +8,7 @@ import numpy as np
 
 from sluice.adapters.control.store import open_control
 from sluice.adapters.gateway import Replicas, find_replicas
-from sluice.adapters.tables.traffic import read_units
+from sluice.adapters.traffic.log import read_units
 from sluice.config.loading import load_gateway
 from sluice.errors import SluiceError
 from sluice.home import environment_name, find_home
@@ -25,8 +25,9 @@ from sluice.rollout.facts import Facts, Units
 from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import Phase
 
-AGAIN_SECONDS = 20.0
-"""Seconds before the slow checks run again."""
+AGAIN_SECONDS, SOON_SECONDS = 20.0, 2.0
+"""Seconds before the slow checks run again, and before the smoke test is asked for again where no
+replica could run it: a candidate is not loaded yet, most of the time."""
 
 
 @dataclass(frozen=True)
@@ -100,14 +101,16 @@ class MetricsCollector:
         checks, now, epoch = self._checks, time.monotonic(), rollout.state.epoch
         if checks.epoch != epoch:
             checks = StageChecks(epoch)
-        if now - checks.at < AGAIN_SECONDS:
+        if now - checks.at < (SOON_SECONDS if checks.smoke is None else AGAIN_SECONDS):
             return rollout
         in_shadow = rollout.policy.stages[rollout.state.stage].weight == 0
         smoke, problem = checks.smoke, ""
         if not smoke:
             replies = self._find_replicas().smoke_candidate(rollout.service)
             smoke, problem = judge_smoke(replies, rollout.candidate, self.identity)
-        checks = replace(checks, smoke=smoke, problem=problem, at=now)
+        self._checks = checks = replace(checks, smoke=smoke, problem=problem, at=now)
+        if smoke is None:
+            return rollout  # nothing advances without it
         try:
             if in_shadow and not checks.fair:
                 rollout, fair = self._choose_salt(rollout)

@@ -1,10 +1,10 @@
 """Commands of people as Prefect's forms run them: tasks around what `actions` does."""
 
-from functools import partial
 from typing import Any
 
 from prefect import get_run_logger
 
+from sluice.adapters.control.store import Control, prepare_control
 from sluice.adapters.moves import settle_aliases
 from sluice.adapters.registry.client import open_registry
 from sluice.control.command import Author
@@ -14,10 +14,7 @@ from tasks.rollout.actions import CommandResult
 from tasks.rollout.telling import tell_moves
 from tasks.run.decorators import effect
 from tasks.run.events import publish_event
-from tasks.run.leases import prepare_control
 from tasks.run.names import name_origin
-
-__all__ = ["CommandResult"]
 
 
 @effect
@@ -92,12 +89,21 @@ def follow_champion(service: str) -> None:
     """
     control = prepare_control()
     settle_aliases(control, open_registry(find_home()), service)
-    tell_moves(control, service, partial(_emit, service))
+    emit_moves(control, service)
 
 
-def _emit(service: str, event: str, payload: dict[str, Any]) -> bool:
-    publish_event(service, event, payload)
-    return True
+def emit_moves(control: Control, service: str) -> None:
+    """Emit, as a run does, the event of each move that Prefect was not told of.
+
+    Raises:
+        Fault: the control store cannot be reached.
+    """
+
+    def emit(event: str, payload: dict[str, Any]) -> bool:
+        publish_event(service, event, payload)
+        return True
+
+    tell_moves(control, service, emit)
 
 
 def _ignore(line: str) -> None:

@@ -101,6 +101,10 @@ class Comparer:
 
     def _adopt(self, found: ServiceComparison, alias: ModelVersionRef, route: Route | None) -> None:
         service, version = alias.service, alias.version
+        latest = self._control.routes.find(service)
+        if (latest and latest.epoch) != (route and route.epoch):
+            found.note = "the route moved while it was compared"
+            return
         message = f"v{version} is champion"
         before = f"v{route.champion}" if route else "no champion"
         reason = f"the alias was moved from {before} with no rollout under way"

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from prefect import get_run_logger
 
+from sluice.adapters.control.store import prepare_control
 from sluice.control.command import RecordedCommand
 from sluice.errors import Fault, RolloutRolledBack
 from sluice.rollout.facts import Facts
@@ -16,7 +17,6 @@ from tasks.rollout.aliases import settle_ended, try_follow
 from tasks.rollout.collection import MetricsCollector
 from tasks.rollout.lease import ControllerLease, is_controlled
 from tasks.rollout.progress import RolloutArtifacts
-from tasks.run.leases import prepare_control
 
 POLL_SECONDS = 0.25
 """Seconds between two checks for a command."""

@@ -3,16 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from prefect import get_run_logger
-from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.deployments import run_deployment
 from prefect.states import Completed
 
-from sluice.adapters.control.store import Control
+from sluice.adapters.control.store import Control, prepare_control
 from sluice.adapters.gateway import find_replicas
 from sluice.adapters.moves import settle_aliases
 from sluice.adapters.registry.aliases import CANDIDATE
@@ -24,12 +22,11 @@ from sluice.report.rollout import write_overview
 from sluice.rollout.record import RolloutRecord
 from tasks.release.history import publish_new_entries
 from tasks.rollout.aliases import settle_ended
+from tasks.rollout.clock import announce_clock
+from tasks.rollout.commands import emit_moves
 from tasks.rollout.conflicts import Comparer
 from tasks.rollout.lease import is_controlled
-from tasks.rollout.telling import tell_moves
-from tasks.run.artifacts import publish
-from tasks.run.events import publish_event
-from tasks.run.leases import prepare_control
+from tasks.run.artifacts import create_page, publish
 from tasks.run.state import end_skipped
 
 DEPLOYMENT = "rollout/rollout"
@@ -48,8 +45,10 @@ class Keeper:
         replies = find_replicas(find_home(), load_gateway(environment_name())).read_counters()
         self._comparer = Comparer(self._control, self._registry, replies)
         self._rows: list[dict[str, str]] = []
-        self._done: list[str] = []
-        self._problems: list[str] = []
+        self.done: list[str] = []
+        """What was repaired or started."""
+        self.problems: list[str] = []
+        """Services that could not be kept, each with its reason."""
 
     @contextmanager
     def collect_errors(self, service: str) -> Iterator[None]:
@@ -57,7 +56,7 @@ class Keeper:
         try:
             yield
         except SluiceError as error:
-            self._problems.append(f"{service}: {type(error).__name__}: {error}")
+            self.problems.append(f"{service}: {type(error).__name__}: {error}")
 
     def keep(self, service: str) -> None:
         """Repair what can be repaired for a service, and note what is live.
@@ -68,19 +67,21 @@ class Keeper:
         with self.collect_errors(service):
             moved = settle_aliases(self._control, self._registry, service)
             if moved:
-                self._done.append(f"{service}: aliases follow {moved.action} to v{moved.version}")
-        tell_moves(self._control, service, partial(_emit, service))
+                self.done.append(f"{service}: aliases follow {moved.action} to v{moved.version}")
+        emit_moves(self._control, service)
         for ended in settle_ended(self._control, service):
-            self._done.append(f"{service}: aliases moved to match rollout {ended.number}")
+            self.done.append(f"{service}: aliases moved to match rollout {ended.number}")
         rollout = self._control.rollouts.find_open(service)
         controlled = rollout is not None and is_controlled(self._control, service)
         if rollout and not controlled:
             self._start(service, rollout.candidate, f"{rollout.number}", resume=True)
         compared = self._comparer.compare(service, rollout)
-        self._done += compared.repaired
+        self.done += compared.repaired
         if rollout is None:
             self._start_missed(service)
         publish_new_entries(service)
+        if announce_clock(self._control, find_home(), service):
+            self.done.append(f"{service}: a clock is ahead, see `sluice retention`")
         self._rows += describe_service(self._control, service, rollout, controlled, compared.text)
 
     def end(self) -> State[Any]:
@@ -89,14 +90,18 @@ class Keeper:
         Raises:
             RegistryUnavailable: a service could not be kept; all others were.
         """
-        page = write_overview(self._rows)
-        publish(create_markdown_artifact, KEY, markdown=page, description="What is live everywhere")
-        if self._problems:
-            raise RegistryUnavailable("; ".join(self._problems))
-        if not self._done:
+        publish_overview(self.page)
+        if self.problems:
+            raise RegistryUnavailable("; ".join(self.problems))
+        if not self.done:
             return end_skipped("nothing to repair")
-        get_run_logger().info("; ".join(self._done))
-        return Completed(message="; ".join(self._done))
+        get_run_logger().info("; ".join(self.done))
+        return Completed(message="; ".join(self.done))
+
+    @property
+    def page(self) -> str:
+        """The overview of the services that were kept."""
+        return write_overview(self._rows)
 
     def _start_missed(self, service: str) -> None:
         """Start the rollout of a candidate whose event was lost."""
@@ -120,14 +125,14 @@ class Keeper:
                 idempotency_key=f"{service}-{key}-{period}",
             )
         except Exception as error:  # not deployed, or the server is away
-            self._problems.append(f"{service}: no controller could be started: {error}")
+            self.problems.append(f"{service}: no controller could be started: {error}")
             return
-        self._done.append(f"{service}: a controller for v{version} was started")
+        self.done.append(f"{service}: a controller for v{version} was started")
 
 
-def _emit(service: str, event: str, payload: dict[str, Any]) -> bool:
-    publish_event(service, event, payload)
-    return True
+def publish_overview(page: str) -> None:
+    """Publish the page that shows what is live everywhere."""
+    publish(create_page, KEY, markdown=page, description="What is live everywhere")
 
 
 def find_untried(control: Control, registry: Registry, service: str) -> int | None:

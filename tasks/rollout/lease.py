@@ -11,13 +11,13 @@ from prefect import get_run_logger
 from prefect.runtime import flow_run
 
 from sluice.adapters.control.rollouts import CONTROLLER
-from sluice.adapters.control.store import Control
+from sluice.adapters.control.store import Control, prepare_control
 from sluice.config.rollout import RolloutConfig
-from sluice.control.lease import Lease, LeaseWatch
+from sluice.control.lease import Lease
 from sluice.errors import SluiceError
 from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import MAX_MISSED_TICKS
-from tasks.run.leases import POLL_SECONDS, SHARE, Log, Renewal, await_lease, prepare_control
+from tasks.run.leases import SHARE, Log, Renewal, await_lease, is_renewed
 
 PATIENCE_SECONDS = 14 * 86400.0
 """Seconds that a second rollout of a service waits for the end of the first."""
@@ -101,11 +101,4 @@ def is_controlled(control: Control, service: str) -> bool:
     Raises:
         Fault: the control store cannot be reached.
     """
-    watch, first = LeaseWatch(), control.leases.find(service, CONTROLLER)
-    lease = first
-    while not watch.has_lapsed(lease, time.monotonic()):
-        if lease != first:
-            return True
-        time.sleep(POLL_SECONDS)
-        lease = control.leases.find(service, CONTROLLER)
-    return False
+    return is_renewed(control, service, CONTROLLER)

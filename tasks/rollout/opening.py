@@ -12,6 +12,7 @@ import numpy as np
 from prefect import get_run_logger
 
 from sluice.adapters.control.rollouts import Opening
+from sluice.adapters.control.store import prepare_control
 from sluice.adapters.registry.aliases import CANDIDATE
 from sluice.adapters.registry.answers import find_version
 from sluice.adapters.registry.client import Registry, open_registry
@@ -34,7 +35,6 @@ from tasks.rollout.collection import MetricsCollector
 from tasks.rollout.lease import ControllerLease
 from tasks.run.champions import find_champion, find_route, require_record
 from tasks.run.decorators import effect
-from tasks.run.leases import prepare_control
 
 AS_CANDIDATE = -1
 """The version that carries the alias `candidate`."""

@@ -8,7 +8,10 @@ from typing import Any
 from httpx import TransportError
 from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
+from prefect.context import FlowRunContext, TaskRunContext
+from prefect.settings import PREFECT_API_URL
 
+from sluice.adapters.server.notes import send_page
 from sluice.report.next_steps import DEAD_LINK
 
 AWAY_SECONDS = 120.0
@@ -37,6 +40,17 @@ def publish(create: Callable[..., object], key: str, **content: Any) -> None:
             log.warning("the artifact %s waits for the server: %s", key, reason)
             warned = True
         time.sleep(POLL_SECONDS)
+
+
+def create_page(key: str, markdown: str, description: str) -> None:
+    """Create a Markdown artifact, of the run under way or, outside a run, of none.
+
+    Outside a run it is lost, with a warning, if the server does not take it.
+    """
+    if FlowRunContext.get() or TaskRunContext.get():
+        create_markdown_artifact(key=key, markdown=markdown, description=description)
+    elif not send_page(PREFECT_API_URL.value() or "", markdown, key, description):
+        get_run_logger().warning("no artifact %s: the server did not take it", key)
 
 
 LIMIT = 900_000

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sluice.adapters.control.store import Control
+from sluice.adapters.control.store import Control, prepare_control
 from sluice.adapters.registry.aliases import CHAMPION
 from sluice.adapters.registry.answers import find_version
 from sluice.adapters.registry.client import open_registry
@@ -11,7 +11,6 @@ from sluice.control.admission import say_missing
 from sluice.control.route import Route
 from sluice.errors import RolloutRefused
 from sluice.home import find_home
-from tasks.run.leases import prepare_control
 
 
 @dataclass(frozen=True)

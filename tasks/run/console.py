@@ -6,6 +6,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sluice.errors import GateFailed, Refused
+
+EXPECTED = (GateFailed, Refused)
+"""Errors that say all in their message: the same call would fail again."""
 ERASE = "\r\033[2K"
 """Erases a line of a terminal that is rewritten."""
 
@@ -15,6 +19,8 @@ class CurrentTask:
 
     name = ""
     printed = 0.0
+    is_expected = False
+    """Whether its flow ended on a gate's finding or a refusal."""
 
 
 @contextmanager
@@ -37,6 +43,39 @@ CHATTER = (
     "Process for flow run",
     "View at",
 )
+ENGINE_FAILED = "Engine execution exited with unexpected exception"
+
+
+class ExpectedFailureFilter(logging.Filter):
+    """Takes the traceback from the log of a gate's finding or a refusal: its message says it all.
+
+    Infrastructure errors and errors that nobody expected keep theirs.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line says more than the failure's own message; its traceback is removed."""
+        error = record.exc_info[1] if record.exc_info else None
+        if record.getMessage() == ENGINE_FAILED and CurrentTask.is_expected:
+            return False
+        if isinstance(error, EXPECTED):
+            record.exc_info = record.exc_text = None
+        return True
+
+
+def expect_failures() -> None:
+    """Have the logs of this process's runs without tracebacks of what was expected."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        log = logging.getLogger(name)
+        if not any(isinstance(one, ExpectedFailureFilter) for one in log.filters):
+            log.addFilter(ExpectedFailureFilter())
+
+
+def quiet_terminal() -> None:
+    """Show only errors of this process's runs here; each run's page has the whole log."""
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(logging.ERROR)
+
+
 COLOURS = {logging.WARNING: "\033[33m", logging.ERROR: "\033[31m"}
 
 

@@ -1,10 +1,13 @@
 """Types of flow parameters, which Prefect's UI shows as form fields."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import Field
 
 from sluice.config.loading import list_policies, list_services
+from sluice.config.monitoring.drift import ReferenceName
+from sluice.control.retraining import EVENTS
+from sluice.prompts.listing import list_prompts
 from sluice.rollout.state import Action
 
 
@@ -15,6 +18,11 @@ def offer(choices: list[str]) -> dict[str, Any]:
 
 ServiceName = Annotated[str, Field(json_schema_extra=offer(list_services()))]
 """A service: one of those that are configured when the form is deployed."""
+
+PromptName = Annotated[str, Field(json_schema_extra=offer(list_prompts()))]
+"""A prompt: one of the folders in prompts/ when the form is deployed."""
+PromptNumber = Annotated[int, Field(ge=1)]
+"""A version of a prompt; 2 is v2.yaml."""
 
 LATEST = -1
 DataVersion = Annotated[int, Field(ge=-1)]
@@ -31,5 +39,11 @@ PolicyName = Annotated[str, Field(json_schema_extra=offer(["as-configured", *lis
 """A rollout policy; `as-configured` is the service's own."""
 ActionName = Annotated[str, Field(json_schema_extra=offer([item.value for item in Action]))]
 """A command to a rollout."""
+ReferenceChoice = Annotated[
+    str, Field(json_schema_extra={"enum": ["as-configured", *get_args(ReferenceName)]})
+]
+"""What traffic is compared with; `as-configured` is the service's own choice."""
 ModelVersion = Annotated[int, Field(ge=1)]
 """A version of a service's model."""
+CauseEvent = Annotated[str, Field(json_schema_extra=offer(list(EVENTS)))]
+"""What can start a retraining, and what ends such a cause."""

@@ -1,54 +1,42 @@
 """Gate tasks: a verdict is published first, then a failed one is raised."""
 
 from prefect import get_run_logger
-from prefect.artifacts import create_table_artifact
+from prefect.artifacts import create_markdown_artifact
 
 from sluice.control.approval import may_stay_open
-from sluice.errors import (
-    BiasFound,
-    CandidateWorse,
-    DataRejected,
-    EvidenceInsufficient,
-    GateFailed,
-    ServingDiffers,
-)
-from sluice.report.next_steps import advise_halt
-from sluice.report.verdict_table import verdict_rows
-from sluice.verdict import Outcome, Verdict
+from sluice.report.next_steps import advise_halt, describe_halt
+from sluice.report.verdict_page import write_verdict
+from sluice.verdict import Verdict
 from tasks.run.artifacts import publish
 from tasks.run.decorators import gate
 from tasks.run.events import publish_event
 
-FINDINGS: dict[str, type[GateFailed]] = {
-    "data": DataRejected,
-    "evaluation": CandidateWorse,
-    "bias": BiasFound,
-    "parity": ServingDiffers,
-}
-
 SHOWN = 3
-"""How many notes of a verdict are logged; its table has all of them."""
-DESCRIBED = 6
-"""How many are above the table on the run's page."""
+"""How many notes of a verdict are logged; its page has all of them."""
 
 
 @gate
 def pass_gate(
-    verdict: Verdict, service: str, link: str = "", on_insufficient: str = "halt"
+    verdict: Verdict,
+    service: str,
+    link: str = "",
+    on_insufficient: str = "halt",
+    again: str = "",
 ) -> Verdict:
-    """Publish a verdict as a table and an event, then pass or halt the release.
+    """Publish a verdict as a page and an event, then pass or halt the release.
 
-    With `approve` an insufficient evaluation continues; a person decides at the end.
+    With `approve` an insufficient evaluation continues; a person decides at the end. `again` is
+    the command that tries it again, without `sluice`; by default that of a service's release.
 
     Raises:
         GateFailed: the subclass of the gate's finding, or `EvidenceInsufficient`.
     """
     log = get_run_logger()
     publish(
-        create_table_artifact,
+        create_markdown_artifact,
         key=f"{service}-verdict-{verdict.gate}",
-        table=verdict_rows(verdict),
-        description=describe_verdict(verdict, link, service),
+        markdown=write_verdict(verdict, service, link),
+        description=f"{verdict.gate} gate: {verdict.outcome.value}. {verdict.reason}",
     )
     undecided = may_stay_open(verdict, on_insufficient)
     emit_verdict(verdict, service, undecided)
@@ -56,28 +44,14 @@ def pass_gate(
         log.warning("%s gate: note: %s", verdict.gate, notice)
     if len(verdict.notices) > SHOWN:
         rest = len(verdict.notices) - SHOWN
-        log.warning("%s gate: and %d notes more, all in its verdict table", verdict.gate, rest)
+        log.warning("%s gate: and %d notes more, all on its verdict page", verdict.gate, rest)
     if verdict.passed:
         log.info("%s gate: pass: %s", verdict.gate, verdict.reason)
         return verdict
     if undecided:
         log.warning("%s gate: insufficient, a person decides: %s", verdict.gate, verdict.message)
         return verdict
-    finding = FINDINGS.get(verdict.gate, GateFailed)
-    if verdict.outcome is Outcome.INSUFFICIENT:
-        finding = EvidenceInsufficient
-    raise finding(f"{verdict.reason}; next: {advise_halt(verdict, service)}")
-
-
-def describe_verdict(verdict: Verdict, link: str, service: str) -> str:
-    """Return the verdict's headline as Markdown, with its notices and its link."""
-    lines = [f"**{verdict.gate} gate: {verdict.outcome.value}.** {verdict.reason}"]
-    lines += [] if verdict.passed else [f"Next: {advise_halt(verdict, service)}"]
-    rest = len(verdict.notices) - DESCRIBED
-    lines += [f"- {notice}" for notice in verdict.notices[:DESCRIBED]]
-    lines += [f"- and {rest} notes more, listed in the table"] if rest > 0 else []
-    lines += [f"[MLflow run]({link})"] if link else []
-    return "\n\n".join(lines)
+    raise describe_halt(verdict, service, again)
 
 
 def emit_verdict(verdict: Verdict, service: str, undecided: bool = False) -> None:

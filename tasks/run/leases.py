@@ -1,4 +1,4 @@
-"""The control store in a run: its migration, and a release's lease."""
+"""Leases in a run: how one is kept, and a release's."""
 
 import logging
 import threading
@@ -11,10 +11,9 @@ from typing import Any
 from prefect import get_run_logger
 from prefect.runtime import flow_run
 
-from sluice.adapters.control.store import Control, open_control
+from sluice.adapters.control.store import Control, prepare_control
 from sluice.control.lease import Lease, LeaseWatch
 from sluice.errors import LeaseLost, ServiceBusy, SluiceError
-from sluice.home import find_home
 from tasks.run.decorators import effect
 
 SHARE = 3
@@ -87,18 +86,6 @@ PROMOTE_SECONDS = 60.0
 POLL_SECONDS, PROGRESS_SECONDS = 0.5, 10.0
 
 
-def prepare_control() -> Control:
-    """Open the control store and bring its schema up to date.
-
-    Raises:
-        ControlUnusable: its address is wrong, or its schema is newer than this code.
-        Fault: the store cannot be reached.
-    """
-    control = open_control(find_home())
-    control.prepare()
-    return control
-
-
 @contextmanager
 def hold_release(service: str, patience: float = PATIENCE_SECONDS) -> Iterator[Lease]:
     """Hold a service's release lease while the block runs; wait if another release has it.
@@ -156,6 +143,22 @@ def await_lease(
                 "waiting for %s, %.0f s so far, at most %.0f", lease.holder, now - began, patience
             )
         time.sleep(POLL_SECONDS)
+
+
+def is_renewed(control: Control, service: str, purpose: str) -> bool:
+    """Whether somebody renews a lease of a service; watches for its ttl at most.
+
+    Raises:
+        Fault: the control store cannot be reached.
+    """
+    watch, first = LeaseWatch(), control.leases.find(service, purpose)
+    lease = first
+    while not watch.has_lapsed(lease, time.monotonic()):
+        if lease != first:
+            return True
+        time.sleep(POLL_SECONDS)
+        lease = control.leases.find(service, purpose)
+    return False
 
 
 def _raise_if_lost(control: Control, lease: Lease, error: Exception) -> None:

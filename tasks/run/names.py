@@ -7,9 +7,16 @@ from prefect.runtime import deployment, flow_run
 from sluice.adapters.moves import name_terminal
 from sluice.adapters.registry.client import open_registry
 from sluice.adapters.tables.delta import latest_version
-from sluice.errors import SluiceError
+from sluice.control.retraining import SCHEDULE
+from sluice.control.retraining_event import (
+    MOST_LETTERS,
+    SUBJECTS,
+    clean_text,
+    unpack_payload,
+)
+from sluice.errors import CauseInvalid, SluiceError
 from sluice.home import find_home
-from tasks.run.forms import LATEST
+from tasks.run.forms import ALL, LATEST
 
 
 def name_ingest() -> str:
@@ -18,6 +25,14 @@ def name_ingest() -> str:
     source = str(given.get("source", ""))
     shown = source if "://" in source else PurePath(source).name
     return f"{given['service']} {shown or 'from its source'}"
+
+
+def name_scoring() -> str:
+    """Name a batch prediction by its service, its input, and the version or alias."""
+    given = flow_run.parameters
+    version = int(given.get("version", LATEST))
+    model = given.get("alias", "champion") if version == LATEST else f"v{version}"
+    return f"{given['service']} {PurePath(str(given['source'])).name} by {model}"
 
 
 def name_release() -> str:
@@ -30,6 +45,25 @@ def name_release() -> str:
         except SluiceError:  # the release itself will report what is wrong with the data
             return f"{service} {given.get('cause', '')}".strip()
     return f"{service} data v{version} {given.get('cause', '')}".strip()
+
+
+def name_prompt_release() -> str:
+    """Name a release of a prompt by the prompt, its version and its cause."""
+    given = flow_run.parameters
+    return f"{given['prompt']} v{given['version']} {given.get('cause', '')}".strip()
+
+
+def name_retrain() -> str:
+    """Name a decision on retraining by its service, the event, and what the event is about."""
+    given = flow_run.parameters
+    try:
+        payload = unpack_payload(given.get("payload") or {})
+    except CauseInvalid:  # the run itself says what is wrong
+        payload = {}
+    subject = next((str(payload[key]) for key in SUBJECTS.values() if key in payload), "")
+    subject = clean_text(subject)[:MOST_LETTERS]
+    parts = (given.get("service", ALL), given.get("event", SCHEDULE), subject)
+    return " ".join(filter(None, parts))
 
 
 def name_promote() -> str:
@@ -59,6 +93,14 @@ def name_command() -> str:
     given = flow_run.parameters
     subject = f"v{given['version']}" if "version" in given else given.get("action", "")
     return " ".join(filter(None, (given["service"], str(subject), f"by {given['by']}")))
+
+
+def name_drift() -> str:
+    """Name a run of `detect-drift` by its service, and what a person asked for."""
+    given = flow_run.parameters
+    file = PurePath(str(given.get("file", ""))).name
+    parts = (given.get("service", "all"), str(given.get("window", "")), file)
+    return " ".join(filter(None, parts))
 
 
 def name_origin() -> str:

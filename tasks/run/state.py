@@ -6,12 +6,16 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import get_run_logger
 from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
+from sluice.adapters.log_output import join_json_log
 from sluice.adapters.storage import close_state
 from sluice.errors import SluiceError
 from sluice.home import find_home
-from tasks.run.tags import tag_failure, tag_start
+from sluice.log_lines import bind_fields
+from tasks.run.console import EXPECTED, CurrentTask, expect_failures
+from tasks.run.tags import SUBJECTS, tag_failure, tag_start
 
 LAST_WORD = {"sluice_last_word": True}
 """Marks a log line that the terminal prints at the end of a run anyway."""
@@ -32,17 +36,32 @@ def state_failure(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        expect_failures()
+        CurrentTask.is_expected = False
         close_state(find_home().root)
         tag_start()
-        try:
-            return function(*args, **kwargs)
-        except SluiceError as error:
-            tag_failure(error)
-            message = f"{type(error).__name__}: {error}"
-            get_run_logger().error(message, extra=LAST_WORD)
-            return cast(R, Failed(message=message))
+        with bind_fields(**find_fields()):
+            try:
+                join_json_log("flow run")
+                return function(*args, **kwargs)
+            except SluiceError as error:
+                CurrentTask.is_expected = isinstance(error, EXPECTED)
+                tag_failure(error)
+                message = f"{type(error).__name__}: {error}"
+                get_run_logger().error(message, extra=LAST_WORD)
+                return cast(R, Failed(message=message))
 
     return run
+
+
+def find_fields() -> dict[str, Any]:
+    """Return what is known of this flow run, by the names of a log line's fields."""
+    given = next(
+        (flow_run.parameters[name] for name in SUBJECTS if name in flow_run.parameters), ""
+    )
+    service = getattr(given, "value", given)
+    fields = {"run_id": flow_run.id, "run": flow_run.name, "flow": flow_run.flow_name}
+    return {**fields, **({"service": str(service)} if service else {})}
 
 
 def end_skipped(reason: str) -> State[Any]:

@@ -3,14 +3,22 @@
 from prefect import get_client, get_run_logger
 from prefect.runtime import flow_run
 
+from sluice.control.cause import DATA_CHANGED, PROMPT_CHANGED
 from sluice.errors import GateFailed, Refused, SluiceError
 from sluice.home import environment_name
 
+SUBJECTS = ("service", "prompt")
+"""The parameters of flows that name a service; a prompt is one."""
+CAUSES = (DATA_CHANGED, PROMPT_CHANGED)
+"""The causes that are an event's name."""
+
 
 def tag_start() -> None:
-    """Tag the flow run with its service and its environment."""
-    service = flow_run.parameters.get("service")
-    tags = [f"service:{service}"] if service else []
+    """Tag the flow run with its service, its environment, and the event that started it."""
+    given = flow_run.parameters
+    services = [given[name] for name in SUBJECTS if given.get(name)]
+    causes = [given["cause"]] if given.get("cause") in CAUSES else []
+    tags = [*(f"service:{name}" for name in services), *(f"cause:{name}" for name in causes)]
     add_tags(*tags, f"environment:{environment_name()}")
 
 

@@ -1,1 +1,1 @@
-"""The control store: leases, causes, approvals, watermarks, routes, rollouts, commands."""
+"""The control store: leases, causes, approvals, routes, rollouts, commands, alerts, signals."""

@@ -122,6 +122,17 @@ class Approvals:
         with self._database.transact("listing approvals") as connection:
             return _read_all(connection, service)
 
+    def list_waiting(self, now: datetime) -> dict[str, tuple[int, ...]]:
+        """Return the versions that wait for a decision at a time, by service, oldest first."""
+        wanted = select(APPROVALS).where(APPROVALS.c.answer == ApprovalAnswer.PENDING.value)
+        with self._database.transact("listing approvals that wait") as connection:
+            rows = connection.execute(wanted.order_by(APPROVALS.c.sequence)).mappings().all()
+        found: dict[str, tuple[int, ...]] = {}
+        for item in map(_build, rows):
+            if item.answer_at(now) is ApprovalAnswer.PENDING:
+                found[item.service] = (*found.get(item.service, ()), item.version)
+        return found
+
     def list_decisions(self, service: str) -> list[ApprovalDecision]:
         """Return a service's log of decisions, oldest first."""
         wanted = select(DECISIONS).where(DECISIONS.c.service == service)

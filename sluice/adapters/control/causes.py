@@ -27,11 +27,14 @@ class Causes:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def claim(self, lease: Lease, kind: str, key: str, flow_run: str) -> Claim:
+    def claim(
+        self, lease: Lease, kind: str, key: str, flow_run: str, *, reopens: bool = False
+    ) -> Claim:
         """Claim a cause for a run, under a lease that it holds; return the claim that counts.
 
         The first run gets the cause, also if it claims it twice. Another run gets it only if the
-        first run's lease is gone and its claim is still open.
+        first run's lease is gone and its claim is still open. A run that `reopens` gets a settled
+        one too: a person asked for it, and its outcome is the one that counts.
 
         Raises:
             LeaseLost: the lease is no longer the caller's.
@@ -43,7 +46,8 @@ class Causes:
                 return mine
             found = _read_claim(connection, mine)
             under = read_lease(connection, found.service, found.purpose)
-            if not found.may_pass_to(flow_run, under):
+            may_reopen = reopens and found.is_settled
+            if not (may_reopen or found.may_pass_to(flow_run, under)):
                 return found
             _write_claim(connection, mine)
             return mine
@@ -114,6 +118,16 @@ class Watermarks:
         """Return what control store, registry and gateways disagree on; empty where nothing."""
         mark = self.find(service, CONFLICT_SUBJECT).mark
         return "" if mark == NO_CONFLICT else mark
+
+    def list_conflicts(self) -> dict[str, str]:
+        """Return what control store, registry and gateways disagree on, by service."""
+        is_conflict = and_(
+            WATERMARKS.c.subject == CONFLICT_SUBJECT, WATERMARKS.c.mark != NO_CONFLICT
+        )
+        wanted = select(WATERMARKS).where(is_conflict)
+        with self._database.transact("listing conflicts") as connection:
+            found = [_build(row) for row in connection.execute(wanted).mappings()]
+        return {item.service: item.mark for item in found}
 
     def list_marks(self, service: str) -> dict[str, str]:
         """Return all marks of a service by subject."""

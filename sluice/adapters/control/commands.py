@@ -1,6 +1,7 @@
 """Commands in the control store: given by people, each answered once by the controller."""
 
 from datetime import datetime
+from unicodedata import category
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, select
 
@@ -10,6 +11,12 @@ from sluice.control.command import BY_HAND, RecordedCommand
 from sluice.errors import CommandRefused
 
 OBEYED, REFUSED = "obey", "refuse"
+MOST_NAME, MOST_REASON = 200, 2_000
+"""Most characters of a person's name and of a reason: events, pages and logs repeat them."""
+HIDDEN = ("Cc", "Cs")
+"""Unicode categories of control characters, and of halves of characters."""
+BREAKS = "\n\r\t"
+"""Control characters that a name or a reason may have."""
 
 
 class Commands:
@@ -107,14 +114,24 @@ def is_waiting(service: str, number: int) -> ColumnElement[bool]:
 
 
 def require_reason(action: str, by: str, reason: str) -> None:
-    """Refuse a command without a name or without a reason.
+    """Refuse a command without a name or without a reason, or with one that cannot be shown.
 
     Raises:
-        CommandRefused: there is no name or no reason.
+        CommandRefused: there is no name or no reason, or it is too long or has control characters.
     """
     if not by.strip() or not reason.strip():
         found = "no name" if not by.strip() else "no reason"
         raise CommandRefused(f"{action}: found {found}; needed: a name and a reason")
+    for noun, text, most in (("name", by, MOST_NAME), ("reason", reason, MOST_REASON)):
+        if len(text) > most:
+            raise CommandRefused(
+                f"{action}: {noun}: found {len(text):,} characters; allowed: {most:,} at most"
+            )
+        odd = next((one for one in text if category(one) in HIDDEN and one not in BREAKS), "")
+        if odd:
+            raise CommandRefused(
+                f"{action}: {noun}: found the control character {odd!r}; allowed: plain text"
+            )
 
 
 def insert_command(connection: Connection, command: RecordedCommand) -> RecordedCommand:

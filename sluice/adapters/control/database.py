@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
+from sluice.adapters.postgres import join_options
 from sluice.errors import ControlUnavailable, ControlUnusable, StorageFull
 
 WAIT_SECONDS = 8
@@ -110,10 +111,11 @@ def _make_engine(url: URL) -> Engine:
         event.listen(engine, "connect", _leave_transactions_to_us)
         event.listen(engine, "begin", _begin_at_once)
         return engine
+    limits = f"-c lock_timeout={WAIT_SECONDS}s -c statement_timeout={WAIT_SECONDS}s"
     bounds = {
         "connect_timeout": WAIT_SECONDS,
         "tcp_user_timeout": WAIT_SECONDS * 1000,
-        "options": f"-c lock_timeout={WAIT_SECONDS}s -c statement_timeout={WAIT_SECONDS}s",
+        "options": join_options(url, limits),
     }
     try:
         return create_engine(url, poolclass=NullPool, connect_args=bounds)

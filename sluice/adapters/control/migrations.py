@@ -165,6 +165,92 @@ MIGRATIONS = (
         ),
         by_dialect=freeze_table("timeline"),
     ),
+    Step(
+        10,
+        "windows of live performance, each judged once",
+        (
+            """CREATE TABLE performance_windows (
+            service TEXT NOT NULL, version INTEGER NOT NULL, kind TEXT NOT NULL,
+            number INTEGER NOT NULL, last_at TEXT NOT NULL, last_request TEXT NOT NULL,
+            dropped INTEGER NOT NULL, clean INTEGER NOT NULL, event TEXT NOT NULL,
+            payload TEXT NOT NULL, verdict TEXT NOT NULL, judged TEXT NOT NULL,
+            claimed TEXT NOT NULL, emitted TEXT NOT NULL,
+            PRIMARY KEY (service, version, kind, number))""",
+        ),
+    ),
+    Step(
+        11,
+        "alerts with their changes and silences, and signals",
+        (
+            """CREATE TABLE alerts (
+            service TEXT NOT NULL, rule TEXT NOT NULL, revision INTEGER NOT NULL,
+            state TEXT NOT NULL, PRIMARY KEY (service, rule))""",
+            """CREATE TABLE alert_changes (
+            sequence {identity}, service TEXT NOT NULL, rule TEXT NOT NULL, kind TEXT NOT NULL,
+            at TEXT NOT NULL, change TEXT NOT NULL)""",
+            """CREATE TABLE alert_silences (
+            sequence {identity}, service TEXT NOT NULL, rule TEXT NOT NULL, action TEXT NOT NULL,
+            given_by TEXT NOT NULL, reason TEXT NOT NULL, at TEXT NOT NULL, until TEXT NOT NULL)""",
+            """CREATE TABLE signals (
+            sequence {identity}, service TEXT NOT NULL, name TEXT NOT NULL, subject TEXT NOT NULL,
+            ended TEXT NOT NULL, content TEXT NOT NULL, UNIQUE (service, name, subject, ended))""",
+        ),
+        by_dialect={
+            dialect: freeze_table("alert_changes")[dialect]
+            + freeze_table("alert_silences")[dialect]
+            for dialect in ("sqlite", "postgresql")
+        },
+    ),
+    Step(
+        12,
+        "causes of retraining, and the releases that were started for them",
+        (
+            """CREATE TABLE retraining_causes (
+            service TEXT NOT NULL, subject TEXT NOT NULL, kind TEXT NOT NULL, at TEXT NOT NULL,
+            reason TEXT NOT NULL, version INTEGER, since TEXT NOT NULL, is_over INTEGER NOT NULL,
+            is_closed INTEGER NOT NULL, waits TEXT NOT NULL, decision TEXT NOT NULL,
+            PRIMARY KEY (service, subject))""",
+            """CREATE TABLE retrainings (
+            number {identity}, service TEXT NOT NULL, at TEXT NOT NULL, cause TEXT NOT NULL,
+            version INTEGER, since TEXT NOT NULL, run TEXT NOT NULL)""",
+        ),
+    ),
+    Step(
+        13,
+        "releases with their gates, and states of drift",
+        (
+            """CREATE TABLE releases (
+            sequence {identity}, service TEXT NOT NULL, registry_run TEXT NOT NULL,
+            experiment TEXT NOT NULL, flow_run TEXT NOT NULL, data_version BIGINT NOT NULL,
+            cause TEXT NOT NULL, started TEXT NOT NULL, ended TEXT NOT NULL, outcome TEXT NOT NULL,
+            version INTEGER, message TEXT NOT NULL, gates TEXT NOT NULL,
+            UNIQUE (service, registry_run))""",
+            """CREATE TABLE drift_states (
+            sequence {identity}, service TEXT NOT NULL, kind TEXT NOT NULL, reference TEXT NOT NULL,
+            window_end TEXT NOT NULL, change TEXT NOT NULL, state TEXT NOT NULL,
+            UNIQUE (service, kind, reference, window_end))""",
+        ),
+    ),
+    Step(
+        14,
+        "what calls of language models cost, and what is reserved for them",
+        (
+            """CREATE TABLE spending (
+            scope TEXT NOT NULL, subject TEXT NOT NULL, period TEXT NOT NULL,
+            spent BIGINT NOT NULL, reserved BIGINT NOT NULL, calls BIGINT NOT NULL,
+            overruns BIGINT NOT NULL, unknown BIGINT NOT NULL,
+            PRIMARY KEY (scope, subject, period))""",
+            """CREATE TABLE reservations (
+            id TEXT NOT NULL PRIMARY KEY, amount BIGINT NOT NULL, accounts TEXT NOT NULL,
+            expires TEXT NOT NULL, state TEXT NOT NULL)""",
+            "CREATE INDEX reservations_by_state ON reservations (state, expires)",
+        ),
+    ),
+    Step(
+        15,
+        "routes of models and of prompts",
+        ("ALTER TABLE routes ADD COLUMN kind TEXT NOT NULL DEFAULT 'model'",),
+    ),
 )
 
 

@@ -10,10 +10,10 @@ from sluice.adapters.control.causes import read_watermark
 from sluice.adapters.control.database import Database, insert_once
 from sluice.adapters.control.schema import ROLLOUTS, ROUTES
 from sluice.adapters.control.timeline import append_change, read_change
-from sluice.control.route import Mode, Route
+from sluice.control.route import Mode, Route, RouteKind
 from sluice.control.timeline import TimelineEntry
 from sluice.documents import parse_json
-from sluice.errors import RouteMoved
+from sluice.errors import PromotionRefused, RouteMoved
 
 ALIASES = "aliases"
 """Subject of the watermark of the last move by a person that the registry's aliases follow."""
@@ -35,9 +35,10 @@ class Routes:
             row = connection.execute(wanted).mappings().first()
         return _build(row) if row else None
 
-    def list_routes(self) -> list[Route]:
-        """Return all routes, ordered by service."""
+    def list_routes(self, kind: RouteKind | None = "model") -> list[Route]:
+        """Return all routes of a kind, or of every kind, ordered by service."""
         wanted = select(ROUTES).order_by(ROUTES.c.service)
+        wanted = wanted.where(ROUTES.c.kind == kind) if kind else wanted
         with self._database.transact("listing routes") as connection:
             return [_build(row) for row in connection.execute(wanted).mappings()]
 
@@ -65,19 +66,27 @@ class Routes:
         with self._database.transact("renewing a route") as connection:
             return renew_route(connection, route.service, route.epoch)
 
-    def follow_champion(self, service: str, version: int) -> Route:
-        """Make the route name this champion; a missing route is created.
+    def follow_champion(self, service: str, version: int, kind: RouteKind = "model") -> Route:
+        """Make the route name this champion; a missing route is created, of the kind given.
 
         While a rollout is under way nothing changes: the rollout decides, and the caller sees the
         other champion in the returned route. Nor while the aliases have to follow a person's move,
         since the caller's alias is then an older one. The same champion again changes nothing.
+
+        Raises:
+            PromotionRefused: the name is that of a route of the other kind.
         """
         with self._database.transact("following the champion") as connection:
             now = read_route(connection, service)
             if now is None:
                 # Of two concurrent callers, the second finds the first one's row.
-                _insert(connection, Route(service, version, epoch=1))
+                _insert(connection, Route(service, version, epoch=1, kind=kind))
                 now = _require(connection, service)
+            if now.kind != kind:
+                raise PromotionRefused(
+                    f"{service}: found a {now.kind} of this name; allowed: a name of its own for "
+                    f"each {kind}; next: rename one of them"
+                )
             if now.candidate is not None or now.champion == version:
                 return now
             if is_held(connection, service) or read_unsettled(connection, service):
@@ -156,6 +165,11 @@ def read_route(connection: Connection, service: str) -> Route | None:
     wanted = select(ROUTES).where(ROUTES.c.service == service).with_for_update()
     row = connection.execute(wanted).mappings().first()
     return _build(row) if row else None
+
+
+def read_routes(connection: Connection) -> list[Route]:
+    """Return, inside a transaction, the routes of all services, of models and of prompts."""
+    return [_build(row) for row in connection.execute(select(ROUTES)).mappings()]
 
 
 def _require(connection: Connection, service: str) -> Route:

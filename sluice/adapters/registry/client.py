@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sluice.adapters.registry.faults import translate_faults
 from sluice.adapters.registry.models import Models
+from sluice.adapters.registry.prompts import Prompts
 from sluice.adapters.registry.runs import Runs
 from sluice.adapters.registry.store import Store
 from sluice.adapters.registry.versions import ModelVersionRef
@@ -23,8 +24,8 @@ def _open(tracking_uri: str, artifact_root: Path) -> "Registry":
     return Registry(tracking_uri, artifact_root)
 
 
-class Registry(Runs, Models):
-    """Runs, their files, and the versions of each service's model with their aliases.
+class Registry(Runs, Models, Prompts):
+    """Runs, their files, the versions of models with their aliases, and published prompts.
 
     Every method raises `RegistryUnavailable` when database, server or file system fail, within
     about 10 s, and `StorageFull` when the disk is full. Every method can be called again after

@@ -1,18 +1,23 @@
 """A service's releases, read from the registry's runs in few calls."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from sluice.adapters.addresses import name_run
 from sluice.adapters.registry.aliases import CHAMPION
 from sluice.adapters.registry.client import Registry
 from sluice.adapters.registry.faults import translate_faults
 from sluice.control.admission import GATES
-from sluice.documents import parse_json
+from sluice.documents import parse_json, parse_yaml
 from sluice.errors import DataInvalid
 from sluice.report.history import VERSION, PastRelease
 from sluice.verdict import Verdict
 
 MOST = 50
+EVIDENCE, CONFIG = "evidence/evaluation.json", "config.yaml"
+IMPORTANCE = "evidence/importance.json"
+"""Files of a release's run."""
 
 
 def list_releases(
@@ -66,6 +71,51 @@ def _read_verdict(run_id: str, name: str, text: str) -> Verdict:
         ) from error
 
 
+def read_evidence(registry: Registry, run_id: str) -> dict[str, Any]:
+    """Return the evaluation's evidence of a registry run; empty where it is missing or damaged.
+
+    Pages for people show it; nothing is decided on it.
+
+    Raises:
+        RegistryUnavailable: the registry or its files cannot be reached.
+    """
+    return _read_mapping(registry, run_id, EVIDENCE, parse_json)
+
+
+def read_importance(registry: Registry, run_id: str) -> dict[str, float] | None:
+    """Return each feature's permutation importance; None where none was recorded.
+
+    Raises:
+        RegistryUnavailable: the registry or its files cannot be reached.
+    """
+    text = registry.find_text(run_id, IMPORTANCE)
+    try:
+        found = parse_json(text) if text else None
+        return None if found is None else {str(key): float(found[key]) for key in found}
+    except (ValueError, TypeError):
+        return None
+
+
+def read_config(registry: Registry, run_id: str) -> dict[str, Any]:
+    """Return the resolved configuration of a registry run; empty where it is missing or damaged.
+
+    Raises:
+        RegistryUnavailable: the registry or its files cannot be reached.
+    """
+    return _read_mapping(registry, run_id, CONFIG, parse_yaml)
+
+
+def _read_mapping(
+    registry: Registry, run_id: str, name: str, parse: Callable[[str], Any]
+) -> dict[str, Any]:
+    text = registry.find_text(run_id, name)
+    try:
+        found = parse(text) if text else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def find_experiment(registry: Registry, run_id: str) -> str:
     """Return the id of a run's experiment, which is part of its files' addresses.
 
@@ -76,12 +126,23 @@ def find_experiment(registry: Registry, run_id: str) -> str:
         return str(registry.store.client().get_run(run_id).info.experiment_id)
 
 
+def find_start(registry: Registry, run_id: str) -> datetime:
+    """Return when a release's run began.
+
+    Raises:
+        RegistryUnavailable: the registry cannot be reached, or does not have the run.
+    """
+    with translate_faults(f"reading run {run_id}"):
+        started = registry.store.client().get_run(run_id).info.start_time
+    return datetime.fromtimestamp(started / 1000, UTC)
+
+
 def _read(run: Any, aliases: dict[str, list[str]], page: str) -> PastRelease:
     tags = dict(run.data.tags)
     experiment, run_id = run.info.experiment_id, run.info.run_id
     links = {
         "run": tags.get("prefect.flow_run_url", ""),
-        "MLflow": f"{page}/#/experiments/{experiment}/runs/{run_id}",
+        "MLflow": name_run(page, experiment, run_id),
     }
     return PastRelease(
         started=datetime.fromtimestamp(run.info.start_time / 1000, UTC),

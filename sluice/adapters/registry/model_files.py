@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import zipfile
 import zlib
 from functools import cached_property
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice.adapters.storage import explain_os_error
+from sluice.adapters.storage import draft_file, explain_os_error
 from sluice.documents import DocumentInvalid, Limits, parse_json
 from sluice.errors import DataInvalid, DataMissing, ModelUntrusted, ServingImpossible
 from sluice.models.export.graph import NUMBERS, SCORES
@@ -38,8 +37,13 @@ TRUSTED_TYPES: tuple[str, ...] = (
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.model_selection._split.KFold",  # of the target encoder: three plain values
+    "sklearn.model_selection._split.StratifiedKFold",
     "sklearn.tree._tree.Tree",
     "sklearn.utils.validation.check_array",
+    "sluice.models.encoders.dates.DateEncoder",
+    "sluice.models.encoders.texts.NgramEncoder",
+    "sluice.models.encoders.texts.TextEncoder",
     "sluice.models.timestamps.TimestampEncoder",
 )
 """Trusted types in addition to those of skops. Each holds arrays and plain values only, and loading
@@ -67,12 +71,10 @@ def save_model(pipeline: Any, path: Path) -> None:
 
     content = skops.io.dumps(pipeline, compression=zipfile.ZIP_DEFLATED, compresslevel=6)
     _check_types(skops.io.get_untrusted_types(data=content), path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        with draft_file(path) as draft:
+            draft.write_bytes(content)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise explain_os_error(error, f"model file {path.name}") from error
 
 
@@ -199,9 +201,8 @@ def save_export(export: OnnxExport, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
-            temporary = folder / f".{name}.{os.getpid()}"
-            temporary.write_bytes(content)
-            temporary.replace(folder / name)
+            with draft_file(folder / name) as draft:
+                draft.write_bytes(content)
     except OSError as error:
         raise explain_os_error(error, f"ONNX export {folder.name}") from error
 

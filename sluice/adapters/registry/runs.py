@@ -11,6 +11,7 @@ from sluice.adapters.registry.faults import translate_faults
 from sluice.adapters.registry.store import Store
 from sluice.adapters.registry.versions import FLOW_RUN
 from sluice.data.version import DataVersion
+from sluice.errors import RegistryUnavailable
 
 BATCH = 100
 """Most parameters or tags that MLflow accepts in one call."""
@@ -143,18 +144,34 @@ class Runs:
         """
         self.log_text(run_id, name, json.dumps(value, indent=2, default=str) + "\n")
 
+    def find_text(self, run_id: str, name: str) -> str | None:
+        """Return the text of a run's file; None where the run has no such file.
+
+        Raises:
+            RegistryUnavailable: the registry or its files cannot be reached.
+        """
+        folder = str(PurePosixPath(name).parent)
+        with (
+            translate_faults(f"reading {name} of run {run_id}"),
+            tempfile.TemporaryDirectory() as work,
+        ):
+            client = self._store.client()
+            listed = client.list_artifacts(run_id, None if folder == "." else folder)
+            if name not in {item.path for item in listed}:
+                return None
+            local = client.download_artifacts(run_id, name, work)
+            return Path(local).read_text(encoding="utf-8")
+
     def read_text(self, run_id: str, name: str) -> str:
         """Return the text of a run's file.
 
         Raises:
             RegistryUnavailable: it is missing, or the registry or its files cannot be reached.
         """
-        with (
-            translate_faults(f"reading {name} of run {run_id}"),
-            tempfile.TemporaryDirectory() as work,
-        ):
-            local = self._store.client().download_artifacts(run_id, name, work)
-            return Path(local).read_text(encoding="utf-8")
+        found = self.find_text(run_id, name)
+        if found is None:
+            raise RegistryUnavailable(f"reading {name} of run {run_id}: the run has no such file")
+        return found
 
     def read_texts(self, run_id: str, folder: str) -> dict[str, str]:
         """Return the texts of the files in a run's folder, by name, sorted; it may be empty.

@@ -14,10 +14,16 @@ from types import FrameType, TracebackType
 
 POLL_SECONDS = 0.1
 # A shell's background job ignores SIGINT, and so would the program: it is set back first.
+# Linux sends the signal (PR_SET_PDEATHSIG) when the parent ends, by whatever cause.
 LAUNCH = """
-import os, signal, sys
+import ctypes, os, signal, sys
+parent, number = int(sys.argv[1]), int(sys.argv[2])
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, number)
+if os.getppid() != parent:
+    sys.exit(1)
 signal.signal(signal.SIGINT, signal.SIG_DFL)
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+os.execv(sys.executable, [sys.executable, *sys.argv[3:]])
 """
 
 
@@ -54,17 +60,27 @@ class BackgroundProcess:
 
 
 def start_background(
-    name: str, arguments: list[str], environment: Mapping[str, str], log: Path, folder: Path
+    name: str,
+    arguments: list[str],
+    environment: Mapping[str, str],
+    log: Path,
+    folder: Path,
+    *,
+    at_parents_end: int = signal.SIGTERM,
 ) -> BackgroundProcess:
     """Start Python with the arguments, in the folder; append its output to the log.
+
+    On Linux it gets the signal `at_parents_end` when the thread that calls this ends, also where
+    the whole process is killed: so nothing is left running that nobody stops.
 
     Raises:
         OSError: the log cannot be written, or no process can be created.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
+    tie = [str(os.getpid()), str(int(at_parents_end))]
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-S", "-c", LAUNCH, *arguments],
+            [sys.executable, "-S", "-c", LAUNCH, *tie, *arguments],
             env=dict(environment),
             cwd=folder,
             stdin=subprocess.DEVNULL,

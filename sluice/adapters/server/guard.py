@@ -10,8 +10,15 @@ import argparse
 import os
 import socket
 import sys
+import zoneinfo
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
+
+from sluice.adapters.server.unused import watch_users
+from sluice.garbage import collect_rarely, import_at_once
+from sluice.home import Home
 
 HOST = "127.0.0.1"
 NAMES = (HOST, "localhost")
@@ -19,6 +26,7 @@ MORE_HOSTS = "SLUICE_STACK_HOSTS"
 """Variable with further hosts, such as `localhost:9000` where a tunnel ends, by commas."""
 SHOWN = 100
 """Characters of a refused header that the refusal repeats."""
+WEB_SOCKETS = ("ws", "wss")
 OWN_SITES = (b"", b"same-origin", b"none")
 FRAMES = (b"x-frame-options", b"SAMEORIGIN")
 KEEP_ALIVE_SECONDS, BACKLOG, FAILED = 5, 2048, 3
@@ -38,6 +46,16 @@ def list_hosts(port: int) -> list[str]:
 def list_origins(hosts: Sequence[str]) -> list[str]:
     """Return the origins of pages at the hosts; a tunnel may add the encryption."""
     return [f"{scheme}://{host}" for scheme in ("http", "https") for host in hosts]
+
+
+def write_content_policy(hosts: Sequence[str]) -> tuple[bytes, bytes]:
+    """Return the header with which a page may ask the hosts only.
+
+    The pages of the parts would ask an analytics service of their makers for settings.
+    """
+    origins = list_origins(hosts)
+    origins += [f"{scheme}://{host}" for scheme in WEB_SOCKETS for host in hosts]
+    return b"content-security-policy", f"connect-src 'self' {' '.join(origins)}".encode("latin-1")
 
 
 def find_refusal(
@@ -83,6 +101,7 @@ class Guard:
 
     def __init__(self, application: Application, hosts: Sequence[str]) -> None:
         self._application, self._hosts = application, hosts
+        self._content_policy = write_content_policy(hosts)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one connection of the server."""
@@ -91,21 +110,25 @@ class Guard:
             return
         refusal = find_refusal(scope.get("method", "GET"), scope["headers"], self._hosts)
         if refusal is None:
-            await self._application(scope, receive, _forbid_frames(send))
+            await self._application(scope, receive, _add_headers(send, self._content_policy))
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
             await _refuse(*refusal, send)
 
 
-def _forbid_frames(send: Send) -> Send:
-    """Return a sender that keeps other sites from showing the answer inside a page of theirs."""
+def _add_headers(send: Send, content_policy: tuple[bytes, bytes]) -> Send:
+    """Return a sender that keeps an answer out of pages of other sites, and a page among its own.
+
+    A content policy that the application sends holds beside ours.
+    """
 
     async def send_closed(message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = list(message.get("headers", []))
+            headers = [*message.get("headers", []), content_policy]
             if FRAMES[0] not in {name.lower() for name, _ in headers}:
-                message = {**message, "headers": [*headers, FRAMES]}
+                headers.append(FRAMES)
+            message = {**message, "headers": headers}
         await send(message)
 
     return send_closed
@@ -127,8 +150,11 @@ def serve_guarded(name: str, listener: socket.socket, *, is_factory: bool) -> bo
     import uvicorn
     from uvicorn.importer import import_from_string
 
-    found = import_from_string(name)
-    application: Application = found() if is_factory else found
+    # Prefect lists the time zones of the machine for each schedule that it reads: 6 ms of files.
+    zoneinfo.available_timezones = cache(zoneinfo.available_timezones)
+    with import_at_once():
+        found = import_from_string(name)
+        application: Application = found() if is_factory else found
     config = uvicorn.Config(
         Guard(application, list_hosts(listener.getsockname()[1])),
         log_level="warning",
@@ -150,12 +176,16 @@ def main() -> int:
     parser.add_argument("application", help="module:attribute")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--factory", action="store_true", help="the attribute makes it")
+    parser.add_argument("--users-of", help="state folder without whose users it ends")
     given = parser.parse_args()
+    collect_rarely()
     try:
         listener = socket.create_server((HOST, given.port), backlog=BACKLOG)
     except OSError as error:
         print(f"port {given.port}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
         return FAILED
+    if given.users_of:
+        watch_users(Home(Path(given.users_of)))
     with listener:
         began = serve_guarded(given.application, listener, is_factory=given.factory)
     return 0 if began else FAILED

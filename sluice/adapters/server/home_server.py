@@ -108,6 +108,12 @@ def revive_server(home: Home, port: int, report: Callable[[str], None]) -> None:
         _start(home, port, report)
 
 
+def is_own(home: Home, api: str) -> bool:
+    """Whether the API at the address is that of the state folder's own server, which is alive."""
+    record = read_record(home)
+    return record is not None and record.api == api.rstrip("/") and is_alive(home)
+
+
 def _find_named(home: Home) -> str:
     """Return the address of the server that the environment names; empty for our own or none."""
     named = os.environ.get("PREFECT_API_URL", "").rstrip("/")

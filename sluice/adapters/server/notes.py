@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sluice.adapters.server.api import ask_server, is_healthy
+from sluice.events import describe_resource
 
 NOTE_SECONDS = 3.0
 """Longest wait for the server's answer to one note."""
@@ -16,20 +17,11 @@ def is_there(api: str) -> bool:
 
 
 def send_event(api: str, service: str, event: str, payload: dict[str, Any]) -> bool:
-    """Send an event about a service; return whether the server took it.
-
-    It is the event that a flow run would emit: the same resource, the same labels.
-    """
-    resource = {
-        "prefect.resource.id": f"sluice.service.{service}",
-        "prefect.resource.name": service,
-    }
-    if "version" in payload:
-        resource["sluice.version"] = str(payload["version"])
+    """Send an event about a service, as a flow run emits it; return whether the server took it."""
     body = {
         "occurred": datetime.now(UTC).isoformat(),
         "event": event,
-        "resource": resource,
+        "resource": describe_resource(service, payload),
         "related": [],
         "payload": payload,
         "id": str(uuid.uuid4()),
@@ -38,7 +30,7 @@ def send_event(api: str, service: str, event: str, payload: dict[str, Any]) -> b
     return status in (200, 201, 204)
 
 
-def send_page(api: str, key: str, page: str, description: str) -> bool:
+def send_page(api: str, page: str, key: str, description: str) -> bool:
     """Publish a Markdown page under an artifact's key; return whether the server took it."""
     body = {"key": key, "type": "markdown", "data": page, "description": description}
     status, _ = ask_server(f"{api}/artifacts/", body, seconds=NOTE_SECONDS)

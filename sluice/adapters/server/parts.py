@@ -1,4 +1,4 @@
-"""Parts of the local stack: the registry's pages, the gateway, the rollout page."""
+"""Parts of the local stack: the registry's pages, the gateway, the status page."""
 
 import http.client
 import os
@@ -103,16 +103,16 @@ def start_gateway(home: Home, port: int, mark: Mapping[str, str]) -> BackgroundP
     return start_background("the gateway", arguments, {**os.environ, **mark}, log, home.root)
 
 
-ROLLOUT_PAGE = "rollout page"
-ROLLOUT_PAGE_PORT = 8090
-ROLLOUT_PAGE_STOP_SECONDS = 5.0
+STATUS_PAGE = "status page"
+STATUS_PAGE_PORT = 8090
+STATUS_PAGE_STOP_SECONDS = 5.0
 
 
-def start_rollout_page(home: Home, port: int, mark: Mapping[str, str]) -> BackgroundProcess:
-    """Start the rollout page on a loopback port; it reads the control store on request."""
+def start_status_page(home: Home, port: int, mark: Mapping[str, str]) -> BackgroundProcess:
+    """Start the status page on a loopback port; it reads the control store on request."""
     arguments = ["-m", "serving.page", "--host", "127.0.0.1", "--port", str(port)]
-    log = home.logs / "rollout-page.log"
-    return start_background("the rollout page", arguments, {**os.environ, **mark}, log, home.root)
+    log = home.logs / "status-page.log"
+    return start_background("the status page", arguments, {**os.environ, **mark}, log, home.root)
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,8 @@ class PartKind:
 PAGES = "pages"
 REGISTRY_PAGES = PartKind(PAGES, "the MLflow pages are", "/health", PAGES_STOP_SECONDS, start_pages)
 GATEWAY_PART = PartKind(GATEWAY, "the gateway is", "/healthz", GATEWAY_STOP_SECONDS, start_gateway)
-ROLLOUT_PART = PartKind(
-    ROLLOUT_PAGE, "the rollout page is", "/healthz", ROLLOUT_PAGE_STOP_SECONDS, start_rollout_page
+STATUS_PART = PartKind(
+    STATUS_PAGE, "the status page is", "/healthz", STATUS_PAGE_STOP_SECONDS, start_status_page
 )
 
 

@@ -21,13 +21,15 @@ from sluice.home import Home
 
 POLL_SECONDS = 0.1
 STOP_SECONDS = 10.0
+LARGEST_ID = 2**31 - 1
+"""Largest id of a process on any system."""
 # A shell's background job ignores SIGINT, and so would the server: it is set back before it starts.
 LAUNCH = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.execv(sys.executable, [sys.executable, "-m", "sluice.adapters.server.guard", *sys.argv[1:]])
 """
-APPLICATION = ("prefect.server.api.server:create_app", "--factory")
+APPLICATION = ("tasks.deploy.server:create_app", "--factory")  # Prefect's, see there
 _children: list["subprocess.Popen[bytes]"] = []
 
 
@@ -59,9 +61,10 @@ def read_record(home: Home) -> ServerRecord | None:
     """Return the state folder's server record, dead or alive; None if there is none."""
     try:
         values = read_json(_record_file(home))
-        return ServerRecord(pid=int(values["pid"]), port=int(values["port"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        record = ServerRecord(pid=int(values["pid"]), port=int(values["port"]))
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
+    return record if 0 < record.pid <= LARGEST_ID else None
 
 
 def is_alive(home: Home) -> bool:
@@ -96,6 +99,7 @@ def start_process(home: Home, port: int, environment: Mapping[str, str], log: Pa
                 )
             time.sleep(POLL_SECONDS)
         command = [sys.executable, "-S", "-c", LAUNCH, *APPLICATION, "--port", str(port)]
+        command += ["--users-of", str(home.root)]
         process = subprocess.Popen(  # noqa: S603
             command,
             env={**environment, **_protect(home, port)},

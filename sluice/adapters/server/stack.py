@@ -1,17 +1,15 @@
 """The local stack of a state folder: Prefect server, worker, gateway and pages."""
 
-import json
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 from sluice.adapters.registry.client import open_registry
 from sluice.adapters.server import api as prefect_api
-from sluice.adapters.server import parts, worker
+from sluice.adapters.server import housekeeping, parts, worker
 from sluice.adapters.server.background import (
     MOST,
     BackgroundProcess,
@@ -19,30 +17,21 @@ from sluice.adapters.server.background import (
     ShutdownSignals,
     last_line,
 )
-from sluice.adapters.server.home_server import revive_server, run_server, server_environment
+from sluice.adapters.server.home_server import (
+    is_own,
+    revive_server,
+    run_server,
+    server_environment,
+)
 from sluice.adapters.server.process import is_alive, read_record
 from sluice.adapters.server.process_tree import find_related
+from sluice.adapters.server.record import StackRecord, clear_stack, read_stack, write_stack
 from sluice.adapters.server.worker import close_lost
 from sluice.adapters.storage import try_lock
-from sluice.documents import read_json
 from sluice.errors import ServerUnavailable
 from sluice.home import Home
 
 CLAIM_POLL_SECONDS, REPORT_SECONDS = 0.2, 5.0
-
-
-@dataclass(frozen=True)
-class StackRecord:
-    """A running local stack: its addresses, its worker's log, and its supervising process."""
-
-    pid: int
-    prefect: str
-    mlflow: str
-    worker: str
-    log: str
-    limit: int
-    gateway: str = ""
-    rollouts: str = ""
 
 
 @contextmanager
@@ -77,37 +66,10 @@ def claim_stack(home: Home, report: Callable[[str], None]) -> Iterator[StackReco
             clear_stack(home)
 
 
-def write_stack(home: Home, record: StackRecord) -> None:
-    """Record where the local stack is; call it once all parts answer."""
-    draft = _record_file(home).with_suffix(".draft")
-    draft.write_text(json.dumps(asdict(record)), encoding="utf-8")
-    draft.replace(_record_file(home))
-
-
-def read_stack(home: Home) -> StackRecord | None:
-    """Return the local stack's record; None if it is not up or its supervisor is gone."""
-    try:
-        record = StackRecord(**read_json(_record_file(home)))
-        os.kill(record.pid, 0)
-    except (OSError, ValueError, TypeError):
-        return None
-    return record
-
-
-def clear_stack(home: Home) -> None:
-    """Remove the local stack's record."""
-    with suppress(FileNotFoundError):
-        _record_file(home).unlink()
-
-
-def _record_file(home: Home) -> Path:
-    return home.root / "stack.json"
-
-
 CHECK_SECONDS, LOST_SECONDS = 0.5, 30.0
 CANCEL_SECONDS, STOP_SECONDS, SWEEP_SECONDS = 40.0, 10.0, 5.0
 POLL_SECONDS = 0.3
-PARTS = (worker.PART, parts.PAGES, parts.GATEWAY, parts.ROLLOUT_PAGE)
+PARTS = (worker.PART, housekeeping.PART, parts.PAGES, parts.GATEWAY, parts.STATUS_PAGE)
 ENDED = "the local stack (`sluice up`) was shut down while the run was in progress"
 LOST = "its process and its worker were killed"
 Report = Callable[[str], None]
@@ -121,7 +83,7 @@ class StackOptions:
     pages_port: int = parts.PAGES_PORT
     limit: int = 4
     gateway_port: int = parts.GATEWAY_PORT
-    rollouts_port: int = parts.ROLLOUT_PAGE_PORT
+    rollouts_port: int = parts.STATUS_PAGE_PORT
 
 
 @contextmanager
@@ -154,16 +116,16 @@ class Stack:
         self._home, self._api, self._options = home, api, options
         self._signals, self._report = signals, report
         record = read_record(home)
-        own = record is not None and record.api == api and is_alive(home)
-        self._own_port = record.port if record and own else 0
+        self._own_port = record.port if record and is_own(home, api) else 0
         self._gateway = self._make_part(parts.GATEWAY_PART, options.gateway_port)
-        self._rollouts = self._make_part(parts.ROLLOUT_PART, options.rollouts_port)
+        self._rollouts = self._make_part(parts.STATUS_PART, options.rollouts_port)
         self._listening = [self._gateway, self._rollouts]
         self._pages: parts.ListeningPart | None = None
         if not home.tracking_uri.startswith("http"):
             self._pages = self._make_part(parts.REGISTRY_PAGES, options.pages_port)
             self._listening.append(self._pages)
         self._worker: BackgroundProcess | None = None
+        self._housekeeping: BackgroundProcess | None = None
         self._restarts = {name: Restarts() for name in ("server", *PARTS)}
         self._checked = time.monotonic()
 
@@ -184,6 +146,7 @@ class Stack:
             part.await_answer()
         self._report("starting the worker")
         self._start_worker()
+        self._start_housekeeping()
         record = self._describe()
         write_stack(self._home, record)
         return record
@@ -201,6 +164,9 @@ class Stack:
                     self._restart_part(part)
             if self._worker and not self._worker.is_alive:
                 self._replace_worker(self._worker)
+            if self._housekeeping and not self._housekeeping.is_alive:
+                self._pause(housekeeping.PART, self._housekeeping.describe_end())
+                self._start_housekeeping()
             if time.monotonic() - self._checked > LOST_SECONDS:
                 self._checked = time.monotonic()
                 self._close_lost()
@@ -211,6 +177,8 @@ class Stack:
         clear_stack(self._home)
         is_urgent = self._signals.is_urgent
         self._report("ending")
+        if self._housekeeping:  # it starts runs
+            self._housekeeping.stop(signal.SIGTERM, housekeeping.STOP_SECONDS, is_urgent)
         self._cancel_runs()
         self._gateway.stop(is_urgent)
         if self._worker:
@@ -240,12 +208,17 @@ class Stack:
         """The address of the registry's pages, ours or those that the environment names."""
         return self._pages.address if self._pages else self._home.tracking_uri
 
+    @property
+    def _links(self) -> dict[str, str]:
+        return {"SLUICE_MLFLOW_UI": self._registry, "SLUICE_STATUS_UI": self._rollouts.address}
+
+    def _start_housekeeping(self) -> None:
+        """Start it beside a server of our own; on another one the schedules are on."""
+        if self._own_port:
+            self._housekeeping = housekeeping.start_housekeeping(self._home, self._api, self._links)
+
     def _start_worker(self) -> None:
-        links = {
-            "SLUICE_MLFLOW_UI": self._registry,
-            "SLUICE_ROLLOUT_UI": self._rollouts.address,
-        }
-        self._worker = worker.start_worker(self._home, self._api, links, self._options.limit)
+        self._worker = worker.start_worker(self._home, self._api, self._links, self._options.limit)
         worker.await_worker(self._worker, self._api, self._report)
 
     def _replace_worker(self, ended: BackgroundProcess) -> None:

@@ -1,6 +1,7 @@
 """The Prefect worker that runs the pool's flow runs, and runs that lost their worker."""
 
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from sluice.adapters.server.background import BackgroundProcess, start_backgroun
 from sluice.adapters.server.home_server import server_environment
 from sluice.adapters.server.process_tree import can_find, find_flow_runs, mark_part
 from sluice.errors import ServerUnavailable
-from sluice.home import CONFIGS, SUITES, Home
+from sluice.home import CONFIGS, PROMPTS, SUITES, Home
 
 START_SECONDS, POLL_SECONDS, REPORT_SECONDS = 120.0, 0.3, 5.0
 QUERY_SECONDS = 1
@@ -27,28 +28,46 @@ os.execv(sys.executable, [sys.executable, "-m", "prefect", *sys.argv[1:], "--nam
 def start_worker(home: Home, api: str, links: Mapping[str, str], limit: int) -> BackgroundProcess:
     """Start a worker that runs at most `limit` flow runs at once; do not wait for it.
 
-    Its flow runs inherit its environment: the state folder, the folders of configurations and
-    suites, and the addresses that they link to (`links`, unless the environment has others).
+    Its flow runs inherit its environment.
 
     Raises:
         OSError: the log cannot be written, or no process can be created.
     """
     environment = {
+        **describe_environment(home, api, links),
+        **mark_part(home, PART),
+        "PREFECT_WORKER_QUERY_SECONDS": str(QUERY_SECONDS),
+    }
+    arguments = ["-c", NAMED, "worker", "start", "--pool", POOL, "--type", "process"]
+    arguments += ["--limit", str(limit)]
+    # Killed, it leaves its flow runs alone; a request to end would end them.
+    return start_background(
+        "the worker",
+        arguments,
+        environment,
+        home.logs / "worker.log",
+        home.root,
+        at_parents_end=signal.SIGKILL,
+    )
+
+
+def describe_environment(home: Home, api: str, links: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of flow runs, and of what looks whether one is needed.
+
+    It names the state folder, the folders of configurations and suites, and the addresses that runs
+    link to (`links`, unless the environment has others).
+    """
+    environment = {
         **os.environ,
         **server_environment(home),
-        **mark_part(home, PART),
         "PREFECT_API_URL": api,
-        "PREFECT_WORKER_QUERY_SECONDS": str(QUERY_SECONDS),
         "SLUICE_CONFIGS": str(CONFIGS),  # a flow run's folder is not the caller's
         "SLUICE_SUITES": str(SUITES),
+        "SLUICE_PROMPTS": str(PROMPTS),
         **{name: os.environ.get(name) or address for name, address in links.items()},
     }
     environment.pop("PREFECT_LOGGING_SETTINGS_PATH", None)
-    arguments = ["-c", NAMED, "worker", "start", "--pool", POOL, "--type", "process"]
-    arguments += ["--limit", str(limit)]
-    return start_background(
-        "the worker", arguments, environment, home.logs / "worker.log", home.root
-    )
+    return environment
 
 
 def name_worker(worker: BackgroundProcess) -> str:

@@ -4,8 +4,8 @@ import glob
 import os
 from pathlib import Path
 
-from sluice.adapters.tables.files import EXTENSIONS
-from sluice.data.arrival import Delivery
+from sluice.data.batches.arrival import Delivery
+from sluice.data.extensions import find_extension
 from sluice.errors import DataUnavailable
 
 
@@ -42,7 +42,7 @@ def _expand(path: str) -> list[Path]:
             raise DataUnavailable(f"source {path}: no such file or folder")
         return [Path(path)]
     if Path(path).is_dir():
-        found = [file for file in Path(path).iterdir() if file.suffix in EXTENSIONS]
+        found = [file for file in Path(path).iterdir() if find_extension(file)]
     else:
         _require_root(path)
         found = [Path(file) for file in glob.glob(path, recursive=True)]  # noqa: PTH207

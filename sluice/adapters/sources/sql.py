@@ -6,9 +6,11 @@ The URL contains a password, so no message contains the URL or a text that repea
 import hashlib
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NoReturn
@@ -21,9 +23,19 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, InterfaceError,
 from sqlalchemy.pool import NullPool
 from sqlalchemy.types import NULLTYPE
 
+from sluice.adapters.postgres import join_options
 from sluice.config.data import SINCE, DataConfig, SqlSource
-from sluice.data.arrival import Delivery
-from sluice.data.schema import arrow_schema, check_columns, check_schema, convert_cells
+from sluice.data.batches.arrival import Delivery
+from sluice.data.batches.refusal import ReadRows
+from sluice.data.schema import (
+    arrow_schema,
+    check_columns,
+    check_schema,
+    convert_cells,
+    convert_times,
+    sift_rows,
+)
+from sluice.data.times import ReadTimes
 from sluice.documents import parse_json
 from sluice.errors import ConfigInvalid, DataInvalid, DataUnavailable, SluiceError
 
@@ -133,7 +145,7 @@ def _make_engine(variable: str, url: URL) -> Engine:
     bounds = {
         "connect_timeout": WAIT_SECONDS,
         "tcp_user_timeout": WAIT_SECONDS * 1000,
-        "options": "-c default_transaction_read_only=on",
+        "options": join_options(url, "-c default_transaction_read_only=on"),
     }
     try:
         return create_engine(url, poolclass=NullPool, connect_args=bounds)
@@ -150,6 +162,12 @@ LEAST: dict[str, tuple[Any, ...]] = {
     "postgresql": ("", "-infinity", -(2**63)),  # for text; times and fractions; whole numbers
 }
 """Values of `:since` before the first watermark: the first that fits the column's type is used."""
+ORDERED_DIGITS = re.compile(r"(19|20)\d{6}(\d{6})?")
+"""Dates, and times, that are written as digits from the year on."""
+UNORDERED = re.compile(
+    r"[-+]?\d*\.?\d+([eE][-+]?\d+)?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(\D.*)?", re.DOTALL
+)
+"""Text whose order is not that of its values: numbers, and dates from the day or month on."""
 READERS: dict[str, Callable[[str], Any]] = {
     "int": int,
     "float": float,
@@ -175,8 +193,10 @@ def find_rows(source: SqlSource, previous_mark: str) -> Delivery | None:
     return delivery if mark and mark != previous_mark else None
 
 
-def read_rows(source: SqlSource, previous_mark: str, config: DataConfig) -> pa.Table:
+def read_rows(source: SqlSource, previous_mark: str, config: DataConfig) -> ReadRows:
     """Read the query's result, chunk by chunk, as rows of the service's schema.
+
+    A row with a cell that is no time is refused alone.
 
     Raises:
         ConfigInvalid: as `find_rows`.
@@ -185,11 +205,19 @@ def read_rows(source: SqlSource, previous_mark: str, config: DataConfig) -> pa.T
         DataUnavailable: the database cannot be reached.
     """
 
-    def read_table(result: CursorResult[Any]) -> pa.Table:
+    def read_table(result: CursorResult[Any]) -> _Converted:
         return _read_table(result, source, config)
 
-    table: pa.Table = _run_query(source, previous_mark, read_table)
-    return check_schema(table, config, source.url_variable)
+    found: _Converted = _run_query(source, previous_mark, read_table)
+    columns = {name: found.table.column(name) for name in config.columns}
+    if not any(found.bad.values()):
+        return ReadRows(check_schema(found.table, config, source.url_variable))
+    bad = {name: pa.chunked_array(masks) for name, masks in found.bad.items()}
+    shown = found.table
+    for name, chunks in found.texts.items():
+        place = shown.column_names.index(name)
+        shown = shown.set_column(place, name, pa.chunked_array(chunks, pa.string()))
+    return sift_rows(columns, bad, shown, config, source.url_variable)
 
 
 def name_query(source: SqlSource) -> str:
@@ -211,7 +239,8 @@ def _run_query(
     if read is _find_highest:
         column = database.quote(source.watermark)
         # Qualified, because SQLite reads a quoted name that it does not know as text.
-        statement = f"SELECT max(pulled.{column}) FROM (\n{statement}\n) AS pulled"  # noqa: S608
+        columns = f"max(pulled.{column}), count(*)"
+        statement = f"SELECT {columns} FROM (\n{statement}\n) AS pulled"  # noqa: S608
     if not source.uses_since:
         return _run(database, text(statement), read)
     candidates = (
@@ -254,9 +283,30 @@ def _run(
 
 
 def _find_highest(result: CursorResult[Any]) -> str:
-    """Return the highest watermark with its type; empty where there is no row."""
-    highest = result.scalar_one()
+    """Return the highest watermark with its type; empty where there is no row.
+
+    Raises:
+        DataInvalid: it is null in every row, of no supported type, or text that the database puts
+            into another order than its values have.
+    """
+    highest, rows = result.one()
+    if highest is None and rows:
+        raise DataInvalid(
+            f"the watermark is null in all {rows:,} rows of the query, so no row is ever new; "
+            "allowed: a column that only grows; next: name another one as `watermark`, or leave "
+            "it out: then the whole result is read"
+        )
+    if isinstance(highest, str) and _is_unordered(highest.strip()):
+        raise DataInvalid(
+            f"the watermark is text, such as {highest[:40]!r}, which a database compares sign by "
+            "sign: '10' is before '9', and 31.12. after 01.02. of the next year; rows would be "
+            "lost; next: in the query, CAST it AS INTEGER, or write dates as 2026-01-31"
+        )
     return "" if highest is None else _pack(highest)
+
+
+def _is_unordered(text: str) -> bool:
+    return bool(UNORDERED.fullmatch(text)) and not ORDERED_DIGITS.fullmatch(text)
 
 
 def _hash_rows(result: CursorResult[Any]) -> str:
@@ -269,7 +319,16 @@ def _hash_rows(result: CursorResult[Any]) -> str:
     return f"{count} rows {total:032x}" if count else ""
 
 
-def _read_table(result: CursorResult[Any], source: SqlSource, config: DataConfig) -> pa.Table:
+@dataclass(frozen=True, eq=False)
+class _Converted:
+    """A result as Arrow; for columns of times which cells are none, and all cells as text."""
+
+    table: pa.Table
+    bad: dict[str, list[pa.ChunkedArray]] = field(default_factory=dict)
+    texts: dict[str, list[pa.Array]] = field(default_factory=dict)
+
+
+def _read_table(result: CursorResult[Any], source: SqlSource, config: DataConfig) -> _Converted:
     """Convert the rows to Arrow, one chunk after the other.
 
     Raises:
@@ -284,16 +343,31 @@ def _read_table(result: CursorResult[Any], source: SqlSource, config: DataConfig
     kept = [name for name in names if name != source.watermark or name in config.columns]
     check_columns(kept, config, source.url_variable)
     chunks: list[pa.Table] = []
+    times: dict[str, list[tuple[ReadTimes, pa.Array]]] = {}
     rows = 0
     for part in result.partitions():
         cells = dict(zip(names, zip(*part, strict=True), strict=True))
-        columns = {
-            name: convert_cells(cells[name], name, kind, source.url_variable, rows)
-            for name, kind in config.columns.items()
-        }
+        columns = {}
+        for name, kind in config.columns.items():
+            if kind == "timestamp":
+                found, texts = convert_times(cells[name], config.reading, name)
+                times.setdefault(name, []).append((found, texts))
+                columns[name] = found.moments
+            else:
+                columns[name] = convert_cells(cells[name], name, kind, source.url_variable, rows)
         chunks.append(pa.table(columns))
         rows += len(part)
-    return pa.concat_tables(chunks) if chunks else arrow_schema(config).empty_table()
+    if not chunks:
+        return _Converted(arrow_schema(config).empty_table())
+    converted = _Converted(pa.concat_tables(chunks))
+    for name, parts in times.items():
+        if any(len(texts) for _, texts in parts):
+            converted.bad[name] = [chunk for found, _ in parts for chunk in found.bad.chunks]
+            converted.texts[name] = [
+                texts if len(texts) else found.moments.cast(pa.string()).combine_chunks()
+                for found, texts in parts
+            ]
+    return converted
 
 
 def _pack(value: Any) -> str:

@@ -5,21 +5,29 @@ It is also the lock of the writers. It shows whether a missing table is unreacha
 infrastructure error) or was never created (the service has no data).
 """
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from sluice.adapters.storage import explain_os_error, open_locked
+from sluice.adapters.storage import open_locked, translate_errors
+from sluice.data.evolution import (
+    SchemaChange,
+    describe_kinds,
+    follow_changes,
+    mark_rows_before,
+)
 from sluice.data.version import DataVersion, hash_content, hash_schema
 from sluice.documents import parse_json
 from sluice.errors import DataInvalid, DataMissing, DataUnavailable
 
+AUTHOR = "by"
 BATCH_HASH, CONTENT_HASH, SCHEMA_HASH = "batchHash", "contentHash", "schemaHash"
 ROWS = "rows"
+SCHEMA_CHANGE = "schemaChange"
+"""The fact of a commit that changed the schema: the change, as JSON."""
 TABLE_SETTINGS = {
     "delta.appendOnly": "true",
     "delta.enableExpiredLogCleanup": "false",  # old versions stay readable
@@ -41,15 +49,15 @@ def append_batch(
         DataUnavailable: the table cannot be reached.
     """
     batch_hash = hash_content(table)
-    with _translate_errors(uri), open_locked(_version_log_path(uri)) as version_log:
+    with translate_errors(uri), open_locked(version_log_path(uri)) as version_log:
         existing = find_batch(uri, batch_hash)
         if existing:
             return existing
-        before = _read_rows(_open_table(uri)) if _is_created(uri) else None
+        before = read_rows(open_table(uri)) if is_created(uri) else None
         whole = table if before is None else _combine_rows(before, table, id_column)
         data = DataVersion(
             uri=str(uri),
-            version=_open_table(uri).version() + 1 if before is not None else 0,
+            version=open_table(uri).version() + 1 if before is not None else 0,
             rows=whole.num_rows,
             schema_hash=hash_schema(whole.schema),
             content_hash=hash_content(whole) if before is not None else batch_hash,
@@ -65,11 +73,11 @@ def find_batch(uri: Path, content_hash: str) -> DataVersion | None:
     Raises:
         DataUnavailable: the table cannot be reached.
     """
-    with _translate_errors(uri):
-        if not _is_created(uri):
+    with translate_errors(uri):
+        if not is_created(uri):
             return None
-        for version in range(_open_table(uri).version(), -1, -1):
-            commit = _read_commit(uri, version)
+        for version in range(open_table(uri).version(), -1, -1):
+            commit = read_commit(uri, version)
             if commit.get(BATCH_HASH) == content_hash:
                 return _recorded_version(uri, version, commit)
     return None
@@ -82,9 +90,9 @@ def latest_version(uri: Path, service: str) -> int:
         DataMissing: the service has no data yet.
         DataUnavailable: the table cannot be reached.
     """
-    with _translate_errors(uri):
-        _require_table(uri, service)
-        return int(_open_table(uri).version())
+    with translate_errors(uri):
+        require_table(uri, service)
+        return int(open_table(uri).version())
 
 
 def count_rows(uri: Path, version: int) -> int:
@@ -93,8 +101,8 @@ def count_rows(uri: Path, version: int) -> int:
     Raises:
         DataUnavailable: the table cannot be reached.
     """
-    with _translate_errors(uri):
-        return int(_open_table(uri, version).count())
+    with translate_errors(uri):
+        return int(open_table(uri, version).count())
 
 
 def list_versions(uri: Path, service: str) -> list[DataVersion]:
@@ -104,10 +112,10 @@ def list_versions(uri: Path, service: str) -> list[DataVersion]:
         DataMissing: the service has no data yet.
         DataUnavailable: the table cannot be reached.
     """
-    with _translate_errors(uri):
-        _require_table(uri, service)
-        versions = range(_open_table(uri).version() + 1)
-        commits = {version: _read_commit(uri, version) for version in versions}
+    with translate_errors(uri):
+        require_table(uri, service)
+        versions = range(open_table(uri).version() + 1)
+        commits = {version: read_commit(uri, version) for version in versions}
     return [
         _recorded_version(uri, version, commit)
         for version, commit in commits.items()
@@ -116,41 +124,125 @@ def list_versions(uri: Path, service: str) -> list[DataVersion]:
 
 
 def read_version(
-    uri: Path, service: str, version: int, id_column: str = ""
+    uri: Path,
+    service: str,
+    version: int,
+    id_column: str = "",
+    columns: Mapping[str, str] | None = None,
 ) -> tuple[pa.Table, DataVersion]:
     """Read one version and check it against the hash that was recorded when it was written.
 
-    Rows are sorted by `id_column` where it is given.
+    Rows are sorted by `id_column` where it is given. `columns`, the columns and kinds of a
+    configuration, are those in which the rows are returned, where the schema has changed since;
+    the facts stay those of the version as it was written. A field that was added later knows how
+    many rows are older than it (`ROWS_BEFORE`).
 
     Raises:
         DataMissing: the service has no data yet, or not this version.
         DataInvalid: the files contain other rows than were written.
         DataUnavailable: the table, or one of its files, cannot be reached.
     """
-    with _translate_errors(uri):
-        _require_table(uri, service)
-        newest = _open_table(uri).version()
+    with translate_errors(uri):
+        require_table(uri, service)
+        newest = open_table(uri).version()
         if not 0 <= version <= newest:
             known = f"versions 0 to {newest}" if newest else "only version 0"
             raise DataMissing(f"{service}: no data version {version}; the table has {known}")
-        table = _read_rows(_open_table(uri, version))
-        recorded = _read_commit(uri, version).get(CONTENT_HASH)
+        table = read_rows(open_table(uri, version))
+        recorded = read_commit(uri, version).get(CONTENT_HASH)
+        history = read_changes(uri)
     found = hash_content(table)
     if recorded not in (None, found):
         raise DataInvalid(
             f"{service}: data version {version} contains other rows than were written: "
             f"content hash {found[:12]}, recorded {recorded[:12]}; restore the folder {uri}"
         )
-    table = table.sort_by(id_column) if id_column else table
-    schema_hash = hash_schema(table.schema)
-    return table, DataVersion(str(uri), version, table.num_rows, schema_hash, found)
+    data = DataVersion(str(uri), version, table.num_rows, hash_schema(table.schema), found)
+    table = _mark_added(table, [item for item in history if item.version <= version])
+    if columns is not None:
+        later = [item.change for item in history if item.version > version]
+        table = follow_changes(table, later, columns)
+    return table.sort_by(id_column) if id_column else table, data
 
 
-def _version_log_path(uri: Path) -> Path:
+@dataclass(frozen=True)
+class RecordedChange:
+    """A change of the schema, the version that it made, and how many rows the table had then."""
+
+    version: int
+    rows: int
+    change: SchemaChange
+    author: str = ""
+    """Who made it."""
+
+
+def read_changes(uri: Path, after: int = -1) -> list[RecordedChange]:
+    """Return the changes of the schema, oldest first: those of the versions above `after`.
+
+    Raises:
+        DataUnavailable: the table cannot be reached.
+    """
+    with translate_errors(uri):
+        if not is_created(uri):
+            return []
+        newest = open_table(uri).version()
+        commits = {version: read_commit(uri, version) for version in range(after + 1, newest + 1)}
+    return [
+        RecordedChange(
+            version,
+            int(commit[ROWS]),
+            SchemaChange(**parse_json(commit[SCHEMA_CHANGE])),
+            str(commit.get(AUTHOR, "")),
+        )
+        for version, commit in commits.items()
+        if SCHEMA_CHANGE in commit
+    ]
+
+
+def read_kinds(uri: Path, version: int | None = None) -> dict[str, str]:
+    """Return the columns of a version, by default the newest, and their kinds; no rows are read.
+
+    Raises:
+        DataUnavailable: the table cannot be reached.
+    """
+    with translate_errors(uri):
+        schema = pa.schema(open_table(uri, version).schema().to_arrow())
+    return describe_kinds(plain_schema(schema))
+
+
+def find_kinds(uri: Path) -> dict[str, str] | None:
+    """Return the newest version's columns and their kinds; None where there is no table yet.
+
+    Raises:
+        DataUnavailable: the table cannot be reached.
+    """
+    with translate_errors(uri):
+        return read_kinds(uri) if is_created(uri) else None
+
+
+def _mark_added(table: pa.Table, history: list[RecordedChange]) -> pa.Table:
+    """Mark the columns that were added by a change with the number of older rows."""
+    rows: dict[str, int] = {}
+    for item in history:
+        change = item.change
+        known = rows.pop(change.column, 0)
+        if change.action == "add":
+            rows[change.column] = item.rows
+        elif known and change.action != "drop":
+            rows[change.name or change.column] = known
+    fields = [
+        mark_rows_before(field.name, field.type, rows[field.name]) if field.name in rows else field
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(fields)) if rows else table
+
+
+def version_log_path(uri: Path) -> Path:
+    """Return the version log of a table, which is also the lock of its writers."""
     return uri.with_name(f"{uri.name}.ledger")
 
 
-def _is_created(uri: Path) -> bool:
+def is_created(uri: Path) -> bool:
     """Return whether a version was ever written.
 
     Raises:
@@ -159,7 +251,7 @@ def _is_created(uri: Path) -> bool:
     log = uri / "_delta_log"
     if log.is_dir() and any(path.suffix == ".json" for path in log.iterdir()):
         return True
-    version_log = _version_log_path(uri)
+    version_log = version_log_path(uri)
     if version_log.exists() and version_log.read_text(encoding="utf-8").strip():
         raise DataUnavailable(
             f"{uri}: the table existed and cannot be found now; "
@@ -168,18 +260,25 @@ def _is_created(uri: Path) -> bool:
     return False
 
 
-def _require_table(uri: Path, service: str) -> None:
-    if not _is_created(uri):
+def require_table(uri: Path, service: str) -> None:
+    """Check that a service has data.
+
+    Raises:
+        DataMissing: it has none yet.
+        DataUnavailable: it had some, and the table is missing.
+    """
+    if not is_created(uri):
         raise DataMissing(f"{service}: no data yet; ingest a file: sluice ingest {service} FILE")
 
 
-def _open_table(uri: Path, version: int | None = None) -> Any:
+def open_table(uri: Path, version: int | None = None) -> Any:
+    """Return a version of a table, opened by the library; by default the newest."""
     from deltalake import DeltaTable
 
     return DeltaTable(str(uri), version=version)
 
 
-def _read_rows(opened: Any) -> pa.Table:
+def read_rows(opened: Any) -> pa.Table:
     """Return all rows of an opened version.
 
     Raises:
@@ -192,8 +291,17 @@ def _read_rows(opened: Any) -> pa.Table:
             f"data version {opened.version()}: a file of the table is damaged: "
             f"{str(error).splitlines()[0][:200]}; restore the folder"
         ) from error
-    kinds = [pa.string() if pa.types.is_large_string(kind) else kind for kind in table.schema.types]
-    return table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True))))
+    return table.cast(plain_schema(table.schema))
+
+
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    """Return a schema in which text has one type."""
+    types = pa.types
+    kinds = [
+        pa.string() if types.is_large_string(kind) or types.is_string_view(kind) else kind
+        for kind in schema.types
+    ]
+    return pa.schema(list(zip(schema.names, kinds, strict=True)))
 
 
 def _combine_rows(before: pa.Table, table: pa.Table, id_column: str) -> pa.Table:
@@ -207,7 +315,10 @@ def _combine_rows(before: pa.Table, table: pa.Table, id_column: str) -> pa.Table
     if hash_schema(before.schema) != hash_schema(table.schema):
         pairs = {f"{field.name}: {field.type}" for field in before.schema}
         other = sorted(pairs ^ {f"{field.name}: {field.type}" for field in table.schema})
-        raise DataInvalid(f"the batch has another schema than the table: {', '.join(other)}")
+        raise DataInvalid(
+            f"the batch has another schema than the table: {', '.join(other)}; "
+            "next: ingest it again with the configuration of today"
+        )
     if id_column:
         ids = table[id_column]
         known = ids.filter(pc.is_in(ids, value_set=before[id_column].combine_chunks()))
@@ -229,7 +340,7 @@ def _describe(data: DataVersion, batch_hash: str) -> dict[str, str]:
     }
 
 
-def _read_commit(uri: Path, version: int) -> dict[str, Any]:
+def read_commit(uri: Path, version: int) -> dict[str, Any]:
     """Return one commit's facts; the library's own history has wrong numbers for old versions."""
     text = (uri / "_delta_log" / f"{version:020}.json").read_text(encoding="utf-8")
     actions = [parse_json(line) for line in text.splitlines() if line.strip()]
@@ -256,14 +367,3 @@ def _write_version(uri: Path, table: pa.Table, facts: dict[str, str], create: bo
         configuration=TABLE_SETTINGS if create else None,
         commit_properties=CommitProperties(custom_metadata=facts),
     )
-
-
-@contextmanager
-def _translate_errors(uri: Path) -> Iterator[None]:
-    """Translate errors of the file system and of Delta into our errors."""
-    from deltalake.exceptions import DeltaError
-
-    try:
-        yield
-    except (OSError, DeltaError, json.JSONDecodeError) as error:
-        raise explain_os_error(error, f"table {uri}") from error

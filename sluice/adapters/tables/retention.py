@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sluice.adapters.storage import explain_os_error, hold_lock, write_whole
-from sluice.adapters.tables.traffic import measure_hours
+from sluice.adapters.traffic.log import measure_hours
 from sluice.data.retention import Pause, Retention
 from sluice.documents import read_json
 from sluice.errors import DataUnavailable

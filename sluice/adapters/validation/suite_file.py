@@ -11,7 +11,7 @@ from sluice.adapters.storage import PUBLIC, explain_os_error, write_whole
 from sluice.adapters.validation.expectations import check_suite
 from sluice.documents import read_json
 from sluice.errors import ServiceExists
-from sluice.profile.rules import DataRule
+from sluice.profile.rules import GROWS, DataRule
 
 
 def build_suite(name: str, rules: Sequence[DataRule]) -> dict[str, Any]:
@@ -45,6 +45,16 @@ def read_suite(folder: Path, name: str) -> dict[str, Any]:
     """
     values: dict[str, Any] = read_json(check_suite(folder, name))
     return values
+
+
+def list_growing(folder: Path, name: str) -> tuple[str, ...]:
+    """Return the columns of a suite that grow or fall with time by nature.
+
+    Raises:
+        ConfigInvalid: the suite is missing, or no suite.
+    """
+    rules = [rule for rule in read_suite(folder, name)["expectations"] if rule["type"] == GROWS]
+    return tuple(sorted({rule["kwargs"]["column"] for rule in rules}))
 
 
 def write_suite(folder: Path, name: str, suite: dict[str, Any]) -> None:

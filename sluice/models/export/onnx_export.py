@@ -18,7 +18,8 @@ from sluice.documents import parse_json
 from sluice.errors import ModelDamaged, ServingImpossible
 from sluice.models.export.graph import build_graph
 from sluice.models.export.postprocessing import Postprocessing, read_postprocessing
-from sluice.models.export.preprocessing import Preprocessing, Rows, read_preprocessing
+from sluice.models.export.preprocessing import Preprocessing, Rows
+from sluice.models.export.reading import fold_ngrams, read_preprocessing
 from sluice.stats.holdout import Predictions
 
 if TYPE_CHECKING:
@@ -56,8 +57,9 @@ def build_onnx_export(pipeline: Any, data: DataConfig) -> OnnxExport:
     Raises:
         ServingImpossible: a part of the model has no export, or the graph would be too large.
     """
-    preprocessing = read_preprocessing(pipeline[0], data)
     estimator, postprocessing = read_postprocessing(pipeline[-1], data.positive)
+    preprocessing = read_preprocessing(pipeline[0], data, estimator)
+    estimator = fold_ngrams(pipeline[0], estimator)
     try:
         graph = build_graph(estimator, preprocessing.width, preprocessing.levels)
     except (AttributeError, LookupError, TypeError, ValueError) as error:

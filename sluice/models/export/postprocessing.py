@@ -37,7 +37,8 @@ class Postprocessing:
     """Everything between raw scores, shape (n, targets), and predictions.
 
     `classes` is empty for a regression. `threshold` is the least probability at which the class at
-    place `positive` is predicted; None: the most probable class is predicted.
+    place `positive` is predicted; None: the most probable class is predicted. `logarithm`: a
+    regression's values are log(1 + prediction).
     """
 
     link: Link
@@ -46,11 +47,13 @@ class Postprocessing:
     calibrators: tuple[Calibrator, ...] = ()
     threshold: float | None = None
     positive: int = 1
+    logarithm: bool = False
 
     def apply(self, raw: Scores) -> Predictions:
         """Return labels and probabilities, as `predict` does for a pipeline."""
         if not self.classes:
-            return Predictions(raw[:, 0] / self.trees if self.link == "mean" else raw[:, 0])
+            values = raw[:, 0] / self.trees if self.link == "mean" else raw[:, 0]
+            return Predictions(np.expm1(values) if self.logarithm else values)
         if self.link == "logistic" and not self.calibrators:
             return self._predict_binary(_expit(raw[:, 0]))
         probabilities = self._calibrate(raw) if self.calibrators else self._apply_link(raw)
@@ -100,8 +103,11 @@ class Postprocessing:
         return even
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON-ready values."""
-        return asdict(self)
+        """Return JSON-ready values; `logarithm` only where it is set, as older readers expect."""
+        values = asdict(self)
+        if not self.logarithm:
+            del values["logarithm"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Postprocessing":
@@ -134,7 +140,10 @@ def read_postprocessing(model: Any, positive: Any) -> tuple[Any, Postprocessing]
         calibrators = tuple(_read_calibrator(item) for item in pair.calibrators)
         estimator = pair.estimator
     if not hasattr(estimator, "classes_"):
-        return estimator, Postprocessing(_find_link(estimator, 0), _count_trees(estimator))
+        logarithm = hasattr(estimator, "regressor_")
+        estimator = estimator.regressor_.estimator if logarithm else estimator
+        link, trees = _find_link(estimator, 0), _count_trees(estimator)
+        return estimator, Postprocessing(link, trees, logarithm=logarithm)
     classes = tuple(estimator.classes_.tolist())
     place = classes.index(positive) if positive in classes else 1
     link = _find_link(estimator, len(classes))

@@ -6,29 +6,31 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from math import isnan
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice.models.export.preprocessing import NumberColumn, Preprocessing, TextColumn
+from sluice.models.export.preprocessing import Column, NumberColumn, Preprocessing, TextColumn
+from sluice.models.export.wide_columns import DateColumn, MeanColumn, WordsColumn
 
 Read = Callable[[Any], float]
+Expand = Callable[..., Sequence[float]]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 NAN = float("nan")
 
 
-class _Codes(dict[str | None, float]):
-    """A text column's codes, including the null's; any other text has the unknown code."""
+class _Codes(dict[str | None, Any]):
+    """What stands for each text of a column, and for a null; any other text has `unknown`."""
 
-    def __init__(self, column: TextColumn) -> None:
+    def __init__(self, column: TextColumn, make: Callable[[float], Any]) -> None:
         super().__init__()
-        self.update(column.codes)
-        self[None] = column.null
-        self._unknown = column.unknown
+        self.update({value: make(code) for value, code in column.codes.items()})
+        self[None] = make(column.null)
+        self._unknown = make(column.unknown)
 
-    def __missing__(self, _value: str | None) -> float:
+    def __missing__(self, _value: str | None) -> Any:
         return self._unknown
 
 
@@ -36,12 +38,15 @@ class RowEncoder:
     """Computes the same numbers as a `Preprocessing`, from values already checked for kind."""
 
     def __init__(self, preprocessing: Preprocessing) -> None:
-        self.names = tuple(column.name for column in preprocessing.columns)
-        """The columns in the order in which `encode` takes each row's values."""
+        columns = preprocessing.columns
+        self.names = tuple(name for column in columns for name in column.inputs)
+        """The columns in the order in which `encode` takes each row's values; one that two columns
+        read comes twice."""
         self._width = preprocessing.width
-        self._readers = [_make_reader(column) for column in preprocessing.columns]
-        self._widths = [_width_of(column) for column in preprocessing.columns]
-        self._is_plain = not any(self._widths)
+        plain = [column for column in columns if _is_plain(column)]
+        self._is_plain = len(plain) == len(columns)
+        self._readers = [_make_reader(column) for column in plain] if self._is_plain else []
+        self._expanders = [(len(column.inputs), _make_expander(column)) for column in columns]
 
     def encode(self, rows: Iterable[Sequence[Any]]) -> NDArray[np.float64]:
         """Return shape (n, width) for rows of text, numbers, booleans, times or None.
@@ -50,33 +55,45 @@ class RowEncoder:
             OverflowError: a whole number is beyond what a double can hold.
         """
         readers = self._readers
-        read = [[reader(v) for reader, v in zip(readers, row, strict=True)] for row in rows]
-        if not self._is_plain:
-            read = [self._expand_row(row) for row in read]
+        if self._is_plain:
+            read = [[reader(v) for reader, v in zip(readers, row, strict=True)] for row in rows]
+        else:
+            read = [self._expand_row(row) for row in rows]
         return np.array(read, dtype=np.float64).reshape(len(read), self._width)
 
-    def _expand_row(self, values: list[float]) -> list[float]:
-        """Return a row with its one-hot columns: 1 in the one that a code names, none for -1."""
+    def _expand_row(self, values: Sequence[Any]) -> list[float]:
+        """Return a row's numbers, where some columns become several."""
         row: list[float] = []
-        for value, width in zip(values, self._widths, strict=True):
-            if not width:
-                row.append(value)
-                continue
-            start = len(row)
-            row += [0.0] * width
-            if value >= 0:
-                row[start + int(value)] = 1.0
+        start = 0
+        for inputs, expand in self._expanders:
+            row += expand(*values[start : start + inputs])
+            start += inputs
         return row
 
 
-def _width_of(column: TextColumn | NumberColumn) -> int:
-    return column.width if isinstance(column, TextColumn) else 0
+def _is_plain(column: Column) -> TypeGuard[TextColumn | NumberColumn]:
+    """Whether a column becomes one number by one function of its value."""
+    if isinstance(column, TextColumn):
+        return not column.width
+    return isinstance(column, NumberColumn)
+
+
+def _make_expander(column: Column) -> Expand:
+    """Return the function that reads the values of a column as numbers."""
+    if isinstance(column, MeanColumn | WordsColumn | DateColumn):
+        return column.encode_one
+    if isinstance(column, TextColumn) and column.width:
+        ones = np.eye(column.width).tolist()
+        ones.append([0.0] * column.width)  # the code -1 names none
+        return _Codes(column, lambda code: ones[int(code)]).__getitem__
+    read = _make_reader(column)
+    return lambda value: (read(value),)
 
 
 def _make_reader(column: TextColumn | NumberColumn) -> Read:
     """Return the function that reads one value of a column as a number."""
     if isinstance(column, TextColumn):
-        return _Codes(column).__getitem__
+        return _Codes(column, float).__getitem__
     read = _count_seconds if column.kind == "timestamp" else _read_number
     fill, mean, scale = column.fill, column.mean, column.scale
     if np.isnan(fill):

@@ -1,0 +1,1 @@
+"""Commands about a service's data."""

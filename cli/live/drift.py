@@ -1,0 +1,178 @@
+"""Commands about what has changed since a release: drift, profile."""
+
+import json
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.arguments import check_service
+from cli.options import AsJson, ReferenceName, Service, check_version
+from cli.output import EXIT_GATE, report_waiting, say, show_rows
+from cli.runs import open_terminal
+from sluice.errors import DataUnavailable
+from sluice.report.visible import clean
+
+if TYPE_CHECKING:
+    from sluice.config.service import ServiceConfig
+    from sluice.drift.live.report import DriftReport
+    from sluice.drift.live.requests import DriftRequest
+    from tasks.drift.files import FileRows
+
+PANEL = "Show"
+SHOWN = 20
+"""How many columns are printed; the report has all."""
+COLUMNS = ("column", "finding", "severity", "JS", "PSI", "p", "nulls", "importance")
+PROFILED = {
+    "new": "it had none, and has this one now",
+    "equal": "it is the one that the version has",
+    "other": "the version had another one, which it replaces",
+    "damaged": "the version had one that could not be read, which it replaces",
+}
+"""What a version had before its profile was built."""
+commands = typer.Typer()
+
+
+@commands.command(rich_help_panel=PANEL)
+def drift(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
+    service: Service,
+    window: Annotated[
+        str, typer.Option(help="A length up to now such as '6 h', or START..END (UTC).")
+    ] = "",
+    reference: Annotated[
+        ReferenceName | None, typer.Option(help="What it is compared with; else as configured.")
+    ] = None,
+    file: Annotated[
+        str, typer.Option(help="Compare a Parquet file, a folder of them or a Delta table.")
+    ] = "",
+    version: Annotated[
+        int, typer.Option(help="Version of the model; -1: the one at work.", callback=check_version)
+    ] = -1,
+    report: Annotated[str, typer.Option(help="Write the whole report as HTML.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what live traffic, or a file, has that training did not; exit 1 where drift is found."""
+    config = check_service(service)
+    from sluice.drift.live.requests import DriftRequest
+    from tasks.drift.examination import examine_request
+
+    with report_waiting(f"comparing the rows of {service}"):
+        request = DriftRequest(window, reference or "", file)
+        rows = _read_scaled(config, request, version)
+        found = examine_request(config, request, version, rows).report
+    if report:
+        write_report(found, Path(report))
+    if as_json:
+        say(json.dumps(found.to_dict(), allow_nan=False))
+    else:
+        show_report(found, report)
+    sys.exit(EXIT_GATE if found.outcome == "alarm" else 0)
+
+
+def _read_scaled(
+    config: "ServiceConfig", request: "DriftRequest", version: int
+) -> "FileRows | None":
+    """Read a file in the processes that `SLUICE_SCALE` sets; None where it sets only this one.
+
+    What the server and the processes report goes to stderr: stdout is for the findings.
+    """
+    from tasks.run.mapping import map_parts, read_scale
+
+    if not request.file or read_scale().is_here:
+        return None
+    from tasks.drift.examination import open_request
+    from tasks.drift.files import read_file
+
+    with redirect_stdout(sys.stderr), open_terminal(config.service):
+        return read_file(open_request(config, request, version), map_parts)
+
+
+def write_report(found: "DriftReport", path: Path) -> None:
+    """Write a report as one HTML file.
+
+    Raises:
+        DataUnavailable: the file cannot be written.
+    """
+    from sluice.report.drift.page import write_page
+
+    try:
+        path.write_text(write_page(found), encoding="utf-8")
+    except OSError as error:
+        raise DataUnavailable(
+            f"--report: {path} cannot be written: {error.strerror}; next: name another file"
+        ) from error
+
+
+def show_report(found: "DriftReport", written: str = "") -> None:
+    """Print a report: what moved, where, by how much, and what to do."""
+    from sluice.drift.live.report import summarise
+    from sluice.report.drift import rows
+
+    say(f"{rows.write_headline(found)}: {found.service}")
+    say(clean(summarise(found)))
+    kinds = [rows.describe_kind(one, found.has_history) for one in found.kinds]
+    show_rows("Kinds of drift", [_clean(row) for row in kinds], ("kind", "this window", "what"))
+    columns = [
+        rows.describe_column(one.found)
+        for kind, part in found.columns.items()
+        if kind != "upstream"
+        for one in part
+        if one.found.alarm or (one.found.scores and found.outcome != "alarm")
+    ]
+    if columns:
+        shown = [_clean(row) for row in columns[:SHOWN]]
+        show_rows("Columns, by drift x importance", shown, COLUMNS)
+    moved = [_clean(rows.describe_slice(one)) for one in found.slices if one.alarmed]
+    if moved:
+        show_rows("By slice", moved[:SHOWN])
+    _say_rest(found)
+    if written:
+        say(f"the whole report: {written}")
+
+
+def _say_rest(found: "DriftReport") -> None:
+    from sluice.report.drift import rows
+
+    for one in found.columns.get("upstream", ())[:SHOWN]:
+        if notes := rows.describe_notes(one.found):
+            say(clean(f"{one.found.column}: {notes}"))
+    if joint := rows.describe_joint(found):
+        say(clean(joint))
+    if found.performance is not None:
+        for name, words in rows.describe_performance(found.performance):
+            say(f"{name}: {words}")
+    for name, number in found.unknown:
+        say(clean(f"column {name} is not known to the release: {number:,} rows"))
+    for note in found.notes:
+        say(clean(note))
+    for step in rows.advise(found):
+        say(f"next: {step}")
+
+
+def _clean(row: dict[str, str]) -> dict[str, str]:
+    return {name: clean(words) for name, words in row.items()}
+
+
+@commands.command(rich_help_panel=PANEL)
+def profile(
+    service: Service,
+    version: Annotated[
+        int, typer.Option(help="Version of the model; -1: the champion.", callback=check_version)
+    ] = -1,
+) -> None:
+    """Build a version's reference profile from its own data version, for drift."""
+    check_service(service)
+    from tasks.drift.profiles import rebuild_profile
+
+    with report_waiting(f"profiling the rows of {service}"):
+        found = rebuild_profile(service, version)
+    built = found.profile
+    say(
+        f"{service} v{found.version}: reference profile of data version {built.data_version}, "
+        f"{built.rows:,} training rows, {len(built.columns)} distributions: "
+        f"{PROFILED[found.before]}"
+    )
+    for name, reason in built.left_out.items():
+        say(f"  {name} is not watched: {reason}")

@@ -1,0 +1,1 @@
+"""The closed loop: what changes in live traffic starts the next release by itself."""

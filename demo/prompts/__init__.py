@@ -1,0 +1,1 @@
+"""The demonstration of prompts: versions, gates and a real local model, offline."""

@@ -1,0 +1,28 @@
+"""The stories of the demonstration of prompts: what is planted, and what has to stop it."""
+
+from dataclasses import dataclass
+
+PROMPT = "classify"
+GOOD, BAD = 4, 5
+"""Versions for the local model: with worked examples, and the same without them."""
+MODEL = "smollm2-135m"
+
+
+@dataclass(frozen=True)
+class PromptStory:
+    """One story: what goes wrong in words, and the error that has to stop it."""
+
+    title: str
+    caught_by: str
+
+
+STORIES = {
+    "regression": PromptStory("a version worse than the one that serves", "PromptRegressed"),
+    "bad": PromptStory("a bad first version, with none to compare it with", "PromptRegressed"),
+    "budget": PromptStory(
+        "a price for the local model, and a budget that ends too soon", "EvidenceInsufficient"
+    ),
+    "edited": PromptStory("a published version is edited", "PromptChanged"),
+}
+"""The first one is the story without a planted fault: all of it, from a good version on."""
+CLEAN = "regression"

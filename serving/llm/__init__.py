@@ -1,0 +1,1 @@
+"""Prompts and language models that answer callers: versions in memory, guardrails, budgets."""

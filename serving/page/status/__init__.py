@@ -1,0 +1,1 @@
+"""What the status page shows of every service beside its rollouts."""

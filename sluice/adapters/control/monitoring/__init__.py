@@ -1,0 +1,1 @@
+"""What the control store holds of watching: alerts and signals, performance, drift, retrainings."""

@@ -1,0 +1,1 @@
+"""Providers of language models, and the models that prompts may name."""

@@ -1,0 +1,1 @@
+"""Configuration of prompts: the limits of their gates."""

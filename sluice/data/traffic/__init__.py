@@ -1,0 +1,1 @@
+"""Logged answers, their feedback and labels, and the rows that they become."""

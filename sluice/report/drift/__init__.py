@@ -1,0 +1,1 @@
+"""A report of drift for people: a page of its own, an artifact, a terminal, named figures."""

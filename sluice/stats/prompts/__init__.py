@@ -1,0 +1,1 @@
+"""Evidence about a prompt version from the scores of its answers: n counts cases, not repeats."""
