@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from support.releases.runs import run_sluice, write_service
+from support.releases.runs import read_complaints, run_sluice, write_service
 
 MISCONFIGURED = {
     "unknown key": (
@@ -42,5 +42,5 @@ def test_configuration_is_refused_before_anything_starts(name: str, tmp_path: Pa
     assert ended.returncode == 2
     assert ended.stdout.startswith("ConfigInvalid: ")
     assert words in ended.stdout
-    assert ended.stderr == ""
+    assert read_complaints(ended) == ""
     assert not home.exists()

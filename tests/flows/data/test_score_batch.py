@@ -17,6 +17,7 @@ from pyarrow import parquet
 
 from sluice.home import Home
 from support.gateway.site import Site, run_gateway
+from support.pace import slowed
 from support.releases.runs import artifacts_of
 from support.releases.scoring import (
     FEATURES,
@@ -182,7 +183,7 @@ def test_a_killed_run_is_continued_with_no_row_twice(home: Home, tmp_path: Path)
     for wanted in (2, 4):
         with subprocess.Popen(command, env=dict(os.environ)) as process:
             while count_commits(output) < wanted and process.poll() is None:
-                assert time.monotonic() - began < 240
+                assert time.monotonic() - began < slowed(240)
                 time.sleep(0.005)
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)

@@ -11,6 +11,7 @@ import pytest
 
 from serving.models.batching import FIRST_PAUSE, Batcher
 from sluice.errors import AnswerInvalid, ArmBusy
+from support.pace import slowed
 
 PATIENCE = 30.0
 
@@ -106,7 +107,7 @@ def test_a_single_caller_never_waits() -> None:
         batcher.close()
 
     asyncio.run(body())
-    assert sorted(waits)[25] < 0.005
+    assert sorted(waits)[25] < slowed(0.005)
 
 
 def test_a_call_has_no_more_rows_than_allowed_and_no_callers_rows_are_split() -> None:
@@ -232,7 +233,7 @@ def test_a_model_thought_quick_that_is_slow_or_hangs_costs_the_loop_little(secon
         return stood
 
     stood = asyncio.run(asyncio.wait_for(body(), PATIENCE))
-    assert stood < 0.1, "a few milliseconds; more only where the test itself gets no processor"
+    assert stood < slowed(0.1), "a few milliseconds"
 
 
 def test_a_quick_model_that_was_slow_once_is_waited_for_again() -> None:

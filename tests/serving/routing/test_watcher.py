@@ -5,6 +5,7 @@ A control store that was restored from an older copy takes nothing away from it.
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from sluice.control.route import Route
 from sluice.errors import ControlUnavailable
 from support.gateway.application import no_prompts
 from support.gateway.models import describe_model
+from support.pace import slowed
 
 
 @dataclass
@@ -124,7 +126,7 @@ def test_a_service_without_a_model_makes_no_other_wait(replica: Replica) -> None
     replica.routes = [Route("absent", 1), Route("towns", 1)]
     began = time.monotonic()
     assert serving(replica.start()) == {"absent": None, "towns": 1}
-    assert time.monotonic() - began < START_SECONDS / 2
+    assert time.monotonic() - began < slowed(START_SECONDS / 2)
 
 
 def test_a_version_whose_files_break_a_library_stops_no_other(
@@ -168,24 +170,25 @@ def test_a_store_that_hangs_is_not_waited_for_where_the_last_routes_are_known(
     replica.keep("towns", [1])
     replica.routes = [Route("towns", 1)]
     replica.start()
-    began = time.monotonic()
+    ended = threading.Event()
 
     def hang() -> list[Route]:
-        time.sleep(8)
+        ended.wait(300)
         return []
 
     replica.store = hang
-    took: list[float] = []
 
     async def run() -> None:
         watcher = RouteWatcher(hang, LoadedModels(replica.cache), replica.folder, no_prompts())
-        await watcher.start()
-        took.append(time.monotonic() - began)
-        assert serving(watcher.table) == {"towns": 1}
-        watcher.close()
+        try:
+            async with asyncio.timeout(120):
+                await watcher.start()
+            assert serving(watcher.table) == {"towns": 1}
+        finally:
+            ended.set()
+            watcher.close()
 
     asyncio.run(run())
-    assert took[0] < 6
 
 
 def test_a_worker_that_starts_again_keeps_its_route_beside_an_older_store(replica: Replica) -> None:

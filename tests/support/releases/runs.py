@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -260,3 +261,10 @@ def edit_suite(folder: Path, edit: Callable[[list[dict[str, Any]]], Any]) -> Pat
     edit(values["expectations"])
     path.write_text(json.dumps(values))
     return folder
+
+
+def read_complaints(ended: "subprocess.CompletedProcess[str]") -> str:
+    """Return what a command wrote to stderr, less its words of progress on a slow machine."""
+    progress = re.compile(r"  .*, \d+ s")
+    lines = ended.stderr.splitlines(keepends=True)
+    return "".join(line for line in lines if not progress.fullmatch(line.rstrip("\n")))

@@ -92,11 +92,12 @@ def test_before_the_first_piece_a_failure_has_its_status(
 def test_a_caller_that_goes_away_is_logged_and_its_call_ends(
     prompts: Running, provider: FakeProvider
 ) -> None:
-    provider.reset(FakeAnswer("one two three four five six", gap_seconds=0.3))
+    words = " ".join(["word"] * 100)
+    provider.reset(FakeAnswer(words, gap_seconds=0.3))
     hang_up_after(prompts, PATH, body(request_id="gone"), b"event: text")
     record = find_record(prompts, "greet", "gone")
     assert (record.failed, record.reason) == (False, "caller_gone")
-    assert 0 < record.latency_ms < 1800  # the whole answer takes as long
+    assert 0 < record.latency_ms < 30_000, "the whole answer takes as long"
     assert record.input_tokens == 11
 
 

@@ -16,6 +16,7 @@ from serving.http.transport.connections import (
 )
 from sluice.config.serving import LimitsConfig
 from support.gateway.server import GET, Caller, run, serve
+from support.pace import slowed
 
 POST = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -108,7 +109,7 @@ def test_what_never_becomes_a_request_ends_by_the_clock(
             while len(server.places) and loop.time() < began + 10:
                 await caller.send(trickle)
                 await asyncio.sleep(0.05)
-            assert loop.time() - began < 1 + LATE
+            assert loop.time() - began < slowed(1 + LATE)
             assert await caller.status() == status
             await server.until(lambda: server.waiting == 0)
 
@@ -136,7 +137,7 @@ def test_a_connection_without_a_request_is_closed_and_one_that_asks_is_not() -> 
                 await busy.send(GET)
                 assert await busy.status() == 200
                 await asyncio.sleep(0.1)
-            assert 0.9 < waiting.result() < 1 + LATE
+            assert 0.9 < waiting.result() < slowed(1 + LATE)
 
     run(test())
 
@@ -290,7 +291,7 @@ def test_a_body_in_tiny_chunks_is_refused_and_costs_the_others_little() -> None:
                 assert await good.status() == 200
                 waits.append(loop.time() - began)
             await asyncio.gather(*sending)
-            assert sorted(waits)[-3] < 0.25
+            assert sorted(waits)[-3] < slowed(0.25)
             assert {await caller.status() for caller in callers} <= {413, 0}
             assert server.answered == 20
 
