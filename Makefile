@@ -77,14 +77,16 @@ $(VENV)/.local-llm: requirements-local-llm.lock $(VENV)/.installed
 
 PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations 20
 TYPES := $(BIN)/mypy && $(BIN)/lint-imports
-# Most of the slow tests wait: five processes keep two cores busy. Faults have times to keep.
+# Test processes are forks of one that has imported the heavy libraries. Most of the slow tests
+# wait: five processes keep two cores busy. Faults have times to keep.
+FORKS := popen//python=$(BIN)/python -m support.servers.forks
 # Types and import contracts need one core for a minute: the tests do not wait for them, and their
 # result comes at the end. Before the first test all tests are compiled, once for all processes.
 test: install lint ## the suite, lint, types, import contracts, docs; a quarter of an hour
 	@printed=$$(mktemp) && trap 'rm -f "$$printed"' EXIT; \
 	{ $(TYPES); } > "$$printed" 2>&1 & types=$$!; \
 	$(BIN)/python -m pytest --collect-only -q > /dev/null 2>&1; \
-	$(PYTEST) -n 5; tests=$$?; \
+	$(PYTEST) --tx '5*$(FORKS)'; tests=$$?; \
 	wait $$types; types=$$?; cat "$$printed"; \
 	exit $$((tests || types))
 
@@ -92,9 +94,8 @@ test-faults: install local-llm ## kill -9 in every phase, servers that go away, 
 	@$(PYTEST) -n 2 -m "faults and not alone"; with_others=$$?; \
 	$(PYTEST) -n 0 -m "faults and alone" && exit $$with_others
 
-# Its processes are forks of one that has imported the heavy libraries.
 test-fast: install ## the suite without real servers and whole releases
-	@$(PYTEST) --tx '4*popen//python=$(BIN)/python -m support.servers.forks' -m "not slow and not faults and not browser"
+	@$(PYTEST) --tx '4*$(FORKS)' -m "not slow and not faults and not browser"
 
 test-browser: install ## every command of a rollout from its form in the UI, in Chromium; a quarter of an hour
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-browser.lock
