@@ -165,7 +165,7 @@ def test_a_full_disk_first_turns_the_candidate_off_then_replies_503(
             got = []
             for _ in range(200):
                 got.append(running.predict(filler))
-                time.sleep(0.02)  # a worker checks four times a second whether there is room
+                time.sleep(slowed(0.02))  # a worker checks four times a second if there is room
                 if got[-1].status == 503:
                     break
             served = [item.json for item in got if item.status == 200]
