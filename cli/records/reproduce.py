@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.arguments import check_known
 from cli.options import AsRecorded
 from cli.output import say
 from cli.runs import open_terminal, report_end
-from sluice.errors import ServiceUnknown
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -34,18 +34,3 @@ def reproduce(
         if result.code == 0:
             say(f"{service} v{version}: {state.result().message}")
         sys.exit(result.code)
-
-
-def check_known(service: str) -> None:
-    """Refuse a name that neither a service nor a prompt has.
-
-    Raises:
-        ServiceUnknown: neither has it.
-    """
-    from sluice.config.loading import list_services
-    from sluice.prompts.listing import list_prompts
-
-    services, prompts = list_services(), list_prompts()
-    if service not in (*services, *prompts):
-        known = ", ".join((*services, *prompts))
-        raise ServiceUnknown(f"no service or prompt '{service}'; known: {known}")

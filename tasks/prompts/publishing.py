@@ -20,6 +20,7 @@ from tasks.prompts.mirroring import describe_published, note_mirrored
 from tasks.prompts.version import VersionUnderRelease, read_evaluation
 from tasks.run.decorators import effect
 from tasks.run.names import name_origin
+from tasks.run.served import publish_served
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ def activate_version(
         control.timeline.append(entry, once=True)
     get_run_logger().info("%s v%d is active", prompt, published.version)
     _show_active(control, published)
+    _show_served(prompt)
     return replace(published, is_active=True)
 
 
@@ -106,6 +108,14 @@ def _show_active(control: Control, published: PublishedVersion) -> None:
     except Fault as error:
         log = get_run_logger()
         log.warning("the registry does not show it yet, the next `watch` tries again: %s", error)
+
+
+def _show_served(prompt: str) -> None:
+    """Publish who served when; an error is logged, and changes nothing else."""
+    try:
+        publish_served(prompt)
+    except Exception as error:
+        get_run_logger().warning("the page of what served was not updated: %s", error)
 
 
 def keep_published(version: PromptVersion) -> None:

@@ -37,9 +37,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def released(
-    api: str, project: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Home]:
+def released(api: str, project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     from flows.ingest import ingest
     from flows.release import release
 
