@@ -119,9 +119,12 @@ def list_periods(
     """
     explaining = [item for item in entries if item.action in EXPLAINING]
     ends = [item.at for item in changes[1:]]
+    earlier = [None, *changes][: len(changes)]
     served = [
         _build_served(change, before, until, explaining, trials)
-        for change, before, until in zip(changes, (None, *changes[:-1]), (*ends, None), strict=True)
+        for change, before, until in zip(
+            changes, earlier, [*ends, None][: len(changes)], strict=True
+        )
     ]
     candidates = [_build_trial(item) for item in trials if not _led_to(item, served)]
     return sorted(

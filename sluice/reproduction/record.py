@@ -52,7 +52,7 @@ def read_identity(service: str, version: int, tags: Mapping[str, str]) -> Releas
     found = ReleaseIdentity(
         service,
         data,
-        CodeVersion(tags["sluice.code.commit"], tags["sluice.code.dirty"] == "true"),
+        CodeVersion(tags["sluice.code.commit"], tags["sluice.code.dirty"] != "false"),
         tags["sluice.config.hash"],
         Environment(**environment),
     )

@@ -19,6 +19,7 @@ from sluice.prompts.version import PromptVersion, check_unchanged
 from tasks.prompts.mirroring import describe_published, note_mirrored
 from tasks.prompts.version import VersionUnderRelease, read_evaluation
 from tasks.run.decorators import effect
+from tasks.run.lineage import name_model, name_production, note_output
 from tasks.run.names import name_origin
 from tasks.run.served import publish_served
 
@@ -51,6 +52,7 @@ def publish_version(given: VersionUnderRelease, place: Path) -> PublishedVersion
     keep_published(version)
     shown = describe_published(version, new.eval_set, new.model, len(new.cases))
     number = open_registry(find_home()).publish_prompt(shown)
+    note_output(name_model(given.prompt, given.version))
     get_run_logger().info("%s v%d is published", given.prompt, given.version)
     return PublishedVersion(given.prompt, given.version, given.identity, number, False)
 
@@ -94,6 +96,7 @@ def activate_version(
             f"v{published.version} is active{instead}",
         )
         control.timeline.append(entry, once=True)
+    note_output(name_production(prompt, published.version))
     get_run_logger().info("%s v%d is active", prompt, published.version)
     _show_active(control, published)
     _show_served(prompt)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sluice.adapters.control.store import Control, open_control
+from sluice.adapters.control.store import Control, prepare_control
 from sluice.adapters.served_history import read_periods
 from sluice.control.timeline import PROMOTE, RELEASE, RESTORE, ROLLBACK, ROUTE, TimelineEntry
 from sluice.home import PROJECT, Home
@@ -23,9 +23,7 @@ KEPT = ("TIMELINE", "ROLLOUTS", "ROLLOUT_LOG", "COMMANDS", "DECISIONS", "RELEASE
 
 @pytest.fixture
 def control(tmp_path: Path) -> Control:
-    found = open_control(Home(tmp_path))
-    found.prepare()
-    return found
+    return prepare_control(Home(tmp_path))
 
 
 def change(hours: float, action: str, version: int, previous: int = 0, **who: str) -> TimelineEntry:
@@ -105,7 +103,7 @@ def test_a_rollout_is_one_trial_however_it_ended() -> None:
 
 
 def test_a_real_rollout_is_compressed_to_its_largest_share(control: Control) -> None:
-    rollout = StoredRollout(control, SERVICE, opened=NOW)
+    rollout = StoredRollout(control, SERVICE)
     rollout.tick_to(Phase.CANARY, stage=2)
     share = rollout.record.policy.stages[2].weight
     rollout.command(Action.ROLL_BACK, "Ada", "slow")
@@ -119,7 +117,7 @@ def test_a_real_rollout_is_compressed_to_its_largest_share(control: Control) -> 
 
 
 def test_a_promoted_candidate_serves_from_its_rollout_on(control: Control) -> None:
-    rollout = StoredRollout(control, SERVICE, opened=NOW)
+    rollout = StoredRollout(control, SERVICE)
     rollout.tick_to(Phase.DONE)
     [now, before] = read_periods(control, SERVICE)
     assert (now.version, now.cause, now.replaced) == (2, "promoted by rollout 1", 1)
@@ -139,7 +137,7 @@ def test_the_history_is_there_after_years_of_housekeeping(control: Control) -> N
     before = read_periods(control, SERVICE)
     assert len(before) == 3
     later = datetime(2036, 1, 1, tzinfo=UTC)
-    control.alerts.prune(later)
+    control.signals.prune(later)
     control.spending.expire(later)
     control.approvals.expire(SERVICE, later)
     assert read_periods(control, SERVICE) == before
