@@ -48,7 +48,7 @@ class DataSet:
 
 @dataclass(frozen=True)
 class LineageJob:
-    """A job: one flow for one service. `repository` is empty where no git remote is known."""
+    """A job: one flow for one service; `repository` is the address of its code, or empty."""
 
     namespace: str
     name: str

@@ -80,28 +80,36 @@ class LineageSender:
         if self._client is None:
             from openlineage.client import OpenLineageClient
 
-            self._client = OpenLineageClient(**_list_options())
+            before = set(os.environ)
+            self._client = OpenLineageClient(transport=_make_transport())
+            # The client copies address and key into variables, which child processes would get.
+            for name in set(os.environ) - before:
+                if name.startswith(PREFIX):
+                    del os.environ[name]
         return self._client
 
 
-def _list_options() -> dict[str, Any]:
-    """Return the client's options: a plain URL is called once, with a short wait, never again."""
+def _make_transport() -> Any:
+    """Return the transport of a plain URL, which is asked once with a short wait.
+
+    None where the client's own configuration describes a transport.
+    """
     url = os.environ.get("OPENLINEAGE_URL", "").strip()
     in_parts = any(key.startswith(PREFIX) for key in os.environ)
     if not url or os.environ.get("OPENLINEAGE_CONFIG") or in_parts:
-        return {}
+        return None
+    from openlineage.client.transport.http import HttpConfig, HttpTransport
+
     key = os.environ.get("OPENLINEAGE_API_KEY", "").strip()
-    auth = {"auth": {"type": "api_key", "apiKey": key}} if key else {}
     endpoint = os.environ.get("OPENLINEAGE_ENDPOINT", "").strip()
-    transport = {
-        "type": "http",
+    values: dict[str, Any] = {
         "url": url,
         "timeout": TIMEOUT_SECONDS,
         "retry": {"total": 0, "connect": 0, "read": 0},
         **({"endpoint": endpoint} if endpoint else {}),
-        **auth,
+        **({"auth": {"type": "api_key", "apiKey": key}} if key else {}),
     }
-    return {"config": {"transport": transport}}
+    return HttpTransport(HttpConfig.from_dict(values))
 
 
 def _name_endpoint() -> str:

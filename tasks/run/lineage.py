@@ -199,7 +199,10 @@ def _describe_run(flow_file: str) -> LineageRun:
 
 @functools.lru_cache(maxsize=1)
 def _read_code() -> dict[str, str]:
-    """Return the commit, and the repository's address without what may be a password."""
+    """Return the commit, and the repository's address without what may be a password.
+
+    Without a remote the address is the project's folder.
+    """
     found = read_code_version(PROJECT)
     done = subprocess.run(  # noqa: S603
         ["git", "-C", str(PROJECT), "remote", "get-url", "origin"],  # noqa: S607
@@ -210,5 +213,5 @@ def _read_code() -> dict[str, str]:
     )
     scheme, mark, rest = done.stdout.strip().partition("://")
     repository = f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else scheme
-    dirty = str(found.dirty).lower()
-    return {"commit": found.commit, "repository": repository, "dirty": dirty}
+    repository = repository or PROJECT.as_uri()
+    return {"commit": found.commit, "repository": repository, "dirty": str(found.dirty).lower()}

@@ -108,7 +108,7 @@ def test_a_real_rollout_is_compressed_to_its_largest_share(control: Control) -> 
     share = rollout.record.policy.stages[2].weight
     rollout.command(Action.ROLL_BACK, "Ada", "slow")
     rollout.tick_to(Phase.ROLLED_BACK)
-    [on_trial, serves] = read_periods(control, SERVICE)
+    serves, on_trial = sorted(read_periods(control, SERVICE), key=lambda item: item.on_trial)
     assert (on_trial.version, on_trial.on_trial, serves.version) == (2, True, 1)
     assert on_trial.trial is not None
     assert on_trial.trial.weight == share > 0
