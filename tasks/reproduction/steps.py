@@ -26,12 +26,19 @@ from sluice.reproduction.comparison import ComparedFact, Reproduction
 from sluice.reproduction.page import describe_page, write_reproduction
 from sluice.reproduction.record import choose_environment
 from tasks.reproduction.models import compare_model, gather_model, read_model_record
+from tasks.reproduction.prompts import (
+    compare_prompt,
+    gather_prompt,
+    place_folders,
+    read_prompt_record,
+)
 from tasks.run.artifacts import publish
 from tasks.run.decorators import effect, gate
 from tasks.run.events import publish_event
 from tasks.run.forms import AS_RECORDED
 from tasks.run.names import name_origin
 
+EVALUATE_MODULE = "tasks.reproduction.evaluate_prompt"
 TRAIN_MODULE = "tasks.reproduction.train_model"
 FILE = "reproduction.json"
 """The last reproduction, among the files of the version's registry run."""
@@ -69,7 +76,10 @@ def reproduce_version(service: str, version: int, seed: int, folder: Path) -> Re
         Fault: a store cannot be reached.
     """
     began = time.monotonic()
-    facts, used = _reproduce_model(service, version, seed, folder)
+    if service in list_prompts():
+        facts, used = _reproduce_prompt(service, version, folder)
+    else:
+        facts, used = _reproduce_model(service, version, seed, folder)
     notes = _list_notes(used, facts, seed)
     words, seconds = used.words, time.monotonic() - began
     return Reproduction(service, version, tuple(facts), words, tuple(notes), seconds)
@@ -95,6 +105,14 @@ def _reproduce_model(
     identity = record.identity
     used = make_again(folder, TRAIN_MODULE, identity.code, identity.environment)
     return compare_model(record, data, folder), used
+
+
+def _reproduce_prompt(prompt: str, version: int, folder: Path) -> tuple[list[ComparedFact], _Used]:
+    record = read_prompt_record(prompt, version)
+    get_run_logger().info("%s v%d: commit %s", prompt, version, record.code.commit[:12])
+    gather_prompt(record, folder)
+    used = make_again(folder, EVALUATE_MODULE, record.code, record.environment)
+    return compare_prompt(record, folder), used
 
 
 def make_again(folder: Path, module: str, code: CodeVersion, environment: Environment) -> _Used:
@@ -123,7 +141,7 @@ def make_again(folder: Path, module: str, code: CodeVersion, environment: Enviro
             log.info("making an environment of the version's lock: %s", choice.reason)
             interpreter = make_environment(lock, environment.python, folder)
         log.info("running %s at commit %s", module, code.commit[:12])
-        run_module(interpreter, checkout, module, folder)
+        run_module(interpreter, checkout, module, folder, place_folders(checkout))
     name = "this environment" if choice.is_present else "an environment of its own"
     return _Used(choice.is_present, f"{name} ({choice.reason})", environment.image)
 

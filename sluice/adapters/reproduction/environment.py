@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from sluice.errors import LockUninstallable, NotReproducible
 
@@ -15,6 +17,7 @@ RUN_SECONDS = 24 * 3600.0
 """Longest that a version is trained again."""
 SHOWN_LINES = 3
 """Last lines of a failed process in its error."""
+NOTHING: Mapping[str, str] = MappingProxyType({})
 OWN = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT")
 """Variables of this process that another environment must not see."""
 
@@ -37,10 +40,16 @@ def make_environment(lock: Path, python: str, folder: Path) -> Path:
     return interpreter
 
 
-def run_module(interpreter: Path, code: Path, module: str, folder: Path) -> None:
+def run_module(
+    interpreter: Path,
+    code: Path,
+    module: str,
+    folder: Path,
+    variables: Mapping[str, str] = NOTHING,
+) -> None:
     """Run a module of a checkout in a process; `folder` holds its task, and gets its result.
 
-    Its output goes to `output.log` in the folder.
+    Its output goes to `output.log` in the folder; `variables` are added to the environment.
 
     Raises:
         NotReproducible: the commit is older than the module, or the process failed.
@@ -56,6 +65,7 @@ def run_module(interpreter: Path, code: Path, module: str, folder: Path) -> None
         "PYTHONNOUSERSITE": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+    environment |= variables
     log = folder / "output.log"
     try:
         with log.open("wb") as output:

@@ -36,9 +36,9 @@ def commit_all(folder: Path, message: str = "a change") -> str:
     return git(folder, "rev-parse", "HEAD")
 
 
-def copy_project(folder: Path) -> Path:
-    """Make a repository of the project's code as it is now, and return its folder."""
-    for room in COPIED:
+def copy_project(folder: Path, rooms: tuple[str, ...] = COPIED) -> Path:
+    """Make a repository of rooms of the project as they are now, and return its folder."""
+    for room in rooms:
         skipped = shutil.ignore_patterns("__pycache__")
         shutil.copytree(PROJECT / room, folder / room, ignore=skipped)
     shutil.copy(PROJECT / "requirements.lock", folder)
