@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +60,7 @@ class PromptProject:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PromptProject]:
+def project(tmp_path_factory: pytest.TempPathFactory) -> PromptProject:
     root = tmp_path_factory.mktemp("prompts")
     folder = copy_project(root / "sluice", ("sluice", "tasks", "cli"))
     found = PromptProject(folder, Home(root / "home"))
@@ -72,7 +71,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PromptProject]
         commit_all(folder)
         ended = found.run("-m", "cli", "prompt", "evaluate", "classify", "1")
         assert found.answers.exists(), ended.stdout + ended.stderr
-    yield found
+    return found
 
 
 def test_kept_answers_give_the_same_scores_without_a_provider(project: PromptProject) -> None:
