@@ -53,7 +53,10 @@ class LineageSender:
     _client: Any = field(default=None, repr=False)
 
     def send(self, run: LineageRun, state: RunState, at: datetime) -> None:
-        """Send one event, within five seconds, or note why not."""
+        """Send one event, within five seconds, or note why not.
+
+        The last one of a run also sends what a transport of the client still has in its queue.
+        """
         if self.problem:
             return
         if importlib.util.find_spec("openlineage") is None:
@@ -64,7 +67,10 @@ class LineageSender:
 
         def emit() -> None:
             try:
-                self._open().emit(build_event(run, state, at))
+                client = self._open()
+                client.emit(build_event(run, state, at))
+                if state is not RunState.START:
+                    client.close(SEND_SECONDS)
             except Exception as error:  # whatever a transport raises, no flow may end on it
                 failed.append(_describe(error))
             finally:

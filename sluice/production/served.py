@@ -38,7 +38,7 @@ CAUSES = {
 
 
 @dataclass(frozen=True)
-class Trial:
+class RolloutTrial:
     """One rollout: `weight` is the largest share of traffic that it gave the candidate, 0 to 1."""
 
     service: str
@@ -80,7 +80,7 @@ class ServedPeriod:
     reason: str = ""
     origin: str = ""
     replaced: int = 0
-    trial: Trial | None = None
+    trial: RolloutTrial | None = None
     on_trial: bool = False
 
     def to_dict(self) -> dict[str, Any]:
@@ -110,7 +110,9 @@ class ServedPeriod:
 
 
 def list_periods(
-    changes: Sequence[TimelineEntry], entries: Iterable[TimelineEntry], trials: Sequence[Trial]
+    changes: Sequence[TimelineEntry],
+    entries: Iterable[TimelineEntry],
+    trials: Sequence[RolloutTrial],
 ) -> list[ServedPeriod]:
     """Return the history of production, newest first.
 
@@ -137,7 +139,7 @@ def _build_served(
     before: TimelineEntry | None,
     until: datetime | None,
     explaining: Sequence[TimelineEntry],
-    trials: Sequence[Trial],
+    trials: Sequence[RolloutTrial],
 ) -> ServedPeriod:
     version = change.version or 0
     trial = _find_trial(change, trials)
@@ -161,7 +163,7 @@ def _explain(
     before: TimelineEntry | None,
     until: datetime | None,
     explaining: Sequence[TimelineEntry],
-    trial: Trial | None,
+    trial: RolloutTrial | None,
 ) -> tuple[str, TimelineEntry]:
     """Return in a word how a version came to serve, and the entry that has who and why."""
     if change.action in CAUSES:
@@ -186,7 +188,7 @@ def _explain(
     return CAUSES[found.action], found
 
 
-def _find_trial(change: TimelineEntry, trials: Sequence[Trial]) -> Trial | None:
+def _find_trial(change: TimelineEntry, trials: Sequence[RolloutTrial]) -> RolloutTrial | None:
     """Return the rollout that changed who serves, which its entry names as its origin."""
     if change.action in BY_PERSONS:
         return None
@@ -194,11 +196,11 @@ def _find_trial(change: TimelineEntry, trials: Sequence[Trial]) -> Trial | None:
     return named[0] if named else None
 
 
-def _led_to(trial: Trial, served: Sequence[ServedPeriod]) -> bool:
+def _led_to(trial: RolloutTrial, served: Sequence[ServedPeriod]) -> bool:
     return any(item.trial is not None and item.trial.number == trial.number for item in served)
 
 
-def _build_trial(trial: Trial) -> ServedPeriod:
+def _build_trial(trial: RolloutTrial) -> ServedPeriod:
     return ServedPeriod(
         trial.service,
         trial.candidate,

@@ -40,6 +40,8 @@ class TrackedRun:
     sender: LineageSender = field(default_factory=LineageSender)
     has_started: bool = False
     is_warned: bool = False
+    aborted: str = ""
+    """Why it was given up although it ended well."""
 
     def tell(self, state: RunState) -> None:
         """Send an event; the first that fails is one warning."""
@@ -107,6 +109,13 @@ def note_output(item: DataSet) -> None:
             tracked.run = replace(tracked.run, outputs=_put(tracked.run.outputs, item))
 
 
+def note_abort(reason: str) -> None:
+    """Note that a person gave up what the run did, so that its end is ABORT."""
+    with _noting() as tracked:
+        if tracked is not None:
+            tracked.aborted = reason
+
+
 def note_parent(run_id: str, job: str) -> None:
     """Note the run that this one follows from; an id that is no UUID is left out."""
     with _noting() as tracked:
@@ -165,6 +174,8 @@ def _put(items: tuple[DataSet, ...], item: DataSet) -> tuple[DataSet, ...]:
 
 def _end(tracked: TrackedRun, state: RunState, error: str = "") -> None:
     """Tell the end; one that failed before it read anything also gets its start."""
+    if state is RunState.COMPLETE and tracked.aborted:
+        state, error = RunState.ABORT, tracked.aborted
     if not tracked.has_started:
         if state is RunState.COMPLETE:
             return

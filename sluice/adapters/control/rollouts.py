@@ -20,7 +20,7 @@ from sluice.control.lease import Lease
 from sluice.control.timeline import NONE, ROUTE, TimelineEntry
 from sluice.documents import parse_json
 from sluice.errors import LeaseLost, RolloutRefused
-from sluice.production.served import Trial
+from sluice.production.served import RolloutTrial
 from sluice.rollout.facts import Arm
 from sluice.rollout.log import LogRecord, read_record, write_opening
 from sluice.rollout.record import RolloutRecord, RolloutSummary, read_readings, write_readings
@@ -161,7 +161,7 @@ class Rollouts:
         """Return all rollouts of a service, oldest first."""
         return self._list(ROLLOUTS.c.service == service)
 
-    def list_trials(self, service: str) -> list[Trial]:
+    def list_trials(self, service: str) -> list[RolloutTrial]:
         """Return every rollout of a service as one trial with its largest share, oldest first."""
         names = ("service", "number", "champion", "candidate", "policy", "state", "opened", "ended")
         rows = select(*(ROLLOUTS.c[name] for name in names))
@@ -292,11 +292,11 @@ def _build(row: RowMapping) -> RolloutRecord:
     )
 
 
-def _build_trial(row: RowMapping) -> Trial:
+def _build_trial(row: RowMapping) -> RolloutTrial:
     policy = read_policy(row["policy"])
     state = read_state(parse_json(row["state"]), policy)
     reached = max(item.weight for item in policy.stages[: state.stage + 1])
-    return Trial(
+    return RolloutTrial(
         service=row["service"],
         number=row["number"],
         champion=row["champion"],

@@ -11,7 +11,7 @@ from sluice.adapters.served_history import read_periods
 from sluice.control.timeline import PROMOTE, RELEASE, RESTORE, ROLLBACK, ROUTE, TimelineEntry
 from sluice.home import PROJECT, Home
 from sluice.production.page import list_rows, write_served
-from sluice.production.served import ServedPeriod, Trial, list_periods
+from sluice.production.served import RolloutTrial, ServedPeriod, list_periods
 from sluice.rollout.state import Action, Phase
 from support.rollouts.store import StoredRollout
 
@@ -38,10 +38,10 @@ def told(hours: float, action: str, version: int, by: str = "", reason: str = ""
     return TimelineEntry(SERVICE, at, action, version, by, reason, "a terminal")
 
 
-def trial(number: int, candidate: int, phase: Phase, weight: float = 0.25) -> Trial:
+def trial(number: int, candidate: int, phase: Phase, weight: float = 0.25) -> RolloutTrial:
     opened = NOW + timedelta(hours=number)
     ended = opened + timedelta(hours=0.5)
-    return Trial(SERVICE, number, 1, candidate, opened, ended, weight, phase, "errors")
+    return RolloutTrial(SERVICE, number, 1, candidate, opened, ended, weight, phase, "errors")
 
 
 def summarize(periods: list[ServedPeriod]) -> list[tuple[int, str, str]]:

@@ -31,7 +31,7 @@ from sluice.monitoring.alerts import AlertChange, AlertPhase, AlertState, Change
 from sluice.monitoring.page import describe_alerts
 from sluice.monitoring.page import write_page as write_alerts
 from sluice.production.page import write_served
-from sluice.production.served import ServedPeriod, Trial
+from sluice.production.served import RolloutTrial, ServedPeriod
 from sluice.prompts.chat import TokenUsage
 from sluice.prompts.evaluation.checks import plan_checks
 from sluice.prompts.evaluation.results import AnswerResult, CaseResult, PromptEvaluation
@@ -205,7 +205,7 @@ def show_unasked() -> str:
 
 def show_served() -> str:
     """A year of production: a candidate that was rolled back, and one that a person restored."""
-    trial = Trial(SERVICE, 12, 123455, 123456, AT, AT, 0.25, Phase.ROLLED_BACK, WORDS)
+    trial = RolloutTrial(SERVICE, 12, 123455, 123456, AT, AT, 0.25, Phase.ROLLED_BACK, WORDS)
     served = ServedPeriod(
         SERVICE, 123455, AT, None, "restored by an exception", WORDS, WORDS, WORDS, 123456, trial
     )

@@ -18,6 +18,7 @@ from sluice.verdict import Check, Outcome, Verdict
 from support.lineage.receiver import Receiver, check_required, read_event, receive_events
 from tasks.run import lineage
 from tasks.run.lineage import (
+    note_abort,
     note_input,
     note_output,
     note_parent,
@@ -135,6 +136,13 @@ def test_a_skipped_run_and_other_flows_are_not_told(receiver: Receiver) -> None:
     run_flow(lambda: "nothing to do")
     run_flow(lambda: note_input(TABLE), "keeper")
     assert receiver.events == []
+
+
+def test_what_a_person_gave_up_is_aborted(receiver: Receiver) -> None:
+    run_flow(lambda: [note_input(TABLE), note_abort("not needed any more")], "rollout")
+    assert receiver.list_types() == ["START", "ABORT"]
+    found = receiver.events[-1]["run"]["facets"]["errorMessage"]
+    assert found["message"] == "not needed any more"
 
 
 def test_the_same_data_set_again_is_one(receiver: Receiver) -> None:
