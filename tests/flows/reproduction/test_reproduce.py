@@ -4,31 +4,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from sluice.adapters.control.store import prepare_control
 from sluice.adapters.registry.client import open_registry
-from sluice.config.service import ServiceConfig
+from sluice.adapters.served_history import read_periods
 from sluice.documents import parse_json
-from sluice.home import SAMPLES, Home
+from sluice.home import Home
 from sluice.report.markdown import PAGE_PIXELS, measure_table
-from support.releases.encoded import MODEL
+from support.lineage.receiver import Receiver, check_required, read_event, receive_events
 from support.releases.runs import artifacts_of
-from support.releases.services import make_quick
 from support.releases.sources import events_of
-from support.reproduction.project import copy_project, git
+from support.reproduction.project import copy_project
+from support.reproduction.released import ROWS, configure, write_rows
 from support.servers.images import add_registry_database
 
 pytestmark = pytest.mark.slow
-ROWS = 1_200
-
-
-def configure() -> ServiceConfig:
-    """Return the default service with a small forest, whose trees depend on the seed."""
-    forest = MODEL.validate_python({"kind": "random_forest", "trees": 12, "seed": 3})
-    config = make_quick(margin=0.2)
-    return config.model_copy(update={"model": forest})
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +28,24 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def released(api: str, project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def receiver() -> Iterator[Receiver]:
+    with receive_events() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def released(
+    api: str, project: Path, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Home]:
     from flows.ingest import ingest
     from flows.release import release
 
     root: Path = tmp_path_factory.mktemp("reproduced")
     add_registry_database(Home(root))
-    rows = pd.read_parquet(SAMPLES / "acs_employment_2015.parquet").head(ROWS)
-    rows.to_parquet(root / "rows.parquet")
+    write_rows(root / "rows.parquet")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLUICE_HOME", str(root))
+        patch.setenv("OPENLINEAGE_URL", receiver.url)
         for place in ("tasks.release.release", "tasks.reproduction.steps"):
             patch.setattr(f"{place}.PROJECT", project)
         for flow in ("ingest", "release"):
@@ -59,10 +58,10 @@ def released(api: str, project: Path, tmp_path_factory: pytest.TempPathFactory) 
         yield Home(root)
 
 
-def reproduce(seed: int = -1) -> Any:
+def reproduce() -> Any:
     from flows.reproduction.reproduce import reproduce as flow
 
-    return flow("employment", 1, seed, return_state=True)
+    return flow("employment", 1, return_state=True)
 
 
 def read_facts(home: Home) -> dict[str, Any]:
@@ -97,16 +96,28 @@ def test_the_same_record_makes_the_same_model(released: Home, api: str) -> None:
     assert event["payload"]["version"] == 1
 
 
-def test_another_seed_is_named_first_and_changes_predictions(released: Home) -> None:
-    state = reproduce(seed=4)
-    assert state.is_failed()
-    assert state.message.startswith("ReproductionDiffers: employment v1: the first that differs is")
-    assert "seed: recorded 3, now 4" in state.message
-    facts = read_facts(released)
-    assert facts["held-out rows"]["differing"] > 10
-    assert facts["the registered model's parity rows"]["is_same"]
+def test_the_release_told_its_lineage(released: Home, receiver: Receiver) -> None:
+    for item in receiver.events:
+        check_required(item)
+        read_event(item)
+    told = [(item["job"]["name"], item["eventType"]) for item in receiver.events]
+    assert told == [
+        ("ingest.employment", "START"),
+        ("ingest.employment", "COMPLETE"),
+        ("release.employment", "START"),
+        ("release.employment", "COMPLETE"),
+    ]
+    [table] = receiver.events[1]["outputs"]
+    [read] = receiver.events[3]["inputs"]
+    assert (table["namespace"], table["name"]) == (read["namespace"], read["name"])
+    assert table["facets"]["version"]["datasetVersion"] == "0"
+    assert read["inputFacets"]["dataQualityMetrics"]["rowCount"] == ROWS
+    assert read["inputFacets"]["dataQualityAssertions"]["assertions"]
+    written = {(item["namespace"], item["name"]) for item in receiver.events[3]["outputs"]}
+    assert written == {("sluice/registry", "employment"), ("sluice/production", "employment")}
 
 
-def test_the_projects_tree_stays_as_it_was(released: Home, project: Path) -> None:
-    assert git(project, "status", "--porcelain") == ""
-    assert git(project, "worktree", "list").count("\n") == 0
+def test_the_release_is_in_the_history_of_production(released: Home) -> None:
+    [found] = read_periods(prepare_control(released), "employment")
+    assert (found.version, found.cause, found.reason) == (1, "first release", "a test")
+    assert found.until is None
