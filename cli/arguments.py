@@ -23,6 +23,20 @@ def check_name(service: str) -> None:
         raise ServiceUnknown(f"no service '{service}'; known: {', '.join(known)}")
 
 
+def check_known(service: str) -> None:
+    """Refuse a name that neither a service nor a prompt has.
+
+    Raises:
+        ServiceUnknown: neither has it.
+    """
+    from sluice.config.loading import list_services
+    from sluice.prompts.listing import list_prompts
+
+    known = (*list_services(), *list_prompts())
+    if service not in known:
+        raise ServiceUnknown(f"no service or prompt '{service}'; known: {', '.join(known)}")
+
+
 def check_service(service: str) -> "ServiceConfig":
     """Return a service's configuration.
 

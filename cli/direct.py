@@ -126,8 +126,11 @@ def _follow_aliases(control: "Control", done: "CommandResult") -> None:
 def tell_prefect(control: "Control", service: str) -> None:
     """Send Prefect the event and the timeline, if its server is there."""
     from sluice.adapters.addresses import FLOW_RUNS
+    from sluice.adapters.served_history import read_periods
     from sluice.adapters.server.home_server import server_environment
     from sluice.adapters.server.notes import is_there, send_event, send_page
+    from sluice.production.page import describe_page as describe_served
+    from sluice.production.page import write_served
     from sluice.report.timeline import describe_page, write_timeline
     from tasks.rollout.telling import tell_moves
 
@@ -138,6 +141,8 @@ def tell_prefect(control: "Control", service: str) -> None:
         return
     runs = f"{api.removesuffix('/api')}/{FLOW_RUNS}"
     page = write_timeline(service, control.timeline.list_entries(service), runs)
+    served = write_served(service, read_periods(control, service))
     told = tell_moves(control, service, partial(send_event, api, service))
     shown = send_page(api, page, **describe_page(service))
+    shown = send_page(api, served, **describe_served(service)) and shown
     say(f"Prefect   {'told' if told and shown else 'did not take it; the keeper tells it later'}")

@@ -29,6 +29,9 @@ Version = Annotated[
     typer.Option(help="Version of the model; -1: the one that waits.", callback=check_version),
 ]
 ReferenceName = Literal["training", "trailing", "same_weekday"]
+AsRecorded = Annotated[
+    int, typer.Option(min=-1, help="Train with this seed instead; -1: the recorded one.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PolicyName = Annotated[
     str, typer.Argument(help="Name in configs/policies, or path of a YAML file.")

@@ -10,6 +10,7 @@ import typer
 from cli.arguments import check_name
 from cli.options import AsJson, Service
 from cli.output import report_waiting, say, show_rows, show_verdicts
+from cli.records.served import show_served
 from sluice.errors import Fault
 from sluice.home import find_home
 
@@ -42,9 +43,18 @@ def show(
 
 
 @commands.command(rich_help_panel=PANEL)
-def history(service: Service, as_json: AsJson = False) -> None:
+def history(
+    service: Service,
+    served: Annotated[
+        bool, typer.Option("--served", help="Who served when and why; of prompts too.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Show who did what to a service, when, why and from where; and its releases."""
-    show_history(service, as_json)
+    if served:
+        show_served(service, as_json)
+    else:
+        show_history(service, as_json)
 
 
 @commands.command(rich_help_panel=PANEL)
@@ -93,6 +103,8 @@ def show_services(service: str) -> None:
             show_rows(name, [_describe(alias, version) for alias, version in versions.items()])
         if route is not None:
             show_serving(control, route, serves is None)
+        if route is not None:
+            say_reproduced(control, name, route.champion)
         if decisions:
             show_rows(f"Decisions on {name}", decisions[:SHOWN])
         for alias in ("champion", "candidate"):
@@ -117,6 +129,19 @@ def show_serving(control: "Control", route: "Route", is_missing: bool) -> None:
         say(f"conflict: {say_missing(route.service, route.champion)}")
     elif conflict := control.watermarks.find_conflict(route.service):
         say(f"conflict: {conflict}")
+
+
+def say_reproduced(control: "Control", service: str, version: int) -> None:
+    """Print the last reproduction of a version, if there was one.
+
+    Raises:
+        Fault: the control store cannot be reached.
+    """
+    from sluice.control.approval import write_moment
+
+    entry = control.timeline.find_reproduced(service, version)
+    if entry is not None:
+        say(f"reproduced {write_moment(entry.at)}: {entry.message}")
 
 
 def list_decisions(service: str) -> list[dict[str, str]]:

@@ -11,7 +11,8 @@ SluiceError
 │   ├── DriftFound
 │   ├── PromptRegressed
 │   ├── CandidateUnsafe
-│   └── CostExceeded
+│   ├── CostExceeded
+│   └── ReproductionDiffers
 ├── Refused
 │   ├── ConfigInvalid
 │   ├── ServiceUnknown
@@ -44,7 +45,12 @@ SluiceError
 │   ├── PromptChanged
 │   ├── ModelRetired
 │   ├── ProviderRefused
-│   └── BudgetExceeded
+│   ├── BudgetExceeded
+│   └── NotReproducible
+│       ├── TreeWasDirty
+│       ├── CommitLost
+│       ├── DataVacuumed
+│       └── LockUninstallable
 ├── LeaseLost
 ├── RouteMoved
 ├── ArmFailed
@@ -110,6 +116,10 @@ class CandidateUnsafe(GateFailed):
 
 class CostExceeded(GateFailed):
     """A prompt costs more beside the active version than the limits allow."""
+
+
+class ReproductionDiffers(GateFailed):
+    """A version that was trained or evaluated again from its record is another one."""
 
 
 class Refused(SluiceError):  # noqa: N818
@@ -252,6 +262,26 @@ class ProviderRefused(Refused):
 
 class BudgetExceeded(Refused):
     """The next call could spend more than its budget has left."""
+
+
+class NotReproducible(Refused):
+    """A version cannot be made again: its record, or something that the record names, is gone."""
+
+
+class TreeWasDirty(NotReproducible):
+    """The version was made from code that no commit has."""
+
+
+class CommitLost(NotReproducible):
+    """The repository does not have the commit of the version any more."""
+
+
+class DataVacuumed(NotReproducible):
+    """Files of the version's data were deleted, so that its rows cannot be read any more."""
+
+
+class LockUninstallable(NotReproducible):
+    """The environment of the version's lock cannot be installed here."""
 
 
 class LeaseLost(SluiceError):  # noqa: N818

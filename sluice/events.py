@@ -123,6 +123,11 @@ SERVICE_EVENTS = {
         "see which slices dropped and which inputs moved; release again on newer labels",
     ),
     "performance.recovered": EventText("performance has recovered: {{ event.payload.reason }}"),
+    "reproduction.identical": EventText("made again from its record: identical"),
+    "reproduction.differs": EventText(
+        "made again from its record: {{ event.payload.reason }}",
+        "see the artifact {{ service }}-reproduction, which has every fact beside its record",
+    ),
     "rollout.restored": EventText("restored as champion by {{ event.payload.by }}"),
     "rollout.rollback": EventText("champion again by {{ event.payload.by }}"),
     "alert.pending": EventText(

@@ -127,6 +127,12 @@ def examine(home: Home) -> list[MachineFinding]:
     ]
 
 
+def find_unlocked() -> str:
+    """Return which installed packages are not those of the lock; empty where all are."""
+    found = judge_lock(read_lock(_read_text(LOCK)), _read_installed())
+    return "" if found.ok else found.found
+
+
 def _read_installed() -> dict[str, str]:
     found = importlib.metadata.distributions()
     named = [item for item in found if item.metadata["Name"]]

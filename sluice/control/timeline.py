@@ -16,6 +16,8 @@ OPENED, ENDED = "rollout-opened", "rollout-ended"
 SCHEMA = "schema"
 GAIN = "gain"
 """What a promotion gained, measured on live labels."""
+REPRODUCE = "reproduce"
+"""A version was made again from its record; the message says whether it is identical."""
 NONE = 0
 """The previous version where there is none to go back to."""
 

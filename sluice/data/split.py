@@ -14,6 +14,7 @@ from sluice.errors import DataInvalid, TrainingImpossible
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 HASH_RANGE = 2**64
 
@@ -196,3 +197,18 @@ def _describe_kind(values: "pd.Series[Any]") -> str:
 
     found = pd.api.types.infer_dtype(values, skipna=True)
     return "number" if found in ("integer", "floating", "mixed-integer-float") else found
+
+
+def keep_types(frame: "pd.DataFrame", table: "pa.Table") -> "pd.DataFrame":
+    """Return rows with the types of the whole table, which nulls in other rows decide."""
+    import pyarrow as pa
+
+    changed: dict[str, Any] = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if not column.null_count or frame[name].isna().any():
+            continue
+        if pa.types.is_integer(column.type):
+            changed[name] = "float64"
+        elif pa.types.is_boolean(column.type):
+            changed[name] = "object"
+    return frame.astype(changed) if changed else frame

@@ -15,6 +15,7 @@ from prefect import get_run_logger
 from prefect.runtime import flow_run
 
 from sluice.adapters.control.store import prepare_control
+from sluice.adapters.lineage import name_file
 from sluice.adapters.sources.deliveries import list_deliveries, name_delivery, read_delivery
 from sluice.adapters.tables.batches import keep_batch, quarantine_batch, read_kept
 from sluice.adapters.tables.delta import (
@@ -54,6 +55,7 @@ from tasks.data.schema import advise_change, check_table
 from tasks.data.traffic_rows import is_traffic, note_provenance, read_traffic
 from tasks.run.decorators import effect
 from tasks.run.events import publish_event
+from tasks.run.lineage import name_table, note_input, note_output
 
 VERSION = "data version"
 """Subject of the watermark of a service's own table."""
@@ -152,6 +154,7 @@ def validate_batch(config: ServiceConfig, delivery: Delivery, folder: Path) -> V
         Fault: the source, the table or the control store cannot be reached.
     """
     log = get_run_logger()
+    note_input(name_file(delivery.source))
     check_table(config)
     batch, uri = _read_batch(config, delivery, folder), find_home().table(config.service)
     existing = find_batch(uri, hash_content(batch))
@@ -196,6 +199,8 @@ def append_rows(config: ServiceConfig, batch: ValidatedBatch, announce: bool = T
         data = previous
     else:
         data = append_batch(uri, rows, {"source": name}, config.data.id)
+    columns = dict(config.data.columns)
+    note_output(name_table(config.service, data.version, data.rows, columns))
     get_run_logger().info(
         "%s is data version %d of %s, %s rows in all",
         name,

@@ -15,7 +15,7 @@ from sluice.adapters.tables.delta import read_version
 from sluice.adapters.validation.suite_file import list_growing
 from sluice.config.service import ServiceConfig
 from sluice.data.folds import assign_folds, mark_training
-from sluice.data.split import split_rows
+from sluice.data.split import keep_types, split_rows
 from sluice.drift.document import FILE, read_profile, write_profile
 from sluice.drift.profile import ReferenceProfile
 from sluice.drift.reference import ReleasedRows, profile_release
@@ -25,7 +25,6 @@ from sluice.models.cross_validation import FoldRows, predict_out_of_fold
 from sluice.models.importance import measure_importance
 from sluice.models.prediction import predict
 from sluice.stats.holdout import Predictions
-from tasks.release.rows import keep_types
 from tasks.run.champions import find_champion, require_record
 
 if TYPE_CHECKING:

@@ -19,7 +19,9 @@ from sluice.prompts.version import PromptVersion, check_unchanged
 from tasks.prompts.mirroring import describe_published, note_mirrored
 from tasks.prompts.version import VersionUnderRelease, read_evaluation
 from tasks.run.decorators import effect
+from tasks.run.lineage import name_model, name_production, note_output
 from tasks.run.names import name_origin
+from tasks.run.served import publish_served
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ def publish_version(given: VersionUnderRelease, place: Path) -> PublishedVersion
     keep_published(version)
     shown = describe_published(version, new.eval_set, new.model, len(new.cases))
     number = open_registry(find_home()).publish_prompt(shown)
+    note_output(name_model(given.prompt, given.version))
     get_run_logger().info("%s v%d is published", given.prompt, given.version)
     return PublishedVersion(given.prompt, given.version, given.identity, number, False)
 
@@ -93,8 +96,10 @@ def activate_version(
             f"v{published.version} is active{instead}",
         )
         control.timeline.append(entry, once=True)
+    note_output(name_production(prompt, published.version))
     get_run_logger().info("%s v%d is active", prompt, published.version)
     _show_active(control, published)
+    _show_served(prompt)
     return replace(published, is_active=True)
 
 
@@ -106,6 +111,14 @@ def _show_active(control: Control, published: PublishedVersion) -> None:
     except Fault as error:
         log = get_run_logger()
         log.warning("the registry does not show it yet, the next `watch` tries again: %s", error)
+
+
+def _show_served(prompt: str) -> None:
+    """Publish who served when; an error is logged, and changes nothing else."""
+    try:
+        publish_served(prompt)
+    except Exception as error:
+        get_run_logger().warning("the page of what served was not updated: %s", error)
 
 
 def keep_published(version: PromptVersion) -> None:

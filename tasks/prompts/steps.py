@@ -5,6 +5,7 @@ from pathlib import Path
 from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 
+from sluice.lineage import DataSet
 from sluice.prompts.folder import load_prompt
 from sluice.report.prompts.page import find_outcome
 from sluice.verdict import Verdict
@@ -13,6 +14,7 @@ from tasks.prompts.version import EvaluationReporter, VersionUnderRelease, read_
 from tasks.run.artifacts import publish
 from tasks.run.decorators import effect
 from tasks.run.events import publish_event
+from tasks.run.lineage import note_input
 
 
 def _log(words: str) -> None:
@@ -31,7 +33,12 @@ def check_version(prompt: str, number: int) -> VersionUnderRelease:
         PromptChanged: the version was evaluated or published with another content.
         Fault: the control store or the registry cannot be reached.
     """
-    return version.check_version(load_prompt(prompt), number, asks_registry=True)
+    found = load_prompt(prompt)
+    given = version.check_version(found, number, asks_registry=True)
+    file, cases = found.version_file(number), found.eval_set
+    note_input(DataSet("file", str(file), given.identity))
+    note_input(DataSet("file", str(cases.path), cases.identity, rows=len(cases.rows)))
+    return given
 
 
 @effect

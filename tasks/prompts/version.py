@@ -14,12 +14,13 @@ from time import monotonic
 from uuid import uuid4
 
 from sluice.adapters.control.store import prepare_control
+from sluice.adapters.machine import read_code_version, read_environment
 from sluice.adapters.prompt_wishes import find_serving
 from sluice.adapters.storage import explain_os_error, write_whole
 from sluice.documents import read_json
 from sluice.errors import PromptChanged, PromptInvalid, Refused
 from sluice.guardrails.inspection import INJECTION
-from sluice.home import CONFIGS, PROMPTS, environment_name, find_home
+from sluice.home import CONFIGS, LOCK, PROJECT, PROMPTS, environment_name, find_home
 from sluice.prompts.criterion import Criterion
 from sluice.prompts.evaluation.checks import PlannedCheck, collect_check, list_judged, plan_checks
 from sluice.prompts.evaluation.judges import PromptJudge, load_judge
@@ -287,6 +288,7 @@ def record_evaluation(
             criteria[check.name] = CriterionResult(
                 value=bounds.value, lower=bounds.low, upper=bounds.high, cases=bounds.n
             )
+    code, environment = read_code_version(PROJECT), read_environment(LOCK)
     record = EvaluationRecord(
         prompt=given.prompt,
         version=evaluation.version,
@@ -299,6 +301,11 @@ def record_evaluation(
         criteria=criteria,
         cost=mean_known(cost.dollars for cost in evaluation.costs.values()),
         similarity=evaluation.similarity,
+        commit=code.commit,
+        dirty=code.dirty,
+        lock_hash=environment.lock_hash,
+        python=environment.python,
+        platform=environment.platform,
     )
     name = f"{record.ended.replace(':', '')}-v{record.version}.json"
     write_results({find_home().evaluations(given.prompt) / name: record.to_json()})

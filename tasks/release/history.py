@@ -38,6 +38,7 @@ from tasks.run.champions import find_serving
 from tasks.run.decorators import effect
 from tasks.run.links import link_page, registry_page
 from tasks.run.names import name_origin
+from tasks.run.served import publish_served
 
 MOST_LETTERS = 4000
 PAGE = "timeline"
@@ -137,6 +138,7 @@ def publish_timeline(service: str, releases: Sequence[PastRelease]) -> None:
     entries = add_releases(service, prepare_control().timeline.list_entries(service), releases)
     page = write_timeline(service, entries, link_page(FLOW_RUNS))
     create_page(markdown=page, **describe_page(service))
+    publish_served(service)
 
 
 def publish_new_entries(service: str) -> None:

@@ -34,6 +34,7 @@ from tasks.run.artifacts import publish
 from tasks.run.champions import find_serving, route_to_champion
 from tasks.run.decorators import effect
 from tasks.run.events import publish_event
+from tasks.run.lineage import name_model, name_production, note_output
 from tasks.run.names import name_origin
 
 EXAMPLE_ROWS = 5
@@ -103,6 +104,9 @@ def register_candidate(  # noqa: PLR0913, PLR0917
     )
     route_to_champion(version)
     alias = version.tags[REGISTERED]
+    note_output(name_model(config.service, version.version))
+    if alias == CHAMPION:
+        note_output(name_production(config.service, version.version))
     approval_tags = {key: value for key, value in version.tags.items() if key.startswith(ANSWER)}
     registry.log_facts(release.run_id, tags={VERSION: str(version.version), **approval_tags})
     publish(

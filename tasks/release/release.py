@@ -27,6 +27,7 @@ from sluice.identity import ReleaseIdentity
 from tasks.run.champions import find_champion
 from tasks.run.decorators import effect
 from tasks.run.forms import LATEST
+from tasks.run.lineage import name_table, note_input
 from tasks.run.links import link_run
 
 
@@ -108,6 +109,7 @@ def open_release(config: ServiceConfig, data_version: int, cause: str) -> Releas
     _clear_lost(registry, config.service, run_id)
     registry.log_text(run_id, "config.yaml", dump_service(config))
     registry.log_data_input(run_id, data, "training")
+    note_input(name_table(config.service, version, data.rows, dict(config.data.columns)))
     workspace = home.workspace(run_id)
     workspace.mkdir(parents=True, exist_ok=True)
     baseline = _find_baseline(version, champion.record)

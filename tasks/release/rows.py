@@ -18,7 +18,7 @@ from sluice.config.service import ServiceConfig
 from sluice.data.evolution import SchemaChange, choose_changes, restore_columns, restore_kinds
 from sluice.data.folds import assign_folds
 from sluice.data.recent import RecentRows, mark_recent
-from sluice.data.split import comparison_mask, split_rows
+from sluice.data.split import comparison_mask, keep_types, split_rows
 from sluice.documents import read_json
 from sluice.errors import DataMissing
 from sluice.home import find_home
@@ -302,21 +302,6 @@ def find_recent(
         return None
     time = config.data.time
     return mark_recent(config.evaluation, compared[time], read_rows(config, release, [time])[time])
-
-
-def keep_types(frame: "pd.DataFrame", table: "pa.Table") -> "pd.DataFrame":
-    """Return rows with the types of the whole table, which nulls in other rows decide."""
-    import pyarrow as pa
-
-    changed: dict[str, Any] = {}
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        if not column.null_count or frame[name].isna().any():
-            continue
-        if pa.types.is_integer(column.type):
-            changed[name] = "float64"
-        elif pa.types.is_boolean(column.type):
-            changed[name] = "object"
-    return frame.astype(changed) if changed else frame
 
 
 _COMPARED: dict[tuple[str, int], "pd.DataFrame"] = {}

@@ -17,6 +17,7 @@ from tasks.rollout.aliases import settle_ended, try_follow
 from tasks.rollout.collection import MetricsCollector
 from tasks.rollout.lease import ControllerLease, is_controlled
 from tasks.rollout.progress import RolloutArtifacts
+from tasks.run.lineage import name_model, name_production, note_abort, note_input, note_output
 
 POLL_SECONDS = 0.25
 """Seconds between two checks for a command."""
@@ -128,6 +129,8 @@ def run_controller(
         RouteMoved: another process changed the route.
         ConfigInvalid: the gateway's settings are not right.
     """
+    note_input(name_model(rollout.service, rollout.candidate))
+    note_input(name_production(rollout.service, rollout.champion))
     artifacts = RolloutArtifacts(held.control, rollout, notes)
     try:
         rollout = Controller(held, rollout, MetricsCollector(rollout.service), artifacts).run()
@@ -135,7 +138,11 @@ def run_controller(
             held.control.rollouts.settle(rollout)
     finally:
         artifacts.end()
+    if rollout.is_serving:
+        note_output(name_production(rollout.service, rollout.candidate))
     state = rollout.state
+    if state.phase is Phase.ABORTED:
+        note_abort(state.reason)
     return RolloutResult(
         rollout.service, rollout.candidate, rollout.number, state.phase.value, state.reason
     )

@@ -16,7 +16,7 @@ from sluice.adapters.control.store import prepare_control
 from sluice.adapters.registry.aliases import CANDIDATE
 from sluice.adapters.registry.answers import find_version
 from sluice.adapters.registry.client import Registry, open_registry
-from sluice.adapters.registry.versions import ModelVersionRef
+from sluice.adapters.registry.versions import FLOW_RUN, ModelVersionRef
 from sluice.config.loading import find_policy, load_policy
 from sluice.config.policy import Policy
 from sluice.config.service import ServiceConfig
@@ -35,6 +35,7 @@ from tasks.rollout.collection import MetricsCollector
 from tasks.rollout.lease import ControllerLease
 from tasks.run.champions import find_champion, find_route, require_record
 from tasks.run.decorators import effect
+from tasks.run.lineage import note_parent
 
 AS_CANDIDATE = -1
 """The version that carries the alias `candidate`."""
@@ -110,6 +111,8 @@ def open_rollout(
         salt=secrets.token_hex(8),
         before=seen.blocks,
     )
+    if run := candidate.tags.get(FLOW_RUN):
+        note_parent(run, "release")
     rollout = held.control.rollouts.open(held.lease, opening, datetime.now(UTC))
     names = (service, rollout.number, candidate.version, champion.version, policy.policy)
     get_run_logger().info("%s: rollout %d of v%d beside v%d, policy %s", *names)

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from sluice.config.loading import list_policies, list_services
 from sluice.config.monitoring.drift import ReferenceName
+from sluice.config.overrides import LARGEST_SEED
 from sluice.control.retraining import EVENTS
 from sluice.prompts.listing import list_prompts
 from sluice.rollout.state import Action
@@ -45,5 +46,12 @@ ReferenceChoice = Annotated[
 """What traffic is compared with; `as-configured` is the service's own choice."""
 ModelVersion = Annotated[int, Field(ge=1)]
 """A version of a service's model."""
+ServiceOrPrompt = Annotated[
+    str, Field(json_schema_extra=offer([*list_services(), *list_prompts()]))
+]
+"""A service with a model, or a prompt."""
+AS_RECORDED = -1
+RecordedSeed = Annotated[int, Field(ge=AS_RECORDED, le=LARGEST_SEED)]
+"""A seed of a training; `AS_RECORDED` is the one that the version has on record."""
 CauseEvent = Annotated[str, Field(json_schema_extra=offer(list(EVENTS)))]
 """What can start a retraining, and what ends such a cause."""

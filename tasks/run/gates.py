@@ -10,6 +10,7 @@ from sluice.verdict import Verdict
 from tasks.run.artifacts import publish
 from tasks.run.decorators import gate
 from tasks.run.events import publish_event
+from tasks.run.lineage import note_verdict
 
 SHOWN = 3
 """How many notes of a verdict are logged; its page has all of them."""
@@ -32,6 +33,7 @@ def pass_gate(
         GateFailed: the subclass of the gate's finding, or `EvidenceInsufficient`.
     """
     log = get_run_logger()
+    note_verdict(verdict)
     publish(
         create_markdown_artifact,
         key=f"{service}-verdict-{verdict.gate}",

@@ -95,6 +95,12 @@ def name_command() -> str:
     return " ".join(filter(None, (given["service"], str(subject), f"by {given['by']}")))
 
 
+def name_reproduction() -> str:
+    """Name a reproduction by its service or prompt, and the version."""
+    given = flow_run.parameters
+    return f"{given['service']} v{given['version']}"
+
+
 def name_drift() -> str:
     """Name a run of `detect-drift` by its service, and what a person asked for."""
     given = flow_run.parameters

@@ -15,6 +15,7 @@ from sluice.errors import SluiceError
 from sluice.home import find_home
 from sluice.log_lines import bind_fields
 from tasks.run.console import EXPECTED, CurrentTask, expect_failures
+from tasks.run.lineage import track_lineage
 from tasks.run.tags import SUBJECTS, tag_failure, tag_start
 
 LAST_WORD = {"sluice_last_word": True}
@@ -43,7 +44,9 @@ def state_failure(function: Callable[P, R]) -> Callable[P, R]:
         with bind_fields(**find_fields()):
             try:
                 join_json_log("flow run")
-                return function(*args, **kwargs)
+                with track_lineage(f"{function.__module__.replace('.', '/')}.py") as result:
+                    result.append(function(*args, **kwargs))
+                return cast(R, result[-1])
             except SluiceError as error:
                 CurrentTask.is_expected = isinstance(error, EXPECTED)
                 tag_failure(error)

@@ -20,6 +20,7 @@ from sluice.control.lease import Lease
 from sluice.control.timeline import NONE, ROUTE, TimelineEntry
 from sluice.documents import parse_json
 from sluice.errors import LeaseLost, RolloutRefused
+from sluice.production.served import RolloutTrial
 from sluice.rollout.facts import Arm
 from sluice.rollout.log import LogRecord, read_record, write_opening
 from sluice.rollout.record import RolloutRecord, RolloutSummary, read_readings, write_readings
@@ -160,6 +161,14 @@ class Rollouts:
         """Return all rollouts of a service, oldest first."""
         return self._list(ROLLOUTS.c.service == service)
 
+    def list_trials(self, service: str) -> list[RolloutTrial]:
+        """Return every rollout of a service as one trial with its largest share, oldest first."""
+        names = ("service", "number", "champion", "candidate", "policy", "state", "opened", "ended")
+        rows = select(*(ROLLOUTS.c[name] for name in names))
+        rows = rows.where(ROLLOUTS.c.service == service).order_by(ROLLOUTS.c.number)
+        with self._database.transact("listing trials") as connection:
+            return [_build_trial(row) for row in connection.execute(rows).mappings()]
+
     def list_summaries(self) -> list[RolloutSummary]:
         """Return a summary of every service's rollouts, by service and number."""
         last = and_(_matches_log(), ROLLOUT_LOG.c.tick == ROLLOUTS.c.tick - 1)
@@ -280,6 +289,23 @@ def _build(row: RowMapping) -> RolloutRecord:
         tick=row["tick"],
         readings=read_readings(parse_json(row["readings"])),
         settled=bool(row["settled"]),
+    )
+
+
+def _build_trial(row: RowMapping) -> RolloutTrial:
+    policy = read_policy(row["policy"])
+    state = read_state(parse_json(row["state"]), policy)
+    reached = max(item.weight for item in policy.stages[: state.stage + 1])
+    return RolloutTrial(
+        service=row["service"],
+        number=row["number"],
+        champion=row["champion"],
+        candidate=row["candidate"],
+        opened=datetime.fromisoformat(row["opened"]),
+        ended=datetime.fromisoformat(row["ended"]) if row["ended"] else None,
+        weight=max(reached, state.weight(policy)),
+        phase=state.phase,
+        reason=state.reason,
     )
 
 

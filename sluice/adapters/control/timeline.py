@@ -12,7 +12,14 @@ from sluice.adapters.control.database import Database, write_time
 from sluice.adapters.control.schema import COMMANDS, DECISIONS, ROLLOUTS, TIMELINE
 from sluice.control.command import BY_HAND
 from sluice.control.route import Route
-from sluice.control.timeline import ENDED, OPENED, ROUTE, TimelineEntry, sort_entries
+from sluice.control.timeline import (
+    ENDED,
+    OPENED,
+    REPRODUCE,
+    ROUTE,
+    TimelineEntry,
+    sort_entries,
+)
 from sluice.documents import parse_json
 
 
@@ -77,6 +84,15 @@ class Timeline:
         wanted = select(TIMELINE.c.sequence).where(changed, TIMELINE.c.version == version)
         with self._database.transact("reading the timeline") as connection:
             return connection.execute(wanted.limit(1)).first() is not None
+
+    def find_reproduced(self, service: str, version: int) -> TimelineEntry | None:
+        """Return the entry of a version's last reproduction; None if there was none."""
+        same = and_(TIMELINE.c.service == service, TIMELINE.c.version == version)
+        wanted = select(TIMELINE).where(same, TIMELINE.c.action == REPRODUCE)
+        with self._database.transact("reading the timeline") as connection:
+            newest = wanted.order_by(TIMELINE.c.sequence.desc()).limit(1)
+            row = connection.execute(newest).mappings().first()
+            return build_entry(row) if row else None
 
     def list_changes(self) -> dict[str, TimelineEntry]:
         """Return the last change of the version that serves, by service."""

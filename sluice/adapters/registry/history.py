@@ -105,6 +105,26 @@ def read_config(registry: Registry, run_id: str) -> dict[str, Any]:
     return _read_mapping(registry, run_id, CONFIG, parse_yaml)
 
 
+def read_params(registry: Registry, run_id: str) -> dict[str, str]:
+    """Return the parameters of a registry run, such as `model.seed`.
+
+    Raises:
+        RegistryUnavailable: the registry cannot be reached, or does not have the run.
+    """
+    with translate_faults(f"reading run {run_id}"):
+        return dict(registry.store.client().get_run(run_id).data.params)
+
+
+def read_metrics(registry: Registry, run_id: str) -> dict[str, float]:
+    """Return the newest value of each number that a registry run logged.
+
+    Raises:
+        RegistryUnavailable: the registry cannot be reached, or does not have the run.
+    """
+    with translate_faults(f"reading run {run_id}"):
+        return dict(registry.store.client().get_run(run_id).data.metrics)
+
+
 def _read_mapping(
     registry: Registry, run_id: str, name: str, parse: Callable[[str], Any]
 ) -> dict[str, Any]:

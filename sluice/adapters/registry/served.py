@@ -110,7 +110,7 @@ class _Files:
         """
         if self.sample is None or not self.sample.records:
             return
-        frame = _make_sample_frame(self.sample, self.facts.data)
+        frame = make_sample_frame(self.sample, self.facts.data)
         if fault := describe_difference(self.sample.predictions, answer(frame)):
             label = f"{self.version.service} v{self.version.version}"
             raise ModelDamaged(f"{label}, {name}: {fault}")
@@ -121,7 +121,7 @@ def _read_sample(folder: Path) -> ParitySample | None:
     return ParitySample.from_json(path.read_bytes()) if path.exists() else None
 
 
-def _make_sample_frame(sample: ParitySample, data: DataConfig) -> "pd.DataFrame":
+def make_sample_frame(sample: ParitySample, data: DataConfig) -> "pd.DataFrame":
     """Return the sample's records, which are JSON, as rows of the model's kinds."""
     import pyarrow as pa
 

@@ -39,6 +39,14 @@ class EvaluationRecord(Section):
     cost: float | None = Field(None, ge=0.0)
     similarity: str = ""
     """What compared texts; scores of another similarity are not comparable."""
+    commit: str = ""
+    """The commit of the code; empty in records of earlier versions."""
+    dirty: bool = False
+    """Whether the tree had changes that the commit does not have."""
+    lock_hash: str = ""
+    python: str = ""
+    platform: str = ""
+    """The environment, as a release of a model records it."""
 
     def to_json(self) -> str:
         """Return the record as JSON for its file."""

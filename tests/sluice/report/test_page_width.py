@@ -30,6 +30,8 @@ from sluice.home import PROJECT
 from sluice.monitoring.alerts import AlertChange, AlertPhase, AlertState, ChangeKind, Silence
 from sluice.monitoring.page import describe_alerts
 from sluice.monitoring.page import write_page as write_alerts
+from sluice.production.page import write_served
+from sluice.production.served import RolloutTrial, ServedPeriod
 from sluice.prompts.chat import TokenUsage
 from sluice.prompts.evaluation.checks import plan_checks
 from sluice.prompts.evaluation.results import AnswerResult, CaseResult, PromptEvaluation
@@ -45,6 +47,8 @@ from sluice.report.rollout import DecisionLine, write_overview, write_page
 from sluice.report.scoring import ScoringFacts, write_scoring
 from sluice.report.timeline import write_timeline
 from sluice.report.verdict_page import write_verdict
+from sluice.reproduction.comparison import ComparedFact, Reproduction, compare_value
+from sluice.reproduction.page import write_reproduction
 from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import Phase
 from sluice.verdict import Check, Outcome, Verdict
@@ -199,12 +203,34 @@ def show_unasked() -> str:
     return write_unasked(found, 1, checks, f"{WORDS}; next: {WORDS}", [WORDS])
 
 
+def show_served() -> str:
+    """A year of production: a candidate that was rolled back, and one that a person restored."""
+    trial = RolloutTrial(SERVICE, 12, 123455, 123456, AT, AT, 0.25, Phase.ROLLED_BACK, WORDS)
+    served = ServedPeriod(
+        SERVICE, 123455, AT, None, "restored by an exception", WORDS, WORDS, WORDS, 123456, trial
+    )
+    return write_served(SERVICE, [replace(served, on_trial=True), served])
+
+
+def show_reproduction() -> str:
+    """A version whose lock and predictions differ."""
+    name = "the registered model's parity rows"
+    facts = (
+        compare_value("content of the data", "a" * 64, "b" * 64),
+        ComparedFact(name, "'a long label' at [0.1234567890123456, 0.1]", "0.5", 123456, 12345),
+        compare_value("platform", "linux-x86_64", "macosx-14.0-arm64", decides=False),
+    )
+    return write_reproduction(Reproduction(SERVICE, 123456, facts, "this environment", (WORDS,)))
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "verdict": lambda: write_verdict(VERDICTS[2], SERVICE, LINKS["MLflow"]),
     "request": lambda: write_request(APPROVAL, VERDICTS, LINKS, LINKS["run"], compare()),
     "decision": show_decision,
     "history": show_history,
     "timeline": show_timeline,
+    "served": show_served,
+    "reproduction": show_reproduction,
     "rollout": show_rollout,
     "overview": show_all,
     "batch prediction": show_scoring,
@@ -216,7 +242,8 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 REPORTS = ("approval", "comparison", "history", "rollout", "scoring", "timeline", "verdict_table")
 OTHERS = (
-    "report/drift/artifact", "report/prompts/standing", "report/prompts/summary", "monitoring/page"
+    "report/drift/artifact", "report/prompts/standing", "report/prompts/summary", "monitoring/page",
+    "production/page", "reproduction/page",
 )  # fmt: skip
 WRITERS = {*(f"report/{name}" for name in REPORTS), *OTHERS}
 """The files of `sluice` whose tables the pages above show."""

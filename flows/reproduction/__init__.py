@@ -1,0 +1,1 @@
+"""Flows that make a version again."""

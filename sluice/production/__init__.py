@@ -1,0 +1,1 @@
+"""What served in production: who, since when, until when, and why."""

@@ -1,0 +1,1 @@
+"""A receiver of lineage events over real HTTP."""

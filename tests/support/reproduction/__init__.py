@@ -1,0 +1,1 @@
+"""Projects in repositories of their own, whose commits can be checked out again."""
