@@ -11,7 +11,9 @@ SluiceError
 │   ├── DriftFound
 │   ├── PromptRegressed
 │   ├── CandidateUnsafe
-│   └── CostExceeded
+│   ├── CostExceeded
+│   ├── SplitBroken
+│   └── GuardrailBroken
 ├── Refused
 │   ├── ConfigInvalid
 │   ├── ServiceUnknown
@@ -44,7 +46,8 @@ SluiceError
 │   ├── PromptChanged
 │   ├── ModelRetired
 │   ├── ProviderRefused
-│   └── BudgetExceeded
+│   ├── BudgetExceeded
+│   └── ExperimentRefused
 ├── LeaseLost
 ├── RouteMoved
 ├── ArmFailed
@@ -110,6 +113,14 @@ class CandidateUnsafe(GateFailed):
 
 class CostExceeded(GateFailed):
     """A prompt costs more beside the active version than the limits allow."""
+
+
+class SplitBroken(GateFailed):
+    """An experiment's units were not split as planned, so nothing of it may be analysed."""
+
+
+class GuardrailBroken(GateFailed):
+    """A guardrail metric of an experiment is proved to be worse than its margin allows."""
 
 
 class Refused(SluiceError):  # noqa: N818
@@ -252,6 +263,10 @@ class ProviderRefused(Refused):
 
 class BudgetExceeded(Refused):
     """The next call could spend more than its budget has left."""
+
+
+class ExperimentRefused(Refused):
+    """A step of an experiment would be skipped, or the service is not free for it."""
 
 
 class LeaseLost(SluiceError):  # noqa: N818

@@ -16,7 +16,7 @@ LEAST_UNITS = 2
 
 
 @dataclass(frozen=True)
-class Estimate:
+class UnitEstimate:
     """A figure of one arm with the variance of that figure, from so many units."""
 
     value: float
@@ -44,19 +44,19 @@ class MeanComparison:
     method: Literal["welch", "delta"]
 
 
-def estimate_mean(values: Values) -> Estimate:
+def estimate_mean(values: Values) -> UnitEstimate:
     """Return the mean over units and its variance.
 
     Raises:
         ValueError: there are fewer than two units.
     """
     _require_units(len(values))
-    return Estimate(
+    return UnitEstimate(
         float(np.mean(values)), float(np.var(values, ddof=1)) / len(values), len(values)
     )
 
 
-def estimate_ratio(sums: Values, counts: Values) -> Estimate:
+def estimate_ratio(sums: Values, counts: Values) -> UnitEstimate:
     """Return sum x / sum n over units and its variance by the delta method.
 
     (S_xx - 2 R S_xn + R^2 S_nn) / (k mean(n)^2) for k units (Deng, Knoblich and Lu 2018).
@@ -71,7 +71,7 @@ def estimate_ratio(sums: Values, counts: Values) -> Estimate:
     ratio = float(np.sum(sums) / np.sum(counts))
     residuals = sums - ratio * counts
     spread = float(np.sum((residuals - residuals.mean()) ** 2)) / (len(sums) - 1)
-    return Estimate(ratio, spread / (len(sums) * mean**2), len(sums))
+    return UnitEstimate(ratio, spread / (len(sums) * mean**2), len(sums))
 
 
 def compare_means(values_a: Values, values_b: Values, alpha: float = 0.05) -> MeanComparison:
@@ -96,7 +96,7 @@ def compare_ratios(
 
 
 def compare_estimates(
-    a: Estimate, b: Estimate, alpha: float, method: Literal["welch", "delta"] = "welch"
+    a: UnitEstimate, b: UnitEstimate, alpha: float, method: Literal["welch", "delta"] = "welch"
 ) -> MeanComparison:
     """Compare two estimates; Welch's degrees of freedom, the normal distribution for `delta`.
 

@@ -11,7 +11,7 @@ from math import exp, log, sqrt
 import numpy as np
 
 from sluice.rollout.evidence import Block, Boundary, Side, average, measure_block
-from sluice.stats.experiments.means import Estimate
+from sluice.stats.experiments.means import UnitEstimate
 
 BETS = (0.5, 1.0, 2.0)
 """Alternatives of the e-value, as multiples of the effect that was planned for."""
@@ -108,7 +108,7 @@ def find_reach(units: float, alpha: float, rho_squared: float) -> float:
 
 
 def bound_sequence(
-    a: Estimate, b: Estimate, alpha: float, planned: int
+    a: UnitEstimate, b: UnitEstimate, alpha: float, planned: int
 ) -> tuple[float, float] | None:
     """Return bounds of the difference b - a that hold at all looks at once; None: too early.
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from sluice.stats.experiments.means import Estimate, estimate_mean
+from sluice.stats.experiments.means import UnitEstimate, estimate_mean
 from sluice.stats.experiments.proportions import compare_rates
 from sluice.stats.experiments.sequential import (
     UnitBlock,
@@ -110,7 +110,7 @@ def test_a_confidence_sequence_covers_at_all_looks_at_once() -> None:
 
 
 def test_too_few_units_have_no_bounds_and_a_sequential_plan_has_more_units() -> None:
-    few = Estimate(1.0, 0.1, 99)
+    few = UnitEstimate(1.0, 0.1, 99)
     assert bound_sequence(few, few, 0.05, 1000) is None
     assert find_reach(1000, 0.05, tune_sequence(1000, 0.05)) == pytest.approx(3.03, abs=0.01)
     assert 1.8 < stretch_units(0.05, 0.8) < 2.0
