@@ -89,6 +89,8 @@ def start(
 @experiment.command()
 def status(name: Annotated[str, typer.Argument(help="Left out: all.")] = "") -> None:
     """Show where an experiment stands: its step, units so far, and what comes next."""
+    if name:
+        check_experiment(name)
     from sluice.adapters.control.store import prepare_control
     from sluice.config.experiments.loading import list_experiments
     from tasks.experiments.actions import describe_record
@@ -111,7 +113,6 @@ def status(name: Annotated[str, typer.Argument(help="Left out: all.")] = "") -> 
         return
     record = control.experiments.find(name)
     if record is None:
-        check_experiment(name)
         say(f"{name}: not planned yet; next: `sluice experiment plan {name}`")
         return
     _show_status(record, now)
@@ -120,6 +121,7 @@ def status(name: Annotated[str, typer.Argument(help="Left out: all.")] = "") -> 
 @experiment.command()
 def analyse(name: Name, by: OptionalBy = "", as_json: AsJson = False) -> None:
     """Analyse an experiment whose duration is over, or take a sequential look."""
+    check_experiment(name)
     from sluice.adapters.control.store import prepare_control
     from tasks.experiments.actions import analyse_run
 
@@ -140,6 +142,10 @@ def analyse(name: Name, by: OptionalBy = "", as_json: AsJson = False) -> None:
 @experiment.command()
 def decide(name: Name, choice: Choice, by: By, reason: Reason) -> None:
     """Decide: promote hands the treatment to a rollout; what still runs ends."""
+    check_experiment(name)
+    from sluice.adapters.control.commands import require_reason
+
+    require_reason(f"experiment decide {name}", by, reason)
     from sluice.adapters.control.store import prepare_control
     from sluice.adapters.moves import name_terminal
     from sluice.control.command import Author

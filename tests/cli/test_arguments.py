@@ -34,6 +34,18 @@ BAD = {
     ),
     "rollback: service": (("rollback", "nobody", *WHO), "no service 'nobody'; known: arrivals"),
     "rollback: blank": (("rollback", "employment", "--by", "A", "--reason", " "), "no reason"),
+    "experiment plan: name": (("experiment", "plan", "nothing"), "no experiment 'nothing'"),
+    "experiment start: name": (("experiment", "start", "nothing"), "no experiment 'nothing'"),
+    "experiment status: name": (("experiment", "status", "nothing"), "no experiment 'nothing'"),
+    "experiment analyse: name": (("experiment", "analyse", "nothing"), "no experiment 'nothing'"),
+    "experiment decide: choice": (
+        ("experiment", "decide", "nothing", "keep", *WHO),
+        "'promote', 'iterate', 'discard'",
+    ),
+    "experiment decide: blank": (
+        ("experiment", "decide", "employment-feedback", "discard", "--by", " ", "--reason", "x"),
+        "found no name",
+    ),
     "restore: version": (("restore", "employment", "0", *WHO), "greater than or equal to 1"),
     "restore: service": (("restore", "nobody", "1", *WHO), "no service 'nobody'"),
     "promote: service": (("promote", "nobody"), "no service 'nobody'"),
