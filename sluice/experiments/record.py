@@ -1,8 +1,9 @@
 """One experiment as the control store holds it: its step, its arms, plan, analysis and decision."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from sluice.config.experiments.experiment import ExperimentConfig, hash_experiment
@@ -94,8 +95,6 @@ class ExperimentRecord:
 
     def direct(self, seen: Route, lease_ttl: float) -> Route:
         """Return the route for gateways while it runs, which replaces the one that was seen."""
-        from dataclasses import replace
-
         return replace(
             seen,
             champion=self.control,
@@ -126,6 +125,7 @@ def load_facts(kind: type[Any], text: str) -> Any:
     return _adapt(kind).validate_python(parse_json(text)) if text else None
 
 
+@lru_cache(maxsize=8)
 def _adapt(kind: type[Any]) -> Any:
     from pydantic import TypeAdapter
 

@@ -63,6 +63,14 @@ class Experiments:
         wanted = and_(EXPERIMENTS.c.service == service, EXPERIMENTS.c.phase == RUNNING)
         return next(iter(self._list(wanted)), None)
 
+    def find_newest(self, service: str) -> ExperimentRecord | None:
+        """Return the experiment of a service that was planned last; None if there is none."""
+        wanted = select(EXPERIMENTS).where(EXPERIMENTS.c.service == service)
+        newest = wanted.order_by(EXPERIMENTS.c.planned.desc()).limit(1)
+        with self._database.transact("reading the newest experiment") as connection:
+            row = connection.execute(newest).mappings().first()
+        return _build(row) if row else None
+
     def list_running(self) -> list[ExperimentRecord]:
         """Return all experiments that run."""
         return self._list(EXPERIMENTS.c.phase == RUNNING)
