@@ -134,7 +134,8 @@ def analyse(name: Name, by: OptionalBy = "", as_json: AsJson = False) -> None:
     else:
         show_analysis(record)
         _end(record)
-    from tasks.experiments.steps import raise_broken
+        _tell_prefect(record, "experiment.analysed")
+    from tasks.experiments.actions import raise_broken
 
     raise_broken(record)
 
@@ -155,6 +156,7 @@ def decide(name: Name, choice: Choice, by: By, reason: Reason) -> None:
     record = decide_run(prepare_control(), name, choice, author, datetime.now(UTC))
     say(f"{record.service}: {choice} by {author.by}: {author.reason}")
     _end(record)
+    _tell_prefect(record, "experiment.decided")
     if choice == "promote":
         say(f"rollout   {_hand_over(record)}")
 
@@ -243,6 +245,24 @@ def _end(record: "ExperimentRecord") -> None:
 
     say(f"report    {write_report(record)}")
     say(f"{record.name}: {describe_record(record, datetime.now(UTC))}")
+
+
+def _tell_prefect(record: "ExperimentRecord", event: str) -> None:
+    """Send Prefect the event and the page, if its server is there."""
+    from sluice.adapters.server.home_server import server_environment
+    from sluice.adapters.server.notes import is_there, send_event, send_page
+    from sluice.report.experiments.summary import write_summary
+    from tasks.experiments.actions import describe_event
+    from tasks.experiments.publishing import describe_page
+
+    os.environ.update(server_environment(find_home()))
+    api = os.environ.get("PREFECT_API_URL", "").rstrip("/")
+    if not is_there(api):
+        say("Prefect   its server is not there: it has no event and no page of this step")
+        return
+    told = send_event(api, record.service, event, describe_event(record))
+    shown = send_page(api, write_summary(record, datetime.now(UTC)), **describe_page(record))
+    say(f"Prefect   {'told' if told and shown else 'did not take it'}")
 
 
 def _hand_over(record: "ExperimentRecord") -> str:

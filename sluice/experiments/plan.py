@@ -74,7 +74,8 @@ def plan_experiment(
     found = _read_history(config, history, span[1]) if history else None
     if found is not None:
         baseline, variance, entered = found
-        arrivals = Arrivals.from_entries(entered, span)
+        # Units that came within the last window are not complete, and are not among them.
+        arrivals = Arrivals.from_entries(entered, (span[0], span[1] - config.window - config.wait))
         source, units = "traffic", len(entered)
     elif config.assumed is not None:
         assumed = config.assumed

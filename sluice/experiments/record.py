@@ -117,7 +117,8 @@ def matches_file(record: ExperimentRecord, config: ExperimentConfig) -> bool:
 
 def dump_facts(facts: Any) -> str:
     """Return a plan, an analysis or a decision as JSON."""
-    return _adapt(type(facts)).dump_json(facts).decode()
+    text: bytes = _adapt(type(facts)).dump_json(facts)
+    return text.decode()
 
 
 def load_facts(kind: type[Any], text: str) -> Any:

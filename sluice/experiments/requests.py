@@ -139,7 +139,7 @@ def _sum_units(
     figures = requests.figures[metric.source]
     rows = rows & np.isfinite(figures)
     total = len(requests.names)
-    sums = np.bincount(requests.unit[rows], weights=figures[rows], minlength=total)
+    sums = np.bincount(requests.unit[rows], weights=figures[rows], minlength=total).astype(float)
     if metric.shape == "ratio":
         counts = np.bincount(requests.unit[rows], minlength=total).astype(float)
         return MetricValues(sums, counts)

@@ -77,6 +77,11 @@ def require_choice(record: ExperimentRecord, choice: Choice) -> None:
             f"{record.name}: found promote of an A/A test, whose arms are one version; allowed: "
             "iterate, discard"
         )
+    if record.end_reason and record.config.looks == "fixed":
+        raise ExperimentRefused(
+            f"{record.name}: {STEPS[ExperimentPhase.ENDED][0]}, would be skipped: its traffic "
+            f"ended before its time: {record.end_reason}; allowed: iterate, discard"
+        )
     if record.analysis is None:
         raise skip(record.name, ExperimentPhase.ANALYSED, "nothing was analysed yet")
     if record.analysis.recommended != "promote":

@@ -17,7 +17,7 @@ from sluice.config.experiments.experiment import ExperimentConfig
 from sluice.config.experiments.loading import load_experiment
 from sluice.control.command import Author
 from sluice.control.route import Route
-from sluice.errors import CommandRefused, ExperimentRefused
+from sluice.errors import CommandRefused, ExperimentRefused, SplitBroken
 from sluice.experiments.analysis import Choice, ExperimentAnalysis, analyse_units
 from sluice.experiments.plan import plan_experiment
 from sluice.experiments.record import (
@@ -60,7 +60,8 @@ def plan_run(control: Control, name: str, now: datetime, by: str = "") -> Experi
     config = load_experiment(name)
     history = read_history(config, now)
     end = now.timestamp()
-    span = (max(end - config.history, float(min(history.at, default=end))), end)
+    oldest = float(history.at.min()) if len(history.at) else end
+    span = (max(end - config.history, oldest), end)
     try:
         plan = plan_experiment(config, history, span)
     except ValueError as error:
@@ -170,6 +171,21 @@ def look_at(record: ExperimentRecord, now: datetime) -> ExperimentAnalysis:
     return analyse_units(units, record.config, look)
 
 
+def raise_broken(record: ExperimentRecord) -> None:
+    """Raise what stopped an analysis, if anything did.
+
+    Raises:
+        SplitBroken: the units were not split as planned.
+    """
+    found = record.analysis
+    if found is not None and found.stopped:
+        raise SplitBroken(
+            f"{record.name}: {found.stopped}; nothing was analysed; next: find what loses or "
+            f"repeats units, then `sluice experiment decide {record.name} iterate --by NAME "
+            "--reason WORDS`"
+        )
+
+
 def decide_run(
     control: Control, name: str, choice: str, author: Author, now: datetime
 ) -> ExperimentRecord:
@@ -229,6 +245,22 @@ def describe_record(record: ExperimentRecord, now: datetime) -> str:
         )
     decision = record.decision
     return f"{decision.choice} by {decision.by}: {decision.reason}" if decision else name
+
+
+def describe_event(record: ExperimentRecord) -> dict[str, str | int]:
+    """Return the payload of an event about an experiment: what is known of it by now."""
+    found, decision = record.analysis, record.decision
+    facts: dict[str, str | int] = {
+        "version": record.treatment,
+        "experiment": record.key,
+        "champion": record.control,
+        "reason": record.end_reason,
+    }
+    if found is not None:
+        facts |= {"recommended": found.recommended, "reason": found.reason}
+    if decision is not None:
+        facts |= {"decision": decision.choice, "by": decision.by, "reason": decision.reason}
+    return facts
 
 
 def wrap_result(record: ExperimentRecord, message: str = "") -> ExperimentResult:

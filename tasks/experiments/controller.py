@@ -23,7 +23,7 @@ from sluice.errors import (
 )
 from sluice.experiments.analysis import check_running
 from sluice.experiments.record import ExperimentPhase, ExperimentRecord
-from tasks.experiments.actions import ExperimentResult, wrap_result
+from tasks.experiments.actions import ExperimentResult, describe_event, wrap_result
 from tasks.experiments.collecting import UnitCollector
 from tasks.experiments.publishing import publish_record
 from tasks.run.events import publish_event
@@ -119,8 +119,7 @@ def start_traffic(held: ExperimentLease, record: ExperimentRecord, by: str) -> E
     """
     now = datetime.now(UTC)
     started = held.control.experiments.start(held.lease, record, ROUTE_TTL, now, by)
-    facts = {"version": started.treatment, "experiment": started.key, "champion": started.control}
-    publish_event(started.service, "experiment.started", facts)
+    publish_event(started.service, "experiment.started", describe_event(started))
     return started
 
 
@@ -140,9 +139,8 @@ def run_traffic(held: ExperimentLease, record: ExperimentRecord) -> ExperimentRe
         held.renewal.touch(None)
     publish_record(ended)
     if ended.phase is ExperimentPhase.ENDED:
-        facts = {"version": ended.treatment, "experiment": ended.key, "reason": ended.end_reason}
         event = "experiment.stopped" if ended.end_reason else "experiment.ended"
-        publish_event(ended.service, event, facts)
+        publish_event(ended.service, event, describe_event(ended))
     return wrap_result(ended)
 
 
@@ -204,8 +202,7 @@ class TrafficController:
         record = self._record
         ended = self._control.experiments.end(record, reason, datetime.now(UTC))
         publish_record(ended)
-        facts = {"version": record.treatment, "experiment": record.key, "reason": reason}
-        publish_event(record.service, "experiment.stopped", facts)
+        publish_event(record.service, "experiment.stopped", describe_event(ended))
 
     def _say(self, facts: list[str], advice: str) -> str:
         return (

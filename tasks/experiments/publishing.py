@@ -24,9 +24,8 @@ def publish_record(record: ExperimentRecord) -> None:
 
     picture = draw_picture(record)
     page = write_summary(record, datetime.now(UTC), picture)
-    title = f"Experiment {record.name} of {record.service}: {record.phase}"
     write_report(record, picture)
-    publish(create_page, name_page(record.name), markdown=page, description=title)
+    publish(create_page, **describe_page(record), markdown=page)
 
 
 def write_report(record: ExperimentRecord, picture: str = "") -> Path:
@@ -54,6 +53,7 @@ def draw_picture(record: ExperimentRecord) -> str:
     return base64.b64encode(render_png(figure)).decode()
 
 
-def name_page(name: str) -> str:
-    """Return the key of an experiment's artifact."""
-    return f"experiment-{name}"
+def describe_page(record: ExperimentRecord) -> dict[str, str]:
+    """Return key and description of an experiment's artifact; the key is its history."""
+    title = f"Experiment {record.name} of {record.service}: {record.phase}"
+    return {"key": f"experiment-{record.name}", "description": title}

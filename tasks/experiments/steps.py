@@ -6,10 +6,10 @@ from prefect import get_run_logger
 
 from sluice.adapters.control.store import Control, prepare_control
 from sluice.control.command import Author
-from sluice.errors import CommandRefused, SplitBroken
+from sluice.errors import CommandRefused
 from sluice.experiments.record import ExperimentRecord
 from tasks.experiments import actions
-from tasks.experiments.actions import ExperimentResult, wrap_result
+from tasks.experiments.actions import ExperimentResult, describe_event, raise_broken, wrap_result
 from tasks.experiments.controller import find_running
 from tasks.experiments.handing_over import hand_over
 from tasks.experiments.publishing import publish_record
@@ -56,15 +56,8 @@ def analyse_experiment(name: str, by: str) -> ExperimentResult:
         Fault: the control store or the traffic log cannot be reached.
     """
     record = actions.analyse_run(prepare_control(), name, datetime.now(UTC), by)
-    found = record.analysis
-    facts = {
-        "version": record.treatment,
-        "experiment": record.key,
-        "recommended": found.recommended if found else "",
-        "reason": found.reason if found else "",
-    }
     told = _tell(record)
-    publish_event(record.service, "experiment.analysed", facts)
+    publish_event(record.service, "experiment.analysed", describe_event(record))
     raise_broken(record)
     return told
 
@@ -82,13 +75,7 @@ def decide_experiment(name: str, decision: str, by: str, reason: str) -> Experim
     now = datetime.now(UTC)
     record = actions.decide_run(prepare_control(), name, decision, author, now)
     told = _tell(record)
-    facts = {
-        "version": record.treatment,
-        "experiment": record.key,
-        "decision": decision,
-        "by": by.strip(),
-    }
-    publish_event(record.service, "experiment.decided", facts)
+    publish_event(record.service, "experiment.decided", describe_event(record))
     handed = hand_over(record) if decision == "promote" else ""
     return wrap_result(record, "; ".join(filter(None, (told.message, handed))))
 
@@ -112,21 +99,6 @@ def read_record(name: str) -> tuple[Control, ExperimentRecord]:
     """
     control = prepare_control()
     return control, find_running(control, name)
-
-
-def raise_broken(record: ExperimentRecord) -> None:
-    """Raise what stopped an analysis, if anything did.
-
-    Raises:
-        SplitBroken: the units were not split as planned.
-    """
-    found = record.analysis
-    if found is not None and found.stopped:
-        raise SplitBroken(
-            f"{record.name}: {found.stopped}; nothing was analysed; next: find what loses or "
-            f"repeats units, then `sluice experiment decide {record.name} iterate --by NAME "
-            "--reason WORDS`"
-        )
 
 
 def _tell(record: ExperimentRecord) -> ExperimentResult:

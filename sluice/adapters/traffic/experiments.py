@@ -48,7 +48,7 @@ def read_requests(
     Raises:
         DataUnavailable: a table cannot be reached.
     """
-    wanted = {metric.source for metric in config.list_metrics()}
+    wanted: set[str] = {metric.source for metric in config.list_metrics()}
     logged = [name for name in (*LOGGED, *LATER) if name in wanted or name == "failed"]
     segments = ["inputs"] if config.segments and epoch is not None else []
     only = _within(span)

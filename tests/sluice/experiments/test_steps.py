@@ -72,6 +72,13 @@ def test_promote_needs_an_analysis_that_recommends_it() -> None:
     require_choice(replace(RUNNING, analysis=found("promote")), "promote")
 
 
+def test_what_ended_before_its_time_is_not_promoted() -> None:
+    stopped = replace(RUNNING, end_reason="a guardrail is broken", analysis=found("promote"))
+    with pytest.raises(ExperimentRefused, match="its traffic ended before its time: a guardrail"):
+        require_choice(stopped, "promote")
+    require_choice(replace(stopped, config=configure(looks="sequential")), "promote")
+
+
 @pytest.mark.parametrize("choice", ["iterate", "discard"])
 def test_the_other_choices_end_it_at_any_time_and_once(choice: Choice) -> None:
     require_choice(RUNNING, choice)
