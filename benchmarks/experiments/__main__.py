@@ -29,6 +29,7 @@ from sluice.stats.experiments.proportions import compare_rates
 
 USERS = 2_000
 RUNS = 1_000
+LOOK_RUNS = 300
 LOW, HIGH = 0.04, 0.06
 DAYS = 28
 EFFECT = {"mean": 0.2, "units_a_day": 1_000}
@@ -119,7 +120,7 @@ def measure_looks() -> Iterator[Row]:
         config = configure(primary=metric, looks="sequential")
         fixed = configure(primary=metric)
         wrong, read, true = 0, 0, 0
-        for run in range(RUNS // 2):
+        for run in range(LOOK_RUNS):
             users = 200 * DAYS
             entered = spread_entries(rng, users, DAYS)
             arm = (rng.random(users) < 0.5).astype(np.int64)
@@ -130,15 +131,15 @@ def measure_looks() -> Iterator[Row]:
             )
             wrong += _look_daily(config, arm, figures, entered, users)
             read += _look_daily(fixed, arm, figures, entered, users)
-            if run < RUNS // 10:
+            if run < LOOK_RUNS // 5:
                 lift = (rng.random(users) < np.where(arm == 1, 0.25, 0.2)).astype(float)
                 lift = lift if name == "rate" else figures * np.where(arm == 1, 1.2, 1.0)
                 true += _look_daily(config, arm, lift, entered, users)
-        runs = RUNS // 2
+        runs = LOOK_RUNS
         yield Row(f"sequential {name}, {DAYS} daily looks: false findings", wrong / runs, "share",
                   0.05)  # fmt: skip
         yield Row(f"fixed test of the {name} read at {DAYS} looks", read / runs, "share")
-        yield Row(f"sequential {name}: a lift of 20-25 % found", true / (RUNS // 10), "share")
+        yield Row(f"sequential {name}: a lift of 20-25 % found", true / (LOOK_RUNS // 5), "share")
 
 
 def _look_daily(

@@ -46,6 +46,10 @@ class ExperimentDecision:
     at: datetime
     origin: str = ""
 
+    def repeats(self, other: "ExperimentDecision") -> bool:
+        """Whether another one says the same, by the same person, for the same reason."""
+        return (self.choice, self.by, self.reason) == (other.choice, other.by, other.reason)
+
 
 @dataclass(frozen=True)
 class ExperimentRecord:

@@ -191,6 +191,8 @@ def decide_run(
 ) -> ExperimentRecord:
     """Record a person's decision; the traffic of a running experiment ends with it.
 
+    The same decision again changes nothing: a run that was interrupted after it goes through.
+
     Raises:
         CommandRefused: there is no name or no reason, or no such decision.
         ExperimentRefused: a step would be skipped, or the analysis does not carry the decision.
@@ -199,10 +201,12 @@ def decide_run(
     require_reason(f"experiment decide {name}", author.by, author.reason)
     chosen = read_choice(choice)
     record = require_started(control.experiments.find(name), name)
-    require_choice(record, chosen)
     decision = ExperimentDecision(
         chosen, author.by.strip(), author.reason.strip(), now, author.origin
     )
+    if record.decision is not None and record.decision.repeats(decision):
+        return record
+    require_choice(record, chosen)
     return control.experiments.decide(record, decision, now)
 
 

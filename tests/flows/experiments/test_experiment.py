@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -193,6 +194,30 @@ def test_a_guardrail_ends_an_experiment_early_and_the_control_serves_alone(
     route = site.control.routes.find(SERVICE)
     assert route is not None
     assert route.candidate is None
+
+
+def test_the_keeper_resumes_an_experiment_without_a_controller(
+    site: Site, use: Callable[[ExperimentConfig], None]
+) -> None:
+    from flows.experiments.experiment import experiment
+    from tasks.rollout.keeper import Keeper
+
+    config = configure(experiment="alone", assumed={"mean": 0.3, "units_a_day": 1000})
+    use(config)
+    assert run(name="alone", step="plan").is_completed()
+    experiments, leases = site.control.experiments, site.control.leases
+    planned = experiments.find("alone")
+    assert planned is not None
+    lease = leases.acquire(SERVICE, "experiment", "one that dies", 15)
+    ready = replace(planned, control=1, treatment=2, salt="s")
+    started = experiments.start(lease, ready, 15.0, datetime.now(UTC))
+    leases.release(lease)
+    deployed = experiment.to_deployment(name="experiment").apply()
+    keeper = Keeper()
+    keeper.keep_experiments()
+    experiments.end(started, "the test is over", datetime.now(UTC))
+    assert keeper.problems == []
+    assert list_parameters(deployed) == [{"name": "alone", "step": "resume"}]
 
 
 def test_an_a_a_test_sends_both_arms_to_one_version(site: Site, gateway: Running) -> None:
