@@ -298,6 +298,7 @@ def test_every_command_stands_in_a_group() -> None:
         "Release",
         "Prompts",
         "Rollout",
+        "Experiments",
         "Try a policy",
         "Monitoring",
         "Show",

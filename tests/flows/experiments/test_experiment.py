@@ -83,7 +83,7 @@ def test_an_experiment_is_planned_run_analysed_decided_and_handed_over(
 ) -> None:
     config = configure(
         minimum_detectable_effect=0.7,
-        assumed={"mean": 0.3, "units_a_day": 2 * 86400},
+        assumed={"mean": 0.3, "units_a_day": 6 * 86400},
         guardrails=[{**FAILURES, "margin": 0.5}],
         **QUICK,
     )
