@@ -218,7 +218,10 @@ def _show_status(record: "ExperimentRecord", now: datetime) -> None:
             units, _ = UnitCollector(record).collect(now)
             checks = check_split(units, record.config.split)
             facts.append(("split", ", ".join(describe_ratio(checks[0])[1:])))
-            facts.append(("seen in both arms", f"{units.mixed:,}"))
+            facts.append(("seen in both arms", f"{units.mixed:,} units"))
+            facts.append(("in neither arm", f"{units.unassigned:,} requests"))
+            if units.without_unit:
+                facts.append(("without a unit", f"{units.without_unit:,} requests"))
         except SluiceError as error:
             facts.append(("split", f"not known: {error}"))
     show_rows(f"Experiment {record.name}", [{"": key, "found": text} for key, text in facts])

@@ -188,6 +188,12 @@ class TrafficController:
     def _check(self) -> None:
         """Check split and guardrails, which may be looked at at any time; end what is broken."""
         units, look = self._collector.collect(datetime.now(UTC))
+        if units.unassigned and not any(units.assigned):
+            self._log.warning(
+                "%s: none of %d requests belongs to an arm: the gateways have not loaded v%d, or "
+                "its breaker is open",
+                *(self._record.name, units.unassigned, self._record.treatment),
+            )
         ratios, guardrails = check_running(units, self._record.config, look)
         broken = [item.describe() for item in ratios if item.is_broken]
         harmed = [item.describe() for item in guardrails if item.finding == "harmed"]
