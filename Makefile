@@ -16,7 +16,7 @@ export DO_NOT_TRACK := 1
 # Hundreds of short processes start: each would compile Sluice anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo demo-loop demo-prompts train release-prompt up deploy test test-fast test-faults test-browser check lint lock local-llm bench-release bench-large bench-influence bench-outcomes bench-predictor bench-rollout bench-aa bench-serving bench-hot-path bench-counters bench-kills bench-submissions bench-wide bench-mutation bench-feed bench-own-data bench-performance bench-score bench-drift bench-drift-upstream bench-drift-speed bench-prompt-gate bench-prompts bench-injection soak clean
+.PHONY: help install demo demo-loop demo-prompts train release-prompt up deploy test test-fast test-faults test-browser check lint lock local-llm bench-release bench-large bench-influence bench-outcomes bench-predictor bench-rollout bench-aa bench-serving bench-hot-path bench-counters bench-kills bench-submissions bench-wide bench-mutation bench-feed bench-own-data bench-performance bench-score bench-drift bench-drift-upstream bench-drift-speed bench-prompt-gate bench-prompts bench-injection bench-experiments soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -128,6 +128,9 @@ bench-large: install ## CPU and memory of the releases of a million rows; ROWS=1
 
 bench-outcomes: install ## the clean release and each fault on ten seeds
 	@$(BIN)/python -m benchmarks.outcomes
+
+bench-experiments: install ## equal arms, true lifts, CUPED, daily looks and broken splits of experiments; ten minutes
+	@nice -n 10 $(BIN)/python -m benchmarks.experiments
 
 bench-influence: install ## verdicts by influence functions beside those of 2,000 draws: 200 simulated cases
 	@$(BIN)/python -m benchmarks.influence

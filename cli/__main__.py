@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli import prompts, release, retention, rollout, show, stack
+from cli import experiments, prompts, release, retention, rollout, show, stack
 from cli.data import ingest, init, quarantine, rules, schema, score
 from cli.live import drift, monitoring, simulate
 from cli.output import exit_code, say
@@ -22,8 +22,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 GROUPS = (
-    init, rules, ingest, schema, quarantine, score, release, rollout, simulate, prompts, monitoring,
-    drift, show, reproduce, stack, retention,
+    init, rules, ingest, schema, quarantine, score, release, rollout, experiments, simulate,
+    prompts, monitoring, drift, show, reproduce, stack, retention,
 )  # fmt: skip
 for group in GROUPS:
     app.add_typer(group.commands)

@@ -35,4 +35,6 @@ def keeper(service: ServiceOrAll = ALL) -> State[Any]:
             kept.keep(name)
         with kept.collect_errors(name):
             watch_monitor(name)
+    if service == ALL:
+        kept.keep_experiments()
     return kept.end()

@@ -12,7 +12,9 @@ SluiceError
 │   ├── PromptRegressed
 │   ├── CandidateUnsafe
 │   ├── CostExceeded
-│   └── ReproductionDiffers
+│   ├── ReproductionDiffers
+│   ├── SplitBroken
+│   └── GuardrailBroken
 ├── Refused
 │   ├── ConfigInvalid
 │   ├── ServiceUnknown
@@ -46,11 +48,12 @@ SluiceError
 │   ├── ModelRetired
 │   ├── ProviderRefused
 │   ├── BudgetExceeded
-│   └── NotReproducible
-│       ├── TreeWasDirty
-│       ├── CommitLost
-│       ├── DataVacuumed
-│       └── LockUninstallable
+│   ├── NotReproducible
+│   │   ├── TreeWasDirty
+│   │   ├── CommitLost
+│   │   ├── DataVacuumed
+│   │   └── LockUninstallable
+│   └── ExperimentRefused
 ├── LeaseLost
 ├── RouteMoved
 ├── ArmFailed
@@ -120,6 +123,14 @@ class CostExceeded(GateFailed):
 
 class ReproductionDiffers(GateFailed):
     """A version that was trained or evaluated again from its record is another one."""
+
+
+class SplitBroken(GateFailed):
+    """An experiment's units were not split as planned, so nothing of it may be analysed."""
+
+
+class GuardrailBroken(GateFailed):
+    """A guardrail metric of an experiment is proved to be worse than its margin allows."""
 
 
 class Refused(SluiceError):  # noqa: N818
@@ -282,6 +293,10 @@ class DataVacuumed(NotReproducible):
 
 class LockUninstallable(NotReproducible):
     """The environment of the version's lock cannot be installed here."""
+
+
+class ExperimentRefused(Refused):
+    """A step of an experiment would be skipped, or the service is not free for it."""
 
 
 class LeaseLost(SluiceError):  # noqa: N818

@@ -102,6 +102,28 @@ SERVICE_EVENTS = {
         "serves by an exception of {{ event.payload.by }}, although it did not pass its gates",
         "release it through its gates, or restore a version that passed them",
     ),
+    "experiment.started": EventText(
+        "the experiment {{ event.payload.experiment }} has started beside "
+        "v{{ event.payload.champion }}"
+    ),
+    "experiment.ended": EventText(
+        "the experiment {{ event.payload.experiment }} is over as planned",
+        "analyse it: `sluice experiment analyse NAME`",
+    ),
+    "experiment.stopped": EventText(
+        "the experiment {{ event.payload.experiment }} ended before its time: "
+        "{{ event.payload.reason }}",
+        "see its page; `sluice experiment status NAME` has what to do",
+    ),
+    "experiment.analysed": EventText(
+        "the experiment {{ event.payload.experiment }} was analysed, "
+        "{{ event.payload.recommended }} is recommended: {{ event.payload.reason }}",
+        "decide: `sluice experiment decide NAME CHOICE --by NAME --reason WORDS`",
+    ),
+    "experiment.decided": EventText(
+        "the experiment {{ event.payload.experiment }}: {{ event.payload.decision }} by "
+        "{{ event.payload.by }}"
+    ),
     "retraining.waiting": EventText(
         "a retraining waits for labels: {{ event.payload.found }} of {{ event.payload.needed }}",
         "send labels as feedback or ingest labelled rows; `retrain.minimum_labels` is the number",

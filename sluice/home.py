@@ -129,6 +129,11 @@ class Home:
         """How alike answers and references are, by both texts and the model that compared them."""
         return self.root / "prompts" / "similarities"
 
+    @property
+    def experiments(self) -> Path:
+        """Reports of experiments, one HTML file a run."""
+        return self.root / "experiments"
+
     def workspace(self, release: str) -> Path:
         """One release's scratch folder; it is removed when the release ends."""
         return self.root / "work" / release

@@ -85,7 +85,8 @@ def list_steps(handler: Any, entry: Any, contexts: list[Any]) -> Iterator[tuple[
     """Yield the steps of a request that the champion answers, by name."""
     from serving.http.handler import build_reply
     from serving.http.requests import decode_request
-    from serving.routing.assignment import assign_request, hash_unit
+    from serving.routing.assignment import assign_request
+    from sluice.rollout.assignment import hash_unit
 
     model, now = entry.champion.model, time.monotonic()
     backend, signature = model.backend, model.signature

@@ -13,7 +13,7 @@ from serving.log.records import Answer
 from serving.log.request_log import RequestLog
 from serving.models.predictors import ModelPredictor
 from serving.models.signature import Record, Signature, encode_outputs, is_many
-from serving.routing.assignment import RequestContext, assign_request, hash_unit
+from serving.routing.assignment import RequestContext, assign_request
 from serving.routing.breaker import WorkerBreakers
 from serving.routing.calls import Call, CandidatePool, ask_champion
 from serving.routing.model_table import ModelEntry
@@ -22,6 +22,7 @@ from serving.routing.shadow import ShadowCopy
 from sluice.config.serving import LimitsConfig
 from sluice.control.route import Route
 from sluice.errors import SpoolFull
+from sluice.rollout.assignment import hash_unit
 
 TRANSIENT = ("busy", "timeout")
 """Reasons of a champion's failure that may be over in a moment: 503. Others are 500."""

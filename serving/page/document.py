@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from serving.page.commands import render_control
 from serving.page.evidence import render_arms, render_rules
+from serving.page.experiments import render_experiment
 from serving.page.markup import Html, element, join
 from serving.page.panels import (
     render_alerts,
@@ -47,6 +48,7 @@ def render_service(
         _live("drift", render_drift_panel(health.drift, page.history.drift)),
         _live("releases", render_releases(page.history.releases, addresses)),
         _live("rollouts", render_rollouts(view)),
+        _live("experiment", render_experiment(view.experiment)) if view.experiment else None,
     ]
     right = [
         element("section", render_control(view, has_control), id="control-panel"),

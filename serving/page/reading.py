@@ -278,6 +278,7 @@ class StoreReader:
             commands=tuple(reversed(commands)),
             choices=tuple(_list_choices(record, chosen)),
             conflict=self._control.watermarks.find_conflict(service),
+            experiment=self._control.experiments.find_newest(service),
         )
 
     def _view_row(

@@ -13,6 +13,7 @@ from math import log
 
 from sluice.config.policy import Policy
 from sluice.control.command import RecordedCommand
+from sluice.experiments.record import ExperimentRecord
 from sluice.rollout.facts import Arm, Facts, read_facts
 from sluice.rollout.log import LogRecord
 from sluice.rollout.record import RolloutSummary
@@ -197,6 +198,8 @@ class ServiceView:
     choices: tuple[CommandChoice, ...]
     conflict: str = ""
     """What control store, registry and gateways disagree on; empty where nothing."""
+    experiment: ExperimentRecord | None = None
+    """The experiment that was planned last."""
 
 
 @dataclass(frozen=True)

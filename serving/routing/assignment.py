@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -16,7 +15,6 @@ from serving.routing.model_table import Champion, Pool, ServiceEntry
 from sluice.control.route import Mode, Route
 from sluice.rollout.assignment import place_of, takes_candidate
 
-UNIT_DIGITS = 32
 Slots_co = TypeVar("Slots_co", bound=Bulkhead, covariant=True)
 
 
@@ -53,11 +51,6 @@ class RequestContext(NamedTuple):
     assignment: Assignment[CandidatePool]
     trace_id: str | None = None
     """The caller's trace; None where it named none."""
-
-
-def hash_unit(unit: str) -> str:
-    """Return a unit as it is logged: the first 128 bits of its sha256, in hexadecimal digits."""
-    return sha256(unit.encode("utf-8", "surrogatepass")).hexdigest()[:UNIT_DIGITS]
 
 
 def assign_request(

@@ -9,6 +9,13 @@ from serving.routing.calls import Bulkhead
 from serving.routing.model_table import LoadedVersion
 from sluice.control.route import Route
 
+EXPERIMENT_ARMS = {
+    AssignedArm.CHAMPION: "control",
+    AssignedArm.CANDIDATE: "treatment",
+    AssignedArm.NONE: None,
+}
+"""What an arm is in an experiment."""
+
 
 class ArmCall(Protocol):
     """The call of one arm, once it has ended."""
@@ -85,6 +92,7 @@ def describe_answer(
     is_candidate = assignment.arm is AssignedArm.CANDIDATE
     own = tried if is_candidate and tried is not None else last
     candidate, champion = context.route.candidate or 0, context.champion.version
+    experiment = context.route.experiment or None
     return Answer(
         request_id=context.request_id,
         unit=context.unit,
@@ -103,4 +111,6 @@ def describe_answer(
         outputs=outputs,
         stages=assignment.stages,
         trace_id=context.trace_id,
+        experiment=experiment,
+        experiment_arm=EXPERIMENT_ARMS[assignment.arm] if experiment else None,
     )

@@ -53,6 +53,8 @@ class Route:
     tolerance: float = 0.0
     value_cap: float = 0.0
     kind: RouteKind = "model"
+    experiment: str = ""
+    """The experiment that runs on it, whose arms may be of one version; empty in a rollout."""
 
     def __post_init__(self) -> None:
         """Refuse values that no gateway could follow."""
@@ -74,7 +76,8 @@ class Route:
 
     def _check_candidate(self) -> None:
         alone = self.mode is Mode.CHAMPION
-        fits = self.candidate is None if alone else self.candidate not in (None, self.champion)
+        taken = (None,) if self.experiment else (None, self.champion)
+        fits = self.candidate is None if alone else self.candidate not in taken
         allowed = "none" if alone else "a version other than the champion"
         _require(self.service, f"candidate in mode {self.mode}", fits, self.candidate, allowed)
         fits = self.mode is Mode.CANARY or not self.weight
@@ -85,7 +88,13 @@ class Route:
     def follow(self, champion: int) -> "Route":
         """Return the route with another champion and without a candidate."""
         return replace(
-            self, champion=champion, candidate=None, weight=0.0, mode=Mode.CHAMPION, salt=""
+            self,
+            champion=champion,
+            candidate=None,
+            weight=0.0,
+            mode=Mode.CHAMPION,
+            salt="",
+            experiment="",
         )
 
     def serves(self, version: int) -> bool:

@@ -10,6 +10,7 @@ from hashlib import sha256
 DIGITS = 13
 """Hexadecimal digits of 52 bits; a double holds such whole numbers exactly."""
 PLACES = 16.0**DIGITS
+UNIT_DIGITS = 32
 
 
 def place_of(salt: str, unit: str) -> float:
@@ -24,3 +25,8 @@ def place_of(salt: str, unit: str) -> float:
 def takes_candidate(place: float, weight: float) -> bool:
     """Whether a place in [0, 1) lies within the candidate's share, 0 to 1."""
     return place < weight
+
+
+def hash_unit(unit: str) -> str:
+    """Return a unit as it is logged: the first 128 bits of its sha256, in hexadecimal digits."""
+    return sha256(unit.encode("utf-8", "surrogatepass")).hexdigest()[:UNIT_DIGITS]

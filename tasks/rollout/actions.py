@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from sluice.adapters.control.commands import OBEYED, REFUSED, require_reason
 from sluice.adapters.control.rollouts import CONTROLLER, Tick
+from sluice.adapters.control.routes import say_experiment
 from sluice.adapters.control.store import Control
 from sluice.adapters.moves import restore_champion, roll_back_champion
 from sluice.adapters.registry.client import Registry, open_registry
@@ -61,7 +62,7 @@ def read_action(text: str) -> Action:
 
 
 def confirm_no_rollout(control: Control, service: str) -> None:
-    """Refuse to move aliases during a rollout.
+    """Refuse to move aliases during a rollout or an experiment.
 
     Raises:
         RolloutRefused: one is under way.
@@ -75,6 +76,9 @@ def confirm_no_rollout(control: Control, service: str) -> None:
             f"{service}: a rollout of v{rollout.candidate} is under way ({rollout.state.phase}); "
             f"next: `sluice rollout-control {service}` with {first}, {second} or {third}"
         )
+    route = control.routes.find(service)
+    if route is not None and route.experiment:
+        raise RolloutRefused(say_experiment(route))
 
 
 def roll_back(control: Control, service: str, by: Author, report: Report) -> CommandResult:

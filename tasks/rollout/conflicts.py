@@ -86,6 +86,12 @@ class Comparer:
                 "by `rollout-control`"
             )
             return
+        if route is not None and route.experiment:
+            found.conflicts.append(
+                f"the alias champion names v{version}, but the experiment {route.experiment} runs; "
+                f"{serves}; next: move the alias back, or decide the experiment"
+            )
+            return
         if found.is_behind:
             found.note = f"the alias champion names v{version}; it is not adopted in a conflict"
             return

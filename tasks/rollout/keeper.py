@@ -27,9 +27,13 @@ from tasks.rollout.commands import emit_moves
 from tasks.rollout.conflicts import Comparer
 from tasks.rollout.lease import is_controlled
 from tasks.run.artifacts import create_page, publish
+from tasks.run.leases import is_renewed
 from tasks.run.state import end_skipped
 
 DEPLOYMENT = "rollout/rollout"
+EXPERIMENT = "experiment/experiment"
+EXPERIMENT_CONTROLLER = "experiment"
+"""The purpose of the lease of an experiment's controller."""
 KEY = "rollouts"
 """Key of the artifact that shows what is live everywhere."""
 MINUTES = 4
@@ -77,12 +81,25 @@ class Keeper:
             self._start(service, rollout.candidate, f"{rollout.number}", resume=True)
         compared = self._comparer.compare(service, rollout)
         self.done += compared.repaired
-        if rollout is None:
+        experiment = self._control.experiments.find_running(service)
+        if rollout is None and experiment is None:
             self._start_missed(service)
         publish_new_entries(service)
         if announce_clock(self._control, find_home(), service):
             self.done.append(f"{service}: a clock is ahead, see `sluice retention`")
         self._rows += describe_service(self._control, service, rollout, controlled, compared.text)
+
+    def keep_experiments(self) -> None:
+        """Start a controller for each experiment that lost its own; those of prompts too.
+
+        Raises:
+            Fault: the control store cannot be reached.
+        """
+        for record in self._control.experiments.list_running():
+            with self.collect_errors(record.service):
+                if not is_renewed(self._control, record.service, EXPERIMENT_CONTROLLER):
+                    parameters = {"name": record.name, "step": "resume"}
+                    self._run(record.service, EXPERIMENT, parameters, record.key)
 
     def end(self) -> State[Any]:
         """Publish what is live, and return the flow run's final state.
@@ -112,22 +129,27 @@ class Keeper:
             self._start(service, found, f"v{found}", resume=False)
 
     def _start(self, service: str, version: int, key: str, resume: bool) -> None:
+        parameters = {"service": service, "version": version, "resume": resume}
+        self._run(service, DEPLOYMENT, parameters, f"{service}-{key}", f" for v{version}")
+
+    def _run(
+        self, service: str, name: str, parameters: dict[str, Any], key: str, subject: str = ""
+    ) -> None:
         """Start a controller, at most one in `MINUTES`; if it fails, the next keeper retries."""
         now = datetime.now(UTC)
         period = f"{now:%Y%m%d%H}-{now.minute // MINUTES}"
-        parameters = {"service": service, "version": version, "resume": resume}
         try:
             run_deployment(
-                DEPLOYMENT,
+                name,
                 parameters=parameters,
                 timeout=0,
                 as_subflow=False,
-                idempotency_key=f"{service}-{key}-{period}",
+                idempotency_key=f"{key}-{period}",
             )
         except Exception as error:  # not deployed, or the server is away
             self.problems.append(f"{service}: no controller could be started: {error}")
             return
-        self.done.append(f"{service}: a controller for v{version} was started")
+        self.done.append(f"{service}: a controller{subject} was started")
 
 
 def publish_overview(page: str) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import Field
 
+from sluice.config.experiments.loading import list_experiments
 from sluice.config.loading import list_policies, list_services
 from sluice.config.monitoring.drift import ReferenceName
 from sluice.config.overrides import LARGEST_SEED
@@ -55,3 +56,14 @@ RecordedSeed = Annotated[int, Field(ge=AS_RECORDED, le=LARGEST_SEED)]
 """A seed of a training; `AS_RECORDED` is the one that the version has on record."""
 CauseEvent = Annotated[str, Field(json_schema_extra=offer(list(EVENTS)))]
 """What can start a retraining, and what ends such a cause."""
+
+ExperimentName = Annotated[str, Field(json_schema_extra=offer(list_experiments()))]
+"""An experiment: one of the files in configs/experiments/ when the form is deployed."""
+ExperimentStep = Annotated[
+    str, Field(json_schema_extra=offer(["plan", "start", "analyse", "decide", "resume"]))
+]
+"""What is to be done of an experiment."""
+ExperimentChoice = Annotated[str, Field(json_schema_extra=offer(["promote", "iterate", "discard"]))]
+"""What a person decides on an experiment."""
+TreatmentVersion = Annotated[int, Field(ge=-1)]
+"""The version of an experiment's treatment; -1 is the one that carries the alias `candidate`."""

@@ -101,6 +101,15 @@ def name_reproduction() -> str:
     return f"{given['service']} v{given['version']}"
 
 
+def name_experiment() -> str:
+    """Name a run of `experiment` by the experiment, the step, and the person where one decides."""
+    given = flow_run.parameters
+    parts = [given["name"], given["step"]]
+    if given["step"] == "decide":
+        parts += [given.get("decision", ""), f"by {given.get('by', '')}"]
+    return " ".join(str(part) for part in parts if part)
+
+
 def name_drift() -> str:
     """Name a run of `detect-drift` by its service, and what a person asked for."""
     given = flow_run.parameters

@@ -21,7 +21,7 @@ from serving.llm.guards import open_guard
 from serving.llm.prompts import LoadedPrompt
 from serving.llm.providers import OpenedModels
 from serving.log.records import AssignedArm
-from serving.routing.assignment import Assignment, assign_request, hash_unit
+from serving.routing.assignment import Assignment, assign_request
 from serving.routing.model_table import LoadedVersion, PromptEntry
 from serving.routing.prompt_calls import PromptPool
 from sluice.adapters.llm.client import LanguageModels
@@ -34,6 +34,7 @@ from sluice.guardrails.actions import GuardrailRules
 from sluice.prompts.calls.choice import check_request
 from sluice.prompts.chat import ChatChunk, ChatRequest
 from sluice.prompts.rendering import render_request
+from sluice.rollout.assignment import hash_unit
 
 DIRECT = "model."
 """Beginning of the service under which a model that is asked itself is logged; no service has a

@@ -251,6 +251,28 @@ MIGRATIONS = (
         "routes of models and of prompts",
         ("ALTER TABLE routes ADD COLUMN kind TEXT NOT NULL DEFAULT 'model'",),
     ),
+    Step(
+        16,
+        "experiments, one at a time on a service, and their log",
+        (
+            "ALTER TABLE routes ADD COLUMN experiment TEXT NOT NULL DEFAULT ''",
+            """CREATE TABLE experiments (
+            name TEXT NOT NULL, number INTEGER NOT NULL, service TEXT NOT NULL,
+            phase TEXT NOT NULL, config TEXT NOT NULL, plan TEXT NOT NULL,
+            control INTEGER NOT NULL, treatment INTEGER NOT NULL, salt TEXT NOT NULL,
+            kind TEXT NOT NULL, epoch INTEGER NOT NULL, planned TEXT NOT NULL,
+            started TEXT NOT NULL, ended TEXT NOT NULL, end_reason TEXT NOT NULL,
+            analysis TEXT NOT NULL, decision TEXT NOT NULL, revision INTEGER NOT NULL,
+            PRIMARY KEY (name, number))""",
+            "CREATE UNIQUE INDEX one_running_experiment ON experiments (service) "
+            "WHERE phase = 'running'",
+            """CREATE TABLE experiment_log (
+            sequence {identity}, name TEXT NOT NULL, number INTEGER NOT NULL, at TEXT NOT NULL,
+            phase TEXT NOT NULL, given_by TEXT NOT NULL, reason TEXT NOT NULL,
+            facts TEXT NOT NULL)""",
+        ),
+        by_dialect=freeze_table("experiment_log"),
+    ),
 )
 
 

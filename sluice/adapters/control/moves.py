@@ -9,7 +9,14 @@ from sqlalchemy import and_, select
 from sluice.adapters.control.causes import NEVER, is_of, put_watermark, read_watermark
 from sluice.adapters.control.commands import OBEYED, insert_command
 from sluice.adapters.control.database import Database
-from sluice.adapters.control.routes import ALIASES, is_held, read_route, read_unsettled, swap_route
+from sluice.adapters.control.routes import (
+    ALIASES,
+    is_held,
+    read_route,
+    read_unsettled,
+    say_experiment,
+    swap_route,
+)
 from sluice.adapters.control.schema import TIMELINE, WATERMARKS
 from sluice.adapters.control.timeline import append_entry, build_entry, read_change
 from sluice.control.command import BY_HAND, RecordedCommand
@@ -49,7 +56,7 @@ class Moves:
         the route; it is recorded all the same.
 
         Raises:
-            RolloutRefused: a rollout is under way.
+            RolloutRefused: a rollout is under way, or an experiment.
             RouteMoved: another version serves than the caller read; nothing was changed.
             ValueError: the entry names no version, or no previous one.
         """
@@ -59,6 +66,8 @@ class Moves:
             now = read_route(connection, entry.service)
             if is_held(connection, entry.service):
                 raise RolloutRefused(f"{entry.service}: a rollout is under way")
+            if now is not None and now.experiment:
+                raise RolloutRefused(say_experiment(now))
             if now is None or now.champion != seen.champion:
                 serves = f"v{now.champion}" if now else "nothing"
                 raise RouteMoved(

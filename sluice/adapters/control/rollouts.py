@@ -11,7 +11,13 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select
 from sluice.adapters.control.commands import answer_command, refuse_waiting
 from sluice.adapters.control.database import Database, write_time
 from sluice.adapters.control.leases import renew_lease, require_lease
-from sluice.adapters.control.routes import read_route, renew_route, require_route, swap_route
+from sluice.adapters.control.routes import (
+    read_route,
+    renew_route,
+    require_route,
+    say_experiment,
+    swap_route,
+)
 from sluice.adapters.control.schema import ROLLOUT_LOG, ROLLOUTS
 from sluice.config.policy import Policy, hash_policy, read_policy, write_policy
 from sluice.config.rollout import RouteConfig
@@ -216,6 +222,8 @@ def _require_room(connection: Connection, opening: Opening) -> int:
         raise RolloutRefused(f"{service}: a rollout of v{other} is under way; one at a time")
     if route is None:
         raise RolloutRefused(f"{service} has no route: no champion was ever released")
+    if route.experiment:
+        raise RolloutRefused(say_experiment(route))
     if (route.champion, route.candidate) != (opening.champion, None):
         found = f"v{route.champion}{f' and v{route.candidate}' if route.candidate else ''}"
         raise RolloutRefused(

@@ -204,6 +204,16 @@ def is_held(connection: Connection, service: str) -> bool:
     return connection.execute(select(ROLLOUTS.c.number).where(held)).first() is not None
 
 
+def say_experiment(route: Route) -> str:
+    """Return that an experiment runs on a route, with what to do about it."""
+    name = route.experiment.rpartition("-")[0]
+    return (
+        f"{route.service}: found the experiment {route.experiment} running (v{route.champion} and "
+        f"v{route.candidate}); allowed: an experiment or a rollout, one at a time; next: `sluice "
+        f"experiment decide {name} discard --by NAME --reason WORDS` ends it"
+    )
+
+
 def _say_moved(service: str, seen: int | None, now: Route | None) -> str:
     before = "there was no route" if seen is None else f"it was at epoch {seen}"
     found = f"it is at epoch {now.epoch}" if now else "there is none"

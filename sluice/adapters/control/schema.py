@@ -83,6 +83,7 @@ ROUTES = Table(
     Column("tolerance", Double, nullable=False),
     Column("value_cap", Double, nullable=False),
     Column("kind", Text, nullable=False),
+    Column("experiment", Text, nullable=False),
 )
 ROLLOUTS = Table(
     "rollouts",
@@ -282,4 +283,38 @@ RESERVATIONS = Table(
     Column("accounts", Text, nullable=False),
     Column("expires", Text, nullable=False),
     Column("state", Text, nullable=False),
+)
+EXPERIMENTS = Table(
+    "experiments",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("service", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("config", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("control", Integer, nullable=False),
+    Column("treatment", Integer, nullable=False),
+    Column("salt", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("planned", Text, nullable=False),
+    Column("started", Text, nullable=False),
+    Column("ended", Text, nullable=False),
+    Column("end_reason", Text, nullable=False),
+    Column("analysis", Text, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+)
+EXPERIMENT_LOG = Table(
+    "experiment_log",
+    METADATA,
+    Column("sequence", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("given_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("facts", Text, nullable=False),
 )

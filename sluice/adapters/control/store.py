@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sluice.adapters.control.approvals import Approvals
     from sluice.adapters.control.causes import Causes, Watermarks
     from sluice.adapters.control.commands import Commands
+    from sluice.adapters.control.experiments.records import Experiments
     from sluice.adapters.control.leases import Leases
     from sluice.adapters.control.monitoring.alerts import Alerts, SignalLog
     from sluice.adapters.control.monitoring.drift import DriftStates
@@ -172,6 +173,13 @@ class Control:
         from sluice.adapters.control.spending import Spending
 
         return Spending(self._database)
+
+    @cached_property
+    def experiments(self) -> "Experiments":
+        """Experiments: plans, traffic, analyses and decisions."""
+        from sluice.adapters.control.experiments.records import Experiments
+
+        return Experiments(self._database)
 
     def prepare(self) -> list[int]:
         """Create the store, or bring its schema up to date; return the steps that were missing.

@@ -11,8 +11,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from deltalake import DeltaTable
 
-from serving.routing.assignment import hash_unit
-from sluice.rollout.assignment import place_of
+from sluice.rollout.assignment import hash_unit, place_of
 from support.gateway.callers import run_load
 from support.gateway.models import write_towns
 from support.gateway.site import Running, Site, run_gateway, wait_until

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from serving.log.records import AssignedArm, Shadow
-from serving.routing.assignment import hash_unit
 from sluice.adapters.registry.model_files import GRAPH_FILE, SERVING_FOLDER
 from sluice.control.route import Mode
-from sluice.rollout.assignment import place_of
+from sluice.rollout.assignment import hash_unit, place_of
 from support.gateway.callers import run_load
 from support.gateway.faulty import Fault, write_faulty
 from support.gateway.site import Running, Site, read_answers, read_log, run_gateway, wait_until

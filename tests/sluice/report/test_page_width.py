@@ -39,6 +39,7 @@ from sluice.prompts.folder import load_prompt
 from sluice.report.approval import write_decision, write_request
 from sluice.report.comparison import ComparedVersion, write_comparison
 from sluice.report.drift.artifact import write_artifact
+from sluice.report.experiments.summary import write_summary
 from sluice.report.history import PastRelease, write_history
 from sluice.report.markdown import PAGE_PIXELS, measure_table
 from sluice.report.prompts.standing import write_standing
@@ -52,6 +53,7 @@ from sluice.reproduction.page import write_reproduction
 from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import Phase
 from sluice.verdict import Check, Outcome, Verdict
+from support.experiments.records import make_decided
 from support.rollouts.counts import LAPTOP, begin
 
 AT = datetime(2026, 11, 30, 23, 59, tzinfo=UTC)
@@ -223,6 +225,10 @@ def show_reproduction() -> str:
     return write_reproduction(Reproduction(SERVICE, 123456, facts, "this environment", (WORDS,)))
 
 
+def show_experiment() -> str:
+    return write_summary(make_decided(SERVICE, WORDS), AT)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "verdict": lambda: write_verdict(VERDICTS[2], SERVICE, LINKS["MLflow"]),
     "request": lambda: write_request(APPROVAL, VERDICTS, LINKS, LINKS["run"], compare()),
@@ -238,12 +244,13 @@ PAGES: dict[str, Callable[[], str]] = {
     "alerts": show_alerts,
     "prompt": show_prompt,
     "prompt that was not asked": show_unasked,
+    "experiment": show_experiment,
     "prompts": lambda: write_standing([PromptWish(SERVICE, 123456, 123455, False)], SERVICE),
 }
 REPORTS = ("approval", "comparison", "history", "rollout", "scoring", "timeline", "verdict_table")
 OTHERS = (
-    "report/drift/artifact", "report/prompts/standing", "report/prompts/summary", "monitoring/page",
-    "production/page", "reproduction/page",
+    "report/drift/artifact", "report/experiments/summary", "report/prompts/standing",
+    "report/prompts/summary", "monitoring/page", "production/page", "reproduction/page",
 )  # fmt: skip
 WRITERS = {*(f"report/{name}" for name in REPORTS), *OTHERS}
 """The files of `sluice` whose tables the pages above show."""

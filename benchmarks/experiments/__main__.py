@@ -1,0 +1,201 @@
+"""False findings, power, CUPED, daily looks and broken splits of experiments.
+
+`python -m benchmarks.experiments [--analyses 4000] [--gateway 40]`. Users are heavy-tailed, and
+assigned by the gateway's own function; `--gateway` experiments go through a real gateway.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from benchmarks.experiments.simulation import (
+    DAY,
+    START,
+    assign,
+    configure,
+    draw_population,
+    list_days,
+    make_units,
+    spread_entries,
+)
+from benchmarks.experiments.through_gateway import run_live
+from benchmarks.harness.results import Row, report
+from sluice.experiments.analysis import analyse_units
+from sluice.experiments.comparison import Look
+from sluice.experiments.plan import plan_experiment
+from sluice.stats.experiments.proportions import compare_rates
+
+USERS = 2_000
+RUNS = 1_000
+LOOK_RUNS = 300
+LOW, HIGH = 0.04, 0.06
+DAYS = 28
+EFFECT = {"mean": 0.2, "units_a_day": 1_000}
+RATE = {"name": "m", "source": "value", "shape": "rate", "better": "higher"}
+MEAN = {"name": "m", "source": "value", "shape": "mean", "better": "higher"}
+SEED = 20_261_201
+
+
+def find(units: object, config: object, look: Look) -> str:
+    """Return what an analysis finds of the primary metric; `stopped` by the sample ratio."""
+    found = analyse_units(units, config, look)  # type: ignore[arg-type]
+    return found.primary.finding if found.primary else "stopped"
+
+
+def measure_equal(analyses: int) -> Iterator[Row]:
+    """Equal arms: how often units, and requests, are called different."""
+    rng = np.random.default_rng(SEED)
+    config = configure()
+    by_unit, by_request, stopped = 0, 0, 0
+    for number in range(analyses):
+        users = draw_population(rng, USERS)
+        arm = assign(users.names, f"salt-{number}", config.split)
+        units = make_units(arm, users.praised, users.requests)
+        finding = find(units, config, Look(START, START, USERS, 0.1))
+        by_unit += finding in ("better", "worse")
+        stopped += finding == "stopped"
+        totals = [
+            int(values[arm == one].sum())
+            for one in (0, 1)
+            for values in (users.praised, users.requests)
+        ]
+        by_request += compare_rates(*totals).significant
+    name = "equal arms, rate per request by unit (delta method): significant"
+    yield Row(name, by_unit / analyses, "share", HIGH)
+    yield Row(f"{name}, at least", by_unit / analyses, "share", LOW, at_least=True)
+    yield Row("the same by a z-test over requests", by_request / analyses, "share")
+    yield Row("equal arms stopped by the sample ratio", stopped / analyses, "share", 0.002)
+
+
+def measure_lifts() -> Iterator[Row]:
+    """A true lift at the planned size is found; equal arms of that size seldom."""
+    rng = np.random.default_rng(SEED + 1)
+    for split in (0.5, 0.1):
+        config = configure(
+            primary=RATE, split=split, minimum_detectable_effect=0.25, assumed=EFFECT
+        )
+        plan = plan_experiment(config, None, (0.0, 0.0))
+        found = {0.2: 0, 0.25: 0}
+        for rate in found:
+            for _ in range(RUNS):
+                arm = (rng.random(plan.units) < split).astype(np.int64)
+                hits = (rng.random(plan.units) < np.where(arm == 1, rate, 0.2)).astype(float)
+                units = make_units(arm, hits, np.ones(plan.units))
+                finding = find(units, config, Look(START, START, plan.units, plan.effect))
+                found[rate] += finding == "better" if rate > 0.2 else finding != "no difference"
+        name = f"{plan.units:,} planned users at {split:.0%}"
+        yield Row(f"{name}: a lift of 25 % found", found[0.25] / RUNS, "share", 0.78, at_least=True)
+        yield Row(f"{name}: equal arms called different", found[0.2] / RUNS, "share", 0.07)
+
+
+def measure_cuped() -> Iterator[Row]:
+    """The variance of the difference with CUPED, beside theory."""
+    rng = np.random.default_rng(SEED + 2)
+    config = configure(primary=MEAN, cuped="7 d")
+    for correlation in (0.5, 0.8):
+        plain, adjusted = [], []
+        for _ in range(RUNS):
+            x = rng.normal(0, 1, 800)
+            y = 5 + correlation * x + np.sqrt(1 - correlation**2) * rng.normal(0, 1, 800)
+            arm = (rng.random(800) < 0.5).astype(np.int64)
+            units = make_units(arm, y, np.ones(800), covariate=x)
+            result = analyse_units(units, config, Look(START, START, 800, 0.1)).primary
+            assert result is not None
+            assert result.plain is not None
+            plain.append(result.plain.difference)
+            adjusted.append(result.difference or 0.0)
+        ratio = float(np.var(adjusted) / np.var(plain))
+        theory = 1 - correlation**2
+        name = f"CUPED, correlation {correlation:g}: variance ratio by 1 - r^2"
+        yield Row(name, ratio / theory, "ratio", 1.15)
+        yield Row(f"{name}, at least", ratio / theory, "ratio", 0.85, at_least=True)
+
+
+def measure_looks() -> Iterator[Row]:
+    """Equal arms looked at each day: sequential tests, and the fixed one read again and again."""
+    rng = np.random.default_rng(SEED + 3)
+    for name, metric in (("rate", RATE), ("mean", MEAN)):
+        config = configure(primary=metric, looks="sequential")
+        fixed = configure(primary=metric)
+        wrong, read, true = 0, 0, 0
+        for run in range(LOOK_RUNS):
+            users = 200 * DAYS
+            entered = spread_entries(rng, users, DAYS)
+            arm = (rng.random(users) < 0.5).astype(np.int64)
+            figures = (
+                (rng.random(users) < 0.2).astype(float)
+                if name == "rate"
+                else rng.lognormal(0, 1, users)
+            )
+            wrong += _look_daily(config, arm, figures, entered, users)
+            read += _look_daily(fixed, arm, figures, entered, users)
+            if run < LOOK_RUNS // 5:
+                lift = (rng.random(users) < np.where(arm == 1, 0.25, 0.2)).astype(float)
+                lift = lift if name == "rate" else figures * np.where(arm == 1, 1.2, 1.0)
+                true += _look_daily(config, arm, lift, entered, users)
+        runs = LOOK_RUNS
+        yield Row(f"sequential {name}, {DAYS} daily looks: false findings", wrong / runs, "share",
+                  0.05)  # fmt: skip
+        yield Row(f"fixed test of the {name} read at {DAYS} looks", read / runs, "share")
+        yield Row(f"sequential {name}: a lift of 20-25 % found", true / (LOOK_RUNS // 5), "share")
+
+
+def _look_daily(
+    config: object, arm: np.ndarray, figures: np.ndarray, entered: np.ndarray, planned: int
+) -> bool:
+    for as_of in list_days(DAYS):
+        done = entered + DAY <= as_of
+        if min(np.sum(done & (arm == one)) for one in (0, 1)) < 2:
+            continue
+        units = make_units(arm[done], figures[done], np.ones(int(done.sum())), entered[done])
+        if find(units, config, Look(as_of, START, planned, 0.05)) in ("better", "worse"):
+            return True
+    return False
+
+
+def measure_splits() -> Iterator[Row]:
+    """A split that loses units of the treatment is stopped before any metric."""
+    rng = np.random.default_rng(SEED + 4)
+    config = configure(split=0.1)
+    for lost, target in ((0.2, 0.99), (0.1, 0.95)):
+        stopped = 0
+        for _ in range(RUNS // 2):
+            users = 40_000
+            arm = (rng.random(users) < config.split).astype(np.int64)
+            kept = (arm == 0) | (rng.random(users) >= lost)
+            units = make_units(arm[kept], np.ones(int(kept.sum())), np.ones(int(kept.sum())))
+            stopped += find(units, config, Look(START, START, users, 0.1)) == "stopped"
+        name = f"{lost:.0%} of the treatment's units lost, 40,000 units at 10 %: stopped"
+        yield Row(name, stopped / (RUNS // 2), "share", target, at_least=True)
+
+
+def measure_gateway(experiments: int) -> Iterator[Row]:
+    """A/A experiments whose every request went through a real gateway."""
+    by_unit, by_request, lost = run_live(experiments)
+    name = f"{experiments} A/A experiments through a real gateway"
+    yield Row(f"{name}: requests that the log lacks", float(lost), "requests", 0.0)
+    yield Row(f"{name}: units called different", float(np.mean(by_unit)), "share", 0.20)
+    yield Row(f"{name}: requests called different", float(np.mean(by_request)), "share")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--analyses", type=int, default=4_000)
+    parser.add_argument("--gateway", type=int, default=40, help="experiments; 0: none")
+    chosen = parser.parse_args()
+    began, rows = time.monotonic(), []
+    parts = [measure_equal(chosen.analyses), measure_lifts(), measure_cuped(), measure_looks(),
+             measure_splits()]  # fmt: skip
+    if chosen.gateway:
+        parts.append(measure_gateway(chosen.gateway))
+    for part in parts:
+        for row in part:
+            print(f"{time.monotonic() - began:6.0f} s  {row.name}: {row.value:.3f}", flush=True)
+            rows.append(row)
+    report("experiments", rows, {"analyses": chosen.analyses, "users": USERS, "seed": SEED})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the control store holds of experiments: their records, and a log that is only appended."""

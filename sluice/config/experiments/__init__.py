@@ -1,0 +1,1 @@
+"""Experiments: what is compared, by which metrics, with what error rates, for how long."""

@@ -1,0 +1,1 @@
+"""Experiments (A/B tests): planned, run on live traffic, analysed by unit, decided by a person."""

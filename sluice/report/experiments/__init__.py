@@ -1,0 +1,1 @@
+"""Reports of experiments: the page in Prefect, and one HTML file."""

@@ -1,0 +1,1 @@
+"""Statistics of experiments: two arms compared by the unit that was assigned."""

@@ -1,0 +1,1 @@
+"""What experiments do outside: read traffic, move routes, publish reports, record decisions."""

@@ -1,0 +1,1 @@
+"""Made-up traffic of experiments: users with many requests, in two arms."""
