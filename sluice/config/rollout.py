@@ -20,6 +20,9 @@ class RouteConfig(Section):
     """Most concurrent requests of the candidate, in each worker."""
     lease_ttl: float = Field(15.0, ge=1, le=600)
     """Seconds without a renewal by the controller after which the champion serves alone."""
+    cost_cap: float | None = Field(None, gt=0, le=1e6)
+    """US dollars that one request counts as at most; left out: `cap` of the policy's rule on cost
+    times the champion's mean before the start."""
 
 
 class RolloutConfig(Section):

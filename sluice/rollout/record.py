@@ -81,6 +81,7 @@ class RolloutRecord:
             ttl=self.terms.lease_ttl,
             tolerance=rules.disagreement.tolerance,
             value_cap=0.0 if rules.business == "none" else rules.business.cap,
+            cost_cap=self.terms.cost_cap or 0.0,
         )
 
 

@@ -278,6 +278,7 @@ def build_record(context: PromptContext, outcome: CallOutcome[PromptCall]) -> An
         guardrail=bool(own.guard.hits),
         hits=(*context.hits, *own.guard.hits) or None,
         cost=sum(costs) if costs else None,
+        cost_cap=context.route.cost_cap,
         **_count(own.usage, own.first_byte_ms),
     )
 

@@ -251,6 +251,11 @@ MIGRATIONS = (
         "routes of models and of prompts",
         ("ALTER TABLE routes ADD COLUMN kind TEXT NOT NULL DEFAULT 'model'",),
     ),
+    Step(
+        16,
+        "how a gateway counts costs",
+        ("ALTER TABLE routes ADD COLUMN cost_cap DOUBLE PRECISION NOT NULL DEFAULT 0",),
+    ),
 )
 
 

@@ -83,6 +83,7 @@ ROUTES = Table(
     Column("tolerance", Double, nullable=False),
     Column("value_cap", Double, nullable=False),
     Column("kind", Text, nullable=False),
+    Column("cost_cap", Double, nullable=False),
 )
 ROLLOUTS = Table(
     "rollouts",
