@@ -39,7 +39,7 @@ demo: install ## release a model on real data and roll it out; FAULT=data|leakag
 demo-loop: install ## live traffic changes, and the next release starts by itself; FAULT=worse|older|older_retrain|younger; KEEP=1
 	@$(BIN)/sluice demo --loop $(or $(FAULT),concept) $(if $(KEEP),--keep)
 
-demo-prompts: install local-llm ## versions of a prompt through their gates, with a local model, offline; FAULT=bad|budget|edited; KEEP=1
+demo-prompts: install local-llm ## versions of a prompt through their gates, with a local model, then live, offline; FAULT=bad|budget|edited|unsafe|dear|silent; KEEP=1
 	@$(BIN)/sluice demo --prompts $(if $(FAULT),--fault $(FAULT)) $(if $(KEEP),--keep)
 
 deploy: install ## bring deployments.yaml to the Prefect server of PREFECT_API_URL; PRUNE=1 removes what left it

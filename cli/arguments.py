@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from sluice.errors import ConfigInvalid, DataMissing, DecisionRefused, ServiceUnknown
 from sluice.home import environment_name, find_home
+from sluice.prompts.listing import list_prompts
 
 if TYPE_CHECKING:
     from sluice.config.service import ServiceConfig
@@ -19,6 +20,19 @@ def check_name(service: str) -> None:
     from sluice.config.loading import list_services
 
     known = list_services()
+    if service not in known:
+        raise ServiceUnknown(f"no service '{service}'; known: {', '.join(known)}")
+
+
+def check_rolled(service: str) -> None:
+    """Refuse a name that neither a configuration nor a prompt carries.
+
+    Raises:
+        ServiceUnknown: there is no model and no prompt of this name.
+    """
+    from sluice.config.loading import list_services
+
+    known = [*list_services(), *list_prompts()]
     if service not in known:
         raise ServiceUnknown(f"no service '{service}'; known: {', '.join(known)}")
 
@@ -85,8 +99,9 @@ def check_policy(service: str, policy: str) -> None:
         ConfigInvalid: the service's configuration or the policy is not right.
     """
     from sluice.config.loading import find_policy, load_policy
+    from tasks.rollout.settings import load_rollout
 
-    config = check_service(service)
+    config = load_rollout(service)
     if policy:
         load_policy(policy)
     else:

@@ -23,6 +23,17 @@ STORIES = {
         "a price for the local model, and a budget that ends too soon", "EvidenceInsufficient"
     ),
     "edited": PromptStory("a published version is edited", "PromptChanged"),
+    "unsafe": PromptStory(
+        "a version that tells an address where somebody asks for a manager", "RolloutRolledBack"
+    ),
+    "dear": PromptStory(
+        "a version whose answers are three times as dear where a history is quoted", "paused"
+    ),
+    "silent": PromptStory(
+        "a provider that changes its model and keeps its name", "PromptRegressed"
+    ),
 }
 """The first one is the story without a planted fault: all of it, from a good version on."""
+LIVE = ("unsafe", "dear", "silent")
+"""Stories whose fault shows on live inputs only; no local model is needed for them."""
 CLEAN = "regression"

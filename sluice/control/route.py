@@ -29,8 +29,8 @@ class Route:
 
     `weight` is the candidate's share of units, `stage_weights` those of all stages, ascending;
     `shadow_share` is the share of requests that are copied to it. `ttl` in seconds. In shadow,
-    numbers agree if they differ by at most `tolerance`. A business value counts up to `value_cap`, a
-    cost in US dollars up to `cost_cap`; with a cap of 0, values or costs do not count.
+    numbers agree if they differ by at most `tolerance`. A business value counts up to `value_cap`
+    and a cost, in US dollars, up to `cost_cap`; with a cap of 0 they do not count.
 
     Raises:
         ValueError: a value is out of its range, or candidate and mode do not fit together.

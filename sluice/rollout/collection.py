@@ -264,6 +264,23 @@ def _read_reply(reply: Reply, expected: ExpectedState) -> ReplicaReport | str:
         return f"its counters cannot be read: {type(error).__name__}: {error}"
 
 
+def measure_cost(replies: Mapping[str, Reply], service: str, version: int) -> float | None:
+    """Return the mean cost in US dollars of a version's answers whose cost is known.
+
+    It counts every worker run that the replicas still report, whatever the epoch of its route.
+    None: no answer has a known cost, as those of a model.
+    """
+    spent = billed = 0
+    for reply in replies.values():
+        for run in () if isinstance(reply, str) else reply.get("worker_runs", ()):
+            for entry in run["counters"]:
+                found = (entry["service"], entry["version"], entry["stage"])
+                if found == (service, version, None):
+                    spent += entry.get("spent", 0)
+                    billed += entry.get("billed", 0)
+    return spent / PARTS / billed if billed else None
+
+
 def list_conflicting(replies: Mapping[str, Reply], service: str) -> list[str]:
     """Return the replicas for which the control store's route of a service does not count."""
     found = []

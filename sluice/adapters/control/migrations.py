@@ -254,7 +254,10 @@ MIGRATIONS = (
     Step(
         16,
         "how a gateway counts costs",
-        ("ALTER TABLE routes ADD COLUMN cost_cap DOUBLE PRECISION NOT NULL DEFAULT 0",),
+        tuple(
+            f"ALTER TABLE {table} ADD COLUMN cost_cap DOUBLE PRECISION NOT NULL DEFAULT 0"
+            for table in ("routes", "rollouts")
+        ),
     ),
 )
 

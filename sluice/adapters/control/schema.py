@@ -103,6 +103,7 @@ ROLLOUTS = Table(
     Column("opened", Text, nullable=False),
     Column("ended", Text, nullable=False),
     Column("settled", Integer, nullable=False),
+    Column("cost_cap", Double, nullable=False),
 )
 ROLLOUT_LOG = Table(
     "rollout_log",
