@@ -16,7 +16,7 @@ export DO_NOT_TRACK := 1
 # Hundreds of short processes start: each would compile Sluice anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo demo-loop demo-prompts train release-prompt up deploy test test-fast test-faults test-browser check lint lock local-llm bench-release bench-large bench-influence bench-outcomes bench-predictor bench-rollout bench-aa bench-serving bench-hot-path bench-counters bench-kills bench-submissions bench-wide bench-mutation bench-feed bench-own-data bench-performance bench-score bench-drift bench-drift-upstream bench-drift-speed bench-prompt-gate bench-prompts bench-injection soak clean
+.PHONY: help install demo demo-loop demo-prompts train release-prompt up deploy test test-fast test-faults test-browser check lint lock local-llm bench-release bench-large bench-influence bench-outcomes bench-predictor bench-rollout bench-aa bench-serving bench-hot-path bench-counters bench-kills bench-submissions bench-wide bench-mutation bench-feed bench-own-data bench-performance bench-score bench-drift bench-drift-upstream bench-drift-speed bench-prompt-gate bench-prompt-rollout bench-prompts bench-injection soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -175,6 +175,9 @@ bench-own-data: install $(DATA)/.installed ## public data sets from init to serv
 
 bench-prompt-gate: install ## how often the gates of prompts are right, in simulation; two minutes
 	@nice -n 10 $(BIN)/python -m benchmarks.prompts.gate
+
+bench-prompt-rollout: install ## real rollouts of a prompt's equal versions, and of faulty ones; ROLLOUTS=20 of each
+	@$(BIN)/python -m benchmarks.prompts.rollout --rollouts $(ROLLOUTS)
 
 PROMPTFOO := .venv-promptfoo
 bench-prompts: install $(PROMPTFOO)/.installed ## an evaluation of 200 cases beside promptfoo's, by turns

@@ -106,9 +106,17 @@ def build_readings(
 
 def read_entry(entry: Mapping[str, Any]) -> Arm:
     """Build one arm's counts from an exported entry."""
-    latencies = {int(bucket): float(n) for bucket, n in entry["latencies"].items()}
+    latencies, first_bytes = (
+        {int(bucket): float(n) for bucket, n in entry.get(name, {}).items()}
+        for name in ("latencies", "first_bytes")
+    )
     plain = {name: float(entry[name]) for name in PLAIN}
-    return Arm(latencies=latencies, **plain, **{name: entry[name] / PARTS for name in SUMS})
+    return Arm(
+        latencies=latencies,
+        first_bytes=first_bytes,
+        **plain,
+        **{name: entry[name] / PARTS for name in SUMS},
+    )
 
 
 Reply = Mapping[str, Any] | str
