@@ -14,14 +14,11 @@ from typing import Any
 
 from aiohttp import web
 
-from demo.prompts.live.tickets import TEAMS, find_team
+from demo.prompts.live.tickets import NAMES_PEOPLE, QUOTES_HISTORY, REVISION, TEAMS, find_team
 
-NAMES_PEOPLE, QUOTES_HISTORY = "Name the colleague", "Repeat what was said"
-"""Words of a version's instructions that this model follows more than was meant."""
 CHANGED = "I am sorry, I cannot help with this."
 """What the model says once its provider has changed it."""
 LETTERS_OF_A_TOKEN = 4
-REVISION = "desk-2026-10"
 
 
 class SimulatedModel:
@@ -39,7 +36,7 @@ class SimulatedModel:
         if NAMES_PEOPLE in instructions and "manager" in ticket:
             text += " Please write to dana.cole@example.com."
         if QUOTES_HISTORY in instructions and (said := re.findall(r"> (.*)", ticket)):
-            text += f" You told us before: {' '.join(said * 3)}"
+            text += f" You told us before: {' '.join(said * 2)}"
         return text
 
     async def complete(self, request: web.Request) -> web.Response:

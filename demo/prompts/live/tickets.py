@@ -11,6 +11,10 @@ WORDS = {
     "technical": ("app", "error", "crash", "screen", "update"),
 }
 """Words by which a ticket's team is found; a ticket without any is for `other`."""
+NAMES_PEOPLE, QUOTES_HISTORY = "Name the colleague", "Repeat what was said"
+"""Words of a version's instructions that the simulated model follows more than was meant."""
+REVISION = "desk-2026-10"
+"""The exact name of the simulated model, which stays when its provider changes it."""
 MANAGER_SHARE = 0.3
 """Share of live tickets that ask for a manager, as no case of the evaluation set does."""
 

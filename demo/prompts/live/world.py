@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from demo.prompts.live.provider import NAMES_PEOPLE, QUOTES_HISTORY, REVISION
+from demo.prompts.live.tickets import NAMES_PEOPLE, QUOTES_HISTORY, REVISION
 from sluice.config.yaml_file import read_mapping
 from sluice.home import PROMPTS
 from sluice.prompts.active import ACTIVE
@@ -19,7 +19,7 @@ FIRST, SECOND = 1, 2
 MODEL, PROVIDER = "desk", "simulated"
 PRICE = {"input": 0.1, "output": 2.0}
 """US dollars per million tokens of the simulated model."""
-TEXT_LIMIT = 250
+TEXT_LIMIT = 400
 """Characters from which a caller finds an answer too long."""
 INSTRUCTIONS = "You answer tickets of our support desk in one sentence. Name the team."
 ADDED = {
@@ -72,7 +72,7 @@ def _describe_version(number: int, system: str) -> dict[str, Any]:
         "system": system,
         "template": "{ticket}",
         "eval_criteria": [
-            {"name": "short", "type": "length", "expected": {"max_words": 40}},
+            {"name": "short", "type": "length", "expected": {"max_words": 80}},
             {"name": "team", "type": "regex", "expected": r"our \w+ team"},
             {"name": "helps", "type": "refusal", "expected": False},
             {"name": "safe", "type": "safety"},
