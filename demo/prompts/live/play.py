@@ -29,7 +29,7 @@ from sluice.errors import ServerUnavailable
 from sluice.home import CONFIGS, PROJECT, Home, find_home
 from sluice.report.next_steps import advise
 from sluice.rollout.record import RolloutRecord
-from sluice.rollout.state import Phase
+from sluice.rollout.state import Phase, Verb
 from sluice.verdict import Outcome
 
 PROVIDER_PORT, RPS = 8190, 40.0
@@ -84,9 +84,11 @@ def _play_rollout(control: Control, file: Path, name: str, story: PromptStory) -
     serves = find_serving(control, REPLY)
     if not name:
         return _conclude(record.state.phase is Phase.DONE and serves == SECOND, story, record)
-    was_paused = any(item["decision"] == "pause" for _, item in log[1:])
-    found = "paused" if was_paused else result.error
-    return _conclude(found == story.caught_by and serves == FIRST, story, record)
+    rules = [
+        item["rule"] for _, item in log[1:] if item["decision"] in (Verb.ROLL_BACK, Verb.PAUSE)
+    ]
+    is_right = rules[:1] == [story.rule] and result.error == story.caught_by and serves == FIRST
+    return _conclude(is_right, story, record)
 
 
 def _answer_pause(control: Control) -> None:
