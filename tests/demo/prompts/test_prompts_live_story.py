@@ -1,4 +1,4 @@
-"""The stories of the demonstration of prompts on live traffic, end to end, without a local model."""
+"""The stories of the demonstration of prompts on live traffic, end to end."""
 
 import os
 import subprocess
