@@ -69,7 +69,7 @@ class StatusPages:
         self.config, self.keyring = config, keyring
         self._replica, self._read_table = replica, read_table
         self._request_log, self._breakers, self._shadow_calls = parts
-        self._smokes: dict[str, SharedReply] = {}
+        self._smokes: dict[str, tuple[int, SharedReply]] = {}
         self.is_draining = False
         self.identity = ""
         """Identity of the control store that this gateway obeys; empty before it was read."""
@@ -147,13 +147,14 @@ class StatusPages:
         )
 
     async def smoke(self, entry: AnyEntry) -> Reply:
-        """Test a service's candidate once for all who ask at about the same time."""
-        shared = self._smokes.get(entry.service)
-        if shared is None:
+        """Test a service's candidate once for all who ask at about the same time, of each epoch."""
+        epoch = entry.state.route.epoch if entry.state.route else 0
+        known, shared = self._smokes.get(entry.service, (-1, None))
+        if shared is None or known != epoch:
             is_prompt = entry.service in self._read_table().prompts
             seconds = PROMPT_SMOKE_SECONDS if is_prompt else SHARED_SECONDS
             shared = SharedReply(partial(self._smoke, entry.service), seconds)
-            self._smokes[entry.service] = shared
+            self._smokes[entry.service] = epoch, shared
         return await shared.get()
 
     async def _smoke(self, service: str) -> Reply:

@@ -32,7 +32,7 @@ from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import Phase, Verb
 from sluice.verdict import Outcome
 
-PROVIDER_PORT, RPS = 8190, 40.0
+PROVIDER_PORT, RPS = 8190, 30.0
 WATCH_SECONDS, START_SECONDS, STOP_SECONDS = 10.0, 60.0, 20.0
 BY = Author("Ada Lovelace", "it costs three times as much and says no more", "the demo")
 
