@@ -103,15 +103,13 @@ def open_rollout(
     """
     service = config.service
     versions = open_versions(held.control, open_registry(find_home()), service)
-    champion = find_champion(service)
+    serves = find_champion(service).version
+    if serves is not None and versions.find(serves) is None:
+        raise RolloutRefused(say_missing(service, serves))
     candidate = find_candidate(versions, service, version)
-    if champion.version in (None, candidate.version):
-        fact = "no champion serves"
-        if champion.version is not None:
-            fact = f"v{candidate.version} is champion already"
+    if serves is None or serves == candidate.version:
+        fact = f"v{candidate.version} is champion already" if serves else "no champion serves"
         raise RolloutRefused(f"{service}: {fact}; a rollout needs two versions")
-    if versions.find(champion.version) is None:
-        raise RolloutRefused(say_missing(service, champion.version))
     confirm_approval(service)
     if objection := versions.judge(candidate).objection:
         raise PromotionRefused(objection)
@@ -119,7 +117,7 @@ def open_rollout(
     seen = watch_traffic(service, route, policy) if route else ObservedTraffic()
     opening = Opening(
         service=service,
-        champion=champion.version,
+        champion=serves,
         candidate=candidate.version,
         policy=policy,
         terms=config.rollout.route,
@@ -128,7 +126,7 @@ def open_rollout(
         cost_cap=set_cost_cap(policy.rules.cost, seen.cost) if seen.cost else 0.0,
     )
     rollout = held.control.rollouts.open(held.lease, opening, datetime.now(UTC))
-    names = (service, rollout.number, candidate.version, champion.version, policy.policy)
+    names = (service, rollout.number, candidate.version, serves, policy.policy)
     get_run_logger().info("%s: rollout %d of v%d beside v%d, policy %s", *names)
     return rollout, seen
 
