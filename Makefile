@@ -16,7 +16,7 @@ export DO_NOT_TRACK := 1
 # Hundreds of short processes start: each would compile Sluice anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo demo-loop demo-prompts train release-prompt up deploy test test-fast test-faults test-browser check lint lock local-llm bench-release bench-large bench-influence bench-outcomes bench-predictor bench-rollout bench-aa bench-serving bench-hot-path bench-counters bench-kills bench-submissions bench-wide bench-mutation bench-feed bench-own-data bench-performance bench-score bench-drift bench-drift-upstream bench-drift-speed bench-prompt-gate bench-prompts bench-injection bench-experiments soak clean
+.PHONY: help install demo demo-loop demo-prompts train release-prompt up deploy test test-fast test-faults test-browser check lint lock local-llm bench-release bench-large bench-influence bench-outcomes bench-predictor bench-rollout bench-aa bench-serving bench-hot-path bench-counters bench-kills bench-submissions bench-wide bench-mutation bench-feed bench-own-data bench-performance bench-score bench-drift bench-drift-upstream bench-drift-speed bench-prompt-gate bench-prompt-rollout bench-prompts bench-injection bench-experiments soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -39,7 +39,7 @@ demo: install ## release a model on real data and roll it out; FAULT=data|leakag
 demo-loop: install ## live traffic changes, and the next release starts by itself; FAULT=worse|older|older_retrain|younger; KEEP=1
 	@$(BIN)/sluice demo --loop $(or $(FAULT),concept) $(if $(KEEP),--keep)
 
-demo-prompts: install local-llm ## versions of a prompt through their gates, with a local model, offline; FAULT=bad|budget|edited; KEEP=1
+demo-prompts: install local-llm ## versions of a prompt through their gates, with a local model, then live, offline; FAULT=bad|budget|edited|unsafe|dear|silent; KEEP=1
 	@$(BIN)/sluice demo --prompts $(if $(FAULT),--fault $(FAULT)) $(if $(KEEP),--keep)
 
 deploy: install ## bring deployments.yaml to the Prefect server of PREFECT_API_URL; PRUNE=1 removes what left it
@@ -179,6 +179,9 @@ bench-own-data: install $(DATA)/.installed ## public data sets from init to serv
 
 bench-prompt-gate: install ## how often the gates of prompts are right, in simulation; two minutes
 	@nice -n 10 $(BIN)/python -m benchmarks.prompts.gate
+
+bench-prompt-rollout: install ## real rollouts of a prompt's equal versions, and of faulty ones; ROLLOUTS=20 of each
+	@$(BIN)/python -m benchmarks.prompts.rollout --rollouts $(ROLLOUTS)
 
 PROMPTFOO := .venv-promptfoo
 bench-prompts: install $(PROMPTFOO)/.installed ## an evaluation of 200 cases beside promptfoo's, by turns

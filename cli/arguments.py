@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from sluice.errors import ConfigInvalid, DataMissing, DecisionRefused, ServiceUnknown
 from sluice.home import environment_name, find_home
+from sluice.prompts.listing import list_prompts
 
 if TYPE_CHECKING:
     from sluice.config.service import ServiceConfig
@@ -30,7 +31,6 @@ def check_known(service: str) -> None:
         ServiceUnknown: neither has it.
     """
     from sluice.config.loading import list_services
-    from sluice.prompts.listing import list_prompts
 
     known = (*list_services(), *list_prompts())
     if service not in known:
@@ -99,8 +99,9 @@ def check_policy(service: str, policy: str) -> None:
         ConfigInvalid: the service's configuration or the policy is not right.
     """
     from sluice.config.loading import find_policy, load_policy
+    from tasks.rollout.settings import load_rollout
 
-    config = check_service(service)
+    config = load_rollout(service)
     if policy:
         load_policy(policy)
     else:

@@ -8,7 +8,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cli.arguments import check_name
+from cli.arguments import check_known
 from cli.output import report_progress, report_waiting, say
 from sluice.errors import Fault, RolloutRefused
 from sluice.home import find_home
@@ -84,7 +84,7 @@ def check_author(service: str, action: str, by: str, reason: str) -> "Author":
     from sluice.adapters.moves import name_terminal
     from sluice.control.command import Author
 
-    check_name(service)
+    check_known(service)
     require_reason(action, by, reason)
     return Author(by, reason, name_terminal())
 

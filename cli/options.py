@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 Service = Annotated[str, typer.Argument(help="Name of a service: a file in configs/.")]
+Rolled = Annotated[str, typer.Argument(help="Name of a service: a file in configs/, or a prompt.")]
 ActionName = Annotated[
     Literal["pause", "resume", "abort", "skip", "promote-now", "roll-back", "approve"],
     typer.Argument(help="What the rollout is to do."),

@@ -6,7 +6,7 @@ import typer
 
 from cli.arguments import check_policy
 from cli.direct import check_author, command_here, restore_here, roll_back_here
-from cli.options import ActionName, By, Reason, Service, check_version
+from cli.options import ActionName, By, Reason, Rolled, check_version
 from cli.output import report_waiting, say
 from cli.runs import run_command
 from sluice.control.timeline import ACCEPT_STORE
@@ -18,7 +18,7 @@ commands = typer.Typer()
 
 @commands.command(rich_help_panel=PANEL)
 def rollout(
-    service: Service,
+    service: Rolled,
     version: Annotated[
         int, typer.Option(help="Version; -1: the candidate.", callback=check_version)
     ] = -1,
@@ -37,13 +37,13 @@ def rollout(
 
 
 @commands.command(rich_help_panel=PANEL)
-def rollout_control(service: Service, action: ActionName, by: By, reason: Reason) -> None:
+def rollout_control(service: Rolled, action: ActionName, by: By, reason: Reason) -> None:
     """Send a command to the rollout that is under way; it needs no Prefect."""
     command_here(service, action, by, reason)
 
 
 @commands.command(rich_help_panel=PANEL)
-def accept_store(service: Service, by: By, reason: Reason) -> None:
+def accept_store(service: Rolled, by: By, reason: Reason) -> None:
     """Take the word of a control store that was restored from an older copy."""
     from datetime import UTC, datetime
 
@@ -59,14 +59,14 @@ def accept_store(service: Service, by: By, reason: Reason) -> None:
 
 
 @commands.command(rich_help_panel=PANEL)
-def rollback(service: Service, by: By, reason: Reason) -> None:
+def rollback(service: Rolled, by: By, reason: Reason) -> None:
     """Take the candidate off traffic, or serve the previous version again; it needs no Prefect."""
     roll_back_here(service, by, reason)
 
 
 @commands.command(rich_help_panel=PANEL)
 def restore(
-    service: Service,
+    service: Rolled,
     version: Annotated[int, typer.Argument(min=1, help="The version that is to serve.")],
     by: By,
     reason: Reason,

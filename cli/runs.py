@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from cli.arguments import check_service
 from cli.output import exit_code, leave_stdout, report, report_waiting, say, show_verdicts
 from sluice.home import find_home
+from sluice.prompts.listing import list_prompts
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -95,7 +96,8 @@ def run_command(service: str, call: Callable[[], Any]) -> NoReturn:
     `call` imports the flow and runs it: Prefect reads its settings once, when it is imported, and
     the terminal sets them first.
     """
-    with open_terminal(service):
+    is_prompt = service in list_prompts()
+    with open_terminal("" if is_prompt else service, is_for_prompts=is_prompt):
         state = call()
         result = report_end(state)
         if not say_skipped(state) and result.code == 0:

@@ -35,8 +35,11 @@ FaultName = Literal[
     "bad",
     "budget",
     "edited",
+    "unsafe",
+    "dear",
+    "silent",
 ]
-PROMPT_FAULTS = ("bad", "budget", "edited")
+PROMPT_FAULTS = ("bad", "budget", "edited", "unsafe", "dear", "silent")
 """Faults of the demonstration of prompts."""
 Port = Annotated[int, typer.Option(help="Port; 0: as configured.", min=0, max=MAX_PORT)]
 Host = Annotated[str, typer.Option(help="Address to listen at; else as configured.")]
@@ -126,8 +129,8 @@ def demo(
     fault: Annotated[
         FaultName | None,
         typer.Option(
-            help="What goes wrong: errors, latency and worse_live on live traffic; bad, budget and "
-            "edited with --prompts."
+            help="What goes wrong: errors, latency and worse_live on live traffic; bad, budget, "
+            "edited, unsafe, dear and silent with --prompts."
         ),
     ] = None,
     loop: Annotated[

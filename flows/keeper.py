@@ -8,6 +8,7 @@ from prefect.client.schemas.objects import State
 from tasks.data.watching import choose_services
 from tasks.monitoring.monitor import watch_monitor
 from tasks.rollout.keeper import Keeper
+from tasks.rollout.settings import choose_routed_prompts
 from tasks.run.forms import ALL, ServiceOrAll
 from tasks.run.state import state_failure
 
@@ -27,7 +28,7 @@ def keeper(service: ServiceOrAll = ALL) -> State[Any]:
     raises the alert that the monitor does not run.
 
     Args:
-        service: The service to keep, or all.
+        service: The service to keep, or all, with the prompts.
     """
     kept = Keeper()
     for name in choose_services(service):
@@ -35,6 +36,9 @@ def keeper(service: ServiceOrAll = ALL) -> State[Any]:
             kept.keep(name)
         with kept.collect_errors(name):
             watch_monitor(name)
+    for name in choose_routed_prompts(service):
+        with kept.collect_errors(name):
+            kept.keep(name)
     if service == ALL:
         kept.keep_experiments()
     return kept.end()

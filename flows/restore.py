@@ -2,12 +2,11 @@
 
 from prefect import flow
 
-from sluice.config.loading import load_service
-from sluice.home import environment_name
 from tasks.release.history import publish_history
 from tasks.rollout.actions import CommandResult
 from tasks.rollout.commands import follow_champion, restore_version
-from tasks.run.forms import ModelVersion, ServiceName, Words
+from tasks.rollout.settings import load_rollout
+from tasks.run.forms import ModelVersion, RolledName, Words
 from tasks.run.names import name_command
 from tasks.run.state import state_failure
 
@@ -20,7 +19,7 @@ from tasks.run.state import state_failure
 )
 @state_failure
 def restore(
-    service: ServiceName,
+    service: RolledName,
     *,
     version: ModelVersion,
     reason: Words,
@@ -39,7 +38,7 @@ def restore(
         by: Your name; it is recorded.
         force: Serve a version that did not pass its gates; the exception is recorded for good.
     """
-    load_service(service, environment_name())
+    load_rollout(service)
     done = restore_version(service, version, reason, by, force)
     follow_champion(service)
     publish_history(service)

@@ -2,12 +2,11 @@
 
 from prefect import flow
 
-from sluice.config.loading import load_service
-from sluice.home import environment_name
 from tasks.release.history import publish_history
 from tasks.rollout.actions import CommandResult
 from tasks.rollout.commands import follow_champion, roll_back
-from tasks.run.forms import ServiceName, Words
+from tasks.rollout.settings import load_rollout
+from tasks.run.forms import RolledName, Words
 from tasks.run.names import name_command
 from tasks.run.state import state_failure
 
@@ -19,7 +18,7 @@ from tasks.run.state import state_failure
     result_serializer="json",
 )
 @state_failure
-def rollback(service: ServiceName, *, reason: Words, by: Words) -> CommandResult:
+def rollback(service: RolledName, *, reason: Words, by: Words) -> CommandResult:
     """Roll back the rollout that is under way; without one, serve the previous version again.
 
     It waits for nothing: the route moves first, the registry's aliases follow. Without Prefect,
@@ -30,7 +29,7 @@ def rollback(service: ServiceName, *, reason: Words, by: Words) -> CommandResult
         reason: Your reason, in a sentence; it is recorded.
         by: Your name; it is recorded.
     """
-    load_service(service, environment_name())
+    load_rollout(service)
     done = roll_back(service, reason, by)
     follow_champion(service)
     publish_history(service)

@@ -5,8 +5,6 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from sluice.config.loading import load_service
-from sluice.home import environment_name
 from tasks.rollout.controller import (
     RESUME_SECONDS,
     RolloutResult,
@@ -24,7 +22,8 @@ from tasks.rollout.opening import (
     make_room,
     open_rollout,
 )
-from tasks.run.forms import CandidateVersion, PolicyName, ServiceName
+from tasks.rollout.settings import load_rollout
+from tasks.run.forms import CandidateVersion, PolicyName, RolledName
 from tasks.run.names import name_rollout
 from tasks.run.state import end_skipped, state_failure
 
@@ -37,7 +36,7 @@ from tasks.run.state import end_skipped, state_failure
 )
 @state_failure
 def rollout(
-    service: ServiceName,
+    service: RolledName,
     version: CandidateVersion = AS_CANDIDATE,
     policy: PolicyName = AS_CONFIGURED,
     resume: bool = False,
@@ -49,12 +48,12 @@ def rollout(
     champion serves alone until the keeper continues it.
 
     Args:
-        service: The service whose candidate is rolled out.
+        service: The service whose candidate is rolled out: of a model, or a prompt.
         version: The candidate version; -1 takes the one with the alias `candidate`.
         policy: Stages, durations and limits; `as-configured` takes the service's own.
         resume: Only continue a rollout whose controller is gone. The keeper sets it.
     """
-    config = load_service(service, environment_name())
+    config = load_rollout(service)
     if resume:
         if reason := find_no_need(service):
             return end_skipped(reason)

@@ -2,11 +2,10 @@
 
 from prefect import flow
 
-from sluice.config.loading import load_service
-from sluice.home import environment_name
 from tasks.rollout.actions import CommandResult
 from tasks.rollout.commands import command_rollout
-from tasks.run.forms import ActionName, ServiceName, Words
+from tasks.rollout.settings import load_rollout
+from tasks.run.forms import ActionName, RolledName, Words
 from tasks.run.names import name_command
 from tasks.run.state import state_failure
 
@@ -19,7 +18,7 @@ from tasks.run.state import state_failure
 )
 @state_failure
 def rollout_control(
-    service: ServiceName, *, action: ActionName, reason: Words, by: Words
+    service: RolledName, *, action: ActionName, reason: Words, by: Words
 ) -> CommandResult:
     """Pause, resume, abort, skip a stage, promote now, roll back, or approve a stage.
 
@@ -32,5 +31,5 @@ def rollout_control(
         reason: Your reason, in a sentence; it is kept in the decision log.
         by: Your name; it is kept in the decision log.
     """
-    load_service(service, environment_name())
+    load_rollout(service)
     return command_rollout(service, action, reason, by)

@@ -40,11 +40,21 @@ def run_prompt_release(
     if page:
         show_results(page)
     result = report_end(state)
-    say_skipped(state)
+    if not say_skipped(state) and is_published and result.code == 0:
+        say_published(state.result())
     if page:
         say(f"report: {page}")
     write_summary(summary, summarize(name, version, page, result, str(state.message)))
     return result
+
+
+def say_published(published: Any) -> None:
+    """Print what became of a version that was published."""
+    named = f"{published.prompt} v{published.version}"
+    if published.is_active:
+        say(f"{named} is active")
+    if published.is_candidate:
+        say(f"{named} is the candidate; next: `sluice rollout {published.prompt}`")
 
 
 def find_report(name: str, version: int, since: float) -> "Path | None":

@@ -8,7 +8,7 @@ import os
 import sys
 
 from demo.ending import say_error
-from demo.prompts.stories import CLEAN, STORIES
+from demo.prompts.stories import CLEAN, LIVE, STORIES
 from demo.prompts.world import write_configs, write_prompts
 from demo.world import enter_world, run_story
 from sluice.adapters.llm.local import find_local_weights
@@ -26,7 +26,8 @@ def main() -> int:
     arguments = parser.parse_args()
     close_state(find_home().root)
     try:
-        find_local_weights()
+        if arguments.fault not in LIVE:
+            find_local_weights()
         with enter_world(find_home(), f"prompts-{arguments.fault}") as home:
             environment = {
                 **os.environ,

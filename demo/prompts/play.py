@@ -11,7 +11,8 @@ from cli.output import EXIT_GATE, say, show_rows
 from cli.prompts.results import find_report, run_prompt_release
 from cli.runs import RunResult, open_terminal
 from demo.ending import play_to_end, show_pages
-from demo.prompts.stories import BAD, CLEAN, GOOD, MODEL, PROMPT, STORIES, PromptStory
+from demo.prompts.live.play import play_live
+from demo.prompts.stories import BAD, CLEAN, GOOD, LIVE, MODEL, PROMPT, STORIES, PromptStory
 from demo.prompts.world import PRICE, SPEND, edit_version
 from sluice.adapters.control.store import open_control
 from sluice.adapters.prompt_wishes import find_serving as find_champion
@@ -40,9 +41,13 @@ def _play_in_terminal(name: str, keep: bool) -> int:
     started, found = time.monotonic(), load_prompt(PROMPT)
     say(f"Sluice: versions of the prompt `{PROMPT}` go through their gates: {STORIES[name].title}")
     say(f"state, server and ports of its own, in {find_home().root}")
-    _introduce(found)
+    if name not in LIVE:
+        _introduce(found)
     with open_terminal(is_for_prompts=True):
-        is_right = _play(name, found)
+        if name in LIVE:
+            is_right = play_live(name, STORIES[name])
+        else:
+            is_right = _play(name, found) and (name != CLEAN or play_live("", STORIES[name]))
         show_pages(started, keep=keep)
     return 0 if is_right else EXIT_GATE
 

@@ -10,10 +10,14 @@ MODEL = "smollm2-135m"
 
 @dataclass(frozen=True)
 class PromptStory:
-    """One story: what goes wrong in words, and the error that has to stop it."""
+    """One story: what goes wrong in words, and the error that has to stop it.
+
+    `rule` is the rule of a rollout that has to roll the version back, or pause it.
+    """
 
     title: str
     caught_by: str
+    rule: str = ""
 
 
 STORIES = {
@@ -23,6 +27,21 @@ STORIES = {
         "a price for the local model, and a budget that ends too soon", "EvidenceInsufficient"
     ),
     "edited": PromptStory("a published version is edited", "PromptChanged"),
+    "unsafe": PromptStory(
+        "a version that tells an address where somebody asks for a manager",
+        "RolloutRolledBack",
+        "guardrail",
+    ),
+    "dear": PromptStory(
+        "a version whose answers are three times as dear where a history is quoted",
+        "RolloutRolledBack",
+        "cost",
+    ),
+    "silent": PromptStory(
+        "a provider that changes its model and keeps its name", "PromptRegressed"
+    ),
 }
 """The first one is the story without a planted fault: all of it, from a good version on."""
+LIVE = ("unsafe", "dear", "silent")
+"""Stories whose fault shows on live inputs only; no local model is needed for them."""
 CLEAN = "regression"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import yaml
 
-from demo.prompts.stories import BAD, GOOD, MODEL, PROMPT
+from demo.prompts.live.world import write_live_configs, write_reply
+from demo.prompts.stories import BAD, CLEAN, GOOD, LIVE, MODEL, PROMPT
 from sluice.config.yaml_file import read_mapping
 from sluice.home import CONFIGS, PROMPTS
 from sluice.prompts.active import ACTIVE
@@ -40,6 +41,8 @@ def write_prompts(folder: Path, story: str) -> Path:
         reason = "the budget of this story ends in the middle of the cases"
         limits["gates"] = {"development": {"spend": SPEND, "reason": reason}}
         (target / LIMITS).write_text(yaml.safe_dump(limits, sort_keys=False), encoding="utf-8")
+    if story in (CLEAN, *LIVE):
+        write_reply(folder, story)
     return folder
 
 
@@ -55,6 +58,8 @@ def write_configs(folder: Path, story: str) -> Path:
         values = read_mapping(file)
         values["models"][MODEL]["price"] = {"input": PRICE, "output": PRICE}
         file.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    if story in (CLEAN, *LIVE):
+        write_live_configs(folder)
     return folder
 
 

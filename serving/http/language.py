@@ -72,15 +72,15 @@ class LateEndpoints:
         await self._endpoints.answer(scope, receive, send)
 
     async def find_fault(self, prompt: LoadedPrompt) -> str:
-        """Return why a prompt's model cannot be asked what the version asks; empty if it can."""
+        """Return why a prompt's candidate failed its smoke test; empty if it passed."""
         try:
             await self.prepare()
             opened = await self._providers.open()
         except ConfigInvalid as error:
             return str(error)
-        from serving.http.llm.handler import find_fault
+        from serving.http.llm.smoke import smoke_prompt
 
-        return find_fault(prompt, opened.models)
+        return await smoke_prompt(prompt, opened)
 
     async def close(self) -> None:
         """Close the connections to providers."""

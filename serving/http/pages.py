@@ -20,7 +20,7 @@ from serving.http.metrics import (
     render_gauges,
     render_signals,
 )
-from serving.http.replies import Reply, SharedReply, explain, render_json
+from serving.http.replies import SHARED_SECONDS, Reply, SharedReply, explain, render_json
 from serving.llm.prompts import LoadedPrompt
 from serving.log.lag import measure_lag
 from serving.log.records import AssignedArm
@@ -50,6 +50,9 @@ SIGNALS_SECONDS = 15.0
 """How long the signals of the control store are shown before they are read again."""
 SMOKE_SECONDS = 2.0
 """Time limit of a smoke test, in which a healthy model answers its records many times."""
+PROMPT_SMOKE_SECONDS = 10.0
+"""How long the result of a prompt's smoke test is given again: a language model takes longer to
+answer than a controller waits, which asks again."""
 
 
 class StatusPages:
@@ -66,14 +69,14 @@ class StatusPages:
         self.config, self.keyring = config, keyring
         self._replica, self._read_table = replica, read_table
         self._request_log, self._breakers, self._shadow_calls = parts
-        self._smokes: dict[str, SharedReply] = {}
+        self._smokes: dict[str, tuple[int, SharedReply]] = {}
         self.is_draining = False
         self.identity = ""
         """Identity of the control store that this gateway obeys; empty before it was read."""
         self.list_signals: Callable[[], list[Signal]] = list
         """Returns the newest signals of the control store; none until the worker sets it."""
         self.find_prompt_fault: Callable[[LoadedPrompt], Awaitable[str]] = _find_no_fault
-        """Returns why a prompt's model cannot be asked; set by the worker."""
+        """Returns why a prompt's candidate failed its smoke test; set by the worker."""
         self._signals: list[Signal] = []
         self._signals_at = -SIGNALS_SECONDS
 
@@ -144,11 +147,14 @@ class StatusPages:
         )
 
     async def smoke(self, entry: AnyEntry) -> Reply:
-        """Test a service's candidate once for all who ask at about the same time."""
-        shared = self._smokes.get(entry.service)
-        if shared is None:
-            shared = SharedReply(partial(self._smoke, entry.service))
-            self._smokes[entry.service] = shared
+        """Test a service's candidate once for all who ask at about the same time, of each epoch."""
+        epoch = entry.state.route.epoch if entry.state.route else 0
+        known, shared = self._smokes.get(entry.service, (-1, None))
+        if shared is None or known != epoch:
+            is_prompt = entry.service in self._read_table().prompts
+            seconds = PROMPT_SMOKE_SECONDS if is_prompt else SHARED_SECONDS
+            shared = SharedReply(partial(self._smoke, entry.service), seconds)
+            self._smokes[entry.service] = epoch, shared
         return await shared.get()
 
     async def _smoke(self, service: str) -> Reply:
@@ -159,7 +165,7 @@ class StatusPages:
         return await smoke_candidate(entry or ServiceEntry(service, RouteState()), self.identity)
 
     async def _smoke_prompt(self, entry: PromptEntry) -> Reply:
-        """Test whether the candidate's model can be asked what the version asks; asks nothing."""
+        """Ask the candidate's model the fixed question of its version."""
         if entry.pool is None:
             return _refuse_smoke(entry)
         prompt = entry.pool.prompt

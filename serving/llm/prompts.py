@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sluice.errors import SluiceError
 
 if TYPE_CHECKING:  # a gateway of models imports none of it
+    from sluice.prompts.published import SmokeQuestion
     from sluice.prompts.version import PromptVersion
 
 RETRY_SECONDS = 5.0
@@ -27,6 +28,8 @@ class LoadedPrompt:
 
     prompt: "PromptVersion"
     identity: str
+    question: "SmokeQuestion"
+    """What its smoke test asks."""
 
     @property
     def version(self) -> int:
@@ -113,7 +116,8 @@ class LoadedPrompts:
 
 
 def _read(find_folder: Callable[[str], Path], key: PromptKey) -> LoadedPrompt:
-    from sluice.prompts.published import read_published
+    from sluice.prompts.published import read_published, read_question
 
-    version = read_published(find_folder(key[0]), *key)
-    return LoadedPrompt(version, version.identity)
+    folder = find_folder(key[0])
+    version = read_published(folder, *key)
+    return LoadedPrompt(version, version.identity, read_question(folder, version))

@@ -67,6 +67,8 @@ class ArmCounts(msgspec.Struct):
     first_byte_us: int = 0
     hits: dict[str, int] = {}
     """What guardrails found, by side, rule and action."""
+    billed: int = 0
+    """Requests whose cost is known, with a cap or without."""
 
     def add_call(self, call: Answer | Shadow) -> None:
         """Count one call of the arm."""
@@ -115,6 +117,7 @@ class ArmCounts(msgspec.Struct):
     def _add_cost(self, cost: float, cap: float) -> None:
         if isfinite(cost):
             self.spent += round(PARTS * max(cost, 0.0))
+            self.billed += 1
         if cap > 0:
             self.priced += 1
             self.cost += find_share(cost, cap)

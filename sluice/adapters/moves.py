@@ -12,9 +12,8 @@ from datetime import UTC, datetime
 from sluice.adapters.control.commands import require_reason
 from sluice.adapters.control.store import Control
 from sluice.adapters.registry.aliases import PREVIOUS
-from sluice.adapters.registry.answers import find_version
 from sluice.adapters.registry.client import Registry
-from sluice.adapters.registry.versions import ModelVersionRef
+from sluice.adapters.service_versions import ServiceVersions, VersionRecord, open_versions
 from sluice.control.admission import say_missing
 from sluice.control.command import Author
 from sluice.control.route import Route
@@ -82,15 +81,16 @@ def restore_champion(
     if done := _find_done(control, service, (RESTORE, FORCED), by):
         return done
     route, objection = _require_route(control, service), ""
+    versions = open_versions(control, registry, service)
     try:
-        found = find_version(registry, service, version)
+        found = versions.find(version)
     except RegistryUnavailable:
         if not control.timeline.has_served(service, version):
             raise
     else:
         if found is None:
             raise RolloutRefused(f"{service} has no v{version}")
-        objection = _admit(control, found, by, force)
+        objection = _admit(control, versions, found, by, force)
     action = FORCED if objection else RESTORE
     return _move(control, route, action, version, by, objection)
 
@@ -105,11 +105,12 @@ def settle_aliases(control: Control, registry: Registry, service: str) -> Timeli
     moved = control.moves.find_unsettled(service)
     if moved is None or moved.version is None:
         return None
-    if find_version(registry, service, moved.version) is None:
+    versions = open_versions(control, registry, service)
+    if versions.find(moved.version) is None:
         raise RolloutRefused(say_missing(service, moved.version))
-    before = registry.make_champion(service, moved.version, moved.previous or None)
+    before = versions.make_champion(moved.version, moved.previous or None)
     if before and moved.action == ROLLBACK:
-        registry.drop_previous(service, before.version)
+        versions.drop_previous(before)
     control.moves.settle(moved)
     return moved
 
@@ -128,21 +129,25 @@ def _find_admitted(control: Control, registry: Registry, service: str) -> int:
     previous = control.moves.find_previous(service)
     if previous == NONE:
         return NONE
+    versions = open_versions(control, registry, service)
     if previous is None:
-        found = registry.find_alias(service, PREVIOUS)
+        found = versions.find_alias(PREVIOUS)
         if found is None:
             return NONE
     else:
         if control.timeline.has_served(service, previous):
             return previous
-        found = find_version(registry, service, previous)
+        found = versions.find(previous)
         if found is None:
             raise RolloutRefused(f"{service} has no v{previous}")
-    control.admissions.confirm(service, found.version, found.tags)
+    if objection := versions.judge(found).objection:
+        raise PromotionRefused(objection)
     return found.version
 
 
-def _admit(control: Control, found: ModelVersionRef, by: Author, force: bool) -> str:
+def _admit(
+    control: Control, versions: ServiceVersions, found: VersionRecord, by: Author, force: bool
+) -> str:
     """Check that a version may serve; with `force`, record an exception where it may not.
 
     Return what speaks against the version, empty if nothing does.
@@ -151,12 +156,12 @@ def _admit(control: Control, found: ModelVersionRef, by: Author, force: bool) ->
         PromotionRefused: it may not serve, and no exception was asked for.
         Fault: the control store cannot be reached.
     """
-    service, version, admissions = found.service, found.version, control.admissions
-    objection = admissions.judge(service, version, found.tags).objection
+    objection = versions.judge(found).objection
     if objection and not force:
         raise PromotionRefused(objection)
     if objection:
-        admissions.make_exception(service, version, by.by, by.reason, datetime.now(UTC))
+        service, version = found.service, found.version
+        control.admissions.make_exception(service, version, by.by, by.reason, datetime.now(UTC))
     return objection.partition("; next: ")[0]
 
 

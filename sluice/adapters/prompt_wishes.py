@@ -42,6 +42,7 @@ def read_wish(control: Control, prompt: Prompt, wished: int, environment: str) -
         has_served=serves is not None and control.timeline.has_served(name, wished),
         outcome=claim.outcome if claim else None,
         obstacle=str(obstacle or ""),
+        is_on_trial=control.rollouts.find_open(name) is not None,
     )
 
 

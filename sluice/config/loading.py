@@ -8,6 +8,7 @@ import yaml
 
 from sluice.config.monitoring.rules import RuleBook, find_misfit
 from sluice.config.policy import Policy
+from sluice.config.rollout import RolloutSettings
 from sluice.config.service import ServiceConfig
 from sluice.config.serving import GatewayConfig
 from sluice.config.yaml_file import (
@@ -96,7 +97,7 @@ def list_policies(folder: Path = CONFIGS) -> list[str]:
     return sorted(path.stem for path in (folder / POLICIES).glob(f"*{SUFFIX}"))
 
 
-def find_policy(service: ServiceConfig, folder: Path = CONFIGS) -> Policy:
+def find_policy(service: RolloutSettings, folder: Path = CONFIGS) -> Policy:
     """Read the policy that a service names in `rollout.policy`.
 
     Raises:

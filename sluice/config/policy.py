@@ -63,6 +63,15 @@ class LatencyMargin(PolicyRule):
     min_effect_ms: float = Field(5.0, ge=0)
 
 
+class FirstByteRule(RatioRule):
+    """The candidate's P95 of the time to the first piece of a streamed answer.
+
+    It may be `ratio` times the champion's, and `min_effect_ms` above it.
+    """
+
+    min_effect_ms: float = Field(50.0, ge=0)
+
+
 class CostRule(RatioRule):
     """The candidate's cost a request may be `ratio` times the champion's.
 
@@ -101,6 +110,8 @@ class Rules(Section):
     error_rate: MarginRule = MarginRule(margin=0.04, alpha=0.001)
     latency_margin: LatencyMargin = LatencyMargin()
     latency_double: RatioRule = RatioRule(ratio=2.0)
+    first_byte: FirstByteRule | Literal["none"] = "none"
+    """Of streamed answers alone, as those of prompts."""
     guardrail: RatioRule = RatioRule(ratio=3.0)
     feedback: RatioRule = RatioRule(ratio=2.0, action="pause")
     cost: CostRule = CostRule(ratio=2.0, action="pause")
@@ -185,8 +196,14 @@ class Policy(Section):
 
 
 def hash_policy(policy: Policy) -> str:
-    """Return the hexadecimal sha256 of everything that a policy sets, including defaults."""
+    """Return the hexadecimal sha256 of everything that a policy sets, including defaults.
+
+    A rule that is `none` by default and was added later is left out while it is none: so the hash
+    of an earlier policy stays.
+    """
     values = policy.model_dump(mode="json", exclude={"description"})
+    if policy.rules.first_byte == "none":
+        del values["rules"]["first_byte"]
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,6 +1,6 @@
 """A service's rollouts: when one starts, by which policy, and the settings of its route."""
 
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import Field
 
@@ -32,3 +32,30 @@ class RolloutConfig(Section):
     second: Literal["wait", "replace"] = "wait"
     """What a new rollout does while another of the service is under way: wait, or abort that."""
     route: RouteConfig = RouteConfig()
+
+
+class PromptRouteConfig(RouteConfig):
+    """Settings of a prompt's route: a language model takes seconds, where a model takes none."""
+
+    arm_timeout_ms: float = Field(30_000.0, gt=0, le=600_000)
+    """Milliseconds to the first piece of an answer that may leave; then the champion answers."""
+
+
+class PromptRolloutConfig(RolloutConfig):
+    """The rollouts of a prompt's published versions."""
+
+    policy: str = Field("prompts", min_length=1)
+    """Name of a file in `configs/policies`, or the path of a YAML file."""
+    route: PromptRouteConfig = PromptRouteConfig()
+
+
+class RolloutSettings(Protocol):
+    """A service with the settings of its rollouts."""
+
+    @property
+    def service(self) -> str:
+        """Its name."""
+
+    @property
+    def rollout(self) -> RolloutConfig:
+        """Policy, start and route of its rollouts."""

@@ -31,6 +31,8 @@ class PromptWish:
     """Whether the wished version served before, or serves now."""
     outcome: str | None = None
     obstacle: str = ""
+    is_on_trial: bool = False
+    """Whether a rollout of the prompt is under way, which decides who serves."""
 
     @property
     def is_met(self) -> bool:
@@ -56,6 +58,8 @@ class PromptWish:
         """Return the mismatch and what to do about it; empty where wish and fact agree."""
         if self.is_met:
             return self._explain_refusal() if self.is_refused else ""
+        if self.is_on_trial:
+            return ""
         serves = f"v{self.serves} serves" if self.serves else "nothing serves"
         return f"v{self.wished} is wished, {serves}{self._explain_reason()}"
 
@@ -77,6 +81,12 @@ class PromptWish:
             return (
                 f": the release of v{self.wished} {self.outcome}; next: wish another version in "
                 f"prompts/config.yaml, or make one: `sluice prompt new {self.prompt}`"
+            )
+        if self.outcome == PUBLISHED:
+            return (
+                f": v{self.wished} was published, and no rollout has promoted it; next: `sluice "
+                f"rollout {self.prompt} --version {self.wished}`, or wish another version in "
+                "prompts/config.yaml"
             )
         if self.outcome == "":
             return f": its release began and has not ended; next: see its run, or {publish}"

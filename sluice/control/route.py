@@ -29,8 +29,8 @@ class Route:
 
     `weight` is the candidate's share of units, `stage_weights` those of all stages, ascending;
     `shadow_share` is the share of requests that are copied to it. `ttl` in seconds. In shadow,
-    numbers agree if they differ by at most `tolerance`. A business value counts up to `value_cap`;
-    with a cap of 0, values do not count.
+    numbers agree if they differ by at most `tolerance`. A business value counts up to `value_cap`
+    and a cost, in US dollars, up to `cost_cap`; with a cap of 0 they do not count.
 
     Raises:
         ValueError: a value is out of its range, or candidate and mode do not fit together.
@@ -55,6 +55,7 @@ class Route:
     kind: RouteKind = "model"
     experiment: str = ""
     """The experiment that runs on it, whose arms may be of one version; empty in a rollout."""
+    cost_cap: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse values that no gateway could follow."""
@@ -70,7 +71,8 @@ class Route:
         most = self.candidate_concurrency
         _require(self.service, "candidate_concurrency", most >= 1, most, "1 and more")
         _require(self.service, "ttl", self.ttl > 0, self.ttl, "more than 0 seconds")
-        for name, value in (("tolerance", self.tolerance), ("value_cap", self.value_cap)):
+        for name in ("tolerance", "value_cap", "cost_cap"):
+            value = getattr(self, name)
             _require(self.service, name, 0 <= value < inf, value, "0 and more")
         self._check_candidate()
 

@@ -24,3 +24,9 @@ def list_versions(folder: Path) -> list[int]:
     """Return the versions that a prompt's folder has, in order."""
     found = (VERSION_FILE.fullmatch(path.name) for path in folder.glob("v*.yaml"))
     return sorted(int(match[1]) for match in found if match)
+
+
+def name_release(service: str, root: Path = PROMPTS) -> str:
+    """Return the command that releases a service's next version: of a prompt, or else a model."""
+    is_prompt = service in list_prompts(root)
+    return f"sluice prompt publish {service} VERSION" if is_prompt else f"sluice release {service}"

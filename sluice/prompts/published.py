@@ -7,9 +7,21 @@ whose name has the sha256 of its content.
 from hashlib import sha256
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from sluice.config.yaml_file import Section
 from sluice.errors import PromptChanged, PromptInvalid
-from sluice.prompts.version import PromptVersion, dump_canonical
+from sluice.prompts.version import GivenInput, PromptVersion, dump_canonical
 from sluice.prompts.yaml_section import read_section
+
+
+class SmokeQuestion(Section):
+    """The fixed question of a published version, which its smoke test asks."""
+
+    input: GivenInput
+    """A text for each variable; a text where there is one."""
+    context: tuple[str, ...] = ()
+    """Passages for `{context}`."""
 
 
 def name_published(version: PromptVersion) -> str:
@@ -17,9 +29,31 @@ def name_published(version: PromptVersion) -> str:
     return f"v{version.version}-{version.identity}.yaml"
 
 
-def write_published(version: PromptVersion) -> dict[str, str]:
-    """Return the file of a published version: its name and its content."""
-    return {name_published(version): dump_canonical(version)}
+def name_question(version: PromptVersion) -> str:
+    """Return the name of the file with a published version's fixed question."""
+    return f"smoke-{name_published(version).removesuffix('.yaml')}.json"
+
+
+def write_published(
+    version: PromptVersion, question: SmokeQuestion | None = None
+) -> dict[str, str]:
+    """Return the files of a published version: their names and contents."""
+    files = {name_published(version): dump_canonical(version)}
+    if question is not None:
+        files[name_question(version)] = question.model_dump_json()
+    return files
+
+
+def read_question(folder: Path, version: PromptVersion) -> SmokeQuestion:
+    """Read the fixed question of a published version.
+
+    A version that an earlier Sluice published has none: then each variable is the word `text`.
+    """
+    path = folder / name_question(version)
+    try:
+        return SmokeQuestion.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return SmokeQuestion(input=dict.fromkeys(version.placeholders, "text"))
 
 
 def read_published(folder: Path, name: str, number: int) -> PromptVersion:

@@ -11,6 +11,7 @@ from sluice.errors import (
     PromptRegressed,
     ServingDiffers,
 )
+from sluice.prompts.listing import name_release
 from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import Phase
 from sluice.verdict import Outcome, Verdict
@@ -80,7 +81,7 @@ def advise(record: RolloutRecord) -> str:
         Phase.FROZEN: "look for what makes both versions fail; the rollout continues when it is "
         f"over; {back}",
         Phase.ROLLED_BACK: f"the page {service}-rollout has the evidence; correct the candidate, "
-        f"then `sluice release {service}`",
+        f"then `{name_release(service)}`",
         Phase.ABORTED: f"`sluice rollout {service} --version {record.candidate}` tries it again",
     }
     if phase is not Phase.HOLDING:

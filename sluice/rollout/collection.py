@@ -106,9 +106,17 @@ def build_readings(
 
 def read_entry(entry: Mapping[str, Any]) -> Arm:
     """Build one arm's counts from an exported entry."""
-    latencies = {int(bucket): float(n) for bucket, n in entry["latencies"].items()}
+    latencies, first_bytes = (
+        {int(bucket): float(n) for bucket, n in entry.get(name, {}).items()}
+        for name in ("latencies", "first_bytes")
+    )
     plain = {name: float(entry[name]) for name in PLAIN}
-    return Arm(latencies=latencies, **plain, **{name: entry[name] / PARTS for name in SUMS})
+    return Arm(
+        latencies=latencies,
+        first_bytes=first_bytes,
+        **plain,
+        **{name: entry[name] / PARTS for name in SUMS},
+    )
 
 
 Reply = Mapping[str, Any] | str
@@ -262,6 +270,23 @@ def _read_reply(reply: Reply, expected: ExpectedState) -> ReplicaReport | str:
         return ReplicaReport(epoch, readings, tripped, alarm)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         return f"its counters cannot be read: {type(error).__name__}: {error}"
+
+
+def measure_cost(replies: Mapping[str, Reply], service: str, version: int) -> float | None:
+    """Return the mean cost in US dollars of a version's answers whose cost is known.
+
+    It counts every worker run that the replicas still report, whatever the epoch of its route.
+    None: no answer has a known cost, as those of a model.
+    """
+    spent = billed = 0
+    for reply in replies.values():
+        for run in () if isinstance(reply, str) else reply.get("worker_runs", ()):
+            for entry in run["counters"]:
+                found = (entry["service"], entry["version"], entry["stage"])
+                if found == (service, version, None):
+                    spent += entry.get("spent", 0)
+                    billed += entry.get("billed", 0)
+    return spent / PARTS / billed if billed else None
 
 
 def list_conflicting(replies: Mapping[str, Reply], service: str) -> list[str]:

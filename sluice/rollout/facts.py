@@ -38,6 +38,13 @@ class Arm:
     """Units whose first request of the stage came in the block (`count: units`)."""
     unit_failures: float = 0.0
     """Units among them whose first request failed."""
+    first_bytes: Histogram = field(default_factory=dict)
+    """Streamed answers by bucket of the time to their first piece."""
+
+    @property
+    def streamed(self) -> float:
+        """Answers whose time to the first piece is known."""
+        return sum(self.first_bytes.values())
 
     @property
     def problem(self) -> str:
@@ -54,6 +61,8 @@ class Arm:
         return ""
 
 
+LATER = ("first_bytes",)
+"""Histograms that earlier versions did not write; an empty one is still left out."""
 PARTS = (
     ("failures", "requests"),
     ("guardrails", "requests"),
@@ -106,16 +115,25 @@ class Facts:
 
 def write_arm(arm: Arm) -> dict[str, Any]:
     """Return an arm's counts as values for a log; nan and infinities become text."""
-    latencies = {str(bucket): _write_number(n) for bucket, n in arm.latencies.items()}
-    plain = {item.name: getattr(arm, item.name) for item in fields(Arm) if item.name != "latencies"}
-    return {**{name: _write_number(n) for name, n in plain.items()}, "latencies": latencies}
+    found: dict[str, Any] = {}
+    for item in fields(Arm):
+        value = getattr(arm, item.name)
+        if not isinstance(value, Mapping):
+            found[item.name] = _write_number(value)
+        elif value or item.name not in LATER:
+            found[item.name] = {str(bucket): _write_number(n) for bucket, n in value.items()}
+    return found
 
 
 def read_arm(values: Mapping[str, Any]) -> Arm:
     """Build an arm's counts from a log's values."""
-    latencies = {int(bucket): float(n) for bucket, n in values["latencies"].items()}
-    plain = {name: float(n) for name, n in values.items() if name != "latencies"}
-    return Arm(latencies=latencies, **plain)
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found[name] = {int(bucket): float(n) for bucket, n in value.items()}
+        else:
+            found[name] = float(value)
+    return Arm(**found)
 
 
 def _write_number(number: float) -> float | str:

@@ -83,6 +83,21 @@ class Baseline:
     """Blocks since the limits were read."""
 
     def observe(self, histogram: Histogram, policy: Policy) -> "Baseline":
+        """Return the baseline of whole answers after one more block."""
+        rules = policy.rules
+        margin = rules.latency_margin
+        return self.read(histogram, margin.ratio, rules.latency_double.ratio, margin.min_effect_ms)
+
+    def observe_first(self, histogram: Histogram, policy: Policy) -> "Baseline":
+        """Return the baseline of the time to the first piece after one more block."""
+        rule = policy.rules.first_byte
+        if rule == "none":
+            return self
+        return self.read(histogram, rule.ratio, rule.ratio, rule.min_effect_ms)
+
+    def read(
+        self, histogram: Histogram, near: float, far: float, min_effect_ms: float
+    ) -> "Baseline":
         """Return the baseline after one more block; the limits change every fifth block."""
         window = (*self.window, histogram)[-WINDOW:]
         if self.limits is not None and self.age + 1 < REFRESH:
@@ -90,10 +105,7 @@ class Baseline:
         bucket = find_quantile(window)
         if bucket is None:
             return replace(self, window=window)
-        rule = policy.rules.latency_margin
-        far = policy.rules.latency_double.ratio
-        limits = set_limits(bucket, rule.ratio, far, rule.min_effect_ms)
-        return Baseline(window, limits, 0)
+        return Baseline(window, set_limits(bucket, near, far, min_effect_ms), 0)
 
 
 @dataclass(frozen=True)
@@ -107,12 +119,18 @@ class Observation:
     """Blocks of the stage that counted."""
     waived: frozenset[str] = field(default_factory=frozenset)
     """Rules that a person waived for the rest of the stage."""
+    first_byte: Baseline = field(default_factory=Baseline)
+    """The champion's time to the first piece of a streamed answer."""
 
 
 def open_stage(
-    policy: Policy, stage: int, histories: Mapping[str, History], baseline: Baseline
+    policy: Policy,
+    stage: int,
+    histories: Mapping[str, History],
+    baseline: Baseline,
+    first_byte: Baseline | None = None,
 ) -> Observation:
-    """Start a stage with the champion's histories and latency baseline."""
+    """Start a stage with the champion's histories and latency baselines."""
     chosen = policy.stages[stage]
     blocks = policy.count_blocks(chosen.max)
     starts_at = policy.count_blocks(chosen.min) // 2 + 1
@@ -123,17 +141,17 @@ def open_stage(
         for rule in list_rules(policy)
     }
     limit = LimitTest(policy.rules.disagreement.limit)
-    return Observation(evidence, baseline, limit)
+    return Observation(evidence, baseline, limit, first_byte=first_byte or Baseline())
 
 
 def observe(
     before: Observation, candidate: Arm, champion: Arm, policy: Policy, counting: bool = True
 ) -> Observation:
     """Return the observation after one more block; `counting` is false while paused."""
-    limits = before.baseline.limits
+    limits, first_limits = before.baseline.limits, before.first_byte.limits
     evidence = dict(before.evidence)
     for rule in list_rules(policy):
-        block = count_block(rule, candidate, champion, limits)
+        block = count_block(rule, candidate, champion, limits, first_limits)
         if block is not None:
             evidence[rule.name] = evidence[rule.name].update(block, counting)
     blocks = before.blocks + counting
@@ -144,6 +162,7 @@ def observe(
         before,
         evidence=evidence,
         baseline=before.baseline.observe(champion.latencies, policy),
+        first_byte=before.first_byte.observe_first(champion.first_bytes, policy),
         disagreement=agreement,
         blocks=blocks,
     )
@@ -171,7 +190,8 @@ def gather_histories(observation: Observation) -> dict[str, History]:
 def open_histories(policy: Policy, blocks: list[Arm]) -> tuple[dict[str, History], Baseline]:
     """Read the champion's traffic before the rollout: one arm per block, oldest first.
 
-    Blocks older than the policy's `history` are ignored.
+    Blocks older than the policy's `history` are ignored. The time to the first piece has no
+    baseline yet: the rollout's first blocks give it.
     """
     baseline = Baseline()
     counts: dict[str, list[tuple[float, float]]] = {rule.name: [] for rule in list_rules(policy)}

@@ -32,6 +32,8 @@ class RolloutRecord:
     """Every worker's counters when last read; the next block is the difference to these."""
     settled: bool = False
     """Whether the registry's aliases are known to match its end."""
+    cost_cap: float = 0.0
+    """US dollars that one request counts as at most; 0: costs do not count."""
 
     @property
     def is_serving(self) -> bool:
@@ -81,6 +83,7 @@ class RolloutRecord:
             ttl=self.terms.lease_ttl,
             tolerance=rules.disagreement.tolerance,
             value_cap=0.0 if rules.business == "none" else rules.business.cap,
+            cost_cap=self.cost_cap,
         )
 
 

@@ -38,6 +38,8 @@ def list_rules(policy: Policy) -> tuple[Rule, ...]:
         ("feedback", rules.feedback, Boundary(rules.feedback.ratio, 0)),
         ("cost", rules.cost, Boundary(rules.cost.ratio, 0)),
     ]
+    if rules.first_byte != "none":
+        found.append(("first_byte", rules.first_byte, Boundary(1, 0)))
     if rules.business != "none":
         business = rules.business
         found.append(("business", business, Boundary(1, business.margin / business.cap)))
@@ -49,10 +51,24 @@ def list_rules(policy: Policy) -> tuple[Rule, ...]:
 
 
 def count_block(
-    rule: Rule, candidate: Arm, champion: Arm, limits: LatencyLimits | None
+    rule: Rule,
+    candidate: Arm,
+    champion: Arm,
+    limits: LatencyLimits | None,
+    first_limits: LatencyLimits | None = None,
 ) -> Block | None:
-    """Return a rule's counts in a block; None if latency has no baseline yet."""
+    """Return a rule's counts in a block; None if a time has no baseline yet.
+
+    `limits` are those of whole answers, `first_limits` those of the time to the first piece, of
+    which failures have none.
+    """
     whole, part = rule.counts
+    if part == "first_bytes":
+        if first_limits is None:
+            return None
+        late = count_overruns(candidate.first_bytes, 0.0, first_limits.far)
+        usual = count_overruns(champion.first_bytes, 0.0, first_limits.baseline)
+        return Block(candidate.streamed, late, champion.streamed, usual)
     if part == "latencies":
         if limits is None:
             return None
@@ -73,6 +89,7 @@ COUNTS = {
     "error_margin": ("requests", "failures"),
     "latency_double": ("requests", "latencies"),
     "latency_margin": ("requests", "latencies"),
+    "first_byte": ("streamed", "first_bytes"),
     "guardrail": ("requests", "guardrails"),
     "feedback": ("feedbacks", "negatives"),
     "cost": ("priced", "cost"),

@@ -252,6 +252,7 @@ def _write_observation(observation: Observation) -> Values:
         "disagreement": _write_numbers(observation.disagreement.log_products),
         "blocks": observation.blocks,
         "waived": sorted(observation.waived),
+        "first_byte": _write_baseline(observation.first_byte),
     }
 
 
@@ -271,6 +272,7 @@ def _read_observation(values: Mapping[str, Any], stage: int, policy: Policy) -> 
         disagreement=replace(begun.disagreement, log_products=products),
         blocks=values["blocks"],
         waived=frozenset(values["waived"]),
+        first_byte=_read_baseline(values["first_byte"]) if "first_byte" in values else Baseline(),
     )
 
 

@@ -42,7 +42,8 @@ def name_moving(stage: Stage) -> Phase:
 def enter_stage(state: RolloutState, stage: int, policy: Policy) -> RolloutState:
     """Begin a stage with the champion's history so far."""
     before = state.observation
-    observation = open_stage(policy, stage, gather_histories(before), before.baseline)
+    histories, first = gather_histories(before), before.first_byte
+    observation = open_stage(policy, stage, histories, before.baseline, first)
     return RolloutState(name_moving(policy.stages[stage]), stage, state.epoch + 1, observation)
 
 

@@ -35,15 +35,13 @@ from tasks.release.recording import read_verdicts
 from tasks.release.registration import Registered
 from tasks.run.champions import find_serving, route_to_champion
 from tasks.run.decorators import effect
-from tasks.run.events import publish_event
+from tasks.run.events import REQUESTED, publish_event
 from tasks.run.links import link_file, link_form, link_run, link_version
 from tasks.run.names import name_origin
 
 WAITING = -1
 """Stands for the version that waits, or for the version of the last request."""
 FORM = "approve/approve"
-REQUESTED = "rollout.requested"
-"""The event that starts the deployment of `rollout`; the keeper starts what was missed."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from sluice.adapters.control.store import Control
 from sluice.adapters.registry.client import open_registry
+from sluice.adapters.service_versions import open_versions
 from sluice.errors import Fault
 from sluice.home import find_home
 from sluice.rollout.record import RolloutRecord
@@ -15,13 +16,13 @@ def follow_record(control: Control, rollout: RolloutRecord) -> None:
     Raises:
         Fault: the control store or the registry cannot be reached.
     """
-    registry = open_registry(find_home())
+    versions = open_versions(control, open_registry(find_home()), rollout.service)
     if rollout.is_serving:
         route = control.routes.find(rollout.service)
         if route is None or route.champion == rollout.candidate:
-            registry.make_champion(rollout.service, rollout.candidate, rollout.champion)
+            versions.make_champion(rollout.candidate, rollout.champion)
     elif rollout.is_beaten:
-        registry.revert_promotion(rollout.service, rollout.champion, rollout.candidate)
+        versions.revert_promotion(rollout.champion, rollout.candidate)
 
 
 def try_follow(control: Control, rollout: RolloutRecord) -> bool:

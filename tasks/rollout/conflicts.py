@@ -9,6 +9,7 @@ from sluice.adapters.control.store import Control
 from sluice.adapters.registry.aliases import CHAMPION
 from sluice.adapters.registry.answers import find_version
 from sluice.adapters.registry.client import ModelVersionRef, Registry
+from sluice.adapters.service_versions import open_versions
 from sluice.control.admission import say_missing
 from sluice.control.route import Route
 from sluice.control.timeline import ADOPT, CONFLICT, TimelineEntry
@@ -47,14 +48,20 @@ class Comparer:
     def compare(self, service: str, rollout: RolloutRecord | None) -> ServiceComparison:
         """Repair what follows from the control store, and announce what is a conflict.
 
+        Where the registry only shows who serves, its aliases are nobody's command.
+
         Raises:
             Fault: the control store or the registry cannot be reached.
         """
         found = ServiceComparison()
+        versions = open_versions(self._control, self._registry, service)
         route = self._control.routes.find(service)
-        alias = self._registry.find_alias(service, CHAMPION)
         if route is not None:
             self._judge_epochs(found, route)
+        if not versions.adopts_aliases:
+            self._announce(service, route, found)
+            return found
+        alias = self._registry.find_alias(service, CHAMPION)
         if alias is not None and (route is None or alias.version != route.champion):
             self._judge_alias(found, alias, route, rollout)
         if route is not None:

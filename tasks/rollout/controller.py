@@ -9,6 +9,7 @@ from prefect import get_run_logger
 from sluice.adapters.control.store import prepare_control
 from sluice.control.command import RecordedCommand
 from sluice.errors import Fault, RolloutRolledBack
+from sluice.prompts.listing import name_release
 from sluice.rollout.facts import Facts
 from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import Phase
@@ -158,7 +159,7 @@ def conclude_run(ended: RolloutResult) -> RolloutResult:
         raise RolloutRolledBack(
             f"{ended.reason}; {ended.service} v{ended.version} has no traffic; "
             f"next: the page {ended.service}-rollout has the evidence; correct the candidate, then "
-            f"`sluice release {ended.service}`"
+            f"`{name_release(ended.service)}`"
         )
     return ended
 

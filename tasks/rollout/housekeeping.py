@@ -32,6 +32,7 @@ from tasks.release.approval import has_late
 from tasks.retraining.decisions import find_change
 from tasks.retraining.gain import find_gain
 from tasks.rollout.keeper import Keeper, publish_overview
+from tasks.rollout.settings import choose_routed_prompts
 from tasks.run.forms import ALL
 
 AGAIN_SECONDS = 3600.0
@@ -106,6 +107,9 @@ class Housekeeper:
                 kept.keep(name)
             with kept.collect_errors(name):
                 watch_monitor(name)
+        for name in choose_routed_prompts(service):
+            with kept.collect_errors(name):
+                kept.keep(name)
         if kept.page != self._pages.get(deployment.id):
             publish_overview(kept.page)
             self._pages[deployment.id] = kept.page

@@ -15,7 +15,8 @@ from sluice.adapters.gateway import find_replicas
 from sluice.adapters.moves import settle_aliases
 from sluice.adapters.registry.aliases import CANDIDATE
 from sluice.adapters.registry.client import Registry, open_registry
-from sluice.config.loading import load_gateway, load_service
+from sluice.adapters.service_versions import open_versions
+from sluice.config.loading import load_gateway
 from sluice.errors import RegistryUnavailable, SluiceError
 from sluice.home import environment_name, find_home
 from sluice.report.rollout import write_overview
@@ -26,6 +27,7 @@ from tasks.rollout.clock import announce_clock
 from tasks.rollout.commands import emit_moves
 from tasks.rollout.conflicts import Comparer
 from tasks.rollout.lease import is_controlled
+from tasks.rollout.settings import load_rollout
 from tasks.run.artifacts import create_page, publish
 from tasks.run.leases import is_renewed
 from tasks.run.state import end_skipped
@@ -122,7 +124,7 @@ class Keeper:
 
     def _start_missed(self, service: str) -> None:
         """Start the rollout of a candidate whose event was lost."""
-        if load_service(service, environment_name()).rollout.start != "auto":
+        if load_rollout(service).rollout.start != "auto":
             return
         found = find_untried(self._control, self._registry, service)
         if found is not None:
@@ -163,10 +165,11 @@ def find_untried(control: Control, registry: Registry, service: str) -> int | No
     Raises:
         Fault: the control store or the registry cannot be reached.
     """
-    found, route = registry.find_alias(service, CANDIDATE), control.routes.find(service)
+    versions = open_versions(control, registry, service)
+    found, route = versions.find_alias(CANDIDATE), control.routes.find(service)
     if found is None or route is None or route.champion == found.version:
         return None
-    if control.admissions.judge(service, found.version, found.tags).objection:
+    if versions.judge(found).objection:
         return None
     tried = {item.candidate for item in control.rollouts.list_rollouts(service)}
     return None if found.version in tried else found.version

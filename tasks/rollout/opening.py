@@ -14,18 +14,27 @@ from prefect import get_run_logger
 from sluice.adapters.control.rollouts import Opening
 from sluice.adapters.control.store import prepare_control
 from sluice.adapters.registry.aliases import CANDIDATE
-from sluice.adapters.registry.answers import find_version
-from sluice.adapters.registry.client import Registry, open_registry
-from sluice.adapters.registry.versions import FLOW_RUN, ModelVersionRef
+from sluice.adapters.registry.client import open_registry
+from sluice.adapters.registry.versions import FLOW_RUN
+from sluice.adapters.service_versions import ServiceVersions, VersionRecord, open_versions
 from sluice.config.loading import find_policy, load_policy
 from sluice.config.policy import Policy
-from sluice.config.service import ServiceConfig
+from sluice.config.rollout import RolloutSettings
+from sluice.control.admission import say_missing
 from sluice.control.route import Route
-from sluice.errors import RolloutRefused
+from sluice.errors import PromotionRefused, RolloutRefused
 from sluice.home import find_home
-from sluice.rollout.collection import CounterReading, ExpectedState, add_arms, collect_facts
+from sluice.prompts.listing import name_release
+from sluice.rollout.collection import (
+    CounterReading,
+    ExpectedState,
+    add_arms,
+    collect_facts,
+    measure_cost,
+)
 from sluice.rollout.facts import Arm
 from sluice.rollout.latency import QUANTILE, Histogram, edge_of, find_quantile
+from sluice.rollout.measures import set_cost_cap
 from sluice.rollout.record import RolloutRecord
 from sluice.rollout.simulation.feasibility import POWER, pass_equal_arms
 from sluice.rollout.simulation.traffic import Traffic
@@ -33,7 +42,7 @@ from sluice.rollout.state import ALLOWED, Action
 from tasks.release.approval import confirm_approval
 from tasks.rollout.collection import MetricsCollector
 from tasks.rollout.lease import ControllerLease
-from tasks.run.champions import find_champion, find_route, require_record
+from tasks.run.champions import find_champion, find_route
 from tasks.run.decorators import effect
 from tasks.run.lineage import note_parent
 
@@ -52,6 +61,8 @@ class ObservedTraffic:
     total: Arm = field(default_factory=Arm)
     seconds: float = 0.0
     missing: str = ""
+    cost: float | None = None
+    """Mean cost of its answers in US dollars, since its gateways began; None: nothing is priced."""
 
     @property
     def rate(self) -> float:
@@ -64,7 +75,7 @@ class ObservedTraffic:
         return self.total.failures / self.total.requests if self.total.requests else 0.0
 
 
-def choose_policy(config: ServiceConfig, policy: str) -> Policy:
+def choose_policy(config: RolloutSettings, policy: str) -> Policy:
     """Read the named policy, or the service's own.
 
     Raises:
@@ -82,7 +93,7 @@ def choose_policy(config: ServiceConfig, policy: str) -> Policy:
 
 @effect
 def open_rollout(
-    held: ControllerLease, config: ServiceConfig, version: int, policy: Policy
+    held: ControllerLease, config: RolloutSettings, version: int, policy: Policy
 ) -> tuple[RolloutRecord, ObservedTraffic]:
     """Open the rollout of a version that passed its gates, with the traffic just observed.
 
@@ -92,34 +103,39 @@ def open_rollout(
         PromotionRefused: it did not pass a gate, or a person did not approve it.
         Fault: the control store or the registry cannot be reached.
     """
-    service, registry = config.service, open_registry(find_home())
-    champion = require_record(find_champion(service))
-    candidate = find_candidate(registry, service, version)
-    if champion is None or champion.version == candidate.version:
-        fact = f"v{candidate.version} is champion already" if champion else "no champion serves"
+    service = config.service
+    versions = open_versions(held.control, open_registry(find_home()), service)
+    serves = find_champion(service).version
+    if serves is not None and versions.find(serves) is None:
+        raise RolloutRefused(say_missing(service, serves))
+    candidate = find_candidate(versions, service, version)
+    if serves is None or serves == candidate.version:
+        fact = f"v{candidate.version} is champion already" if serves else "no champion serves"
         raise RolloutRefused(f"{service}: {fact}; a rollout needs two versions")
     confirm_approval(service)
-    held.control.admissions.confirm(service, candidate.version, candidate.tags)
+    if objection := versions.judge(candidate).objection:
+        raise PromotionRefused(objection)
     route = find_route(service)
     seen = watch_traffic(service, route, policy) if route else ObservedTraffic()
     opening = Opening(
         service=service,
-        champion=champion.version,
+        champion=serves,
         candidate=candidate.version,
         policy=policy,
         terms=config.rollout.route,
         salt=secrets.token_hex(8),
         before=seen.blocks,
+        cost_cap=set_cost_cap(policy.rules.cost, seen.cost) if seen.cost else 0.0,
     )
     if run := candidate.tags.get(FLOW_RUN):
         note_parent(run, "release")
     rollout = held.control.rollouts.open(held.lease, opening, datetime.now(UTC))
-    names = (service, rollout.number, candidate.version, champion.version, policy.policy)
+    names = (service, rollout.number, candidate.version, serves, policy.policy)
     get_run_logger().info("%s: rollout %d of v%d beside v%d, policy %s", *names)
     return rollout, seen
 
 
-def find_candidate(registry: Registry, service: str, version: int) -> ModelVersionRef:
+def find_candidate(versions: ServiceVersions, service: str, version: int) -> VersionRecord:
     """Return the version to roll out.
 
     Raises:
@@ -127,10 +143,10 @@ def find_candidate(registry: Registry, service: str, version: int) -> ModelVersi
         Fault: the registry cannot be reached.
     """
     if version == AS_CANDIDATE:
-        found = registry.find_alias(service, CANDIDATE)
-        named = "a candidate; next: release one"
+        found = versions.find_alias(CANDIDATE)
+        named = f"a candidate; next: `{name_release(service)}`"
     else:
-        found = find_version(registry, service, version)
+        found = versions.find(version)
         named = f"v{version}"
     if found is None:
         raise RolloutRefused(f"{service} has no {named.removeprefix('a ')}")
@@ -144,10 +160,12 @@ def watch_traffic(service: str, route: Route, policy: Policy) -> ObservedTraffic
     readings: dict[str, CounterReading] = {}
     blocks: list[Arm] = []
     began = due = time.monotonic()
-    missing = ""
+    missing, cost = "", None
     while due - began <= seconds:
         time.sleep(max(0.0, due - time.monotonic()))
-        found = collect_facts(collector.read(), expected, readings)
+        replies = collector.read()
+        cost = measure_cost(replies, service, route.champion)
+        found = collect_facts(replies, expected, readings)
         missing = found.facts.missing
         if found.facts.champion is not None and not found.facts.problem:
             blocks += [found.facts.champion] if readings else []
@@ -157,11 +175,11 @@ def watch_traffic(service: str, route: Route, policy: Policy) -> ObservedTraffic
         due += min(policy.block, seconds)
     whole = tuple(blocks) if policy.block <= seconds else ()  # a part of a block does not count
     return ObservedTraffic(
-        whole, reduce(add_arms, blocks, Arm()), time.monotonic() - began, missing
+        whole, reduce(add_arms, blocks, Arm()), time.monotonic() - began, missing, cost
     )
 
 
-def make_room(config: ServiceConfig, version: int) -> None:
+def make_room(config: RolloutSettings, version: int) -> None:
     """Abort the rollout that is under way, if the service's file says `second: replace`.
 
     A rollout in its soak, or of the same version, is not aborted but waited for.
@@ -173,7 +191,8 @@ def make_room(config: ServiceConfig, version: int) -> None:
     rollout = control.rollouts.find_open(service)
     if rollout is None or config.rollout.second == "wait":
         return
-    candidate = find_candidate(open_registry(find_home()), service, version).version
+    versions = open_versions(control, open_registry(find_home()), service)
+    candidate = find_candidate(versions, service, version).version
     if rollout.candidate != candidate and rollout.state.phase in ALLOWED[Action.ABORT]:
         reason, now = f"v{candidate} is to be rolled out", datetime.now(UTC)
         control.commands.give(service, Action.ABORT.value, "the next rollout", reason, now)
@@ -213,6 +232,10 @@ def _forecast(service: str, policy: Policy, seen: ObservedTraffic) -> tuple[str,
             )
     if len(notes) == 1:
         notes.append("Every stage can conclude at this traffic.")
+    if seen.cost is not None:
+        free = "nothing, so the rule on cost cannot be judged"
+        worth = f"${seen.cost:.3g} each" if seen.cost else free
+        notes.append(f"The champion's answers cost {worth}.")
     return tuple(notes)
 
 

@@ -17,6 +17,9 @@ from sluice.events import describe_resource
 SUBJECT = "sluice.subject"
 """Label of an event that can start a retraining or a prompt's release: what it is about."""
 
+REQUESTED = "rollout.requested"
+"""The event that starts the deployment of `rollout`; the keeper starts what was missed."""
+
 
 def publish_event(
     service: str, event: str, payload: dict[str, Any], identity: UUID | None = None

@@ -21,6 +21,9 @@ def offer(choices: list[str]) -> dict[str, Any]:
 ServiceName = Annotated[str, Field(json_schema_extra=offer(list_services()))]
 """A service: one of those that are configured when the form is deployed."""
 
+RolledName = Annotated[str, Field(json_schema_extra=offer([*list_services(), *list_prompts()]))]
+"""A service whose versions are rolled out: of a model, or a prompt."""
+
 PromptName = Annotated[str, Field(json_schema_extra=offer(list_prompts()))]
 """A prompt: one of the folders in prompts/ when the form is deployed."""
 PromptNumber = Annotated[int, Field(ge=1)]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from serving.http.llm.asked import AnswerStart, LanguageAnswer
+from serving.llm.agreement import differ
 from serving.llm.calls import BLOCKED, PromptCall
 from serving.log.records import Answer, AssignedArm, Shadow
 from serving.log.request_log import RequestLog
@@ -154,7 +155,9 @@ class Exchange:
         """Ask the candidate for a copy, where it is in shadow; the caller waits for nothing."""
         pool = self.context.assignment.shadow
         if pool is not None:
-            self._parts.shadow_calls.start(PromptShadow(pool, self.context, self._make))
+            own = self._last if self._last is not None and not self._last.failed else None
+            copy = PromptShadow(pool, self.context, self._make, own)
+            self._parts.shadow_calls.start(copy)
 
     async def record(self) -> None:
         """Log the request, once; the breakers learn how its calls ended.
@@ -227,6 +230,8 @@ class PromptShadow:
     pool: PromptPool
     context: PromptContext
     make: MakeCall
+    champion: PromptCall | None = None
+    """The call that answered the caller; None where it failed."""
 
     @property
     def is_probe(self) -> bool:
@@ -244,9 +249,10 @@ class PromptShadow:
             call.fail(error)
         finally:
             await call.close()
-        return self._describe(call), call.is_evidence
+        differs = await differ(self.pool.prompt.prompt, self.context.inputs, self.champion, call)
+        return self._describe(call, differs), call.is_evidence
 
-    def _describe(self, call: PromptCall) -> Shadow:
+    def _describe(self, call: PromptCall, differs: bool | None) -> Shadow:
         route, usage = self.context.route, call.usage
         return Shadow(
             request_id=self.context.request_id,
@@ -257,9 +263,11 @@ class PromptShadow:
             latency_ms=call.latency_ms,
             failed=call.failed,
             reason=call.reason,
+            differs=differs,
             outputs=_encode(call),
             guardrail=bool(call.guard.hits),
             cost=call.reply.cost if call.reply else None,
+            cost_cap=route.cost_cap,
             **_count(usage, call.first_byte_ms),
         )
 
@@ -278,6 +286,7 @@ def build_record(context: PromptContext, outcome: CallOutcome[PromptCall]) -> An
         guardrail=bool(own.guard.hits),
         hits=(*context.hits, *own.guard.hits) or None,
         cost=sum(costs) if costs else None,
+        cost_cap=context.route.cost_cap,
         **_count(own.usage, own.first_byte_ms),
     )
 

@@ -86,6 +86,8 @@ class CallPlan:
     identity: str
     """The champion's; empty for a model that is asked itself."""
     budgets: tuple[Budget, ...]
+    keeps_answers: bool = False
+    """Whether a kept answer may be given; never during a rollout, where both arms are measured."""
 
 
 class PromptHandler:
@@ -173,7 +175,8 @@ class PromptHandler:
         budgets = list_budgets(limits, live.name, caller.key, given, now)
         champion = context.champion
         identity = champion.identity if isinstance(champion, LoadedPrompt) else ""
-        plan = CallPlan(live, inspected.asked, rendered, identity, budgets)
+        keeps = bool(live.config.cache.seconds) and context.route.candidate is None
+        plan = CallPlan(live, inspected.asked, rendered, identity, budgets, keeps)
 
         def make(version: LoadedVersion, is_candidate: bool) -> PromptCall:
             other = version if isinstance(version, LoadedPrompt) and is_candidate else None
@@ -224,7 +227,7 @@ class PromptHandler:
         """Yield the answer, from the cache where it is kept there."""
         request = _render(candidate, plan.asked) if candidate else plan.rendered
         cache, key = plan.live.cache, ""
-        if plan.live.config.cache.seconds:
+        if plan.keeps_answers:
             identity = candidate.identity if candidate else plan.identity
             key = f"{identity}:{request.digest}"
             if kept := cache.find(key, time.monotonic()):

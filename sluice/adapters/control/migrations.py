@@ -273,6 +273,14 @@ MIGRATIONS = (
         ),
         by_dialect=freeze_table("experiment_log"),
     ),
+    Step(
+        17,
+        "how a gateway counts costs",
+        tuple(
+            f"ALTER TABLE {table} ADD COLUMN cost_cap DOUBLE PRECISION NOT NULL DEFAULT 0"
+            for table in ("routes", "rollouts")
+        ),
+    ),
 )
 
 

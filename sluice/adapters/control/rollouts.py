@@ -47,6 +47,8 @@ class Opening:
     terms: RouteConfig
     salt: str
     before: tuple[Arm, ...] = ()
+    cost_cap: float = 0.0
+    """US dollars that one request counts as at most; 0: costs do not count."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Rollouts:
                 terms=opening.terms,
                 salt=opening.salt,
                 state=start(opening.policy, list(opening.before), epoch),
+                cost_cap=opening.cost_cap,
             )
             whole = {**_name(rollout), **_write(rollout), "opened": write_time(now), "ended": ""}
             connection.execute(ROLLOUTS.insert().values(whole))
@@ -280,6 +283,7 @@ def _write(rollout: RolloutRecord) -> Mapping[str, Any]:
         "readings": json.dumps(write_readings(rollout.readings), allow_nan=False),
         "tick": rollout.tick,
         "settled": int(rollout.settled),
+        "cost_cap": rollout.cost_cap,
     }
 
 
@@ -297,6 +301,7 @@ def _build(row: RowMapping) -> RolloutRecord:
         tick=row["tick"],
         readings=read_readings(parse_json(row["readings"])),
         settled=bool(row["settled"]),
+        cost_cap=row["cost_cap"],
     )
 
 

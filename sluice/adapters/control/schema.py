@@ -84,6 +84,7 @@ ROUTES = Table(
     Column("value_cap", Double, nullable=False),
     Column("kind", Text, nullable=False),
     Column("experiment", Text, nullable=False),
+    Column("cost_cap", Double, nullable=False),
 )
 ROLLOUTS = Table(
     "rollouts",
@@ -103,6 +104,7 @@ ROLLOUTS = Table(
     Column("opened", Text, nullable=False),
     Column("ended", Text, nullable=False),
     Column("settled", Integer, nullable=False),
+    Column("cost_cap", Double, nullable=False),
 )
 ROLLOUT_LOG = Table(
     "rollout_log",

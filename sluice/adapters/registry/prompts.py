@@ -14,6 +14,8 @@ from sluice.errors import PromptChanged, PromptInvalid
 
 VERSION, IDENTITY = "sluice.version", "sluice.identity"
 PAGE = 1000
+NO_ALIAS = "INVALID_PARAMETER_VALUE"
+"""Code of MLflow's error for an alias that no version has."""
 SAME_NAME = "same name as an existing model"
 """Words of MLflow's error for a prompt that is named as a model."""
 
@@ -88,6 +90,33 @@ class Prompts:
                     self._store.client().set_prompt_alias(name, alias, int(found.version))
                     return
             raise LookupError(f"{name} v{version} is not published")
+
+    def find_marked(self, name: str, alias: str) -> int | None:
+        """Return the published version that has an alias; None where none has it.
+
+        Raises:
+            RegistryUnavailable: the registry cannot be reached.
+        """
+        from mlflow.exceptions import MlflowException
+
+        with translate_faults(f"looking for the {alias} of {name}"):
+            try:
+                found = self._store.client().get_prompt_version_by_alias(name, alias)
+            except MlflowException as error:
+                if error.error_code in (MISSING, NO_ALIAS):
+                    return None
+                raise
+            number = found.tags.get(VERSION, "") if found else ""
+            return int(number) if number.isdigit() else None
+
+    def unmark(self, name: str, alias: str) -> None:
+        """Remove an alias from the version that has it.
+
+        Raises:
+            RegistryUnavailable: the registry cannot be reached.
+        """
+        with translate_faults(f"removing the alias {alias} of {name}"):
+            self._store.client().delete_prompt_alias(name, alias)
 
     def _create(self, prompt: PublishedPrompt) -> int:
         from mlflow.exceptions import MlflowException

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from sluice.config.rollout import PromptRolloutConfig
 from sluice.config.yaml_file import KeyInvalid, Section
 from sluice.control.spending import BudgetPeriod
 from sluice.guardrails.actions import GuardrailAction
@@ -78,6 +79,8 @@ class LiveConfig(Section):
     guardrails: GuardrailsConfig = GuardrailsConfig()
     budgets: BudgetsConfig = BudgetsConfig()
     cache: AnswerCacheConfig = AnswerCacheConfig()
+    rollout: PromptRolloutConfig | None = None
+    """How a next version of a prompt reaches callers; without it, at once when it is published."""
 
 
 class LanguageServingConfig(Section):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.prompts.stories import GOOD, PROMPT, STORIES
+from demo.prompts.stories import GOOD, LIVE, PROMPT, STORIES
 from demo.prompts.world import write_configs, write_prompts
 from sluice.adapters.control.store import open_control
 from sluice.adapters.llm.local import find_local_weights
@@ -104,4 +104,4 @@ def test_an_edit_of_a_published_version_is_refused(tmp_path: Path) -> None:
 
 
 def test_every_story_is_played_here() -> None:
-    assert set(STORIES) == {"regression", "bad", "budget", "edited"}
+    assert set(STORIES) - set(LIVE) == {"regression", "bad", "budget", "edited"}

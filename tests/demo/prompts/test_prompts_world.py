@@ -9,6 +9,7 @@ import yaml
 from cli.runs import RunResult
 from cli.stack import PROMPT_FAULTS
 from demo.prompts import play
+from demo.prompts.live.world import FIRST, REPLY
 from demo.prompts.play import conclude
 from demo.prompts.stories import BAD, CLEAN, GOOD, MODEL, PROMPT, STORIES
 from demo.prompts.world import OF_A_LABEL, edit_version, write_configs, write_prompts
@@ -30,7 +31,7 @@ def test_the_cases_are_the_first_of_each_label_of_the_shipped_set(tmp_path: Path
         first = [case for case in shipped if case.expected == label][:OF_A_LABEL]
         assert [case for case in found.eval_set.cases if case.expected == label] == first
     assert found.bias_set is None
-    assert load_active(tmp_path).development == {PROMPT: GOOD}
+    assert load_active(tmp_path).development == {PROMPT: GOOD, REPLY: FIRST}
 
 
 def test_versions_and_limits_are_the_shipped_ones(tmp_path: Path) -> None:

@@ -300,7 +300,7 @@ def test_a_second_one_waits_or_replaces(
     first = Beside(roll, policy)
     await_open(control, lambda record: record.state.phase.value == "shadow")
     registry.store.set_alias(SERVICE, "candidate", 3)
-    monkeypatch.setattr("flows.rollout.load_service", lambda *_: configure(second="replace"))
+    monkeypatch.setattr("flows.rollout.load_rollout", lambda *_: configure(second="replace"))
     second = Beside(roll, policy, version=3)
     assert first.end().result().phase == "aborted"
     await_open(control, lambda record: record.candidate == 3)

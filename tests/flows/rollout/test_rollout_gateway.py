@@ -52,8 +52,8 @@ def site(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         config = load_service("employment", "development")
         rollout = RolloutConfig(route=RouteConfig(assign_by="request"))
         patch.setattr(
-            "flows.rollout.load_service",
-            lambda name, _: config.model_copy(update={"service": name, "rollout": rollout}),
+            "flows.rollout.load_rollout",
+            lambda name: config.model_copy(update={"service": name, "rollout": rollout}),
         )
         yield site
 

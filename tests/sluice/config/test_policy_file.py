@@ -97,12 +97,14 @@ def test_limit_that_no_candidate_can_pass_is_refused_at_its_stage(tmp_path: Path
 
 
 def test_every_policy_of_the_project_is_sound() -> None:
-    assert list_policies() == ["laptop", "smoke", "standard"]
+    assert list_policies() == ["laptop", "prompts", "smoke", "standard"]
     assert [load_policy(name).policy for name in list_policies()] == list_policies()
 
 
 def test_unknown_policy_names_the_known() -> None:
-    with pytest.raises(ConfigInvalid, match=r"no policy 'fast'.*known: laptop, smoke, standard"):
+    with pytest.raises(
+        ConfigInvalid, match=r"no policy 'fast'.*known: laptop, prompts, smoke, standard"
+    ):
         load_policy("fast")
 
 
@@ -118,7 +120,7 @@ def test_missing_policy_of_a_service_is_refused() -> None:
     lost = config.model_copy(update={"rollout": RolloutConfig(policy="fast")})
     with pytest.raises(ConfigInvalid) as refused:
         find_policy(lost)
-    known = "laptop, smoke, standard"
+    known = "laptop, prompts, smoke, standard"
     words = f"rollout.policy: found 'fast'; allowed: {known}, or the path of a .yaml file"
     assert str(refused.value).endswith(words)
 

@@ -47,6 +47,10 @@ def test_a_changed_evaluation_set_of_what_serves_may_start() -> None:
         (NEW, "v2 is wished, v1 serves; next: `sluice prompt publish summarize 2`"),
         (replace(NEW, serves=None), "v2 is wished, nothing serves; next: `sluice prompt publish"),
         (replace(NEW, outcome=HALTED), "the release of v2 was halted by PromptRegressed; next: "),
+        (
+            replace(NEW, outcome=PUBLISHED),
+            "published, and no rollout has promoted it; next: `sluice",
+        ),
         (replace(NEW, outcome=""), "its release began and has not ended; next: see its run"),
         (replace(NEW, has_served=True), "v2 served before, and another version was put in its"),
         (replace(NEW, obstacle="no key; next: set it"), "v1 serves: no key; next: set it; then: "),

@@ -4,9 +4,10 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 RECORD = {"size": 1.0, "town": "ayr", "here": True}
@@ -53,16 +54,35 @@ class Load:
         return {item.body["request_id"] for item in self.replies if item.status == 200}
 
 
+Request = tuple[str, dict[str, Any]]
+"""A path and a body."""
+
+
+def ask_prompt(service: str, place: int, number: int) -> Request:
+    """The request of a caller of a prompt with one variable."""
+    values = {"variables": f"person {place} {number}", "unit": f"u{place}-{number}"}
+    return f"/v1/prompts/{service}", values
+
+
+def ask_model(service: str, place: int, number: int) -> Request:
+    """The request of a caller of the model `towns`."""
+    return f"/v1/models/{service}:predict", {"inputs": RECORD, "unit": f"u{place}-{number}"}
+
+
 @contextmanager
 def run_load(
-    ports: list[int], service: str, callers: int = 4, pause: float = 0.002
+    ports: list[int],
+    service: str,
+    callers: int = 4,
+    pause: float = 0.002,
+    make: Callable[[str, int, int], Request] = ask_model,
 ) -> Iterator[Load]:
     """Ask from so many connections until the block ends, spread over the ports."""
     load, ended = Load(), threading.Event()
 
     async def call_all() -> None:
         tasks = [
-            _call(load, ports[place % len(ports)], service, place, pause, ended)
+            _call(load, ports[place % len(ports)], partial(make, service, place), pause, ended)
             for place in range(callers)
         ]
         await asyncio.gather(*tasks)
@@ -78,9 +98,13 @@ def run_load(
 
 
 async def _call(
-    load: Load, port: int, service: str, place: int, pause: float, ended: threading.Event
+    load: Load,
+    port: int,
+    make: "partial[Request]",
+    pause: float,
+    ended: threading.Event,
 ) -> None:
-    number = 0
+    number, place = 0, make.args[1]
     while not ended.is_set():
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -91,8 +115,7 @@ async def _call(
         try:
             while not ended.is_set():
                 number += 1
-                body = {"inputs": RECORD, "unit": f"u{place}-{number}"}
-                reply = await ask(reader, writer, service, body)
+                reply = await send(reader, writer, *make(number))
                 reply.caller = f"caller {place}"
                 load.replies.append(reply)
                 await asyncio.sleep(pause)
@@ -105,12 +128,17 @@ async def _call(
 async def ask(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, service: str, body: dict[str, Any]
 ) -> TimedReply:
+    """Ask a model."""
+    return await send(reader, writer, f"/v1/models/{service}:predict", body)
+
+
+async def send(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, body: dict[str, Any]
+) -> TimedReply:
+    """Send one request, and return its whole reply."""
     content = json.dumps(body).encode()
     began = time.perf_counter()
-    head = (
-        f"POST /v1/models/{service}:predict HTTP/1.1\r\nhost: localhost\r\n"
-        "content-type: application/json\r\n"
-    )
+    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     writer.write(f"{head}content-length: {len(content)}\r\n\r\n".encode() + content)
     lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)

@@ -35,7 +35,7 @@ from support.releases.verdicts import PASSED
 from support.rollouts.beside import WAIT_SECONDS, await_rollout
 from support.servers.images import add_registry_database
 
-FLOWS = ("rollout", "rollout_control", "rollback", "restore", "promote")
+FLOWS = ("rollout", "rollout_control", "rollback", "restore")
 POLICY = """
 policy: quick
 block: 0.2 s
@@ -228,7 +228,8 @@ def run_live(
             update={"service": service, "rollout": RolloutConfig(**terms)}
         )
         for flow in FLOWS:
-            patch.setattr(f"flows.{flow}.load_service", lambda *_: config)
+            patch.setattr(f"flows.{flow}.load_rollout", lambda *_: config)
+        patch.setattr("flows.promote.load_service", lambda *_: config)
         policy = root / f"{text.split()[1]}.yaml"
         policy.write_text(text.lstrip(), encoding="utf-8")
         assert load_policy(str(policy)).stages
