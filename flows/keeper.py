@@ -6,7 +6,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from tasks.data.watching import choose_services
-from tasks.monitoring.monitor import watch_monitor
+from tasks.monitoring.monitor import watch_monitor, watch_monitor_of_prompts
 from tasks.rollout.keeper import Keeper
 from tasks.run.forms import ALL, ServiceOrAll
 from tasks.run.state import state_failure
@@ -35,4 +35,7 @@ def keeper(service: ServiceOrAll = ALL) -> State[Any]:
             kept.keep(name)
         with kept.collect_errors(name):
             watch_monitor(name)
+    if service == ALL:
+        with kept.collect_errors("prompts"):
+            watch_monitor_of_prompts()
     return kept.end()

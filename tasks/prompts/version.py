@@ -30,7 +30,7 @@ from sluice.prompts.scorers.scoring import ScoringParts
 from sluice.prompts.version import PromptVersion, check_unchanged
 from sluice.rounding import format_duration
 from sluice.stats.prompts.criteria import CriterionScores, measure_criterion
-from tasks.prompts.asking import Notify, open_asker
+from tasks.prompts.asking import AskingScope, Notify, open_asker
 from tasks.prompts.evaluation import Evaluator
 from tasks.prompts.judging import explain_silence
 
@@ -178,7 +178,9 @@ def evaluate_version(
     report = make_report(f"v{version}", reporter.tell)
 
     async def evaluate() -> PromptEvaluation:
-        async with open_asker(home, given.environment, given.run, limits.spend) as asker:
+        async with open_asker(
+            home, given.environment, given.run, limits.spend, AskingScope(given.prompt)
+        ) as asker:
             model = asker.describe_model(wanted.model)
             began = monotonic()
             evaluator = Evaluator(asker, judges, parts, report, silent)

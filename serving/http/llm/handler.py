@@ -15,7 +15,6 @@ from serving.http.llm.inspection import InspectedRequest, inspect_request
 from serving.http.replies import CallFailed, ask_again, explain
 from serving.http.requests import RequestIds
 from serving.llm.answer_cache import AnswerCache
-from serving.llm.budgets import list_budgets
 from serving.llm.calls import PromptCall
 from serving.llm.guards import open_guard
 from serving.llm.prompts import LoadedPrompt
@@ -26,6 +25,7 @@ from serving.routing.model_table import LoadedVersion, PromptEntry
 from serving.routing.prompt_calls import PromptPool
 from sluice.adapters.llm.client import LanguageModels
 from sluice.adapters.llm.metering import CallTerms
+from sluice.config.llm.budgets import list_budgets
 from sluice.config.llm.serving import LiveConfig
 from sluice.control.route import Route
 from sluice.control.spending import Budget

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from sluice.config.monitoring.rules import MonitoringConfig
 from sluice.config.yaml_file import KeyInvalid, Section
 from sluice.control.spending import BudgetPeriod
 from sluice.guardrails.actions import GuardrailAction
@@ -72,12 +73,30 @@ class AnswerCacheConfig(Section):
     """Most answers that one worker keeps."""
 
 
+class SamplingConfig(Section):
+    """Answers that judges and scorers look at after they were given, off the callers' way."""
+
+    share: float = Field(0.05, ge=0, le=1)
+    """Share of the answers that is sampled; 0 samples none."""
+    answers: int = Field(200, ge=1, le=10_000)
+    """Most answers that are sampled in a day, by UTC."""
+    spend: float = Field(0.5, ge=0, le=1e6)
+    """Most US dollars that judges may cost in a day, by UTC; it counts in the budgets too."""
+
+
+class PromptMonitoringConfig(MonitoringConfig):
+    """How a prompt is monitored: changes of rules, and the answers that are sampled."""
+
+    sampling: SamplingConfig = SamplingConfig()
+
+
 class LiveConfig(Section):
     """How one prompt or model answers callers."""
 
     guardrails: GuardrailsConfig = GuardrailsConfig()
     budgets: BudgetsConfig = BudgetsConfig()
     cache: AnswerCacheConfig = AnswerCacheConfig()
+    monitoring: PromptMonitoringConfig = PromptMonitoringConfig()
 
 
 class LanguageServingConfig(Section):
