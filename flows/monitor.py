@@ -26,8 +26,8 @@ def monitor(service: ServiceOrAll = ALL) -> State[Any]:
     """Judge the performance of the services' champions, and every rule for each new minute.
 
     With all services, prompts that serve are monitored too: a sample of their answers is judged
-    first. The artifact `SERVICE-monitoring` has a row per rule. An alert that fires is an event and leaves
-    this run green: a red run means that something could not be judged.
+    first. The artifact `SERVICE-monitoring` has a row per rule. An alert that fires is an event and
+    leaves this run green: a red run means that something could not be judged.
 
     Args:
         service: The service to monitor, or all, with the prompts.

@@ -154,11 +154,16 @@ def check_same_cases(given: VersionUnderRelease, found: Prompt) -> None:
 
 
 def evaluate_version(
-    given: VersionUnderRelease, found: Prompt, version: int, reporter: EvaluationReporter
+    given: VersionUnderRelease,
+    found: Prompt,
+    version: int,
+    reporter: EvaluationReporter,
+    scope: AskingScope | None = None,
 ) -> PromptEvaluation:
     """Ask, score and judge every case of a version; return the results.
 
-    Answers that are kept from earlier evaluations cost nothing.
+    Answers that are kept from earlier evaluations cost nothing; `scope` may name another folder of
+    replies than theirs.
 
     Raises:
         PromptInvalid: a judge's files are not valid.
@@ -179,7 +184,7 @@ def evaluate_version(
 
     async def evaluate() -> PromptEvaluation:
         async with open_asker(
-            home, given.environment, given.run, limits.spend, AskingScope(given.prompt)
+            home, given.environment, given.run, limits.spend, scope or AskingScope(given.prompt)
         ) as asker:
             model = asker.describe_model(wanted.model)
             began = monotonic()

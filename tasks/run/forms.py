@@ -21,6 +21,8 @@ ServiceName = Annotated[str, Field(json_schema_extra=offer(list_services()))]
 
 PromptName = Annotated[str, Field(json_schema_extra=offer(list_prompts()))]
 """A prompt: one of the folders in prompts/ when the form is deployed."""
+PromptOrAll = Annotated[str, Field(json_schema_extra={"enum": ["all", *list_prompts()]})]
+"""A prompt, or all that serve."""
 PromptNumber = Annotated[int, Field(ge=1)]
 """A version of a prompt; 2 is v2.yaml."""
 
