@@ -144,7 +144,7 @@ def _check(
     reporter: EvaluationReporter,
     suffix: str = SUFFIX,
 ) -> PromptCheck:
-    given = _plan(found, version)
+    given = plan_version(found, version)
     replies = home.workspace(given.run)
     try:
         scope = AskingScope(found.name, replies)
@@ -160,7 +160,8 @@ def _check(
     return PromptCheck(found.name, new, comparable, (prompt, safety))
 
 
-def _plan(found: Prompt, version: PromptVersion) -> VersionUnderRelease:
+def plan_version(found: Prompt, version: PromptVersion) -> VersionUnderRelease:
+    """Return what a check of a version looks at; its calls have a budget of their own."""
     environment = environment_name()
     checks = plan_checks(version, found.eval_set, found.limits.of(environment))
     run = f"check-{found.name}-v{version.version}-{uuid4().hex[:12]}"

@@ -22,14 +22,14 @@ from sluice.home import PROMPTS, Home, environment_name, find_home
 from sluice.prompts.criterion import Criterion
 from sluice.prompts.evaluation.case_scores import score_criterion
 from sluice.prompts.evaluation.judges import PromptJudge, load_judge
-from sluice.prompts.published import read_published
-from sluice.prompts.samples import (
+from sluice.prompts.live.samples import (
     JudgedSample,
     count_since,
     keep_recent,
     list_sample_signals,
     start_of_day,
 )
+from sluice.prompts.published import read_published
 from sluice.prompts.scorers.scoring import JudgedAnswer, ScoringParts
 from sluice.prompts.version import PromptVersion
 from tasks.prompts.asking import AskingScope, open_asker
