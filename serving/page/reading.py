@@ -244,7 +244,7 @@ class StoreReader:
 
     def read_overview(self) -> Overview:
         """Return all services that have a route or had a rollout."""
-        routes = {route.service: route for route in self._control.routes.list_routes()}
+        routes = {route.service: route for route in self._control.routes.list_routes(None)}
         summaries = _group(self._control.rollouts.list_summaries())
         records = {record.service: record for record in self._control.rollouts.list_open()}
         conflicts = self._control.watermarks.list_conflicts()
