@@ -160,11 +160,11 @@ class LanguageEndpoints:
         if asked.prompt:
             self._admission.admit(scope, asked.prompt)
             entry = self._find_entry(asked.prompt)
-            return (await self._open_handler()).ask_prompt(entry, asked, caller)
+            return await (await self._open_handler()).ask_prompt(entry, asked, caller)
         if asked.chat is None:
             raise RequestInvalid("model: found nothing; allowed: a prompt or a model")
         self._admission.admit(scope, name_direct(asked.chat.model))
-        return (await self._open_handler()).ask_model(asked, asked.chat, caller)
+        return await (await self._open_handler()).ask_model(asked, asked.chat, caller)
 
     async def _open_handler(self) -> PromptHandler:
         if self._handler is None:

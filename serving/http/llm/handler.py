@@ -1,5 +1,6 @@
 """Requests to prompts and models: checked, assigned to an arm, and rendered."""
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator
@@ -31,6 +32,7 @@ from sluice.control.route import Route
 from sluice.control.spending import Budget
 from sluice.errors import ConfigInvalid, ModelRetired, PromptInvalid, RequestInvalid, SluiceError
 from sluice.guardrails.actions import GuardrailRules
+from sluice.guardrails.inspection import INJECTION
 from sluice.prompts.calls.choice import check_request
 from sluice.prompts.chat import ChatChunk, ChatRequest
 from sluice.prompts.rendering import render_request
@@ -92,15 +94,17 @@ class PromptHandler:
 
     def __init__(self, parts: ExchangeParts, opened: OpenedModels) -> None:
         self._parts, self._models, self._metered = parts, opened.models, opened.metered
-        self._config = opened.config
+        self._config, self._opened = opened.config, opened
         self._services: dict[str, LiveService] = {}
         self._ids = RequestIds()
 
-    def ask_prompt(self, entry: PromptEntry, asked: LanguageRequest, caller: Caller) -> Exchange:
+    async def ask_prompt(
+        self, entry: PromptEntry, asked: LanguageRequest, caller: Caller
+    ) -> Exchange:
         """Return the exchange of a request to a prompt.
 
         Raises:
-            CallFailed: 503, the prompt's version is not loaded.
+            CallFailed: 503, the prompt's version is not loaded, or a guardrail's detector is not.
             RequestInvalid: the variables are not those of the version that serves.
         """
         champion, route = entry.champion, entry.state.route
@@ -108,7 +112,7 @@ class PromptHandler:
             message = f"{entry.service}: {entry.missing or 'its prompt is not loaded yet'}"
             raise CallFailed(ask_again(message))
         live = self._find_live(entry.service)
-        inspected = inspect_request(live.input_rules, asked)
+        inspected = await _inspect(live.input_rules, asked)
         rendered = _render(champion, inspected.asked)
         request_id = asked.request_id or self._ids.take()
         given = asked.unit if route.assign_by == "unit" and asked.unit else request_id
@@ -131,7 +135,9 @@ class PromptHandler:
         )
         return self._open(context, live, inspected, rendered, caller)
 
-    def ask_model(self, asked: LanguageRequest, request: ChatRequest, caller: Caller) -> Exchange:
+    async def ask_model(
+        self, asked: LanguageRequest, request: ChatRequest, caller: Caller
+    ) -> Exchange:
         """Return the exchange of a request to a model of the providers' file.
 
         Raises:
@@ -141,7 +147,7 @@ class PromptHandler:
         request = self._check(request, asked.most_tokens is None)
         asked = replace(asked, chat=request)
         live = self._find_live(name_direct(request.model))
-        inspected = inspect_request(live.input_rules, asked)
+        inspected = await _inspect(live.input_rules, asked)
         rendered = inspected.asked.chat or request
         request_id = asked.request_id or self._ids.take()
         context = PromptContext(
@@ -185,10 +191,12 @@ class PromptHandler:
         if found is None:
             config = self._config.of(service)
             guards, cache = config.guardrails, config.cache
+            if INJECTION in guards.input and self._opened.detector is None:
+                raise CallFailed(ask_again(f"{service}: {self._opened.no_detector}"))
             found = self._services[service] = LiveService(
                 service,
                 config,
-                GuardrailRules(guards.input),
+                GuardrailRules(guards.input, self._opened.detector),
                 GuardrailRules(guards.output),
                 AnswerCache(cache.seconds, cache.entries),
             )
@@ -235,6 +243,13 @@ class PromptHandler:
                 if key and chunk.reply and not terms.trace.is_fallback:
                     cache.keep(key, chunk.reply, time.monotonic())
                 yield chunk
+
+
+async def _inspect(rules: GuardrailRules, asked: LanguageRequest) -> InspectedRequest:
+    """Return a request as its model may get it; a detector looks at it in a thread."""
+    if rules.is_slow:
+        return await asyncio.to_thread(inspect_request, rules, asked)
+    return inspect_request(rules, asked)
 
 
 def _render(prompt: LoadedPrompt, asked: LanguageRequest) -> ChatRequest:

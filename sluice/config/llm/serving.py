@@ -26,11 +26,11 @@ class GuardrailsConfig(Section):
 
     @model_validator(mode="after")
     def _names_guardrails(self) -> "GuardrailsConfig":
-        known = [name for name in list_guardrails() if name != INJECTION]
         for side in ("input", "output"):
+            known = [name for name in list_guardrails() if name != INJECTION or side == "input"]
             for name in getattr(self, side):
                 if name not in known:
-                    why = ", which needs a detector" if name == INJECTION else ""
+                    why = ", which is about what is asked" if name == INJECTION else ""
                     words = f"found '{name}'{why}; allowed: {', '.join(known)}"
                     raise KeyInvalid((side, name), words)
         return self

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.page.reading import ControlReader
+from serving.page.reading import StoreReader
 from serving.page.status.cells import render_serving, render_spend
 from serving.page.status.facts import EVERY, PageAddresses, Surroundings, combine
 from serving.page.status.files import FileReader
@@ -30,7 +30,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_a_prompt_has_a_row_with_its_spend_and_a_model_has_none(home: Home) -> None:
-    standings = ControlReader(prepare_control(home)).read_standings()
+    standings = StoreReader(prepare_control(home)).read_standings()
     around = Surroundings(budgets={EVERY: {}, "greet": {"day": 5.0, "week": 100.0}})
     cards = {card.standing.row.service: card for card in combine(standings, around)}
     assert (cards["greet"].standing.row.champion, cards["greet"].is_configured) == (2, True)
@@ -44,7 +44,7 @@ def test_a_prompt_has_a_row_with_its_spend_and_a_model_has_none(home: Home) -> N
 
 
 def test_a_prompt_without_budget_says_so(home: Home) -> None:
-    standings = ControlReader(prepare_control(home)).read_standings()
+    standings = StoreReader(prepare_control(home)).read_standings()
     cards = {card.standing.row.service: card for card in combine(standings, Surroundings())}
     assert "no budget" in str(render_spend(cards["greet"]))
 
