@@ -29,7 +29,9 @@ from tasks.monitoring.signals import MONITORED, Measurer, measure_monitor_age
 MONITOR_RULE = "monitor-silent"
 """The rule that the keeper judges, since no monitor can say that it does not run."""
 SHOWN = ("refused-rows", "spend-ratio")
-"""The signals of the monitor itself that the gateways show among their metrics."""
+"""The signals of this moment that the gateways show among their metrics."""
+SHOWN_TRAFFIC = ("token-ratio", "thumbs-up-share")
+"""The signals of traffic that no counter of the gateways has: the newest is shown, too."""
 TRIES = 5
 """How often an alert is read anew after another monitor has written it."""
 STEP_AFTER = timedelta(microseconds=1)
@@ -78,6 +80,8 @@ def follow_rule(
         since = moments[0] - timedelta(seconds=active.rule.window)
         view = measurer.view_traffic(since, active.rule.signal)
         measured: list[Moment] = [(moment, [view.measure(active, moment)]) for moment in moments]
+        if active.rule.signal in SHOWN_TRAFFIC:
+            control.signals.record(measured[-1][1])
         return Due(alert, measured, alert.cursor)
 
     return write_moments(control, measurer.config.service, active, silences, find, measurer.now)
