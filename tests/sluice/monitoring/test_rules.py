@@ -39,7 +39,14 @@ GENERATIVE = {
     "response-time": ("above", 10_000.0),
     "evaluation-regressed": ("above", 0.0),
 }
-SHARED = {"failed-predictions", "no-traffic", "no-feedback", "log-writer-lag", "monitor-silent"}
+SHARED = {
+    "failed-predictions",
+    "feature-drift",
+    "no-traffic",
+    "no-feedback",
+    "log-writer-lag",
+    "monitor-silent",
+}
 SILENT = {"no-traffic", "no-feedback", "log-writer-lag", "monitor-silent"}
 
 

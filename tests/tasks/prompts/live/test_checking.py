@@ -103,7 +103,7 @@ def test_a_silent_change_of_the_model_fails_and_the_fallback_is_asked(
     found = check_active(PROMPT, SILENT, with_fallback=True)
     assert found is not None
     assert found.outcome is Outcome.FAIL
-    assert "format_valid" in [item.name for item in found.failed]
+    assert "format_valid limit" in [item.name for item in found.failed]
     assert found.fallback is not None
     assert found.fallback.outcome is Outcome.PASS
     signal = read_signal(served)

@@ -60,9 +60,11 @@ def sample(monkeypatch: pytest.MonkeyPatch, **changes: float) -> None:
     monkeypatch.setattr(sampling, "load_watched", lambda _name: watched)
 
 
-def answer(judged: JudgedPrompt, count: int = 60, context: tuple[str, ...] = ()) -> None:
+def answer(
+    judged: JudgedPrompt, count: int = 60, context: tuple[str, ...] = (), replica: str = "a"
+) -> None:
     """Log answers `Hello N` within the hour before noon."""
-    traffic = TrafficWriter(judged.home)
+    traffic = TrafficWriter(judged.home, replica)
     traffic.write(
         [
             traffic.make(
@@ -127,7 +129,7 @@ def test_the_sample_of_a_day_has_a_largest_size(
     sample(monkeypatch, answers=10)
     answer(judged)
     assert judge_samples("greet", NOON) == 10
-    answer(judged)
+    answer(judged, replica="b")
     assert judge_samples("greet", NOON + MINUTE) == 0
 
 
