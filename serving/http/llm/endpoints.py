@@ -29,7 +29,7 @@ from serving.http.replies import (
     send_reply,
 )
 from serving.http.requests import CallerGone, read_body
-from serving.http.trace import read_trace_id
+from serving.http.trace import read_trace
 from serving.llm.calls import BLOCKED, PromptCall
 from serving.llm.providers import ModelProviders
 from serving.routing.model_table import ModelTable, PromptEntry
@@ -156,7 +156,7 @@ class LanguageEndpoints:
     async def _open_exchange(self, scope: Scope, asked: LanguageRequest) -> Exchange:
         if self._parts.request_log.is_full:
             raise SpoolFull("the log has no room")
-        caller = Caller(read_key(scope["headers"]), read_trace_id(scope["headers"]))
+        caller = Caller(read_key(scope["headers"]), read_trace(scope["headers"]))
         if asked.prompt:
             self._admission.admit(scope, asked.prompt)
             entry = self._find_entry(asked.prompt)

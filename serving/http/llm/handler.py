@@ -20,12 +20,14 @@ from serving.llm.calls import PromptCall
 from serving.llm.guards import open_guard
 from serving.llm.prompts import LoadedPrompt
 from serving.llm.providers import OpenedModels
+from serving.llm.tracing import RequestTrace
 from serving.log.records import AssignedArm
 from serving.routing.assignment import Assignment, assign_request, hash_unit
 from serving.routing.model_table import LoadedVersion, PromptEntry
 from serving.routing.prompt_calls import PromptPool
 from sluice.adapters.llm.client import LanguageModels
 from sluice.adapters.llm.metering import CallTerms
+from sluice.adapters.tracing import find_tracer
 from sluice.config.llm.budgets import list_budgets
 from sluice.config.llm.serving import LiveConfig
 from sluice.control.route import Route
@@ -36,6 +38,7 @@ from sluice.guardrails.inspection import INJECTION
 from sluice.prompts.calls.choice import check_request
 from sluice.prompts.chat import ChatChunk, ChatRequest
 from sluice.prompts.rendering import render_request
+from sluice.traces import TraceParent
 
 DIRECT = "model."
 """Beginning of the service under which a model that is asked itself is logged; no service has a
@@ -62,7 +65,12 @@ class Caller:
     """What a request tells of its caller: the key, and the trace that it belongs to."""
 
     key: bytes = b""
-    trace_id: str | None = None
+    trace: TraceParent | None = None
+
+    @property
+    def trace_id(self) -> str | None:
+        """The trace that the request belongs to; None where its caller named none."""
+        return self.trace.trace_id if self.trace else None
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,7 @@ class CallPlan:
     identity: str
     """The champion's; empty for a model that is asked itself."""
     budgets: tuple[Budget, ...]
+    trace: RequestTrace
 
 
 class PromptHandler:
@@ -94,7 +103,7 @@ class PromptHandler:
 
     def __init__(self, parts: ExchangeParts, opened: OpenedModels) -> None:
         self._parts, self._models, self._metered = parts, opened.models, opened.metered
-        self._config, self._opened = opened.config, opened
+        self._config, self._opened, self._tracer = opened.config, opened, find_tracer()
         self._services: dict[str, LiveService] = {}
         self._ids = RequestIds()
 
@@ -178,13 +187,14 @@ class PromptHandler:
         budgets = list_budgets(limits, live.name, caller.key, given, now)
         champion = context.champion
         identity = champion.identity if isinstance(champion, LoadedPrompt) else ""
-        plan = CallPlan(live, inspected.asked, rendered, identity, budgets)
+        trace = RequestTrace(self._tracer, caller.trace, live.name)
+        plan = CallPlan(live, inspected.asked, rendered, identity, budgets, trace)
 
         def make(version: LoadedVersion, is_candidate: bool) -> PromptCall:
             other = version if isinstance(version, LoadedPrompt) and is_candidate else None
             return self._call(plan, other)
 
-        return Exchange(self._parts, context, make, is_blocked=inspected.is_blocked)
+        return Exchange(self._parts, context, make, trace, is_blocked=inspected.is_blocked)
 
     def _find_live(self, service: str) -> LiveService:
         found = self._services.get(service)
@@ -219,6 +229,8 @@ class PromptHandler:
     def _call(self, plan: CallPlan, candidate: LoadedPrompt | None) -> PromptCall:
         """Return a call of the rendered request, or of the candidate with the same variables."""
         terms = CallTerms(plan.budgets, may_fall_back=candidate is None)
+        model = candidate.prompt.model if candidate else plan.rendered.model
+        plan.trace.open_call(terms.trace, model)
         guards, is_streamed = plan.live.config.guardrails, plan.asked.is_streamed
         guard = open_guard(
             plan.live.output_rules, guards.stream, guards.window, is_streamed=is_streamed

@@ -7,13 +7,59 @@ from sluice.drift.findings import DriftJudgement
 from sluice.drift.prompts import find_topics, guess_language, judge_inputs
 
 SUBJECTS = ("bill", "parcel", "password", "refund", "invoice", "courier")
-WORDS = (
-    ["please", "help", "me", "with", "the", "order", "that", "I", "made", "for", "my", "house", "and", "tell", "you", "when", "it", "is", "here"]
-)
-GERMAN = (
-    ["bitte", "helfen", "sie", "mir", "mit", "der", "Bestellung", "die", "ich", "für", "das", "Haus", "gemacht", "habe", "und", "nicht"]
-)
-SPORT = ["goal", "match", "player", "team", "league", "coach", "stadium", "striker", "penalty", "referee", "keeper", "season"]
+WORDS = [
+    "please",
+    "help",
+    "me",
+    "with",
+    "the",
+    "order",
+    "that",
+    "I",
+    "made",
+    "for",
+    "my",
+    "house",
+    "and",
+    "tell",
+    "you",
+    "when",
+    "it",
+    "is",
+    "here",
+]
+GERMAN = [
+    "bitte",
+    "helfen",
+    "sie",
+    "mir",
+    "mit",
+    "der",
+    "Bestellung",
+    "die",
+    "ich",
+    "für",
+    "das",
+    "Haus",
+    "gemacht",
+    "habe",
+    "und",
+    "nicht",
+]
+SPORT = [
+    "goal",
+    "match",
+    "player",
+    "team",
+    "league",
+    "coach",
+    "stadium",
+    "striker",
+    "penalty",
+    "referee",
+    "keeper",
+    "season",
+]
 
 
 def make_inputs(
