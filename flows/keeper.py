@@ -6,7 +6,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from tasks.data.watching import choose_services
-from tasks.monitoring.monitor import watch_monitor
+from tasks.monitoring.monitor import watch_monitor, watch_monitor_of_prompts
 from tasks.rollout.keeper import Keeper
 from tasks.rollout.settings import choose_routed_prompts
 from tasks.run.forms import ALL, ServiceOrAll
@@ -41,4 +41,6 @@ def keeper(service: ServiceOrAll = ALL) -> State[Any]:
             kept.keep(name)
     if service == ALL:
         kept.keep_experiments()
+        with kept.collect_errors("prompts"):
+            watch_monitor_of_prompts()
     return kept.end()

@@ -10,6 +10,7 @@ from sluice.home import environment_name
 from tasks.data.watching import choose_services
 from tasks.drift.concept import judge_live
 from tasks.monitoring.monitor import Monitor
+from tasks.prompts.live.monitoring import monitor_prompts
 from tasks.run.forms import ALL, ServiceOrAll
 from tasks.run.state import state_failure
 
@@ -24,11 +25,12 @@ from tasks.run.state import state_failure
 def monitor(service: ServiceOrAll = ALL) -> State[Any]:
     """Judge the performance of the services' champions, and every rule for each new minute.
 
-    The artifact `SERVICE-monitoring` has a row per rule. An alert that fires is an event and leaves
-    this run green: a red run means that something could not be judged.
+    With all services, prompts that serve are monitored too: a sample of their answers is judged
+    first. The artifact `SERVICE-monitoring` has a row per rule. An alert that fires is an event and
+    leaves this run green: a red run means that something could not be judged.
 
     Args:
-        service: The service to monitor, or all.
+        service: The service to monitor, or all, with the prompts.
     """
     run = Monitor()
     for name in choose_services(service):
@@ -36,4 +38,6 @@ def monitor(service: ServiceOrAll = ALL) -> State[Any]:
             judge_live(load_service(name, environment_name()))
         with run.collect_errors(name):
             run.watch(name)
+    if service == ALL:
+        monitor_prompts(run)
     return run.end()

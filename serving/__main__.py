@@ -8,6 +8,7 @@ import sys
 from serving.process.supervisor import SupervisorOptions, supervise
 from sluice.adapters.log_output import start_log
 from sluice.adapters.storage import close_state
+from sluice.adapters.tracing import find_tracer
 from sluice.config.loading import load_gateway
 from sluice.config.serving import GatewayConfig
 from sluice.errors import ConfigInvalid, Refused, SluiceError
@@ -60,6 +61,7 @@ def main() -> int:
     close_state(find_home().root)
     try:
         start_log("gateway")
+        find_tracer()  # an environment that is wrong is told before a worker starts
         supervise(find_home(), read_settings(arguments), read_options(arguments))
     except (SluiceError, OSError) as error:
         LOG.error("%s: %s", type(error).__name__, error)

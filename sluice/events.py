@@ -41,6 +41,11 @@ SERVICE_EVENTS = {
         "a version that was evaluated was edited: {{ event.payload.reason }}",
         "undo the change, or make a new version: `sluice prompt new {{ service }}`",
     ),
+    "prompt.regressed": EventText(
+        "asked anew it fails its gates: {{ event.payload.reason }}",
+        "look at the artifact {{ service }}-prompt-check; publish another version, or name another "
+        "model, where that is better",
+    ),
     "gate.passed": EventText("the {{ event.payload.gate }} gate passed"),
     "gate.failed": EventText("halted by the {{ event.payload.gate }} gate"),
     "gate.undecided": EventText(

@@ -115,6 +115,14 @@ class Home:
         """Results of the prompt's evaluations, one JSON file each."""
         return self.root / "prompts" / prompt / "evaluations"
 
+    def samples(self, prompt: str) -> Path:
+        """The prompt's answers that were sampled and judged off the callers' way, one file."""
+        return self.root / "prompts" / prompt / "samples.jsonl"
+
+    def case_decisions(self, prompt: str) -> Path:
+        """Which answers with bad feedback became cases, or were dropped, by whom: one file."""
+        return self.root / "prompts" / prompt / "case_decisions.jsonl"
+
     def published_prompts(self, prompt: str) -> Path:
         """The prompt's published versions as they were, one file each."""
         return self.root / "prompts" / prompt / "published"

@@ -25,7 +25,7 @@ monitoring = typer.Typer(
 commands.add_typer(monitoring, name="monitoring", rich_help_panel=PANEL)
 
 Rule = Annotated[str, typer.Argument(help="Name of a rule, as `monitoring status` lists them.")]
-ServiceOption = Annotated[str, typer.Argument(help="Name of a service; left out: all.")]
+ServiceOption = Annotated[str, typer.Argument(help="Name of a service or prompt; left out: all.")]
 
 
 @monitoring.command()
@@ -112,17 +112,28 @@ def write_files(folder: Path, files: dict[Path, str]) -> None:
 
 
 def choose_services(service: str) -> list[str]:
-    """Return one service after a check of its name, or all.
+    """Return one service or prompt after a check of its name, or all with the prompts that serve.
 
     Raises:
-        ServiceUnknown: no configuration carries the name.
+        ServiceUnknown: no configuration and no prompt carries the name.
+        ControlUnavailable: the control store does not answer.
     """
+    from sluice.adapters.control.store import prepare_control
     from sluice.config.loading import list_services
 
     if service:
-        load_config(service)
+        load_rules_of(service)
         return [service]
-    return list_services()
+    routes = prepare_control(find_home()).routes.list_routes("prompt")
+    return [*list_services(), *(route.service for route in routes)]
+
+
+def is_prompt(name: str) -> bool:
+    """Whether a name is that of a prompt, which has no file in configs/."""
+    from sluice.config.loading import list_services
+    from sluice.prompts.listing import list_prompts
+
+    return name not in list_services() and name in list_prompts()
 
 
 def load_config(service: str) -> "ServiceConfig":
@@ -138,13 +149,18 @@ def load_config(service: str) -> "ServiceConfig":
 
 
 def load_rules_of(service: str) -> "dict[str, ActiveRule]":
-    """Return the rules that are judged for a service.
+    """Return the rules that are judged for a service or a prompt.
 
     Raises:
+        ServiceUnknown: no configuration and no prompt carries the name.
         ConfigInvalid: the rules or the service's configuration are not valid.
     """
     from sluice.config.loading import find_rules
 
+    if is_prompt(service):
+        from sluice.config.llm.monitoring import find_prompt_rules, load_watched
+
+        return find_prompt_rules(load_watched(service))
     return find_rules(load_config(service))
 
 

@@ -1,7 +1,7 @@
-"""Commands about prompts: on their files, and those that ask models."""
+"""Commands about prompts: on their files, those that ask models, and answers that become cases."""
 
-from cli.prompts import prompt, publishing
+from cli.prompts import cases, prompt, publishing
 
-__all__ = ["commands", "prompt", "publishing"]
+__all__ = ["cases", "commands", "prompt", "publishing"]
 
 commands = prompt.commands

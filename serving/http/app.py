@@ -24,9 +24,10 @@ from serving.http.replies import (
     send_reply,
 )
 from serving.http.requests import CallerGone, read_body
-from serving.http.trace import read_trace_id
+from serving.http.trace import read_trace, read_trace_id, trace_prediction
 from serving.routing.model_table import AnyEntry, ModelEntry, ModelTable
 from serving.routing.shadow import ShadowCalls, ShadowCopy
+from sluice.adapters.tracing import find_tracer
 from sluice.config.serving import LimitsConfig
 from sluice.errors import FeedbackInvalid, RequestInvalid, SpoolFull
 
@@ -64,6 +65,7 @@ class Gateway:
         }
         self._smoke = pages.smoke
         self._in_flight = InFlight(self._limits.in_flight)
+        self._tracer = find_tracer()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; it gets a whole reply, whatever happens."""
@@ -100,8 +102,10 @@ class Gateway:
             self._find_entry(service)
             body = await read_body(receive, scope["headers"], self._limits)
             with self._in_flight:  # the route may have changed while the body came
-                trace_id = read_trace_id(scope["headers"])
-                return await self._handler.answer(self._find_entry(service), body, trace_id)
+                trace = read_trace(scope["headers"])
+                trace_id = trace.trace_id if trace else None
+                with trace_prediction(self._tracer, trace, service):
+                    return await self._handler.answer(self._find_entry(service), body, trace_id)
         if path.startswith(PREFIX) and path.endswith(SMOKE):
             service = path[len(PREFIX) : -len(SMOKE)]
             require_method(method, "GET")

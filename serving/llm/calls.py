@@ -183,6 +183,8 @@ class PromptCall:
         if self.has_ended:
             return
         self.has_ended = True
+        if self.trace.span is not None:
+            self.trace.span.end = time.time_ns()
         try:
             await self._chunks.aclose()
         except Exception as error:  # the answer is there all the same

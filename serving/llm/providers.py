@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sluice.adapters.control.spending import Spending
+from sluice.errors import SluiceError
 from sluice.home import Home
 
 if TYPE_CHECKING:  # a gateway of models imports none of it
@@ -12,6 +13,7 @@ if TYPE_CHECKING:  # a gateway of models imports none of it
     from sluice.adapters.llm.metering import MeteredModels
     from sluice.config.llm.providers import ProvidersConfig
     from sluice.config.llm.serving import LanguageServingConfig
+    from sluice.guardrails.injection import InjectionDetector
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,10 @@ class OpenedModels:
     models: "LanguageModels"
     metered: "MeteredModels"
     config: "LanguageServingConfig"
+    detector: "InjectionDetector | None" = None
+    """Finds injected instructions; None where no settings ask for it, or it cannot be loaded."""
+    no_detector: str = ""
+    """Why there is none, though settings ask for it."""
 
 
 class ModelProviders:
@@ -50,17 +56,23 @@ class ModelProviders:
             self._opened = None
 
     async def _open(
-        self, config: "ProvidersConfig", serving: "LanguageServingConfig"
+        self,
+        config: "ProvidersConfig",
+        serving: "LanguageServingConfig",
+        detector: "InjectionDetector | str | None",
     ) -> OpenedModels:
         from sluice.adapters.llm.client import LanguageModels
         from sluice.adapters.llm.metering import MeteredModels
 
         models = LanguageModels(config, self._environment, self._home.logs)
         await models.__aenter__()
-        return OpenedModels(models, MeteredModels(models, self._spending), serving)
+        metered = MeteredModels(models, self._spending)
+        if isinstance(detector, str):
+            return OpenedModels(models, metered, serving, no_detector=detector)
+        return OpenedModels(models, metered, serving, detector)
 
 
-def _import() -> "tuple[ProvidersConfig, LanguageServingConfig]":
+def _import() -> "tuple[ProvidersConfig, LanguageServingConfig, InjectionDetector | str | None]":
     """Import everything that a call needs, and read the files of settings."""
     import genai_prices  # noqa: F401
 
@@ -69,4 +81,20 @@ def _import() -> "tuple[ProvidersConfig, LanguageServingConfig]":
     import sluice.prompts.rendering  # noqa: F401
     from sluice.config.llm.loading import load_language_serving, load_providers
 
-    return load_providers(), load_language_serving()
+    serving = load_language_serving()
+    return load_providers(), serving, _load_detector(serving)
+
+
+def _load_detector(serving: "LanguageServingConfig") -> "InjectionDetector | str | None":
+    """Return the detector of injected instructions, where settings ask for it, or why not."""
+    from sluice.guardrails.inspection import INJECTION
+
+    settings = (serving.defaults, *serving.services.values())
+    if not any(INJECTION in item.guardrails.input for item in settings):
+        return None
+    from sluice.adapters.injection_detector import load_detector
+
+    try:
+        return load_detector()
+    except SluiceError as error:
+        return f"guardrail {INJECTION}: {error}, then start the gateway again"

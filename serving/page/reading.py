@@ -243,14 +243,13 @@ class StoreReader:
         return found.get(service), view, self._standings.read_history(service)
 
     def read_overview(self) -> Overview:
-        """Return all services of models that have a route, and all that had a rollout."""
+        """Return all services that have a route or had a rollout."""
         routes = {route.service: route for route in self._control.routes.list_routes(None)}
-        models = {name for name, route in routes.items() if route.kind == "model"}
         summaries = _group(self._control.rollouts.list_summaries())
         records = {record.service: record for record in self._control.rollouts.list_open()}
         conflicts = self._control.watermarks.list_conflicts()
         rows = []
-        for name in sorted({*models, *summaries}):
+        for name in sorted({*routes, *summaries}):
             rollouts, record = summaries.get(name, []), records.get(name)
             warning = self._warn(conflicts.get(name, ""), rollouts, record)
             rows.append(self._view_row(name, routes.get(name), rollouts, record, warning))

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from sluice.config.monitoring.rules import RuleBook, find_misfit
+from sluice.config.monitoring.rules import MonitoringConfig, RuleBook, find_misfit
 from sluice.config.policy import Policy
 from sluice.config.rollout import RolloutSettings
 from sluice.config.service import ServiceConfig
 from sluice.config.serving import GatewayConfig
 from sluice.config.yaml_file import (
+    Location,
     find_shared,
     name_key,
     read_mapping,
@@ -177,20 +178,32 @@ def check_rules(service: ServiceConfig, book: RuleBook, folder: Path = CONFIGS) 
             never fire or hold, or waits for the alert of a rule that is not judged.
     """
     path = folder / f"{service.service}{SUFFIX}"
-    for name, change in service.monitoring.rules.items():
-        rule, place = book.rules.get(name), ("monitoring", "rules", name)
+    check_changes(service.monitoring, book, path, ("monitoring",), folder)
+    _check_alerts(service, book, path)
+
+
+def check_changes(
+    config: MonitoringConfig, book: RuleBook, path: Path, place: Location, folder: Path
+) -> None:
+    """Check that the section at a place of a file changes rules that exist, in ways that fit.
+
+    Raises:
+        ConfigInvalid: it names an unknown rule, or limits one on its other side or where it could
+            never fire or hold.
+    """
+    for name, change in config.rules.items():
+        rule, where = book.rules.get(name), (*place, "rules", name)
         if rule is None:
             words = (
                 f"no rule '{name}' in {find_rules_file(folder)}; allowed: {', '.join(book.rules)}"
             )
-            raise ConfigInvalid(name_key(path, place, words))
+            raise ConfigInvalid(name_key(path, where, words))
         given, kept = ("above", "below") if rule.above is None else ("below", "above")
         if getattr(change, given) is not None:
             words = f"found a limit {given}; allowed: {kept}, as the rule has it"
-            raise ConfigInvalid(name_key(path, (*place, given), words))
+            raise ConfigInvalid(name_key(path, (*where, given), words))
         if misfit := find_misfit(rule.merge(change)):
-            raise ConfigInvalid(name_key(path, (*place, misfit[0]), misfit[1]))
-    _check_alerts(service, book, path)
+            raise ConfigInvalid(name_key(path, (*where, misfit[0]), misfit[1]))
 
 
 def _check_alerts(service: ServiceConfig, book: RuleBook, path: Path) -> None:

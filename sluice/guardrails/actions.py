@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sluice.guardrails.hits import Hit
-from sluice.guardrails.inspection import inspect_text
+from sluice.guardrails.inspection import INJECTION, Finder, inspect_text
 
 GuardrailAction = Literal["block", "mask", "flag"]
 """`block`: nothing of the text passes; `mask`: each hit is replaced; `flag`: it is counted."""
@@ -24,6 +24,13 @@ class GuardrailRules:
     """Guardrails by the name of a group or of a single rule, which goes before its group."""
 
     actions: Mapping[str, GuardrailAction]
+    detector: Finder | None = None
+    """The rule of `injection`, a trained model; needed where `actions` name it."""
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether a model looks at each text: milliseconds for 2,000 characters."""
+        return self.detector is not None and INJECTION in self.actions
 
     def __bool__(self) -> bool:
         """Whether there is any."""
@@ -33,7 +40,7 @@ class GuardrailRules:
         """Return every hit in a text with what follows it, in order of place."""
         if not self.actions or not text:
             return ()
-        hits = inspect_text(text, tuple(self.actions))
+        hits = inspect_text(text, tuple(self.actions), self.detector)
         return tuple(JudgedHit(hit, self._find_action(hit)) for hit in hits)
 
     def _find_action(self, hit: Hit) -> GuardrailAction:

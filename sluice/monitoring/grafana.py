@@ -151,5 +151,6 @@ LEGENDS = {
     "performance-drop": "fall of {{subject}}",
     "feature-psi": "PSI of {{subject}}",
     "output-psi": "PSI of {{subject}}",
+    "spend-ratio": "{{subject}}",
 }
 """Signals with a line for each subject, and how the line is named."""

@@ -14,6 +14,8 @@ from sluice.monitoring.rules import ActiveRule
 from sluice.monitoring.signals import Origin
 
 QUANTILES = {"latency-p50": 0.50, "latency-p95": 0.95, "latency-p99": 0.99}
+SHOWN = ("refused-rows", "spend-ratio", "token-ratio", "thumbs-up-share")
+"""Signals that the monitor records for the gateways to show, since no counter has them."""
 REMEMBERED = "7d"
 """How far back a first request or feedback is looked for."""
 HEADER = """# Written by `sluice monitoring export` from the rules of monitoring; do not edit.
@@ -91,7 +93,7 @@ def write_value(service: str, active: ActiveRule) -> str:
     Raises:
         ValueError: its signal has no metric.
     """
-    if active.origin is Origin.RECORDED or active.rule.signal == "refused-rows":
+    if active.origin is Origin.RECORDED or active.rule.signal in SHOWN:
         name = "sluice_signal_bound" if active.rule.by == "bound" else "sluice_signal"
         return _read_signal(name, service, active.rule.signal)
     write = VALUES.get(active.rule.signal)
@@ -133,6 +135,21 @@ def _latency(service: str, active: ActiveRule) -> str:
     return f"1000 * histogram_quantile({quantile}, {buckets})"
 
 
+def _percentile(metric: str) -> Callable[[str, ActiveRule], str]:
+    """Return what finds the 95th percentile of a histogram, in milliseconds."""
+
+    def write(service: str, active: ActiveRule) -> str:
+        buckets = sum_increase(f"{metric}_bucket", service, active.rule.window, "le")
+        return f"1000 * histogram_quantile(0.95, {buckets})"
+
+    return write
+
+
+def _guardrail_share(service: str, active: ActiveRule) -> str:
+    hits = sum_increase("sluice_guardrail_rule_hits_total", service, active.rule.window)
+    return f"{hits} / {_requests(service, active.rule.window)}"
+
+
 def _failure_share(service: str, active: ActiveRule) -> str:
     failures = sum_increase("sluice_failures_total", service, active.rule.window)
     return f"{failures} / {_requests(service, active.rule.window)}"
@@ -172,6 +189,9 @@ VALUES: dict[str, Callable[[str, ActiveRule], str]] = {
     **dict.fromkeys(QUANTILES, _latency),
     "failure-share": _failure_share,
     "throughput-share": _throughput_share,
+    "guardrail-share": _guardrail_share,
+    "first-token-p95": _percentile("sluice_first_byte_seconds"),
+    "response-p95": _percentile("sluice_latency_seconds"),
     "requests": _silence("sluice_requests_total"),
     "feedbacks": _silence("sluice_feedback_records_total"),
     "log-lag": _log_lag,
@@ -188,7 +208,7 @@ def _read_signal(metric: str, service: str, signal: str) -> str:
 def _write_enough(service: str, active: ActiveRule) -> str:
     """Return the conditions beside the limit: enough rows, and a test that confirms."""
     rule, conditions = active.rule, ""
-    if active.origin is Origin.RECORDED:
+    if active.origin is Origin.RECORDED or rule.signal in SHOWN:
         if rule.minimum:
             rows = _read_signal("sluice_signal_rows", service, rule.signal)
             conditions += f" and ({rows} >= {rule.minimum})"

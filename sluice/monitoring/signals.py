@@ -123,55 +123,67 @@ SIGNALS: dict[str, SignalKind] = {
         words="PSI of the output {subject} {figure}",
     ),
     "judge-score": SignalKind(
-        "mean score of the judge on sampled answers",
+        "mean score of the proved judges on sampled answers of a day",
         "",
         Origin.RECORDED,
         words="mean score {figure}",
     ),
     "grounding": SignalKind(
-        "mean share of an answer that its sources support, on sampled answers",
+        "mean share of an answer's numbers and names that stand in its sources, on sampled answers "
+        "of a day",
         "share",
         Origin.RECORDED,
         highest=1.0,
         words="{figure} of an answer is supported by its sources",
     ),
     "guardrail-share": SignalKind(
-        "requests with a guardrail hit, divided by all requests",
+        "requests in which a guardrail found something, in what was asked or in the answer, "
+        "divided by all requests",
         "share",
-        Origin.RECORDED,
+        Origin.TRAFFIC,
         highest=1.0,
         words="{figure} of requests hit a guardrail",
     ),
     "token-ratio": SignalKind(
-        "mean tokens a request, divided by those of the release's own evaluation",
+        "mean tokens a request, divided by those of the release's own evaluation of the version "
+        "that answered",
         "ratio",
-        Origin.RECORDED,
+        Origin.TRAFFIC,
         words="{figure} the tokens of the release's evaluation",
     ),
     "spend-ratio": SignalKind(
-        "spend of the day or the week (the subject), divided by its budget",
+        "what a prompt's calls cost in a day, week or month (the subject), evaluations and judges "
+        "included, divided by its budget",
         "ratio",
-        Origin.RECORDED,
+        Origin.NOW,
         words="spend of the {subject} {figure} its budget",
     ),
     "thumbs-up-share": SignalKind(
-        "positive ratings, divided by positive and negative ones",
+        "positive ratings, divided by positive and negative ones; the last one of each answer",
         "share",
-        Origin.RECORDED,
+        Origin.TRAFFIC,
         highest=1.0,
         words="{figure} of ratings are positive",
     ),
     "first-token-p95": SignalKind(
-        "95th percentile of the time to the first token",
+        "95th percentile of the time to the first token, over streamed answers",
         "ms",
-        Origin.RECORDED,
+        Origin.TRAFFIC,
         words="P95 {figure}",
     ),
     "response-p95": SignalKind(
-        "95th percentile of the time to the whole answer",
+        "95th percentile of the time to the whole answer, without those that failed or whose "
+        "caller went away",
         "ms",
-        Origin.RECORDED,
+        Origin.TRAFFIC,
         words="P95 {figure}",
+    ),
+    "evaluation-falls": SignalKind(
+        "checks of the prompt's gates that the version that serves fails on its own evaluation "
+        "set, asked anew",
+        "",
+        Origin.RECORDED,
+        words="{figure} checks fail",
     ),
 }
 """Every signal by name."""

@@ -28,8 +28,10 @@ from tasks.monitoring.signals import MONITORED, Measurer, measure_monitor_age
 
 MONITOR_RULE = "monitor-silent"
 """The rule that the keeper judges, since no monitor can say that it does not run."""
-SHOWN = "refused-rows"
-"""The signal of the monitor itself that the gateways show among their metrics."""
+SHOWN = ("refused-rows", "spend-ratio")
+"""The signals of this moment that the gateways show among their metrics."""
+SHOWN_TRAFFIC = ("token-ratio", "thumbs-up-share")
+"""The signals of traffic that no counter of the gateways has: the newest is shown, too."""
 TRIES = 5
 """How often an alert is read anew after another monitor has written it."""
 STEP_AFTER = timedelta(microseconds=1)
@@ -67,16 +69,19 @@ def follow_rule(
     def find(alert: AlertState) -> Due:
         if active.origin is Origin.NOW:
             found = measurer.measure_now(active, alert.judged)
-            if found and active.rule.signal == SHOWN:
-                control.signals.record([found])
-            return Due(alert, [(found.end, [found])] if found else [], alert.cursor)
+            if active.rule.signal in SHOWN:
+                control.signals.record(found)
+            return Due(alert, [(found[0].end, found)] if found else [], alert.cursor)
         if active.origin is Origin.RECORDED:
             return _take_recorded(measurer, active, alert)
         moments = measurer.list_moments(alert.judged)
         if not moments:
             return Due(alert, [], alert.cursor)
-        view = measurer.view_traffic(moments[0] - timedelta(seconds=active.rule.window))
+        since = moments[0] - timedelta(seconds=active.rule.window)
+        view = measurer.view_traffic(since, active.rule.signal)
         measured: list[Moment] = [(moment, [view.measure(active, moment)]) for moment in moments]
+        if active.rule.signal in SHOWN_TRAFFIC:
+            control.signals.record(measured[-1][1])
         return Due(alert, measured, alert.cursor)
 
     return write_moments(control, measurer.config.service, active, silences, find, measurer.now)

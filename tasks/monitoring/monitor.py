@@ -12,6 +12,7 @@ from prefect.states import Completed
 
 from sluice.adapters.control.store import Control, prepare_control
 from sluice.adapters.gateway import find_replicas
+from sluice.config.llm.monitoring import find_prompt_rules, load_watched
 from sluice.config.loading import find_rules, load_gateway, load_service
 from sluice.errors import DataUnavailable, SluiceError
 from sluice.home import environment_name, find_home
@@ -25,6 +26,7 @@ from tasks.monitoring.judging import (
     judge_monitor,
     mark_monitored,
 )
+from tasks.monitoring.prompts import PromptMeasurer
 from tasks.monitoring.signals import Measurer, read_log_state
 from tasks.run.artifacts import create_page, publish
 from tasks.run.events import publish_event
@@ -77,8 +79,34 @@ class Monitor:
         if self._control.routes.find(service) is None:
             return
         config = load_service(service, environment_name())
-        rules = find_rules(config)
         measurer = Measurer(self._home, self._control, config, self._log, self._now)
+        self._judge(service, find_rules(config), measurer)
+
+    def watch_prompt(self, prompt: str) -> None:
+        """Judge all rules of a prompt that serves, and tell what changed.
+
+        Raises:
+            ConfigInvalid: the rules or the prompts' settings are wrong.
+            Fault: the control store or a table cannot be reached.
+        """
+        config = load_watched(prompt)
+        measurer = PromptMeasurer(self._home, self._control, config, self._log, self._now)
+        self._judge(prompt, find_prompt_rules(config), measurer)
+
+    def list_prompts(self) -> list[str]:
+        """Return the prompts that serve.
+
+        Raises:
+            ControlUnavailable: the control store does not answer.
+        """
+        return list_serving_prompts(self._control)
+
+    @property
+    def complete(self) -> datetime:
+        """When everything before is in the traffic log."""
+        return self._log.complete
+
+    def _judge(self, service: str, rules: dict[str, ActiveRule], measurer: Measurer) -> None:
         silences = self._control.alerts.list_silences(service)
         if MONITOR_RULE in rules:  # before its mark moves: nobody else may have seen the gap
             self.changes += judge_monitor(self._control, service, rules[MONITOR_RULE], self._now)
@@ -132,6 +160,15 @@ class Monitor:
         self._control.watermarks.move(seen, seen.settle(self._now.isoformat()))
 
 
+def list_serving_prompts(control: Control) -> list[str]:
+    """Return the prompts that have a route.
+
+    Raises:
+        ControlUnavailable: the control store does not answer.
+    """
+    return sorted(route.service for route in control.routes.list_routes("prompt"))
+
+
 def watch_monitor(service: str, now: datetime | None = None) -> list[AlertChange]:
     """Judge whether the monitor runs, and tell what changed; for the keeper.
 
@@ -142,7 +179,27 @@ def watch_monitor(service: str, now: datetime | None = None) -> list[AlertChange
     control = prepare_control()
     if control.routes.find(service) is None:
         return []
-    rules = find_rules(load_service(service, environment_name()))
+    return _watch_monitor(
+        control, service, find_rules(load_service(service, environment_name())), now
+    )
+
+
+def watch_monitor_of_prompts(now: datetime | None = None) -> list[AlertChange]:
+    """Judge for each prompt that serves whether the monitor runs; for the keeper.
+
+    Raises:
+        ConfigInvalid: the rules or the prompts' settings are wrong.
+        Fault: the control store cannot be reached.
+    """
+    control, changes = prepare_control(), list[AlertChange]()
+    for name in list_serving_prompts(control):
+        changes += _watch_monitor(control, name, find_prompt_rules(load_watched(name)), now)
+    return changes
+
+
+def _watch_monitor(
+    control: Control, service: str, rules: dict[str, ActiveRule], now: datetime | None
+) -> list[AlertChange]:
     active = rules.get(MONITOR_RULE)
     if active is None:
         return []

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from math import isfinite
+from typing import Protocol
 
 from sluice.adapters.control.store import Control
 from sluice.adapters.traffic.live import count_answers, read_history, read_inputs
 from sluice.adapters.validation.live_inputs import find_refused_inputs
+from sluice.config.monitoring.rules import MonitoringConfig
 from sluice.config.service import ServiceConfig
 from sluice.control.route import Route
 from sluice.home import Home
@@ -68,13 +70,32 @@ def read_log_state(
     return LogState(lag, "; ".join(problems), min(settled, now - timedelta(seconds=lag)))
 
 
+class Monitored(Protocol):
+    """What is monitored: the configuration of a model's service, or the settings of a prompt."""
+
+    @property
+    def service(self) -> str:
+        """Its name."""
+
+    @property
+    def monitoring(self) -> MonitoringConfig:
+        """Its figures, and its changes of rules."""
+
+
+class MeasuredTraffic(Protocol):
+    """A source of traffic signals."""
+
+    def measure(self, active: ActiveRule, at: datetime) -> Signal:
+        """Return the signal of a rule over its window, which ends at `at`."""
+
+
 @dataclass
 class Measurer:
-    """Measures one service's signals at one run of the monitor."""
+    """Measures the signals of one service at one run of the monitor; of one of models here."""
 
     home: Home
     control: Control
-    config: ServiceConfig
+    config: Monitored
     log: LogState
     now: datetime
     _views: dict[datetime, TrafficView] = field(default_factory=dict)
@@ -96,8 +117,10 @@ class Measurer:
         """Return the whole minutes that a rule on traffic has still to judge."""
         return list(list_steps(judged, self.log.complete))
 
-    def view_traffic(self, since: datetime) -> TrafficView:
+    def view_traffic(self, since: datetime, signal: str = "") -> MeasuredTraffic:
         """Return the traffic from `since` to where the log is complete; read once a start.
+
+        `signal` is the one that is to be measured of it.
 
         Raises:
             DataUnavailable: a table cannot be reached.
@@ -111,8 +134,8 @@ class Measurer:
         self._views[since] = view
         return view
 
-    def measure_now(self, active: ActiveRule, judged: datetime | None) -> Signal | None:
-        """Return a signal that exists only for this moment; None where nothing is new.
+    def measure_now(self, active: ActiveRule, judged: datetime | None) -> list[Signal]:
+        """Return the signals that exist only for this moment; none where nothing is new.
 
         Raises:
             DataUnavailable: a table cannot be reached.
@@ -120,15 +143,18 @@ class Measurer:
             ConfigInvalid: the service's suite cannot be read.
         """
         if active.rule.signal == "refused-rows":
-            return self._measure_refused(active, judged)
+            found = self._measure_refused(active, judged)
+            return [found] if found else []
         if active.rule.signal == "log-lag":
-            return self._sign("log-lag", self.log.lag, self.log.problem)
-        return measure_monitor_age(self.control, self.config.service, self.now)
+            return [self._sign("log-lag", self.log.lag, self.log.problem)]
+        return [measure_monitor_age(self.control, self.config.service, self.now)]
 
     def _sign(self, name: str, value: float | None, reason: str) -> Signal:
         return Signal(self.config.service, name, self.now, self.now, value, reason=reason)
 
     def _measure_refused(self, active: ActiveRule, judged: datetime | None) -> Signal | None:
+        if not isinstance(self.config, ServiceConfig):
+            return None
         service = self.config.service
         whole = self.log.complete.timestamp() // STEP * STEP
         end = datetime.fromtimestamp(whole, UTC)

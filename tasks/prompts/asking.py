@@ -4,14 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from sluice.adapters.control.spending import Spending
 from sluice.adapters.control.store import prepare_control
 from sluice.adapters.llm.client import LanguageModels
-from sluice.adapters.llm.metering import MeteredModels, log_settlement
+from sluice.adapters.llm.metering import Budgets, MeteredModels, log_settlement
 from sluice.adapters.llm.reply_cache import ReplyCache, find_revision
-from sluice.config.llm.loading import load_providers
+from sluice.config.llm.budgets import list_budgets
+from sluice.config.llm.loading import load_language_serving, load_providers
+from sluice.config.llm.serving import BudgetsConfig
 from sluice.control.spending import (
     BILLION,
     Account,
@@ -79,13 +83,19 @@ class CachedAsker:
     """Asks within a budget, and keeps each reply by request, sample and revision of the model."""
 
     def __init__(
-        self, models: LanguageModels, spending: Spending, budget: Budget, cache: ReplyCache
+        self,
+        models: LanguageModels,
+        spending: Spending,
+        budget: Budget,
+        cache: ReplyCache,
+        others: Budgets = tuple,
     ) -> None:
+        """Keep calls within `budget`, and within `others`, which are asked for at each call."""
         self._models, self._cache = models, cache
         self._spending, self._budget = spending, budget
         self.notes = CostNotes()
         report = self.notes.note_settlement
-        self._metered = MeteredModels(models, spending, lambda: (budget,), report)
+        self._metered = MeteredModels(models, spending, lambda: (budget, *others()), report)
 
     def describe_model(self, name: str) -> str:
         """Return the provider and the exact model that answer for a name that prompts use.
@@ -131,17 +141,38 @@ class CachedAsker:
         return Asked(reply)
 
 
+@dataclass(frozen=True)
+class AskingScope:
+    """For what a model is asked beside an evaluation of its own budget.
+
+    What is asked for a `prompt` counts in the budgets of that prompt too, beside its callers'
+    requests. `replies` is the folder of the replies that are kept, else the state folder's own.
+    `period` is that of the run's own budget; empty: all time.
+    """
+
+    prompt: str = ""
+    replies: Path | None = None
+    period: str = ""
+
+
 @asynccontextmanager
 async def open_asker(
-    home: Home, environment: str, run: str, spend: float
+    home: Home, environment: str, run: str, spend: float, scope: AskingScope = AskingScope()
 ) -> AsyncIterator[CachedAsker]:
     """Open the models of an environment for one evaluation.
 
     `run` names it in the control store's ledger, `spend` is the most that it may cost in US
     dollars. What killed processes reserved long ago is given back.
     """
-    budget = Budget(Account("run", run), count_billionths(spend))
+    prompt, replies = scope.prompt, scope.replies
+    budget = Budget(Account("run", run, scope.period), count_billionths(spend))
     spending = prepare_control(home).spending
     spending.expire()
+    limits = load_language_serving().of(prompt).budgets if prompt else BudgetsConfig()
+
+    def list_others() -> tuple[Budget, ...]:
+        return list_budgets(limits, prompt, b"", "", datetime.now(UTC))
+
     async with LanguageModels(load_providers(), environment, home.logs) as models:
-        yield CachedAsker(models, spending, budget, ReplyCache(home.replies))
+        cache = ReplyCache(replies or home.replies)
+        yield CachedAsker(models, spending, budget, cache, list_others)

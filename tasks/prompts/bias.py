@@ -22,7 +22,7 @@ from sluice.stats.prompts.text_bias import (
     measure_text_bias,
 )
 from sluice.verdict import Verdict
-from tasks.prompts.asking import open_asker
+from tasks.prompts.asking import AskingScope, open_asker
 from tasks.prompts.evaluation import AT_A_TIME, Asker, Report
 from tasks.prompts.version import EvaluationReporter, VersionUnderRelease, make_report
 
@@ -67,7 +67,9 @@ def audit_texts(
 
     async def ask() -> dict[str, GroupTexts]:
         report = make_report("bias set", reporter.tell)
-        async with open_asker(find_home(), given.environment, given.run, limits.spend) as asker:
+        async with open_asker(
+            find_home(), given.environment, given.run, limits.spend, AskingScope(given.prompt)
+        ) as asker:
             texts = await ask_groups(asker, version, cases, report)
             asker.notes.publish(given.prompt, given.version, reporter.notify)
             return texts

@@ -31,7 +31,7 @@ from sluice.prompts.scorers.scoring import ScoringParts
 from sluice.prompts.version import PromptVersion, check_unchanged
 from sluice.rounding import format_duration
 from sluice.stats.prompts.criteria import CriterionScores, measure_criterion
-from tasks.prompts.asking import Notify, open_asker
+from tasks.prompts.asking import AskingScope, Notify, open_asker
 from tasks.prompts.evaluation import Evaluator
 from tasks.prompts.judging import explain_silence
 
@@ -155,11 +155,16 @@ def check_same_cases(given: VersionUnderRelease, found: Prompt) -> None:
 
 
 def evaluate_version(
-    given: VersionUnderRelease, found: Prompt, version: int, reporter: EvaluationReporter
+    given: VersionUnderRelease,
+    found: Prompt,
+    version: int,
+    reporter: EvaluationReporter,
+    scope: AskingScope | None = None,
 ) -> PromptEvaluation:
     """Ask, score and judge every case of a version; return the results.
 
-    Answers that are kept from earlier evaluations cost nothing.
+    Answers that are kept from earlier evaluations cost nothing; `scope` may name another folder of
+    replies than theirs.
 
     Raises:
         PromptInvalid: a judge's files are not valid.
@@ -179,7 +184,9 @@ def evaluate_version(
     report = make_report(f"v{version}", reporter.tell)
 
     async def evaluate() -> PromptEvaluation:
-        async with open_asker(home, given.environment, given.run, limits.spend) as asker:
+        async with open_asker(
+            home, given.environment, given.run, limits.spend, scope or AskingScope(given.prompt)
+        ) as asker:
             model = asker.describe_model(wanted.model)
             began = monotonic()
             evaluator = Evaluator(asker, judges, parts, report, silent)

@@ -26,7 +26,8 @@ from sluice.home import environment_name
 from tasks.data.ingestion import find_announcement
 from tasks.data.watching import choose_services, find_new_deliveries
 from tasks.drift.concept import judge_live
-from tasks.monitoring.monitor import Monitor, watch_monitor
+from tasks.monitoring.monitor import Monitor, watch_monitor, watch_monitor_of_prompts
+from tasks.prompts.live.monitoring import monitor_prompts
 from tasks.prompts.watching import choose_prompts, find_prompt_work
 from tasks.release.approval import has_late
 from tasks.retraining.decisions import find_change
@@ -110,6 +111,9 @@ class Housekeeper:
         for name in choose_routed_prompts(service):
             with kept.collect_errors(name):
                 kept.keep(name)
+        if service == ALL:
+            with kept.collect_errors("prompts"):
+                watch_monitor_of_prompts()
         if kept.page != self._pages.get(deployment.id):
             publish_overview(kept.page)
             self._pages[deployment.id] = kept.page
@@ -126,6 +130,8 @@ class Housekeeper:
                 judge_live.fn(load_service(name, environment_name()))
             with run.collect_errors(name):
                 run.watch(name)
+        if service == ALL:
+            monitor_prompts(run)
         if run.changes:
             words = run.describe()
             self._log.info("a run of %s is recorded: %s", deployment.name, words)

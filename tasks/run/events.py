@@ -13,12 +13,15 @@ from sluice.control.retraining import CLOSING, OPENING
 from sluice.control.retraining_event import read_cause
 from sluice.errors import SluiceError
 from sluice.events import describe_resource
+from sluice.prompts.listing import list_prompts
 
 SUBJECT = "sluice.subject"
 """Label of an event that can start a retraining or a prompt's release: what it is about."""
 
 REQUESTED = "rollout.requested"
 """The event that starts the deployment of `rollout`; the keeper starts what was missed."""
+KIND = "sluice.kind"
+"""Label of an alert's event: `model` or `prompt`."""
 
 
 def publish_event(
@@ -31,7 +34,10 @@ def publish_event(
     event is lost.
     """
     occurred, resource = datetime.now(UTC), describe_resource(service, payload)
-    if event in OPENING or event in CLOSING:
+    is_prompt = service in list_prompts()
+    if event.startswith("alert."):
+        resource[KIND] = "prompt" if is_prompt else "model"
+    if (event in OPENING or event in CLOSING) and not is_prompt:
         resource |= _record_cause(service, event, payload, occurred)
     if event == PROMPT_CHANGED:
         resource[SUBJECT] = str(payload["change"])

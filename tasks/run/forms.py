@@ -26,6 +26,8 @@ RolledName = Annotated[str, Field(json_schema_extra=offer([*list_services(), *li
 
 PromptName = Annotated[str, Field(json_schema_extra=offer(list_prompts()))]
 """A prompt: one of the folders in prompts/ when the form is deployed."""
+PromptOrAll = Annotated[str, Field(json_schema_extra={"enum": ["all", *list_prompts()]})]
+"""A prompt, or all that serve."""
 PromptNumber = Annotated[int, Field(ge=1)]
 """A version of a prompt; 2 is v2.yaml."""
 

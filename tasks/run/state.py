@@ -11,9 +11,11 @@ from prefect.states import Completed, Failed
 
 from sluice.adapters.log_output import join_json_log
 from sluice.adapters.storage import close_state
+from sluice.adapters.tracing import trace_work
 from sluice.errors import SluiceError
 from sluice.home import find_home
 from sluice.log_lines import bind_fields
+from sluice.traces import FLOW, FLOW_RUN
 from tasks.run.console import EXPECTED, CurrentTask, expect_failures
 from tasks.run.lineage import track_lineage
 from tasks.run.tags import SUBJECTS, tag_failure, tag_start
@@ -41,7 +43,9 @@ def state_failure(function: Callable[P, R]) -> Callable[P, R]:
         CurrentTask.is_expected = False
         close_state(find_home().root)
         tag_start()
-        with bind_fields(**find_fields()):
+        fields = find_fields()
+        names = {FLOW: str(fields["flow"]), FLOW_RUN: str(fields["run_id"])}
+        with bind_fields(**fields), trace_work(f"flow {fields['flow']}", names) as span:
             try:
                 join_json_log("flow run")
                 with track_lineage(f"{function.__module__.replace('.', '/')}.py") as result:
@@ -50,6 +54,8 @@ def state_failure(function: Callable[P, R]) -> Callable[P, R]:
             except SluiceError as error:
                 CurrentTask.is_expected = isinstance(error, EXPECTED)
                 tag_failure(error)
+                if span is not None:
+                    span.error = type(error).__name__
                 message = f"{type(error).__name__}: {error}"
                 get_run_logger().error(message, extra=LAST_WORD)
                 return cast(R, Failed(message=message))

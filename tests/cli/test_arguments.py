@@ -110,6 +110,10 @@ BAD = {
     ),
     "prompt publish: version": (("prompt", "publish", "classify", "77"), "found no version 77"),
     "prompt prove-judge: judge": (("prompt", "prove-judge", "nobody"), "found no judge 'nobody'"),
+    "prompt cases: request": (
+        ("prompt", "cases", "classify", "accept", "nothing", "--by=Ada", "--reason=it is wrong"),
+        "found 'nothing', no candidate; allowed: none waits",
+    ),
     "prompt adopt-detector: name": (("prompt", "adopt-detector", "other"), "other"),
     "quarantine list: service": (("quarantine", "list", "nobody"), "no service 'nobody'"),
     "quarantine accept: service": (

@@ -29,7 +29,7 @@ from serving.http.replies import (
     send_reply,
 )
 from serving.http.requests import CallerGone, read_body
-from serving.http.trace import read_trace_id
+from serving.http.trace import read_trace
 from serving.llm.calls import BLOCKED, PromptCall
 from serving.llm.providers import ModelProviders
 from serving.routing.model_table import ModelTable, PromptEntry
@@ -156,15 +156,15 @@ class LanguageEndpoints:
     async def _open_exchange(self, scope: Scope, asked: LanguageRequest) -> Exchange:
         if self._parts.request_log.is_full:
             raise SpoolFull("the log has no room")
-        caller = Caller(read_key(scope["headers"]), read_trace_id(scope["headers"]))
+        caller = Caller(read_key(scope["headers"]), read_trace(scope["headers"]))
         if asked.prompt:
             self._admission.admit(scope, asked.prompt)
             entry = self._find_entry(asked.prompt)
-            return (await self._open_handler()).ask_prompt(entry, asked, caller)
+            return await (await self._open_handler()).ask_prompt(entry, asked, caller)
         if asked.chat is None:
             raise RequestInvalid("model: found nothing; allowed: a prompt or a model")
         self._admission.admit(scope, name_direct(asked.chat.model))
-        return (await self._open_handler()).ask_model(asked, asked.chat, caller)
+        return await (await self._open_handler()).ask_model(asked, asked.chat, caller)
 
     async def _open_handler(self) -> PromptHandler:
         if self._handler is None:

@@ -10,6 +10,7 @@ import msgspec
 from serving.http.llm.asked import AnswerStart, LanguageAnswer
 from serving.llm.agreement import differ
 from serving.llm.calls import BLOCKED, PromptCall
+from serving.llm.tracing import RequestTrace
 from serving.log.records import Answer, AssignedArm, Shadow
 from serving.log.request_log import RequestLog
 from serving.routing.assignment import Assignment
@@ -69,11 +70,12 @@ class Exchange:
         parts: ExchangeParts,
         context: PromptContext,
         make: MakeCall,
+        trace: RequestTrace,
         *,
         is_blocked: bool = False,
     ) -> None:
         self._parts, self.context, self._make = parts, context, make
-        self._is_blocked = is_blocked
+        self._trace, self._is_blocked = trace, is_blocked
         self._tried: PromptCall | None = None
         self._last: PromptCall | None = None
         self._is_recorded = False
@@ -170,6 +172,7 @@ class Exchange:
         self._is_recorded = True
         outcome = CallOutcome(self._tried, self._require_call())
         self._observe(outcome)
+        self._end_trace()
         await self._parts.request_log.record(build_record(self.context, outcome))
 
     def describe(self) -> LanguageAnswer:
@@ -199,7 +202,14 @@ class Exchange:
         await call.close()
         if call.is_evidence or (self._tried is not None and self._tried.is_evidence):
             await self.record()
+        self._end_trace()
         raise AnswerFailed(call) from error
+
+    def _end_trace(self) -> None:
+        """Send the spans of the request, once."""
+        calls = dict.fromkeys(call for call in (self._tried, self._last) if call is not None)
+        start = self.start
+        self._trace.end(start.request_id, start.version, start.arm, *calls)
 
     def _observe(self, outcome: CallOutcome[PromptCall]) -> None:
         route, champion = self.context.route, self.context.champion.version

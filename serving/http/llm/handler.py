@@ -1,5 +1,6 @@
 """Requests to prompts and models: checked, assigned to an arm, and rendered."""
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator
@@ -15,26 +16,30 @@ from serving.http.llm.inspection import InspectedRequest, inspect_request
 from serving.http.replies import CallFailed, ask_again, explain
 from serving.http.requests import RequestIds
 from serving.llm.answer_cache import AnswerCache
-from serving.llm.budgets import list_budgets
 from serving.llm.calls import PromptCall
 from serving.llm.guards import open_guard
 from serving.llm.prompts import LoadedPrompt
 from serving.llm.providers import OpenedModels
+from serving.llm.tracing import RequestTrace
 from serving.log.records import AssignedArm
 from serving.routing.assignment import Assignment, assign_request
 from serving.routing.model_table import LoadedVersion, PromptEntry
 from serving.routing.prompt_calls import PromptPool
 from sluice.adapters.llm.client import LanguageModels
 from sluice.adapters.llm.metering import CallTerms
+from sluice.adapters.tracing import find_tracer
+from sluice.config.llm.budgets import list_budgets
 from sluice.config.llm.serving import LiveConfig
 from sluice.control.route import Route
 from sluice.control.spending import Budget
 from sluice.errors import ConfigInvalid, ModelRetired, PromptInvalid, RequestInvalid, SluiceError
 from sluice.guardrails.actions import GuardrailRules
+from sluice.guardrails.inspection import INJECTION
 from sluice.prompts.calls.choice import check_request
 from sluice.prompts.chat import ChatChunk, ChatRequest
 from sluice.prompts.rendering import render_request
 from sluice.rollout.assignment import hash_unit
+from sluice.traces import TraceParent
 
 DIRECT = "model."
 """Beginning of the service under which a model that is asked itself is logged; no service has a
@@ -61,7 +66,12 @@ class Caller:
     """What a request tells of its caller: the key, and the trace that it belongs to."""
 
     key: bytes = b""
-    trace_id: str | None = None
+    trace: TraceParent | None = None
+
+    @property
+    def trace_id(self) -> str | None:
+        """The trace that the request belongs to; None where its caller named none."""
+        return self.trace.trace_id if self.trace else None
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,7 @@ class CallPlan:
     identity: str
     """The champion's; empty for a model that is asked itself."""
     budgets: tuple[Budget, ...]
+    trace: RequestTrace
     keeps_answers: bool = False
     """Whether a kept answer may be given; never during a rollout, where both arms are measured."""
 
@@ -95,15 +106,17 @@ class PromptHandler:
 
     def __init__(self, parts: ExchangeParts, opened: OpenedModels) -> None:
         self._parts, self._models, self._metered = parts, opened.models, opened.metered
-        self._config = opened.config
+        self._config, self._opened, self._tracer = opened.config, opened, find_tracer()
         self._services: dict[str, LiveService] = {}
         self._ids = RequestIds()
 
-    def ask_prompt(self, entry: PromptEntry, asked: LanguageRequest, caller: Caller) -> Exchange:
+    async def ask_prompt(
+        self, entry: PromptEntry, asked: LanguageRequest, caller: Caller
+    ) -> Exchange:
         """Return the exchange of a request to a prompt.
 
         Raises:
-            CallFailed: 503, the prompt's version is not loaded.
+            CallFailed: 503, the prompt's version is not loaded, or a guardrail's detector is not.
             RequestInvalid: the variables are not those of the version that serves.
         """
         champion, route = entry.champion, entry.state.route
@@ -111,7 +124,7 @@ class PromptHandler:
             message = f"{entry.service}: {entry.missing or 'its prompt is not loaded yet'}"
             raise CallFailed(ask_again(message))
         live = self._find_live(entry.service)
-        inspected = inspect_request(live.input_rules, asked)
+        inspected = await _inspect(live.input_rules, asked)
         rendered = _render(champion, inspected.asked)
         request_id = asked.request_id or self._ids.take()
         given = asked.unit if route.assign_by == "unit" and asked.unit else request_id
@@ -134,7 +147,9 @@ class PromptHandler:
         )
         return self._open(context, live, inspected, rendered, caller)
 
-    def ask_model(self, asked: LanguageRequest, request: ChatRequest, caller: Caller) -> Exchange:
+    async def ask_model(
+        self, asked: LanguageRequest, request: ChatRequest, caller: Caller
+    ) -> Exchange:
         """Return the exchange of a request to a model of the providers' file.
 
         Raises:
@@ -144,7 +159,7 @@ class PromptHandler:
         request = self._check(request, asked.most_tokens is None)
         asked = replace(asked, chat=request)
         live = self._find_live(name_direct(request.model))
-        inspected = inspect_request(live.input_rules, asked)
+        inspected = await _inspect(live.input_rules, asked)
         rendered = inspected.asked.chat or request
         request_id = asked.request_id or self._ids.take()
         context = PromptContext(
@@ -176,23 +191,26 @@ class PromptHandler:
         champion = context.champion
         identity = champion.identity if isinstance(champion, LoadedPrompt) else ""
         keeps = bool(live.config.cache.seconds) and context.route.candidate is None
-        plan = CallPlan(live, inspected.asked, rendered, identity, budgets, keeps)
+        trace = RequestTrace(self._tracer, caller.trace, live.name)
+        plan = CallPlan(live, inspected.asked, rendered, identity, budgets, trace, keeps)
 
         def make(version: LoadedVersion, is_candidate: bool) -> PromptCall:
             other = version if isinstance(version, LoadedPrompt) and is_candidate else None
             return self._call(plan, other)
 
-        return Exchange(self._parts, context, make, is_blocked=inspected.is_blocked)
+        return Exchange(self._parts, context, make, trace, is_blocked=inspected.is_blocked)
 
     def _find_live(self, service: str) -> LiveService:
         found = self._services.get(service)
         if found is None:
             config = self._config.of(service)
             guards, cache = config.guardrails, config.cache
+            if INJECTION in guards.input and self._opened.detector is None:
+                raise CallFailed(ask_again(f"{service}: {self._opened.no_detector}"))
             found = self._services[service] = LiveService(
                 service,
                 config,
-                GuardrailRules(guards.input),
+                GuardrailRules(guards.input, self._opened.detector),
                 GuardrailRules(guards.output),
                 AnswerCache(cache.seconds, cache.entries),
             )
@@ -215,6 +233,8 @@ class PromptHandler:
     def _call(self, plan: CallPlan, candidate: LoadedPrompt | None) -> PromptCall:
         """Return a call of the rendered request, or of the candidate with the same variables."""
         terms = CallTerms(plan.budgets, may_fall_back=candidate is None)
+        model = candidate.prompt.model if candidate else plan.rendered.model
+        plan.trace.open_call(terms.trace, model)
         guards, is_streamed = plan.live.config.guardrails, plan.asked.is_streamed
         guard = open_guard(
             plan.live.output_rules, guards.stream, guards.window, is_streamed=is_streamed
@@ -239,6 +259,13 @@ class PromptHandler:
                 if key and chunk.reply and not terms.trace.is_fallback:
                     cache.keep(key, chunk.reply, time.monotonic())
                 yield chunk
+
+
+async def _inspect(rules: GuardrailRules, asked: LanguageRequest) -> InspectedRequest:
+    """Return a request as its model may get it; a detector looks at it in a thread."""
+    if rules.is_slow:
+        return await asyncio.to_thread(inspect_request, rules, asked)
+    return inspect_request(rules, asked)
 
 
 def _render(prompt: LoadedPrompt, asked: LanguageRequest) -> ChatRequest:

@@ -13,11 +13,14 @@ from sluice.adapters.addresses import FLOW_RUNS, MODEL_VIEW, name_run
 from sluice.control.drift import DriftState, WindowOutcome
 from sluice.control.health import AlertStatus, PerformanceStatus
 from sluice.control.release import FAILED, HALTED, REGISTERED, RUNNING, ReleaseRecord
+from sluice.control.spending import BILLION, Spent
 from sluice.gates.finding import format_figure
 
 GOOD, BAD, WAIT, UNKNOWN, BUSY = "good", "bad", "wait", "unknown", "busy"
 """Classes of labels in the style sheet."""
 NOT_MEASURED = "not measured yet"
+NEAR = 0.8
+"""Share of a budget above which a person should look at it."""
 SHOWN, LETTERS = 3, 28
 """Names that a cell lists, and letters of each; the service's page has all of them."""
 OUTCOMES = {REGISTERED: (GOOD, "passed"), RUNNING: (BUSY, "under way"), FAILED: (BAD, "failed")}
@@ -36,8 +39,11 @@ def render_serving(card: ServiceCard, addresses: PageAddresses) -> Html:
             render_label(UNKNOWN, "nothing serves"), _small("no version has become champion yet")
         )
     name = element("b", write_version(version))
-    address = f"{addresses.registry}/#/models/{quote(card.standing.row.service, safe='')}/versions/"
-    shown = link(f"{address}{version}?{MODEL_VIEW}", name) if addresses.registry else name
+    service = quote(card.standing.row.service, safe="")
+    place = f"#/models/{service}/versions/{version}?{MODEL_VIEW}"
+    if card.standing.is_prompt:
+        place = f"#/prompts/{service}"
+    shown = link(f"{addresses.registry}/{place}", name) if addresses.registry else name
     if since is None:
         return join(shown, _small("since when is not on record"))
     by = f", {since.action}" + (f" by {since.by}" if since.by else "")
@@ -245,6 +251,23 @@ def render_retraining(card: ServiceCard) -> Html:
         render_label(WAIT, waits),
         _small(f"{first.subject}: {first.decision or first.reason}{more}"),
     )
+
+
+def render_spend(card: ServiceCard) -> Html:
+    """Render what a prompt's calls cost beside each of its budgets; a model costs none."""
+    if not card.standing.is_prompt:
+        return element("span", "no prompt", class_="faint")
+    if not card.budgets:
+        return element("span", "no budget", class_="faint")
+    shares, lines = list[float](), list[str]()
+    for period, limit in card.budgets.items():
+        spent = card.standing.spent.get(period, Spent())
+        dollars = spent.spent / BILLION
+        shares.append(dollars / limit if limit else float(dollars > 0))
+        lines.append(f"{period} ${dollars:,.2f} of ${limit:,.2f}")
+    worst = max(shares)
+    kind = BAD if worst >= 1 else WAIT if worst > NEAR else GOOD
+    return join(render_label(kind, f"{worst:.0%} spent"), _small("; ".join(lines)))
 
 
 def link(address: str, text: Html | str) -> Html:

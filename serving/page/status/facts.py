@@ -9,6 +9,7 @@ from sluice.config.monitoring.rules import Runbook
 from sluice.control.drift import DriftState
 from sluice.control.health import Health
 from sluice.control.release import FAILED, HALTED, ReleaseRecord
+from sluice.control.spending import BudgetPeriod, Spent
 from sluice.control.timeline import TimelineEntry
 
 TRAFFIC_MINUTES = 5
@@ -70,6 +71,8 @@ class Surroundings:
     traffic: Mapping[str, TrafficStatus] = field(default_factory=dict)
     feedback: Mapping[str, FeedbackStatus] = field(default_factory=dict)
     addresses: PageAddresses = PageAddresses()
+    budgets: Mapping[str, Mapping[BudgetPeriod, float]] = field(default_factory=dict)
+    """US dollars that all callers of a prompt may spend together, by prompt and period."""
     runbooks: Mapping[str, Runbook] = field(default_factory=dict)
     """What to do about each rule's alert, by the rule's name."""
 
@@ -94,6 +97,9 @@ class ServiceStanding:
     waiting: tuple[int, ...] = ()
     """Versions that wait for a person's approval."""
     health: Health = NEVER_JUDGED
+    is_prompt: bool = False
+    spent: Mapping[BudgetPeriod, Spent] = field(default_factory=dict)
+    """What a prompt's calls cost in the day, week and month, by UTC, as far as it is counted."""
 
     @property
     def open_drift(self) -> tuple[DriftState, ...]:
@@ -150,6 +156,8 @@ class ServiceCard:
     feedback: FeedbackStatus
     attention: tuple[str, ...] = ()
     """What a person should look at, the gravest first; empty where nothing."""
+    budgets: Mapping[BudgetPeriod, float] = field(default_factory=dict)
+    """US dollars that all callers of a prompt may spend together, by period; none: no limit."""
 
 
 @dataclass(frozen=True)
@@ -179,11 +187,12 @@ def make_card(standing: ServiceStanding, around: Surroundings) -> ServiceCard:
     problem = around.configurations.get(name, "")
     return ServiceCard(
         standing,
-        name in around.configurations or around is BEING_READ,
+        name in around.configurations or around is BEING_READ or standing.is_prompt,
         problem,
         around.traffic.get(name, around.traffic.get(EVERY, TrafficStatus())),
         around.feedback.get(name, around.feedback.get(EVERY, FeedbackStatus())),
         tuple(_list_attention(standing, problem)),
+        around.budgets.get(name, around.budgets.get(EVERY, {})) if standing.is_prompt else {},
     )
 
 

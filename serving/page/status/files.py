@@ -19,6 +19,7 @@ from sluice.adapters.addresses import find_registry_page
 from sluice.adapters.server.record import read_stack
 from sluice.config.loading import check_rules, list_services, load_rules, load_service
 from sluice.config.monitoring.rules import RuleBook, Runbook
+from sluice.control.spending import BudgetPeriod
 from sluice.errors import SluiceError
 from sluice.home import CONFIGS, Home, environment_name
 
@@ -42,6 +43,7 @@ class FileReader:
         self._stamp: Stamp | None = None
         self._checked: Mapping[str, str] = {}
         self._runbooks: Mapping[str, Runbook] = {}
+        self._budgets: Mapping[str, Mapping[BudgetPeriod, float]] = {}
 
     def read(self) -> Surroundings:
         """Return everything; what cannot be read says so in its own place."""
@@ -50,6 +52,7 @@ class FileReader:
             dict(self._read_traffic()),
             self._read_feedback(),
             find_addresses(self._home),
+            self._budgets,
             self._runbooks,
         )
 
@@ -66,6 +69,7 @@ class FileReader:
             self._runbooks = (
                 {name: rule.runbook for name, rule in book.rules.items()} if book else {}
             )
+            self._budgets = _read_budgets(self._configs)
             self._stamp = stamp
         return self._checked
 
@@ -127,6 +131,18 @@ def _read_rules(folder: Path) -> tuple[RuleBook | None, str]:
         return load_rules(folder), ""
     except (SluiceError, OSError) as error:
         return None, str(error)
+
+
+def _read_budgets(folder: Path) -> Mapping[str, Mapping[BudgetPeriod, float]]:
+    """Return the budgets of prompts, those of all others at `EVERY`; none where not valid."""
+    from sluice.config.llm.loading import load_language_serving
+
+    try:
+        config = load_language_serving(folder)
+    except (SluiceError, OSError):
+        return {}
+    names = (EVERY, *config.services)
+    return {name: dict(config.of(name).budgets.service.list_limits()) for name in names}
 
 
 def _explain(service: str, folder: Path, book: RuleBook | None) -> str:

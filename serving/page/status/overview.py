@@ -18,6 +18,7 @@ from serving.page.status.cells import (
     render_release,
     render_retraining,
     render_serving,
+    render_spend,
     render_traffic,
     render_trial,
 )
@@ -55,6 +56,7 @@ def list_cells(
     yield "traffic", render_traffic(card, now)
     yield "feedback", render_feedback(card, now)
     yield "retraining", render_retraining(card)
+    yield "spend", render_spend(card)
 
 
 def render_attention(card: ServiceCard) -> Html | None:

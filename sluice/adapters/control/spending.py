@@ -9,7 +9,7 @@ longer than its call can take, plus the difference of two machines' clocks.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,6 +24,7 @@ from sluice.control.spending import (
     Account,
     Budget,
     BudgetRequest,
+    BudgetScope,
     CallEnd,
     Reservation,
     Settlement,
@@ -57,6 +58,16 @@ class Spending:
         """Return what an account has spent and reserved."""
         with self._transact("reading a budget") as connection:
             return _read(connection, account)
+
+    def list_spent(self, scope: BudgetScope, periods: Collection[str]) -> dict[Account, Spent]:
+        """Return what the accounts of a scope have spent in some periods; one transaction."""
+        query = select(SPENDING).where(SPENDING.c.scope == scope, SPENDING.c.period.in_(periods))
+        with self._transact("reading budgets") as connection:
+            rows = connection.execute(query).mappings().all()
+        return {
+            Account(scope, row["subject"], row["period"]): Spent(*(row[name] for name in SUMS))
+            for row in rows
+        }
 
     def reserve(
         self, budgets: Sequence[Budget], amount: int, seconds: float, now: datetime | None = None

@@ -17,6 +17,7 @@ from sluice.documents import parse_json
 from sluice.errors import ProviderRefused, ProviderUnavailable, SluiceError
 from sluice.prompts.calls.waits import TOO_MANY, is_transient, read_wait
 from sluice.prompts.chat import TokenUsage
+from sluice.traces import Span
 
 OK = 200
 LONGEST_BODY = 32_000_000
@@ -47,6 +48,10 @@ class CallTrace:
     """Whether a provider may have worked on a request of the call."""
     is_fallback: bool = False
     """Whether the model's fallback was asked, because its own provider did not answer."""
+    traceparent: str = ""
+    """The header of this name that the provider gets; empty: none."""
+    span: Span | None = None
+    """The span of the call, where traces are sent."""
     has_lost_cost: bool = False
     """Whether the model's own provider may have worked before, and nobody told its cost."""
 
@@ -112,7 +117,7 @@ async def post(
     """
     cost_before, trace.may_have_cost = trace.may_have_cost, True
     try:
-        async with await _send(session, link, body, deadlines) as response:
+        async with await _send(session, link, body, deadlines, trace) as response:
             trace.statuses.append(response.status)
             if response.status != OK:
                 trace.may_have_cost = cost_before
@@ -165,7 +170,11 @@ async def read_to_end(response: aiohttp.ClientResponse) -> None:
 
 
 async def _send(
-    session: aiohttp.ClientSession, link: Link, body: Mapping[str, object], deadlines: Deadlines
+    session: aiohttp.ClientSession,
+    link: Link,
+    body: Mapping[str, object],
+    deadlines: Deadlines,
+    trace: CallTrace,
 ) -> aiohttp.ClientResponse:
     """Send a request and return the answer's beginning: its status and headers.
 
@@ -175,6 +184,8 @@ async def _send(
     moment, words = deadlines.find_next(has_begun=False)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=link.limits.connect)
     headers = {"content-type": "application/json", **link.dialect.authorize(link.key)}
+    if trace.traceparent:
+        headers["traceparent"] = trace.traceparent
     try:
         async with asyncio.timeout_at(moment):
             return await session.post(

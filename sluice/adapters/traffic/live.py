@@ -21,6 +21,7 @@ from sluice.monitoring.traffic import TrafficHistory
 
 MICROSECONDS = 1e6
 REQUEST = "request_id"
+FEEDBACK = ["at", REQUEST, "rating"]
 BATCH_ROWS = 50_000
 
 
@@ -34,46 +35,50 @@ def read_history(home: Home, service: str, since: datetime, until: datetime) -> 
     """
     history = TrafficHistory()
     answers, feedback = home.answers(service), home.feedback
-    for rows in _scan(answers, ["at", "failed", "latency_ms"], _within(since, until)):
+    for rows in scan_records(answers, ["at", "failed", "latency_ms"], within(since, until)):
         history.add_answers(
-            _seconds(rows["at"]), _plain(rows["failed"]), _plain(rows["latency_ms"])
+            read_seconds(rows["at"]), _plain(rows["failed"]), _plain(rows["latency_ms"])
         )
-    for times in _scan_feedback(home, service, _within(since, until)):
-        history.add_feedback(times)
+    for rows in scan_feedback(home, service, within(since, until)):
+        history.add_feedback(read_seconds(rows["at"].combine_chunks()))
     if _has_rows(answers, _before(since)):
         history.first_request = 0.0
     named = pc.field("service") == service
     if _has_rows(feedback, _before(since) & named) or any(
-        len(times) for times in _scan_unnamed(home, service, _before(since))
+        len(rows) for rows in _scan_unnamed(home, service, _before(since))
     ):
         history.first_feedback = 0.0
     return history
 
 
-def _scan_feedback(home: Home, service: str, wanted: Any) -> Iterator[Any]:
-    """Yield the times of the feedback about a service's answers, in seconds since 1970."""
+def scan_feedback(home: Home, service: str, wanted: Any) -> Iterator[pa.Table]:
+    """Yield time, request and rating of the feedback about a service's answers.
+
+    Feedback that names no service, since no gateway remembered its answer, is found by its answer.
+
+    Raises:
+        DataUnavailable: a table cannot be reached.
+    """
     named = pc.field("service") == service
-    for rows in _scan(home.feedback, ["at"], wanted & named):
-        yield _seconds(rows["at"])
+    for rows in scan_records(home.feedback, FEEDBACK, wanted & named):
+        yield pa.table(rows)
     yield from _scan_unnamed(home, service, wanted)
 
 
-def _scan_unnamed(home: Home, service: str, wanted: Any) -> Iterator[Any]:
-    """Yield the times of the feedback that names no service, and is about an answer of this one.
+def _scan_unnamed(home: Home, service: str, wanted: Any) -> Iterator[pa.Table]:
+    """Yield the feedback that names no service, and is about an answer of this one.
 
     A gateway that no longer remembers an answer cannot say of which service it was.
     """
     unnamed = pc.field("service").is_null() | (pc.field("service") == "")
-    columns = ["at", REQUEST]
-    parts = [pa.table(rows) for rows in _scan(home.feedback, columns, wanted & unnamed)]
+    parts = [pa.table(rows) for rows in scan_records(home.feedback, FEEDBACK, wanted & unnamed)]
     if not parts:
         return
     found = pa.concat_tables(parts)
     ids = pc.unique(found[REQUEST].combine_chunks())
-    known = [rows[REQUEST] for rows in _scan(home.answers(service), [REQUEST], _is_in(ids))]
+    known = [rows[REQUEST] for rows in scan_records(home.answers(service), [REQUEST], _is_in(ids))]
     if known:
-        mine = found.filter(pc.is_in(found[REQUEST], value_set=pa.concat_arrays(known)))
-        yield _seconds(mine["at"].combine_chunks())
+        yield found.filter(pc.is_in(found[REQUEST], value_set=pa.concat_arrays(known)))
 
 
 def _is_in(ids: pa.Array) -> Any:
@@ -87,8 +92,8 @@ def read_inputs(home: Home, service: str, since: datetime, until: datetime, most
         DataUnavailable: the table cannot be reached.
     """
     kept: list[tuple[float, str]] = []
-    for rows in _scan(home.answers(service), ["at", "inputs"], _within(since, until)):
-        times = _seconds(rows["at"]).tolist()
+    for rows in scan_records(home.answers(service), ["at", "inputs"], within(since, until)):
+        times = read_seconds(rows["at"]).tolist()
         kept += zip(times, rows["inputs"].to_pylist(), strict=True)
         if len(kept) > 2 * most:
             kept = sorted(kept, key=itemgetter(0))[-most:]
@@ -106,16 +111,27 @@ def count_answers(home: Home, service: str, since: datetime, until: datetime) ->
         table = open_table(uri)
         if table is None:
             return 0
-        return int(table.to_pyarrow_dataset().count_rows(filter=_within(since, until)))
+        return int(table.to_pyarrow_dataset().count_rows(filter=within(since, until)))
 
 
-def _scan(uri: Path, columns: list[str], wanted: Any) -> Iterator[pa.RecordBatch]:
+def scan_records(uri: Path, columns: list[str], wanted: Any) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a table of the log that are wanted, without the columns that it lacks.
+
+    Raises:
+        DataUnavailable: the table cannot be reached.
+    """
     with translate_errors(uri):
         table = open_table(uri)
         if table is None:
             return
-        scanner = table.to_pyarrow_dataset().scanner(
-            columns, filter=wanted, batch_size=BATCH_ROWS, batch_readahead=2, fragment_readahead=1
+        dataset = table.to_pyarrow_dataset()
+        known = set(dataset.schema.names)
+        scanner = dataset.scanner(
+            [name for name in columns if name in known],
+            filter=wanted,
+            batch_size=BATCH_ROWS,
+            batch_readahead=2,
+            fragment_readahead=1,
         )
         yield from (batch for batch in scanner.to_batches() if batch.num_rows)
 
@@ -129,7 +145,7 @@ def _has_rows(uri: Path, wanted: Any) -> bool:
         return bool(found.num_rows)
 
 
-def _within(since: datetime, until: datetime) -> Any:
+def within(since: datetime, until: datetime) -> Any:
     """Return the condition that a record is in a window; by hour first, which reads fewer files."""
     hours = (pc.field(HOUR) >= format_hour(since.timestamp())) & (
         pc.field(HOUR) <= format_hour(until.timestamp())
@@ -146,7 +162,8 @@ def _moment(moment: datetime) -> pa.Scalar:
     return pa.scalar(moment.astimezone(UTC), pa.timestamp("us", tz="UTC"))
 
 
-def _seconds(column: pa.Array) -> Any:
+def read_seconds(column: pa.Array) -> Any:
+    """Return times as seconds since 1970."""
     return column.cast(pa.int64()).to_numpy(zero_copy_only=False) / MICROSECONDS
 
 

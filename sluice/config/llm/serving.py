@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from sluice.config.monitoring.rules import MonitoringConfig
 from sluice.config.rollout import PromptRolloutConfig
 from sluice.config.yaml_file import KeyInvalid, Section
 from sluice.control.spending import BudgetPeriod
@@ -26,11 +27,11 @@ class GuardrailsConfig(Section):
 
     @model_validator(mode="after")
     def _names_guardrails(self) -> "GuardrailsConfig":
-        known = [name for name in list_guardrails() if name != INJECTION]
         for side in ("input", "output"):
+            known = [name for name in list_guardrails() if name != INJECTION or side == "input"]
             for name in getattr(self, side):
                 if name not in known:
-                    why = ", which needs a detector" if name == INJECTION else ""
+                    why = ", which is about what is asked" if name == INJECTION else ""
                     words = f"found '{name}'{why}; allowed: {', '.join(known)}"
                     raise KeyInvalid((side, name), words)
         return self
@@ -73,12 +74,30 @@ class AnswerCacheConfig(Section):
     """Most answers that one worker keeps."""
 
 
+class SamplingConfig(Section):
+    """Answers that judges and scorers look at after they were given, off the callers' way."""
+
+    share: float = Field(0.05, ge=0, le=1)
+    """Share of the answers that is sampled; 0 samples none."""
+    answers: int = Field(200, ge=1, le=10_000)
+    """Most answers that are sampled in a day, by UTC."""
+    spend: float = Field(0.5, ge=0, le=1e6)
+    """Most US dollars that judges may cost in a day, by UTC; it counts in the budgets too."""
+
+
+class PromptMonitoringConfig(MonitoringConfig):
+    """How a prompt is monitored: changes of rules, and the answers that are sampled."""
+
+    sampling: SamplingConfig = SamplingConfig()
+
+
 class LiveConfig(Section):
     """How one prompt or model answers callers."""
 
     guardrails: GuardrailsConfig = GuardrailsConfig()
     budgets: BudgetsConfig = BudgetsConfig()
     cache: AnswerCacheConfig = AnswerCacheConfig()
+    monitoring: PromptMonitoringConfig = PromptMonitoringConfig()
     rollout: PromptRolloutConfig | None = None
     """How a next version of a prompt reaches callers; without it, at once when it is published."""
 

@@ -37,7 +37,7 @@ def test_a_service_replaces_sections_of_the_defaults(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("defaults: {guardrails: {output: {pie: mask}}}", "found 'pie'; allowed: pii, secrets"),
-        ("defaults: {guardrails: {input: {injection: block}}}", "needs a detector"),
+        ("defaults: {guardrails: {output: {injection: block}}}", "which is about what is asked"),
         ("defaults: {guardrails: {output: {pii: hide}}}", "pii"),
         ("defaults: {guardrails: {stream: later}}", "allowed"),
         ("defaults: {guardrails: {window: 3}}", "window"),

@@ -23,6 +23,7 @@ from support.servers.prometheus import run_promtool
 
 SERVICE = "employment"
 RULES = list_active(load_rules(), MonitoringConfig(sla_ms=200, capacity=10))
+PROMPT_RULES = list_active(load_rules(), MonitoringConfig(), "prompts")
 CHAMPION = f'service="{SERVICE}",arm="champion",version="1"'
 LEAST_SCHEMA, COLUMNS = 36, 24
 """The schema of Grafana 11's dashboards, and the columns of its grid."""
@@ -147,6 +148,37 @@ CASES: dict[str, tuple[str, list[tuple[str, str]], dict[str, str] | None]] = {
         {"signal": "refused-rows"},
     ),
 }
+GREET = 'service="greet",arm="champion",version="1"'
+PROMPT_REQUESTS = requests("0+60x120", GREET)
+HITS = f'{GREET},side="input",rule="email",action="mask"'
+PROMPT_CASES: dict[str, tuple[list[tuple[str, str]], dict[str, str]]] = {
+    "guardrail-rate": (
+        [PROMPT_REQUESTS, count("sluice_guardrail_rule_hits_total", "0+6x120", HITS)],
+        {},
+    ),
+    "first-token": (
+        [
+            PROMPT_REQUESTS,
+            *(
+                count("sluice_first_byte_seconds_bucket", f"0+{step}x120", f'{GREET},le="{edge}"')
+                for edge, step in {"1.0": 0, "4.0": 60, "+Inf": 60}.items()
+            ),
+        ],
+        {},
+    ),
+    "spend-near": (
+        [('sluice_signal{service="greet",signal="spend-ratio",subject="day"}', "0.9x120")],
+        {"signal": "spend-ratio", "subject": "day"},
+    ),
+    "tokens": (
+        [
+            ('sluice_signal{service="greet",signal="token-ratio",subject=""}', "2.5x120"),
+            ('sluice_signal_rows{service="greet",signal="token-ratio",subject=""}', "60x120"),
+        ],
+        {"signal": "token-ratio"},
+    ),
+}
+"""Rules of prompts on a planted cause."""
 DAY = [requests("0+600x300"), count("sluice_feedback_records_total", "0+10x6 60x300")]
 """Every ten minutes: feedback in the first hour, and none for two days."""
 
@@ -158,7 +190,9 @@ ODD = {"odd": make_rule("odd", title='{{ $value }} "q" {{ end', definition="{{ t
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path: Path = tmp_path_factory.mktemp("exported") / "rules.yaml"
-    path.write_text(write_alert_rules({SERVICE: RULES, "odd": ODD}), encoding="utf-8")
+    path.write_text(
+        write_alert_rules({SERVICE: RULES, "odd": ODD, "greet": PROMPT_RULES}), encoding="utf-8"
+    )
     return path
 
 
@@ -170,7 +204,10 @@ def write_case(
     interval: str = "1m",
 ) -> dict[str, Any]:
     """Write a unit test of promtool: the alert fires with these labels, or not at all."""
-    alert = write_alert(SERVICE, RULES[rule])
+    is_prompt = rule in PROMPT_CASES
+    alert = (
+        write_alert("greet", PROMPT_RULES[rule]) if is_prompt else write_alert(SERVICE, RULES[rule])
+    )
     fires = [
         {
             "exp_labels": {**alert["labels"], **(labels or {})},
@@ -194,7 +231,7 @@ def write_case(
 def test_promtool_accepts_the_file(exported: Path) -> None:
     done = run_promtool("check", "rules", str(exported))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{len(RULES) + len(ODD)} rules found" in done.stdout
+    assert f"{len(RULES) + len(ODD) + len(PROMPT_RULES)} rules found" in done.stdout
 
 
 def play(exported: Path, folder: Path, cases: list[dict[str, Any]], step: str) -> None:
@@ -208,7 +245,9 @@ def play(exported: Path, folder: Path, cases: list[dict[str, Any]], step: str) -
 
 @pytest.mark.slow
 def test_each_rule_fires_on_its_cause_and_on_nothing_else(exported: Path, tmp_path: Path) -> None:
-    play(exported, tmp_path, [write_case(*case) for case in CASES.values()], "1m")
+    prompts = [write_case(rule, *case) for rule, case in PROMPT_CASES.items()]
+    models = [write_case(*case) for case in CASES.values()]
+    play(exported, tmp_path, [*models, *prompts], "1m")
 
 
 @pytest.mark.slow

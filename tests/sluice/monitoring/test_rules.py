@@ -32,10 +32,20 @@ GENERATIVE = {
     "grounding": ("below", 0.80),
     "guardrail-rate": ("above", 0.05),
     "tokens": ("above", 2.0),
+    "spend-near": ("above", 0.80),
     "spend": ("above", 1.0),
     "thumbs-up": ("below", 0.80),
     "first-token": ("above", 2000.0),
     "response-time": ("above", 10_000.0),
+    "evaluation-regressed": ("above", 0.0),
+}
+SHARED = {
+    "failed-predictions",
+    "feature-drift",
+    "no-traffic",
+    "no-feedback",
+    "log-writer-lag",
+    "monitor-silent",
 }
 SILENT = {"no-traffic", "no-feedback", "log-writer-lag", "monitor-silent"}
 
@@ -50,7 +60,7 @@ def test_the_shipped_rules_have_the_limits_of_the_design() -> None:
 def test_a_model_has_the_rules_of_models_and_a_prompt_those_of_prompts() -> None:
     book = load_rules()
     assert set(list_active(book, MonitoringConfig())) == {*TRADITIONAL, *SILENT}
-    assert set(list_active(book, MonitoringConfig(), "prompts")) == set(GENERATIVE)
+    assert set(list_active(book, MonitoringConfig(), "prompts")) == {*GENERATIVE, *SHARED}
 
 
 def test_the_limit_itself_breaks_no_rule() -> None:

@@ -16,6 +16,7 @@ SERVICES: dict[str, Any] = {
     "windowed": {"guardrails": {"output": RULES, "stream": "window", "window": 100}},
     "ended": {"guardrails": {"output": RULES, "stream": "end"}},
     "model.spare": {"guardrails": {"input": {"pii": "mask"}, "output": RULES}},
+    "shielded": {"guardrails": {"input": {"injection": "block"}}},
     "cached": {"cache": {"seconds": 600}},
     "thrifty": {"budgets": {"service": {"day": 0.002}}},
     "spent": {"budgets": {"service": {"month": 0}}},

@@ -1,0 +1,1 @@
+"""Prompts on live traffic: sampled answers, and answers that become cases."""
