@@ -129,6 +129,15 @@ class Home:
         """How alike answers and references are, by both texts and the model that compared them."""
         return self.root / "prompts" / "similarities"
 
+    @property
+    def security(self) -> Path:
+        """The security gate's folder: look-ups of advisories, a snapshot, what was searched."""
+        return self.root / "security"
+
+    def keys(self, environment: str) -> Path:
+        """The environment's signing key and its trusted keys; `SLUICE_KEYS` names another place."""
+        return Path(os.environ.get("SLUICE_KEYS") or self.root / "keys").resolve() / environment
+
     def workspace(self, release: str) -> Path:
         """One release's scratch folder; it is removed when the release ends."""
         return self.root / "work" / release

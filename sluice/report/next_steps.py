@@ -9,6 +9,7 @@ from sluice.errors import (
     EvidenceInsufficient,
     GateFailed,
     PromptRegressed,
+    ReleaseInsecure,
     ServingDiffers,
 )
 from sluice.rollout.record import RolloutRecord
@@ -22,6 +23,7 @@ FINDINGS: dict[str, type[GateFailed]] = {
     "evaluation": CandidateWorse,
     "bias": BiasFound,
     "parity": ServingDiffers,
+    "security": ReleaseInsecure,
     "prompt": PromptRegressed,
     "safety": CandidateUnsafe,
     "cost": CostExceeded,

@@ -152,7 +152,9 @@ def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     "url",
     [
         "no url",
+        # pragma: allowlist nextline secret
         "mysql://me:hidden@host/shop",
+        # pragma: allowlist nextline secret
         "postgresql://me:hidden@host:hidden/shop",
         "sqlite://",
     ],
