@@ -36,11 +36,27 @@ def ask_advisories(
 ) -> DependencyAudit:
     """Ask for every locked package; `cache` is a folder for pip-audit's own files.
 
+    pip-audit takes one version of a package at a time, so a lock with several is asked in parts.
     What cannot be asked is in the audit: `missing` where there is no answer at all.
     """
-    source = name_source(config)
+    audits = []
+    for number in range(max(map(len, pins.values()), default=0)):
+        part = {name: found[number] for name, found in pins.items() if number < len(found)}
+        audit = _ask(part, config, cache, now)
+        if audit.missing:
+            return audit
+        audits.append(audit)
+    vulnerable = tuple(item for audit in audits for item in audit.vulnerabilities)
+    unaudited = {name: why for audit in audits for name, why in (audit.unaudited or {}).items()}
+    return DependencyAudit(name_source(config), now, len(pins), vulnerable, unaudited)
+
+
+def _ask(
+    part: Mapping[str, str], config: AdvisoriesConfig, cache: Path, now: datetime
+) -> DependencyAudit:
+    source, pins = name_source(config), {name: (version,) for name, version in part.items()}
     with tempfile.TemporaryDirectory() as work:
-        command = _write_command(pins, config, Path(work), cache)
+        command = _write_command(part, config, Path(work), cache)
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PIP_AUDIT_")}
         try:
             done = subprocess.run(  # noqa: S603
@@ -97,22 +113,18 @@ def read_answer(
 
 
 def _write_command(
-    pins: Mapping[str, Sequence[str]], config: AdvisoriesConfig, work: Path, cache: Path
+    part: Mapping[str, str], config: AdvisoriesConfig, work: Path, cache: Path
 ) -> list[str]:
-    """Write the packages into files, one for each further version, and return the command."""
+    """Write the packages into a file, and return the command."""
     command = [sys.executable, "-m", "pip_audit", "--disable-pip", "--no-deps", "-f", "json"]
     command += ["--progress-spinner", "off", "--timeout", str(config.timeout_seconds)]
     command += ["--aliases", "on", "--desc", "off", "--cache-dir", str(cache)]
     command += ["--vulnerability-service", config.source]
     command += ["--osv-url", config.url] if config.url else []
-    for number in range(max(map(len, pins.values()), default=0)):
-        lines = [
-            f"{name}=={found[number]}\n" for name, found in pins.items() if number < len(found)
-        ]
-        path = work / f"packages-{number}.txt"
-        path.write_text("".join(lines), encoding="utf-8")
-        command += ["--requirement", str(path)]
-    return command
+    path = work / "packages.txt"
+    lines = [f"{name}=={version}\n" for name, version in part.items()]
+    path.write_text("".join(lines), encoding="utf-8")
+    return [*command, "--requirement", str(path)]
 
 
 def _explain(errors: str) -> str:
