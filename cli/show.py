@@ -29,7 +29,7 @@ ENTRIES = 30
 """How many entries of a timeline are printed."""
 HEADS_SHOWN = (
     *("when", "version", "data version", "cause", "code"),
-    *("data", "evaluation", "bias", "parity", "reason"),
+    *("data", "evaluation", "bias", "parity", "security", "reason"),
 )
 commands = typer.Typer()
 

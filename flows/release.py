@@ -18,6 +18,7 @@ from tasks.release.reference import profile_reference
 from tasks.release.registration import Registered, register_candidate
 from tasks.release.release import record_release
 from tasks.release.rows import split_data
+from tasks.release.security import examine_release
 from tasks.release.training import train_model
 from tasks.retraining.decisions import refuse_trigger
 from tasks.run.forms import LATEST, DataVersion, ServiceName
@@ -70,7 +71,8 @@ def release(
             bias = pass_gate(audit_bias(config, opened, split, model), service, link)
             export = export_model(config, opened, model)
             parity = pass_gate(compare_export(config, opened, split, model, export), service, link)
-            verdicts = (data, evaluation, bias, parity)
+            security = pass_gate(examine_release(config, opened, model, export), service, link)
+            verdicts = (data, evaluation, bias, parity, security)
             profile_reference(config, opened, split, model)
             registered = register_candidate(config, lease, opened, split, model, export, verdicts)
             return request_rollout(config, request_approval(config, registered))

@@ -6,6 +6,7 @@ SluiceError
 │   ├── CandidateWorse
 │   ├── BiasFound
 │   ├── ServingDiffers
+│   ├── ReleaseInsecure
 │   ├── EvidenceInsufficient
 │   ├── RolloutRolledBack
 │   ├── DriftFound
@@ -29,6 +30,7 @@ SluiceError
 │   ├── ModelUntrusted
 │   ├── ServingImpossible
 │   ├── ModelDamaged
+│   ├── SignatureInvalid
 │   ├── RequestInvalid
 │   ├── PromotionRefused
 │   ├── DecisionRefused
@@ -95,6 +97,10 @@ class BiasFound(GateFailed):
 
 class ServingDiffers(GateFailed):
     """The ONNX export predicts otherwise than the native model that was evaluated."""
+
+
+class ReleaseInsecure(GateFailed):
+    """A locked package is vulnerable, a file holds a secret, or a model file is unsafe."""
 
 
 class EvidenceInsufficient(GateFailed):
@@ -197,6 +203,10 @@ class ServingImpossible(Refused):
 
 class ModelDamaged(Refused):
     """A cached model's files differ from the fetched ones, or predict otherwise than they did."""
+
+
+class SignatureInvalid(Refused):
+    """A version's files are not signed, are not those that were signed, or no key is trusted."""
 
 
 class RequestInvalid(Refused):

@@ -142,6 +142,15 @@ class Home:
         """Reports of experiments, one HTML file a run."""
         return self.root / "experiments"
 
+    @property
+    def security(self) -> Path:
+        """The security gate's folder: look-ups of advisories, a snapshot, what was searched."""
+        return self.root / "security"
+
+    def keys(self, environment: str) -> Path:
+        """The environment's signing key and its trusted keys; `SLUICE_KEYS` names another place."""
+        return Path(os.environ.get("SLUICE_KEYS") or self.root / "keys").resolve() / environment
+
     def workspace(self, release: str) -> Path:
         """One release's scratch folder; it is removed when the release ends."""
         return self.root / "work" / release

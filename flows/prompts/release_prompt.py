@@ -21,6 +21,7 @@ from tasks.run.gates import pass_gate
 from tasks.run.leases import hold_release
 from tasks.run.names import name_prompt_release
 from tasks.run.state import end_skipped, state_failure
+from tasks.security.gate import examine_prompt
 
 
 @flow(
@@ -54,12 +55,13 @@ def release_prompt(
         if reason:
             return end_skipped(reason)
         given = check_version(prompt, version)
+        security = pass_gate(examine_prompt(prompt), prompt, again=given.command)
         announce_estimate(given)
         results = evaluate_version(given, version)
         active = evaluate_version(given, given.active) if given.active else None
         judged = judge_version(given, results, active)
-        verdicts = (*judged, *audit_texts(given, judged))
+        verdicts = (security, *judged, *audit_texts(given, judged))
         report = report_version(given, results, active, verdicts)
-        for verdict in verdicts:
+        for verdict in verdicts[1:]:
             pass_gate(verdict, prompt, again=given.command)
         return activate_version(publish_version(given, results), given) if publish else report

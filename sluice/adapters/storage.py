@@ -101,7 +101,18 @@ def _find_code(text: str) -> int | None:
 
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
-OWN_FOLDERS = ("prefect", "mlflow", "serving", "traffic", "data", "logs", "work", "data_docs")
+OWN_FOLDERS = (
+    "prefect",
+    "mlflow",
+    "serving",
+    "traffic",
+    "data",
+    "logs",
+    "work",
+    "data_docs",
+    "security",
+    "keys",
+)
 OWN_FILES = ("control.db*", "server.*", "stack.*")
 
 

@@ -9,7 +9,7 @@ from sluice.verdict import Outcome
 
 VERDICT = "sluice.verdict."
 """Prefix of a version's tags with the outcome of each gate."""
-GATES = ("data", "evaluation", "bias", "parity")
+GATES = ("data", "evaluation", "bias", "parity", "security")
 """The gates that every version has to pass."""
 
 

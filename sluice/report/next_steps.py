@@ -9,6 +9,7 @@ from sluice.errors import (
     EvidenceInsufficient,
     GateFailed,
     PromptRegressed,
+    ReleaseInsecure,
     ServingDiffers,
 )
 from sluice.prompts.listing import name_release
@@ -23,6 +24,7 @@ FINDINGS: dict[str, type[GateFailed]] = {
     "evaluation": CandidateWorse,
     "bias": BiasFound,
     "parity": ServingDiffers,
+    "security": ReleaseInsecure,
     "prompt": PromptRegressed,
     "safety": CandidateUnsafe,
     "cost": CostExceeded,

@@ -86,7 +86,7 @@ def register_candidate(  # noqa: PLR0913, PLR0917
     )
     leases.renew(lease)
     registry.log_text(release.run_id, "model_card.md", card)
-    backend = choose_backend(verdicts[-1])
+    backend = choose_backend(next(item for item in verdicts if item.gate == "parity"))
     tags = tag_version(config, release, verdicts, backend)
     predictions = predict(pipeline, example, config.data, config.problem)
     version = registry.register_model(

@@ -14,6 +14,7 @@ from sluice.adapters.registry.client import open_registry
 from sluice.adapters.tables.delta import append_batch, list_versions
 from sluice.adapters.tables.files import read_batch
 from sluice.config.loading import load_service
+from sluice.control.admission import GATES
 from sluice.home import SAMPLES, Home
 from support.releases.runs import describe_state, runs_of, spans_of, versions_of
 from support.servers.outages import OTHER, Stack, find_flow_process, run_stack, start_server
@@ -87,7 +88,7 @@ def test_releases_outlive_a_killed_server_one_after_the_other(stack: Stack, tmp_
     assert [run.info.status for run in runs_of(home)] == ["FINISHED", "FINISHED"]
     (_, first_end), (second_start, _) = spans_of(home)
     assert first_end <= second_start
-    gates = {f"employment-verdict-{gate}" for gate in ("data", "evaluation", "bias", "parity")}
+    gates = {f"employment-verdict-{gate}" for gate in GATES}
     assert all(gates <= artifacts_of_run(run) for run in runs)
     state = describe_state(home)
     assert (state["models"], state["scratch"]) == ({"champion": 1, "candidate": 2}, [])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sluice.adapters.registry.client import open_registry
+from sluice.control.admission import GATES
 from sluice.errors import DataInvalid, DataMissing
 from sluice.home import Home
 from sluice.report.markdown import PAGE_PIXELS, measure_table
@@ -50,7 +51,7 @@ def test_version_has_the_identity(stocked: Home, candidate: Any) -> None:
     assert found is not None
     assert found.tags["sluice.data.rows"] == "36000"
     assert found.tags["sluice.release"] == candidate.result().release
-    assert {"data", "evaluation", "bias", "parity"} == {
+    assert set(GATES) == {
         key.rsplit(".", 1)[1] for key in found.tags if key.startswith("sluice.verdict.")
     }
     for key in ("sluice.code.commit", "sluice.config.hash", "sluice.environment.lock_hash"):
@@ -61,7 +62,7 @@ def test_run_keeps_the_files_for_a_person(stocked: Home, candidate: Any) -> None
     folder = next((stocked.model_artifacts / "employment").glob(candidate.result().run_id))
     kept = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     expected = {"config.yaml", "model_card.md", "data_docs/validation.html"}
-    expected |= {f"verdicts/{gate}.json" for gate in ("data", "evaluation", "bias", "parity")}
+    expected |= {f"verdicts/{gate}.json" for gate in GATES}
     plots = ("ranking", "calibration", "confusion", "slices", "importance")
     expected |= {f"artifacts/plots/{name}.png" for name in (*plots, "fairness")}
     missing = {name for name in expected if not any(path.endswith(name) for path in kept)}
@@ -107,7 +108,7 @@ def test_a_version_from_before_gets_its_profile(stocked: Home, candidate: Any) -
 
 def test_each_gate_published_its_verdict(candidate: Any) -> None:
     artifacts = artifacts_of(candidate)
-    for gate in ("data", "evaluation", "bias", "parity"):
+    for gate in GATES:
         page = artifacts[f"employment-verdict-{gate}"].data
         assert f"# {gate} gate: pass" in page
         assert "| check | measured | limit | note |" in page
@@ -119,7 +120,7 @@ def test_each_gate_published_its_verdict(candidate: Any) -> None:
 
 def test_each_gate_ran_once(candidate: Any) -> None:
     counts = {name: run.run_count for name, run in gate_runs_of(candidate).items()}
-    assert counts == {"data": 1, "evaluation": 1, "bias": 1, "parity": 1}
+    assert counts == dict.fromkeys(GATES, 1)
 
 
 def test_onnx_export_is_kept_with_the_model(stocked: Home, candidate: Any) -> None:

@@ -69,6 +69,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no place": (change("providers", "mine", key={}), "found neither of env and file"),
     "no address": (change("providers", "mine", url="host/v1"), "allowed: an address such as"),
+    # pragma: allowlist nextline secret
     "a login": (change("providers", "mine", url="https://a:b@h/v1"), "has a login"),
     "time without unit": (
         change("providers", "mine", limits={"gap": 30}),

@@ -66,6 +66,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "source.uri: found 'lake', allowed: an absolute path",
     ),
     "URL instead of a variable": (
+        # pragma: allowlist nextline secret
         {**SQL, "url_variable": "postgresql://a:b@c/d"},
         "source.url_variable: String should match pattern",
     ),

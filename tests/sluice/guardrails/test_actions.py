@@ -25,6 +25,7 @@ def test_a_blocking_hit_blocks_and_is_masked_where_it_is_kept() -> None:
 
 
 def test_hits_that_overlap_are_masked_once() -> None:
+    # pragma: allowlist nextline secret
     text = "See https://ada:pass-w0rd@example.com now."
     hits = GuardrailRules({"secrets": "mask", "pii": "mask"}).judge(text)
     assert "pass-w0rd" not in mask_hits(text, hits)

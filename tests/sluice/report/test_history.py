@@ -38,6 +38,7 @@ def test_row_of_a_registered_release() -> None:
             "evaluation": "pass",
             "bias": "",
             "parity": "",
+            "security": "",
             "reason": "auc .835 [.830, .840]",
             "version": "v7 champion",
         }

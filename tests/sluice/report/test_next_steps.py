@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from sluice.config.rollout import RouteConfig
+from sluice.control.admission import GATES
 from sluice.home import PROJECT
 from sluice.report.next_steps import advise, advise_halt, needs_help, needs_person
 from sluice.report.rollout import write_page
@@ -80,7 +81,7 @@ def test_every_hint_names_the_service_instead_of_a_word_for_it() -> None:
     assert found == set(WITHOUT_SERVICE)
 
 
-@pytest.mark.parametrize("gate", ["data", "evaluation", "bias", "parity"])
+@pytest.mark.parametrize("gate", GATES)
 @pytest.mark.parametrize("outcome", [Outcome.FAIL, Outcome.INSUFFICIENT])
 def test_every_halt_has_the_command_that_tries_it_again(gate: str, outcome: Outcome) -> None:
     command = "ingest churn FILE" if gate == "data" else "release churn"

@@ -64,7 +64,24 @@ def add_registry_database(home: Home) -> Home:
     image = Home(make_once("registry", _make_registry))
     home.mlflow.mkdir(parents=True, exist_ok=True)
     _copy(image.mlflow, home.mlflow, "mlflow.db*")
+    return add_search(home)
+
+
+def add_search(home: Home) -> Home:
+    """Give a state folder what the security gate found in this tree; a search costs a second."""
+    image = Home(make_once("searched", _search_tree))
+    home.security.mkdir(parents=True, exist_ok=True)
+    _copy(image.security, home.security, "searched.json")
     return home
+
+
+def _search_tree(draft: Path) -> None:
+    from sluice.adapters.security.tree import search_trees
+    from sluice.config.security.gate import load_security
+    from sluice.home import CONFIGS, PROJECT, PROMPTS, SUITES
+
+    config = load_security("development").secrets
+    search_trees(Home(draft), config, (PROJECT, CONFIGS, SUITES, PROMPTS))
 
 
 @contextmanager

@@ -42,6 +42,7 @@ def send(block: Any) -> None:
 def test_slack_gets_a_message_under_its_title(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # pragma: allowlist nextline secret
     monkeypatch.setenv("URL", "https://hooks.slack.com/services/T0000/B0000/abcdef")
     entry = SlackNotification(name="team", kind="slack", url=Secret(env="URL"), events=EVENTS)
     block = make_block(entry)

@@ -12,6 +12,7 @@ from sklearn.dummy import DummyClassifier
 from sluice.adapters.control.store import open_control
 from sluice.adapters.registry.answers import find_version, list_waiting
 from sluice.adapters.registry.client import ModelVersionRef, Registry, open_registry
+from sluice.control.admission import GATES
 from sluice.control.approval import Approval, ApprovalAnswer, read_request, tag_request
 from sluice.home import Home
 from sluice.verdict import Check, Outcome, Verdict
@@ -31,10 +32,7 @@ from tasks.run.state import state_failure
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api")]
 
 CHECK = Check("auc floor", Outcome.PASS, 0.82, (0.81, 0.83), 0.8, ">=", "", 2412)
-VERDICTS = tuple(
-    Verdict(gate, Outcome.PASS, (CHECK,), f"{gate} holds", "")
-    for gate in ("data", "evaluation", "bias", "parity")
-)
+VERDICTS = tuple(Verdict(gate, Outcome.PASS, (CHECK,), f"{gate} holds", "") for gate in GATES)
 Wait = Callable[..., ModelVersionRef]
 
 

@@ -39,6 +39,7 @@ def make_verdict(gate: str, outcome: Outcome, notices: tuple[str, ...] = ()) -> 
         ("evaluation", Outcome.FAIL, "CandidateWorse"),
         ("bias", Outcome.FAIL, "BiasFound"),
         ("parity", Outcome.FAIL, "ServingDiffers"),
+        ("security", Outcome.FAIL, "ReleaseInsecure"),
         ("data", Outcome.INSUFFICIENT, "EvidenceInsufficient"),
         ("evaluation", Outcome.INSUFFICIENT, "EvidenceInsufficient"),
         ("bias", Outcome.INSUFFICIENT, "EvidenceInsufficient"),

@@ -127,6 +127,7 @@ def test_an_address_that_cannot_be_used_is_refused(
 
 
 def test_a_password_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # pragma: allowlist nextline secret
     monkeypatch.setenv("SLUICE_CONTROL_URL", "mysql://user:secret@host/name")
     with pytest.raises(ControlUnusable) as refused:
         open_control(Home(tmp_path))
@@ -135,6 +136,7 @@ def test_a_password_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_a_server_that_is_away_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
+    # pragma: allowlist nextline secret
     monkeypatch.setenv("SLUICE_CONTROL_URL", "postgresql://user:secret@127.0.0.1:1/name")
     began = time.monotonic()
     with pytest.raises(ControlUnavailable, match="refused") as fault:

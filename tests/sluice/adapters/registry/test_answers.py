@@ -6,7 +6,7 @@ from sluice.adapters.registry.aliases import choose_alias
 from sluice.adapters.registry.versions import ModelVersionRef, check_verdicts
 from sluice.errors import PromotionRefused
 
-GATES = ("data", "evaluation", "bias", "parity")
+GATES = ("data", "evaluation", "bias", "parity", "security")
 
 
 def make_version(version: int, approval: str = "", **outcomes: str) -> ModelVersionRef:

@@ -152,7 +152,9 @@ def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     "url",
     [
         "no url",
+        # pragma: allowlist nextline secret
         "mysql://me:hidden@host/shop",
+        # pragma: allowlist nextline secret
         "postgresql://me:hidden@host:hidden/shop",
         "sqlite://",
     ],
@@ -182,6 +184,7 @@ def test_a_server_that_does_not_answer_is_an_infrastructure_error_without_the_pa
     with socket.socket() as probe:  # bound, and no process listens
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+        # pragma: allowlist nextline secret
         monkeypatch.setenv("SHOP_DATABASE", f"postgresql://me:hidden@127.0.0.1:{port}/shop")
         with pytest.raises(DataUnavailable, match="SHOP_DATABASE: the database: ") as caught:
             read(ask("SELECT 1"))

@@ -1,0 +1,1 @@
+"""What a release is examined for: vulnerabilities, secrets, unsafe files; bills and signatures."""

@@ -1,0 +1,1 @@
+"""The evidence of the security gate, bills of materials, and signatures."""
