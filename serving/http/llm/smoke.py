@@ -4,10 +4,10 @@ import asyncio
 from datetime import UTC, datetime
 
 from serving.http.llm.handler import find_fault
-from serving.llm.budgets import list_budgets
 from serving.llm.prompts import LoadedPrompt
 from serving.llm.providers import OpenedModels
 from sluice.adapters.llm.metering import CallTerms
+from sluice.config.llm.budgets import list_budgets
 from sluice.errors import SluiceError
 from sluice.guardrails.actions import GuardrailRules, is_blocking
 from sluice.prompts.rendering import render_request
