@@ -78,7 +78,7 @@ $(VENV)/.local-llm: requirements-local-llm.lock $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations 20
 TYPES := $(BIN)/mypy && $(BIN)/lint-imports
 # Test processes are forks of one that has imported the heavy libraries. Most of the slow tests
-# wait: five processes keep two cores busy. Faults have times to keep.
+# wait: five processes keep two cores busy. Faults have times to keep: three.
 FORKS := popen//python=$(BIN)/python -m support.servers.forks
 # Types and import contracts need one core for a minute: the tests do not wait for them, and their
 # result comes at the end. Before the first test all tests are compiled, once for all processes.
@@ -91,7 +91,7 @@ test: install lint ## the suite, lint, types, import contracts, docs; a quarter 
 	exit $$((tests || types))
 
 test-faults: install local-llm ## kill -9 in every phase, servers that go away, planted faults, faulty models on live traffic
-	@$(PYTEST) -n 2 -m "faults and not alone"; with_others=$$?; \
+	@$(PYTEST) -n 3 -m "faults and not alone"; with_others=$$?; \
 	$(PYTEST) -n 0 -m "faults and alone" && exit $$with_others
 
 test-fast: install ## the suite without real servers and whole releases

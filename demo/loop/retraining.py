@@ -84,13 +84,19 @@ def _is_unchanged(loop: Loop, champion: int) -> bool:
 
 
 def _tell_gain(loop: Loop, version: int) -> bool:
-    """Run `watch` until the gain is measured, and tell it; return whether it is better."""
+    """Run `watch` until the gain is measured, and tell it; return whether it is better.
+
+    The run that measures it may be one of the schedule: then its message was not told yet.
+    """
+    told = list[str]()
 
     def measure() -> str:
-        loop.watch()
+        told.append(loop.watch())
         found = loop.control.timeline.list_entries(SERVICE)
         gains = [item for item in found if (item.action, item.version) == (GAIN, version)]
         return gains[0].message if gains else ""
 
     gain: str = loop.wait("the gain", measure, GAIN_SECONDS)
+    if not any(gain in words for words in told):
+        loop.tell(f"the gain: {gain}")
     return ", better" in gain

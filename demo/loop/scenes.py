@@ -160,13 +160,14 @@ class Loop:
         windows = self.control.performance.list_last(SERVICE, version, MOST_WINDOWS)
         return [read_verdict(item.verdict) for item in reversed(windows)]
 
-    def watch(self) -> None:
-        """Run `watch`, which is due each five minutes, and tell what it did."""
+    def watch(self) -> str:
+        """Run `watch`, which is due each five minutes; tell what it did, and return it."""
         from flows.watch import watch
 
         state = watch(SERVICE, return_state=True)
         for words in str(state.message).split(f"; {SERVICE}: "):
             self.tell(f"watch: {words}")
+        return str(state.message)
 
 
 class _RolloutTelling:

@@ -13,7 +13,7 @@ from sluice.control.timeline import GAIN, RELEASE, TimelineEntry
 from sluice.home import Home
 from support.servers.forks import run_command
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.alone]
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 SERVICE = "employment"
 SECONDS = 900.0
