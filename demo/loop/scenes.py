@@ -16,6 +16,7 @@ from sluice.adapters.control.store import prepare_control
 from sluice.adapters.server.record import StackRecord
 from sluice.adapters.traffic.log import read_log
 from sluice.config.loading import load_service
+from sluice.control.retraining_event import unpack_payload
 from sluice.control.timeline import RELEASE, TimelineEntry
 from sluice.drift.performance.comparison import describe_change
 from sluice.drift.performance.windows import WindowVerdict, read_verdict
@@ -131,7 +132,8 @@ class Loop:
         with get_client(sync_client=True) as client:
             runs = client.read_flow_runs(deployment_filter=wanted)
         for run in runs:
-            about = (run.parameters.get("event"), run.parameters.get("payload", {}).get("kind"))
+            payload = unpack_payload(run.parameters.get("payload") or {})
+            about = (run.parameters.get("event"), payload.get("kind"))
             if about == (event, kind) and run.state and run.state.is_final():
                 return run
         return None
