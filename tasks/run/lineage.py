@@ -198,14 +198,10 @@ def _describe_run(flow_file: str) -> LineageRun:
         flow_file,
         code["commit"],
     )
-    parent = flow_run.parent_flow_run_id
     tags = {"service": service, "dirty": code["dirty"]}
     if cause := given.get("cause"):
         tags["cause"] = str(cause)
-    parent_job = "flow" if parent else ""
-    return LineageRun(
-        str(flow_run.id), job, engine_version, str(parent or ""), parent_job, tags=tags
-    )
+    return LineageRun(str(flow_run.id), job, engine_version, tags=tags)
 
 
 @functools.lru_cache(maxsize=1)
