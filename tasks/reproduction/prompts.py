@@ -15,7 +15,6 @@ from sluice.reproduction.record import require_clean
 from tasks.prompts.version import read_evaluation
 from tasks.reproduction.handover import read_result, write_job
 
-
 TRIAL = "-trial.json"
 """Ending of the file that has the answers of a trial in the terminal."""
 
