@@ -23,12 +23,17 @@ def show_served(service: str, as_json: bool) -> None:
     from sluice.adapters.served_history import read_periods
     from sluice.production.page import list_rows
 
-    periods = read_periods(prepare_control(), service)
+    control = prepare_control()
+    periods, route = read_periods(control, service), control.routes.find(service)
     if as_json:
         say(json.dumps([item.to_dict() for item in periods], indent=2))
         return
-    if not periods:
+    known = next((item.version for item in periods if not item.on_trial), None)
+    if route is None:
         say(f"{service}: nothing has served yet")
+    elif route.champion != known:
+        say(f"{service} v{route.champion} serves; since when is not on record")
+    if not periods:
         return
     show_rows(f"What served: {service}, newest first", list_rows(periods[:MOST]))
     if len(periods) > MOST:

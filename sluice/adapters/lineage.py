@@ -161,7 +161,7 @@ def _build_run_facets(run: LineageRun) -> dict[str, Any]:
     if run.parent:
         facets["parent"] = parent_run.ParentRunFacet(
             run=parent_run.Run(run.parent),
-            job=parent_run.Job(run.job.namespace, run.parent_job or "unknown"),
+            job=parent_run.Job(run.job.namespace, run.parent_job),
         )
     if run.error:
         facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(

@@ -199,8 +199,8 @@ def append_rows(config: ServiceConfig, batch: ValidatedBatch, announce: bool = T
         data = previous
     else:
         data = append_batch(uri, rows, {"source": name}, config.data.id)
-    columns = dict(config.data.columns)
-    note_output(name_table(config.service, data.version, data.rows, columns))
+    table = name_table(config.service, data.version, data.rows, config.data.columns)
+    note_output(table)
     get_run_logger().info(
         "%s is data version %d of %s, %s rows in all",
         name,

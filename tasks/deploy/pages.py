@@ -8,7 +8,7 @@ from sluice.prompts.listing import list_prompts
 LIST = "/artifacts?name="
 """The list of artifacts, narrowed to a name: unlike an artifact's own page, it is never missing."""
 RELEASES = {"releases": "history", "verdicts": "verdict", "plots": "evaluation"}
-MOVES = {"timeline": "timeline", "rollout": "rollout"}
+MOVES = {"timeline": "timeline", "what served": "served", "rollout": "rollout"}
 PAGES = {
     "release": RELEASES,
     "retrain": {"releases": "history", "timeline": "timeline"},
@@ -16,7 +16,8 @@ PAGES = {
     "watch": {"verdict on its data": "verdict-data"},
     "score-batch": {"scores": "scores"},
     "approve": {"request and decisions": "approval", "releases": "history"},
-    "promote": {"releases": "history", "timeline": "timeline"},
+    "promote": {"releases": "history", "timeline": "timeline", "what served": "served"},
+    "reproduce": {"reproductions": "reproduction"},
     "rollout": {"rollout": "rollout", "timeline": "timeline"},
     "rollout-control": MOVES,
     "rollback": MOVES,
@@ -25,7 +26,10 @@ PAGES = {
     "monitor": {"alerts": "monitoring"},
 }
 """By flow, each page of a service: its label, and its key after the service's name."""
-PROMPT_PAGES = {"release_prompt": {"reports": "prompt", "verdicts": "verdict"}}
+PROMPT_PAGES = {
+    "release_prompt": {"reports": "prompt", "verdicts": "verdict", "what served": "served"},
+    "reproduce": {"reproductions": "reproduction"},
+}
 """By flow, each page of a prompt."""
 SHARED = {
     "watch": {"prompts, as wished and as they serve": "prompts"},

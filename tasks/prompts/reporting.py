@@ -54,7 +54,7 @@ def write_report(
             place.with_suffix(VERDICTS): json.dumps(facts),
         }
     )
-    record_evaluation(given, new, find_outcome(verdicts).value)
+    record_evaluation(given, new, find_outcome(verdicts).value, place.name)
     return page
 
 

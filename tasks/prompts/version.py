@@ -282,9 +282,12 @@ def read_evaluation(place: Path) -> PromptEvaluation:
 
 
 def record_evaluation(
-    given: VersionUnderRelease, evaluation: PromptEvaluation, outcome: str
+    given: VersionUnderRelease, evaluation: PromptEvaluation, outcome: str, answers: str = ""
 ) -> EvaluationRecord:
-    """Keep the figures of an evaluation, from which `sluice prompt diff` compares versions."""
+    """Keep the figures of an evaluation, from which `sluice prompt diff` compares versions.
+
+    `answers` is the name of the file that has the answers.
+    """
     criteria = {}
     for check in given.checks:
         scores = CriterionScores(
@@ -308,6 +311,7 @@ def record_evaluation(
         criteria=criteria,
         cost=mean_known(cost.dollars for cost in evaluation.costs.values()),
         similarity=evaluation.similarity,
+        answers=answers,
         commit=code.commit,
         dirty=code.dirty,
         lock_hash=environment.lock_hash,

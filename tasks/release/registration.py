@@ -104,9 +104,6 @@ def register_candidate(  # noqa: PLR0913, PLR0917
     )
     route_to_champion(version)
     alias = version.tags[REGISTERED]
-    note_output(name_model(config.service, version.version))
-    if alias == CHAMPION:
-        note_output(name_production(config.service, version.version))
     approval_tags = {key: value for key, value in version.tags.items() if key.startswith(ANSWER)}
     registry.log_facts(release.run_id, tags={VERSION: str(version.version), **approval_tags})
     publish(
@@ -176,7 +173,10 @@ def complete_registration(version: ModelVersionRef) -> ModelVersionRef:
 
 
 def _publish_registered(version: ModelVersionRef) -> None:
-    """Emit the event of a registered version and its alias."""
+    """Emit the event of a registered version and its alias, and note it as the run's output."""
+    note_output(name_model(version.service, version.version))
+    if version.tags[REGISTERED] == CHAMPION:
+        note_output(name_production(version.service, version.version))
     publish_event(
         version.service,
         "candidate.registered",

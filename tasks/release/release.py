@@ -109,7 +109,7 @@ def open_release(config: ServiceConfig, data_version: int, cause: str) -> Releas
     _clear_lost(registry, config.service, run_id)
     registry.log_text(run_id, "config.yaml", dump_service(config))
     registry.log_data_input(run_id, data, "training")
-    note_input(name_table(config.service, version, data.rows, dict(config.data.columns)))
+    note_input(name_table(config.service, version, data.rows, config.data.columns))
     workspace = home.workspace(run_id)
     workspace.mkdir(parents=True, exist_ok=True)
     baseline = _find_baseline(version, champion.record)

@@ -15,6 +15,9 @@ from sluice.reproduction.record import require_clean
 from tasks.prompts.version import read_evaluation
 from tasks.reproduction.handover import read_result, write_job
 
+TRIAL = "-trial.json"
+"""Ending of the file that has the answers of a trial in the terminal."""
+
 
 @dataclass(frozen=True)
 class PromptRecord:
@@ -36,7 +39,7 @@ class PromptRecord:
 
 
 def read_prompt_record(prompt: str, version: int) -> PromptRecord:
-    """Read the last evaluation of a prompt's version.
+    """Read the last evaluation of a prompt's version; one of its release before a trial.
 
     Raises:
         NotReproducible: there is none, its answers are gone, or it has no commit on record.
@@ -47,14 +50,16 @@ def read_prompt_record(prompt: str, version: int) -> PromptRecord:
     found = [item for item in read_evaluations(folder) if item.version == version]
     if not found:
         raise NotReproducible(f"{name}: found no evaluation of it in {folder}; next: {again}")
-    figures = found[-1]
-    if not figures.commit:
+    whole = [item for item in found if item.commit and item.answers]
+    released = [item for item in whole if not item.answers.endswith(TRIAL)]
+    figures = (released or whole or found)[-1]
+    if not whole:
         raise NotReproducible(
             f"{name}: its evaluation has no commit on record: an earlier Sluice wrote it; next: "
             f"{again}: answers that are kept cost nothing"
         )
     require_clean(name, CodeVersion(figures.commit, figures.dirty), again)
-    place = folder / "answers" / f"v{version}-{figures.identity[:12]}.json"
+    place = folder / "answers" / figures.answers
     try:
         results = read_evaluation(place)
     except PromptInvalid as error:

@@ -40,7 +40,7 @@ from tasks.run.names import name_origin
 
 EVALUATE_MODULE = "tasks.reproduction.evaluate_prompt"
 TRAIN_MODULE = "tasks.reproduction.train_model"
-FILE = "reproduction.json"
+FILE = "evidence/reproduction.json"
 """The last reproduction, among the files of the version's registry run."""
 MAX_MESSAGE = 400
 

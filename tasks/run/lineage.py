@@ -8,7 +8,7 @@ not sent.
 
 import functools
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -85,8 +85,10 @@ def track_lineage(flow_file: str) -> Iterator[list[Any]]:
         raise
     else:
         ended = result[-1] if result else None
-        failed = isinstance(ended, State) and ended.is_failed()
-        _end(tracked, *((RunState.FAIL, ended.message or "") if failed else (RunState.COMPLETE,)))
+        if isinstance(ended, State) and ended.is_failed():
+            _end(tracked, RunState.FAIL, ended.message or "")
+        else:
+            _end(tracked, RunState.COMPLETE)
     finally:
         _RUNS.pop(run_id, None)
 
@@ -142,7 +144,7 @@ def note_verdict(verdict: Verdict) -> None:
         tracked.run = run
 
 
-def name_table(service: str, version: int, rows: int, columns: dict[str, str]) -> DataSet:
+def name_table(service: str, version: int, rows: int, columns: Mapping[str, str]) -> DataSet:
     """Return the data set of a version of a service's table."""
     place = str(find_home().table(service))
     return DataSet("file", place, str(version), columns, rows)
@@ -198,14 +200,10 @@ def _describe_run(flow_file: str) -> LineageRun:
         flow_file,
         code["commit"],
     )
-    parent = flow_run.parent_flow_run_id
     tags = {"service": service, "dirty": code["dirty"]}
     if cause := given.get("cause"):
         tags["cause"] = str(cause)
-    parent_job = "flow" if parent else ""
-    return LineageRun(
-        str(flow_run.id), job, engine_version, str(parent or ""), parent_job, tags=tags
-    )
+    return LineageRun(str(flow_run.id), job, engine_version, tags=tags)
 
 
 @functools.lru_cache(maxsize=1)

@@ -7,7 +7,10 @@ from sluice.events import EVENTS, SERVICE_EVENTS, expand_event
 from sluice.home import PROJECT
 from sluice.monitoring.alerts import ChangeKind
 
-ABOUT = "data|prompt|gate|candidate|approval|rollout|retraining|traffic|performance|drift|cost"
+ABOUT = (
+    "data|prompt|gate|candidate|approval|rollout|reproduction|retraining|traffic|performance|drift"
+    "|cost"
+)
 NAME = re.compile(rf'"((?:{ABOUT})\.[a-z-]+)"')
 COMPOSED = {
     *(f"approval.{item.value}" for item in ApprovalAnswer if item is not ApprovalAnswer.PENDING),

@@ -122,7 +122,11 @@ def _read_sample(folder: Path) -> ParitySample | None:
 
 
 def make_sample_frame(sample: ParitySample, data: DataConfig) -> "pd.DataFrame":
-    """Return the sample's records, which are JSON, as rows of the model's kinds."""
+    """Return the sample's records, which are JSON, as rows of the model's kinds.
+
+    Raises:
+        DataInvalid: a record's value is not of its column's kind.
+    """
     import pyarrow as pa
 
     from sluice.data.schema import ARROW_TYPES

@@ -53,8 +53,8 @@ def _find_prefix(project: Path) -> str:
     found = _run(project, "rev-parse", "--show-prefix")
     if found.returncode:
         raise NotReproducible(
-            f"{project}: found no git repository, so the code of no commit is here; next: "
-            "reproduce in a clone of the project"
+            f"{project}: found no git repository, so the code of no commit is here "
+            f"({_read_last(found)}); next: reproduce in a clone of the project"
         )
     return found.stdout.strip().rstrip("/")
 

@@ -39,6 +39,8 @@ class EvaluationRecord(Section):
     cost: float | None = Field(None, ge=0.0)
     similarity: str = ""
     """What compared texts; scores of another similarity are not comparable."""
+    answers: str = ""
+    """Name of the file with the answers; of a trial in the terminal it ends with `-trial.json`."""
     commit: str = ""
     """The commit of the code; empty in records of earlier versions."""
     dirty: bool = False

@@ -68,7 +68,7 @@ def read_facts(home: Home) -> dict[str, Any]:
     registry = open_registry(home)
     found = registry.find_alias("employment", "champion")
     assert found is not None
-    result = parse_json(registry.read_text(found.run_id, "reproduction.json"))
+    result = parse_json(registry.read_text(found.run_id, "evidence/reproduction.json"))
     return {item["name"]: item for item in result["facts"]}
 
 

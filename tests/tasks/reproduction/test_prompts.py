@@ -55,7 +55,7 @@ class PromptProject:
 
     @property
     def answers(self) -> Path:
-        [found] = (self.home.evaluations("classify") / "answers").glob("v1-*[0-9a-f].json")
+        [found] = (self.home.evaluations("classify") / "answers").glob("v1-*-trial.json")
         return found
 
 

@@ -38,7 +38,6 @@ class FakeRun:
     def __init__(self, flow: str) -> None:
         self.id, self.flow_name = uuid.uuid4(), flow
         self.parameters = {"service": "town", "cause": "a test"}
-        self.parent_flow_run_id = None
 
 
 @pytest.fixture(autouse=True)
