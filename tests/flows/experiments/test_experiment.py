@@ -236,7 +236,9 @@ def test_an_a_a_test_sends_both_arms_to_one_version(site: Site, gateway: Running
     facts: dict[str, Any] = {"candidate": 1, "mode": Mode.CANARY, "salt": "same", "weight": 0.5}
     site.route(SERVICE, experiment="same-1", ttl=30.0, **facts)
     with site.renewing(SERVICE):
-        gateway.await_candidate(SERVICE)
+        gateway.await_all(
+            SERVICE, lambda state: state.get("candidate") == 1 and not state["candidate_reason"]
+        )
         replies = [gateway.predict(RECORD, SERVICE, unit=f"u{n}").json for n in range(40)]
     site.route(SERVICE, candidate=None, mode=Mode.CHAMPION, salt="", weight=0.0, experiment="")
     assert {item["arm"] for item in replies} == {"candidate", "champion"}
