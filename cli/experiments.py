@@ -3,6 +3,8 @@
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -37,7 +39,7 @@ def plan(name: Name, by: OptionalBy = "", as_json: AsJson = False) -> None:
     from sluice.adapters.control.store import prepare_control
     from tasks.experiments.actions import plan_run
 
-    with report_waiting("reading the traffic"):
+    with keep_stdout(as_json), report_waiting("reading the traffic"):
         record = plan_run(prepare_control(), name, datetime.now(UTC), by)
     if as_json:
         from sluice.experiments.record import dump_facts
@@ -125,7 +127,7 @@ def analyse(name: Name, by: OptionalBy = "", as_json: AsJson = False) -> None:
     from sluice.adapters.control.store import prepare_control
     from tasks.experiments.actions import analyse_run
 
-    with report_waiting("analysing the traffic"):
+    with keep_stdout(as_json), report_waiting("analysing the traffic"):
         record = analyse_run(prepare_control(), name, datetime.now(UTC), by)
     if as_json:
         from sluice.experiments.record import dump_facts
@@ -159,6 +161,13 @@ def decide(name: Name, choice: Choice, by: By, reason: Reason) -> None:
     _tell_prefect(record, "experiment.decided")
     if choice == "promote":
         say(f"rollout   {_hand_over(record)}")
+
+
+@contextmanager
+def keep_stdout(as_json: bool) -> Iterator[None]:
+    """Keep stdout for the JSON alone: what is said meanwhile goes to stderr."""
+    with redirect_stdout(sys.stderr if as_json else sys.stdout):
+        yield
 
 
 def check_experiment(name: str) -> "ExperimentConfig":

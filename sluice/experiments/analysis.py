@@ -139,7 +139,9 @@ def _explore(units: ExperimentUnits, config: ExperimentConfig) -> list[SegmentRe
     plain = config.model_copy(update={"cuped": None})
     found = []
     for name in config.segments:
-        values = units.traits[name]
+        values = units.traits.get(name)
+        if values is None:
+            continue
         for level, _ in pool_levels(units.assigned_by[name]):
             chosen = values == level
             part = replace(

@@ -75,14 +75,16 @@ def plan_experiment(
     if found is not None:
         baseline, variance, entered = found
         # Units that came within the last window are not complete, and are not among them.
-        arrivals = Arrivals.from_entries(entered, (span[0], span[1] - config.window - config.wait))
+        arrivals = UnitArrivals.from_entries(
+            entered, (span[0], span[1] - config.window - config.wait)
+        )
         source, units = "traffic", len(entered)
     elif config.assumed is not None:
         assumed = config.assumed
         baseline, source, units = assumed.mean, "assumed", 0
         spread = baseline * (1 - baseline) if config.primary.shape == "rate" else 0.0
         variance = (assumed.deviation or 0.0) ** 2 or spread
-        arrivals = Arrivals((), 0.0, assumed.units_a_day / DAY)
+        arrivals = UnitArrivals((), 0.0, assumed.units_a_day / DAY)
     else:
         raise ValueError(
             f"found fewer than {LEAST_HISTORY} complete units in the traffic of the last "
@@ -93,7 +95,7 @@ def plan_experiment(
 
 
 @dataclass(frozen=True)
-class Arrivals:
+class UnitArrivals:
     """New units over time: as they came in past traffic, and then at the pace of its second half.
 
     A user who comes back is no new unit, so the pace falls while an experiment lasts.
@@ -106,7 +108,7 @@ class Arrivals:
     """Units a second after that."""
 
     @classmethod
-    def from_entries(cls, entered: Values, span: tuple[float, float]) -> "Arrivals":
+    def from_entries(cls, entered: Values, span: tuple[float, float]) -> "UnitArrivals":
         """Return the arrivals that were seen between two times."""
         times = np.sort(entered) - span[0]
         length = max(1.0, span[1] - span[0])
@@ -151,7 +153,7 @@ def measure_baseline(values: MetricValues) -> tuple[float, float]:
 def _compute(
     config: ExperimentConfig,
     unit: tuple[float, float],
-    arrivals: Arrivals,
+    arrivals: UnitArrivals,
     origin: tuple[str, int],
 ) -> ExperimentPlan:
     baseline, variance = unit

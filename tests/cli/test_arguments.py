@@ -256,6 +256,7 @@ def test_no_choice_of_a_command_has_a_space() -> None:
         "demo",
         "drift",
         "expect",
+        "experiment decide",
         "init",
         "release",
         "rollout-control",

@@ -21,6 +21,7 @@ def _alone(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     home.root.mkdir(parents=True)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr("sluice.adapters.server.notes.is_there", lambda _: False)
+    monkeypatch.setattr("sluice.adapters.server.home_server.server_environment", lambda _: {})
 
 
 def say(*words: str) -> Result:

@@ -11,6 +11,7 @@ import pytest
 from sluice.adapters.control.rollouts import CONTROLLER, Opening
 from sluice.adapters.registry.client import open_registry
 from sluice.config.experiments.experiment import ExperimentConfig
+from sluice.config.experiments.loading import list_experiments
 from sluice.config.rollout import RouteConfig
 from sluice.control.route import Mode
 from sluice.errors import ExperimentRefused, RolloutRefused
@@ -149,7 +150,8 @@ def deploy_rollout() -> Any:
     """Deploy the rollout as the project does, without a worker; return the deployment's id."""
     from flows.rollout import rollout
 
-    return rollout.to_deployment(name="rollout").apply()
+    # The form offers the services of the project, and this one is the test's own.
+    return rollout.to_deployment(name="rollout", enforce_parameter_schema=False).apply()
 
 
 def list_parameters(deployment: Any) -> list[dict[str, Any]]:
@@ -174,7 +176,7 @@ def test_a_guardrail_ends_an_experiment_early_and_the_control_serves_alone(
         minimum_detectable_effect=0.05,
         assumed={"mean": 0.3, "units_a_day": 500 * 86400},
         guardrails=[complaints],
-        **{**QUICK, "period": "120 s"},
+        **{**QUICK, "period": "120 s", "history": "1 s"},
     )
     use(config)
     assert run(name="harm", step="plan").is_completed()
@@ -196,6 +198,16 @@ def test_a_guardrail_ends_an_experiment_early_and_the_control_serves_alone(
     assert route.candidate is None
 
 
+def test_the_form_offers_experiments_steps_and_decisions_and_explains_them() -> None:
+    from flows.experiments.experiment import experiment
+
+    fields = experiment.parameters.model_dump()["properties"]
+    assert fields["name"]["enum"] == list_experiments()
+    assert fields["step"]["enum"] == ["plan", "start", "analyse", "decide", "resume"]
+    assert fields["decision"]["enum"] == ["promote", "iterate", "discard"]
+    assert all(field["description"] for field in fields.values())
+
+
 def test_the_keeper_resumes_an_experiment_without_a_controller(
     site: Site, use: Callable[[ExperimentConfig], None]
 ) -> None:
@@ -212,7 +224,7 @@ def test_the_keeper_resumes_an_experiment_without_a_controller(
     ready = replace(planned, control=1, treatment=2, salt="s")
     started = experiments.start(lease, ready, 15.0, datetime.now(UTC))
     leases.release(lease)
-    deployed = experiment.to_deployment(name="experiment").apply()
+    deployed = experiment.to_deployment(name="experiment", enforce_parameter_schema=False).apply()
     keeper = Keeper()
     keeper.keep_experiments()
     experiments.end(started, "the test is over", datetime.now(UTC))
@@ -224,7 +236,9 @@ def test_an_a_a_test_sends_both_arms_to_one_version(site: Site, gateway: Running
     facts: dict[str, Any] = {"candidate": 1, "mode": Mode.CANARY, "salt": "same", "weight": 0.5}
     site.route(SERVICE, experiment="same-1", ttl=30.0, **facts)
     with site.renewing(SERVICE):
-        gateway.await_candidate(SERVICE)
+        gateway.await_all(
+            SERVICE, lambda state: state.get("candidate") == 1 and not state["candidate_reason"]
+        )
         replies = [gateway.predict(RECORD, SERVICE, unit=f"u{n}").json for n in range(40)]
     site.route(SERVICE, candidate=None, mode=Mode.CHAMPION, salt="", weight=0.0, experiment="")
     assert {item["arm"] for item in replies} == {"candidate", "champion"}

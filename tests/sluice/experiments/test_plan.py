@@ -5,7 +5,7 @@ import pytest
 from statsmodels.stats.power import NormalIndPower
 from statsmodels.stats.proportion import proportion_effectsize
 
-from sluice.experiments.plan import Arrivals, plan_experiment
+from sluice.experiments.plan import UnitArrivals, plan_experiment
 from support.experiments.traffic import DAY, START, Draw, configure, draw_requests
 
 ASSUMED = {"mean": 0.2, "units_a_day": 1000}
@@ -81,9 +81,9 @@ def test_effects_that_are_impossible_are_refused() -> None:
 
 def test_arrivals_are_those_that_came_and_then_the_later_pace() -> None:
     times = START + np.concatenate([np.linspace(0, 50, 90), np.linspace(51, 100, 10)])
-    found = Arrivals.from_entries(times, (START, START + 100))
+    found = UnitArrivals.from_entries(times, (START, START + 100))
     assert found.count(50) == 90
     assert found.find_time(90) == pytest.approx(50)
     assert found.pace == pytest.approx(10 / 50)
     assert found.find_time(200) == pytest.approx(100 + 100 / 0.2)
-    assert Arrivals((), 0.0, 0.0).find_time(3) == float("inf")
+    assert UnitArrivals((), 0.0, 0.0).find_time(3) == float("inf")
