@@ -75,7 +75,7 @@ def main() -> None:
             os.environ.pop(name, None)
         with open_terminal(is_for_prompts=True), _use_settings(), run_prompts(site) as gateway:
             os.environ["SLUICE_GATEWAY_URLS"] = gateway.address
-            policy = write_policy(Path(folder), longest=90)
+            policy = write_policy(Path(folder), history=5, least=8, longest=90)
             found = _run_all(PromptBench(site, gateway, provider, policy), count)
     endings = {kind: _list_endings(found, kind) for kind in (EQUAL, *FAULTS)}
     notes = {"callers": CALLERS, "endings": endings}

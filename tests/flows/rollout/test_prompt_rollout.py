@@ -130,10 +130,11 @@ def test_a_version_that_leaks_an_address_is_rolled_back_and_no_caller_reads_it(
 
 
 def test_a_version_three_times_as_dear_pauses_and_a_person_takes_it_back(
-    site: PromptSite, registry: Registry, gateway: Running, provider: FakeProvider, policy: str
+    site: PromptSite, registry: Registry, gateway: Running, provider: FakeProvider, tmp_path: Path
 ) -> None:
     from tasks.rollout.actions import restore, roll_back
 
+    policy = write_policy(tmp_path, "slowly", least=30)
     publish_two(site, registry, "dear")
     provider.reset(answer_by_arm(DEAR))
     gateway.await_champion("dear")
