@@ -19,7 +19,8 @@ rules:
   latency_margin: {{ratio: 10.0, min_effect_ms: 1000}}
   cost: {{ratio: 2.0, action: pause, cap: 5}}
 stages:
-  - {{name: shadow, weight: 0.0, min: {least} s, max: {longest} s, passes: [error_margin, disagreement]}}
+  - {{name: shadow, weight: 0.0, min: {least} s, max: {longest} s,
+      passes: [error_margin, disagreement]}}
   - {{name: canary, weight: 0.25, min: {least} s, max: {longest} s, passes: [error_margin]}}
   - {{name: half, weight: 0.50, min: {least} s, max: {longest} s, passes: [error_margin]}}
 soak: 1 s
