@@ -42,7 +42,8 @@ from support.rollouts.prompts import publish_two, write_policy
 
 GOOD = FakeAnswer(input_tokens=50, output_tokens=7)
 LEAK = FakeAnswer("Ask ann.smith@example.org.", input_tokens=50, output_tokens=7)
-DEAR = FakeAnswer(input_tokens=150, output_tokens=21)
+DEAR = FakeAnswer(input_tokens=500, output_tokens=60)
+"""By the prices of the two models, 3.5 times what the champion's answer costs."""
 EQUAL, FAULTS = "equal", ("errors", "leak", "dear")
 STOPPED = (Verb.ROLL_BACK, Verb.PAUSE)
 CALLERS, PAUSE, SECONDS, POLL = 6, 0.01, 180.0, 0.2

@@ -24,7 +24,8 @@ from tasks.rollout.settings import PromptRollout
 pytestmark = pytest.mark.slow
 GOOD = FakeAnswer(input_tokens=50, output_tokens=7)
 LEAKS = FakeAnswer("Ask ann.smith@example.org.", input_tokens=50, output_tokens=7)
-DEAR = FakeAnswer(input_tokens=150, output_tokens=21)
+DEAR = FakeAnswer(input_tokens=500, output_tokens=60)
+"""By the prices of the two models, 3.5 times what the champion's answer costs."""
 ROUTE = PromptRouteConfig(assign_by="request", arm_timeout_ms=5000.0)
 
 
