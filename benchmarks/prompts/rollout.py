@@ -42,7 +42,8 @@ from support.rollouts.prompts import publish_two, write_policy
 
 GOOD = FakeAnswer(input_tokens=50, output_tokens=7)
 LEAK = FakeAnswer("Ask ann.smith@example.org.", input_tokens=50, output_tokens=7)
-DEAR = FakeAnswer(input_tokens=150, output_tokens=21)
+DEAR = FakeAnswer(input_tokens=500, output_tokens=60)
+"""By the prices of the two models, 3.5 times what the champion's answer costs."""
 EQUAL, FAULTS = "equal", ("errors", "leak", "dear")
 STOPPED = (Verb.ROLL_BACK, Verb.PAUSE)
 CALLERS, PAUSE, SECONDS, POLL = 6, 0.01, 180.0, 0.2
@@ -75,7 +76,7 @@ def main() -> None:
             os.environ.pop(name, None)
         with open_terminal(is_for_prompts=True), _use_settings(), run_prompts(site) as gateway:
             os.environ["SLUICE_GATEWAY_URLS"] = gateway.address
-            policy = write_policy(Path(folder), longest=90)
+            policy = write_policy(Path(folder), history=5, least=8, longest=90)
             found = _run_all(PromptBench(site, gateway, provider, policy), count)
     endings = {kind: _list_endings(found, kind) for kind in (EQUAL, *FAULTS)}
     notes = {"callers": CALLERS, "endings": endings}

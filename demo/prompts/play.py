@@ -12,6 +12,7 @@ from cli.prompts.results import find_report, run_prompt_release
 from cli.runs import RunResult, open_terminal
 from demo.ending import play_to_end, show_pages
 from demo.prompts.live.play import play_live
+from demo.prompts.live.world import REPLY
 from demo.prompts.stories import BAD, CLEAN, GOOD, LIVE, MODEL, PROMPT, STORIES, PromptStory
 from demo.prompts.world import PRICE, SPEND, edit_version
 from sluice.adapters.control.store import open_control
@@ -39,7 +40,8 @@ def main() -> int:
 
 def _play_in_terminal(name: str, keep: bool) -> int:
     started, found = time.monotonic(), load_prompt(PROMPT)
-    say(f"Sluice: versions of the prompt `{PROMPT}` go through their gates: {STORIES[name].title}")
+    prompt = REPLY if name in LIVE else PROMPT
+    say(f"Sluice: versions of the prompt `{prompt}` go through their gates: {STORIES[name].title}")
     say(f"state, server and ports of its own, in {find_home().root}")
     if name not in LIVE:
         _introduce(found)

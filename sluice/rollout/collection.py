@@ -272,12 +272,25 @@ def _read_reply(reply: Reply, expected: ExpectedState) -> ReplicaReport | str:
         return f"its counters cannot be read: {type(error).__name__}: {error}"
 
 
-def measure_cost(replies: Mapping[str, Reply], service: str, version: int) -> float | None:
-    """Return the mean cost in US dollars of a version's answers whose cost is known.
+@dataclass(frozen=True)
+class AnswerCosts:
+    """What a version's answers cost: US dollars in all, and the answers whose cost is known."""
 
-    It counts every worker run that the replicas still report, whatever the epoch of its route.
-    None: no answer has a known cost, as those of a model.
-    """
+    dollars: float = 0.0
+    answers: float = 0.0
+
+    @property
+    def mean(self) -> float | None:
+        """The mean cost of an answer; None where no cost is known, as of a model's answers."""
+        return self.dollars / self.answers if self.answers > 0 else None
+
+    def since(self, before: "AnswerCosts") -> "AnswerCosts":
+        """Return the costs that came after an earlier reading."""
+        return AnswerCosts(self.dollars - before.dollars, self.answers - before.answers)
+
+
+def sum_costs(replies: Mapping[str, Reply], service: str, version: int) -> AnswerCosts:
+    """Return what a version's answers cost in every worker run that the replicas still report."""
     spent = billed = 0
     for reply in replies.values():
         for run in () if isinstance(reply, str) else reply.get("worker_runs", ()):
@@ -286,7 +299,18 @@ def measure_cost(replies: Mapping[str, Reply], service: str, version: int) -> fl
                 if found == (service, version, None):
                     spent += entry.get("spent", 0)
                     billed += entry.get("billed", 0)
-    return spent / PARTS / billed if billed else None
+    return AnswerCosts(spent / PARTS, billed)
+
+
+def price_block(arm: Arm, costs: AnswerCosts, cap: float) -> Arm:
+    """Return a block from before the rollout with its costs, as shares of a cap set afterwards.
+
+    Only their sum is known, so a single cost beyond the cap counts in full: the champion looks no
+    cheaper than it is. A reading that went back, or a cap of 0, leaves the block without costs.
+    """
+    if cap <= 0 or costs.answers <= 0 or costs.dollars < 0:
+        return arm
+    return replace(arm, priced=costs.answers, cost=min(costs.answers, costs.dollars / cap))
 
 
 def list_conflicting(replies: Mapping[str, Reply], service: str) -> list[str]:

@@ -26,11 +26,13 @@ from sluice.errors import PromotionRefused, RolloutRefused
 from sluice.home import find_home
 from sluice.prompts.listing import name_release
 from sluice.rollout.collection import (
+    AnswerCosts,
     CounterReading,
     ExpectedState,
     add_arms,
     collect_facts,
-    measure_cost,
+    price_block,
+    sum_costs,
 )
 from sluice.rollout.facts import Arm
 from sluice.rollout.latency import QUANTILE, Histogram, edge_of, find_quantile
@@ -63,6 +65,13 @@ class ObservedTraffic:
     missing: str = ""
     cost: float | None = None
     """Mean cost of its answers in US dollars, since its gateways began; None: nothing is priced."""
+    costs: tuple[AnswerCosts, ...] = ()
+    """What its answers cost in each block."""
+
+    def price_blocks(self, cap: float) -> tuple[Arm, ...]:
+        """Return the blocks with their costs as shares of a cap; as they are with a cap of 0."""
+        pairs = zip(self.blocks, self.costs, strict=True)
+        return tuple(price_block(arm, costs, cap) for arm, costs in pairs)
 
     @property
     def rate(self) -> float:
@@ -117,6 +126,7 @@ def open_rollout(
         raise PromotionRefused(objection)
     route = find_route(service)
     seen = watch_traffic(service, route, policy) if route else ObservedTraffic()
+    cap = set_cost_cap(policy.rules.cost, seen.cost) if seen.cost else 0.0
     opening = Opening(
         service=service,
         champion=serves,
@@ -124,8 +134,8 @@ def open_rollout(
         policy=policy,
         terms=config.rollout.route,
         salt=secrets.token_hex(8),
-        before=seen.blocks,
-        cost_cap=set_cost_cap(policy.rules.cost, seen.cost) if seen.cost else 0.0,
+        before=seen.price_blocks(cap),
+        cost_cap=cap,
     )
     if run := candidate.tags.get(FLOW_RUN):
         note_parent(run, "release")
@@ -160,23 +170,25 @@ def watch_traffic(service: str, route: Route, policy: Policy) -> ObservedTraffic
     readings: dict[str, CounterReading] = {}
     blocks: list[Arm] = []
     began = due = time.monotonic()
-    missing, cost = "", None
+    missing, paid, costs = "", AnswerCosts(), list[AnswerCosts]()
     while due - began <= seconds:
         time.sleep(max(0.0, due - time.monotonic()))
         replies = collector.read()
-        cost = measure_cost(replies, service, route.champion)
+        before, paid = paid, sum_costs(replies, service, route.champion)
         found = collect_facts(replies, expected, readings)
         missing = found.facts.missing
         if found.facts.champion is not None and not found.facts.problem:
             blocks += [found.facts.champion] if readings else []
+            costs += [paid.since(before)] if readings else []
             readings = dict(found.readings)
         elif not readings:
             return ObservedTraffic(missing=missing or found.facts.problem)
         due += min(policy.block, seconds)
-    whole = tuple(blocks) if policy.block <= seconds else ()  # a part of a block does not count
-    return ObservedTraffic(
-        whole, reduce(add_arms, blocks, Arm()), time.monotonic() - began, missing, cost
-    )
+    total = reduce(add_arms, blocks, Arm())
+    if policy.block > seconds:  # a part of a block does not count
+        blocks, costs = [], []
+    took = time.monotonic() - began
+    return ObservedTraffic(tuple(blocks), total, took, missing, paid.mean, tuple(costs))
 
 
 def make_room(config: RolloutSettings, version: int) -> None:

@@ -34,7 +34,7 @@ RULES: dict[str, Any] = {
     "error_rate": {"margin": 0.2, "alpha": 0.001},
     "latency_margin": {"ratio": 3.0, "min_effect_ms": 500},
     "latency_double": {"ratio": 20.0},
-    "cost": {"ratio": 2.0, "action": "pause", "cap": 10},
+    "cost": {"ratio": 2.0, "action": "pause", "cap": 5},
     "feedback": {"ratio": 2.0, "action": "pause"},
 }
 """Limits that some hundred answers of a laptop can prove; those of time say little there."""
@@ -98,7 +98,7 @@ def write_live_configs(folder: Path) -> None:
         "history": "15 s",
         "pass_alpha": 0.05,
         "rules": RULES,
-        "stages": [{**stage, "min": "8 s", "max": "45 s"} for stage in stages],
+        "stages": [{**stage, "min": "12 s", "max": "45 s"} for stage in stages],
         "soak": "5 s",
     }
     _write(folder / "policies" / f"{POLICY}.yaml", policy)

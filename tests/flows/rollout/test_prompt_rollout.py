@@ -24,7 +24,8 @@ from tasks.rollout.settings import PromptRollout
 pytestmark = pytest.mark.slow
 GOOD = FakeAnswer(input_tokens=50, output_tokens=7)
 LEAKS = FakeAnswer("Ask ann.smith@example.org.", input_tokens=50, output_tokens=7)
-DEAR = FakeAnswer(input_tokens=150, output_tokens=21)
+DEAR = FakeAnswer(input_tokens=500, output_tokens=60)
+"""By the prices of the two models, 3.5 times what the champion's answer costs."""
 ROUTE = PromptRouteConfig(assign_by="request", arm_timeout_ms=5000.0)
 
 
@@ -130,10 +131,11 @@ def test_a_version_that_leaks_an_address_is_rolled_back_and_no_caller_reads_it(
 
 
 def test_a_version_three_times_as_dear_pauses_and_a_person_takes_it_back(
-    site: PromptSite, registry: Registry, gateway: Running, provider: FakeProvider, policy: str
+    site: PromptSite, registry: Registry, gateway: Running, provider: FakeProvider, tmp_path: Path
 ) -> None:
     from tasks.rollout.actions import restore, roll_back
 
+    policy = write_policy(tmp_path, "slowly", least=30)
     publish_two(site, registry, "dear")
     provider.reset(answer_by_arm(DEAR))
     gateway.await_champion("dear")

@@ -5,7 +5,16 @@ from typing import Any
 
 import pytest
 
-from sluice.rollout.collection import ExpectedState, Reply, collect_facts, judge_smoke
+from sluice.rollout.collection import (
+    AnswerCosts,
+    ExpectedState,
+    Reply,
+    collect_facts,
+    judge_smoke,
+    price_block,
+    sum_costs,
+)
+from sluice.rollout.facts import Arm
 
 WANTED = ExpectedState("employment", 3, 4, epoch=7)
 ZERO = {
@@ -192,3 +201,26 @@ def test_a_gateway_of_the_same_store_is_evidence() -> None:
     assert seen.facts.problem == ""
     smoke = {"version": 4, "passed": True, "identity": OURS.identity}
     assert judge_smoke({"a": smoke}, 4, OURS.identity) == (True, "")
+
+
+def test_costs_before_the_rollout_are_shares_of_the_cap_set_afterwards() -> None:
+    def answer(spent: int, billed: int, **changes: Any) -> Any:
+        entry = {"service": "greet", "version": 1, "stage": None, "spent": spent, "billed": billed}
+        return {"worker_runs": [{"counters": [{**entry, **changes}]}]}
+
+    seen = {
+        "a": answer(400, 4),
+        "b": answer(200, 2),
+        "c": "no answer",
+        "d": answer(9, 9, version=2),
+    }
+    costs = sum_costs(seen, "greet", 1)
+    assert (costs.dollars, costs.answers) == (pytest.approx(6e-4), 6)
+    assert costs.mean == pytest.approx(1e-4)
+    assert sum_costs({}, "greet", 1).mean is None
+    block = price_block(Arm(requests=6.0), costs, 5e-4)
+    assert (block.priced, block.cost) == (6, pytest.approx(1.2))
+    assert price_block(Arm(requests=6.0), costs, 1e-9).problem == "", "a sum beyond every cap"
+    back = costs.since(AnswerCosts(1.0, 10))
+    assert price_block(Arm(requests=6.0), back, 5e-4) == Arm(requests=6.0)
+    assert price_block(Arm(requests=6.0), costs, 0.0) == Arm(requests=6.0)

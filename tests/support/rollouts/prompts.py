@@ -10,7 +10,7 @@ from support.llm.live import PromptSite
 POLICY = """
 policy: {name}
 block: 0.5 s
-history: 3 s
+history: {history} s
 pass_alpha: 0.05
 rules:
   error_margin: {{margin: 0.2}}
@@ -19,18 +19,23 @@ rules:
   latency_margin: {{ratio: 10.0, min_effect_ms: 1000}}
   cost: {{ratio: 2.0, action: pause, cap: 5}}
 stages:
-  - {{name: shadow, weight: 0.0, min: 1 s, max: {longest} s, passes: [error_margin, disagreement]}}
-  - {{name: canary, weight: 0.25, min: 1 s, max: {longest} s, passes: [error_margin]}}
-  - {{name: half, weight: 0.50, min: 1 s, max: {longest} s, passes: [error_margin]}}
+  - {{name: shadow, weight: 0.0, min: {least} s, max: {longest} s,
+      passes: [error_margin, disagreement]}}
+  - {{name: canary, weight: 0.25, min: {least} s, max: {longest} s, passes: [error_margin]}}
+  - {{name: half, weight: 0.50, min: {least} s, max: {longest} s, passes: [error_margin]}}
 soak: 1 s
 """
 """The margins are wide: on a busy machine answers are slow, and some come late."""
 
 
-def write_policy(folder: Path, name: str = "asked", longest: int = 120) -> str:
-    """Write a policy of seconds; return its path."""
+def write_policy(folder: Path, name: str = "asked", **seconds: int) -> str:
+    """Write a policy of seconds; return its path.
+
+    `least` and `longest` are those of each stage, `history` of the traffic before.
+    """
     file = folder / f"{name}.yaml"
-    file.write_text(POLICY.format(name=name, longest=longest).lstrip(), encoding="utf-8")
+    values = {"history": 3, "least": 1, "longest": 120, **seconds}
+    file.write_text(POLICY.format(name=name, **values).lstrip(), encoding="utf-8")
     return str(file)
 
 

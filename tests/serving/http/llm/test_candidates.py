@@ -141,9 +141,28 @@ def test_enough_failures_open_the_breaker_and_the_champion_gets_all(
     assert state["candidate_reason"] == "the circuit breaker is open"
 
 
-def test_the_smoke_test_says_whether_its_model_can_be_asked(trial: Running) -> None:
+def test_the_smoke_test_asks_the_fixed_question(trial: Running, provider: FakeProvider) -> None:
+    provider.reset(candidate(FakeAnswer("From the candidate.")))
     reply = trial.ask("/v1/models/trial:smoke")
     assert (reply.status, reply.json["passed"]) == (200, True)
+    assert [item.question for item in provider.asked] == ["Greet text."]
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "reason"),
+    [
+        (NAMES[0], refuse(401), "ProviderRefused"),
+        (NAMES[1], FakeAnswer(" "), "is empty"),
+        (NAMES[2], FakeAnswer(fault="garbage"), "ProviderUnavailable"),
+    ],
+)
+def test_a_candidate_that_cannot_answer_it_fails(
+    trial: Running, provider: FakeProvider, name: str, answer: FakeAnswer, reason: str
+) -> None:
+    provider.reset(candidate(answer))
+    reply = trial.ask(f"/v1/models/{name}:smoke")
+    assert (reply.status, reply.json["passed"]) == (200, False)
+    assert reason in reply.json["reason"]
 
 
 def test_a_candidate_in_shadow_gets_copies_and_no_caller_waits(
@@ -173,5 +192,5 @@ def test_a_candidate_in_shadow_gets_copies_and_no_caller_waits(
     [record] = found
     assert (record.service, record.version, record.failed) == ("copied", 2, False)
     assert json.loads(record.outputs)["text"] == "From the candidate."
-    assert (record.input_tokens, record.differs) == (11, None)
+    assert (record.input_tokens, record.differs) == (11, False)
     assert record.cost is not None
