@@ -25,7 +25,11 @@ PAGES = {
     "monitor": {"alerts": "monitoring"},
 }
 """By flow, each page of a service: its label, and its key after the service's name."""
-PROMPT_PAGES = {"release_prompt": {"reports": "prompt", "verdicts": "verdict"}}
+PROMPT_PAGES = {
+    "release_prompt": {"reports": "prompt", "verdicts": "verdict"},
+    "check_prompts": {"checks": "prompt-check"},
+    "monitor": {"alerts": "monitoring"},
+}
 """By flow, each page of a prompt."""
 SHARED = {
     "watch": {"prompts, as wished and as they serve": "prompts"},
