@@ -226,7 +226,8 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 REPORTS = ("approval", "comparison", "history", "rollout", "scoring", "timeline", "verdict_table")
 OTHERS = (
-    "report/drift/artifact", "report/prompts/check", "report/prompts/standing", "report/prompts/summary", "monitoring/page"
+    "report/drift/artifact", "report/prompts/check", "report/prompts/standing",
+    "report/prompts/summary", "monitoring/page",
 )  # fmt: skip
 WRITERS = {*(f"report/{name}" for name in REPORTS), *OTHERS}
 """The files of `sluice` whose tables the pages above show."""
