@@ -104,8 +104,11 @@ class Gateway:
             with self._in_flight:  # the route may have changed while the body came
                 trace = read_trace(scope["headers"])
                 trace_id = trace.trace_id if trace else None
+                answer = self._handler.answer(self._find_entry(service), body, trace_id)
+                if self._tracer is None:
+                    return await answer
                 with trace_prediction(self._tracer, trace, service):
-                    return await self._handler.answer(self._find_entry(service), body, trace_id)
+                    return await answer
         if path.startswith(PREFIX) and path.endswith(SMOKE):
             service = path[len(PREFIX) : -len(SMOKE)]
             require_method(method, "GET")

@@ -29,12 +29,10 @@ def read_trace_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 
 
 @contextmanager
-def trace_prediction(
-    tracer: Tracer | None, parent: TraceParent | None, service: str
-) -> Iterator[None]:
-    """Send a span of a prediction, which ends with the block; nothing without a tracer."""
-    span = tracer.begin(f"predict {service}", parent) if tracer else None
-    if tracer is None or span is None:
+def trace_prediction(tracer: Tracer, parent: TraceParent | None, service: str) -> Iterator[None]:
+    """Send a span of a prediction, which ends with the block, where it is sampled."""
+    span = tracer.begin(f"predict {service}", parent)
+    if span is None:
         yield
         return
     span.attributes[SERVICE] = service

@@ -26,6 +26,8 @@ LANGUAGES = {
 }
 """Frequent short words, by language (ISO 639-1)."""
 WORDS = {language: frozenset(words.split()) for language, words in LANGUAGES.items()}
+KANA = {"hiragana", "katakana"}
+"""Scripts of Japanese, which mixes them with Chinese characters."""
 OTHER = "other"
 SHORTEST = 3
 """Words that a text of the Latin script needs for a guess."""
@@ -46,6 +48,8 @@ def guess_language(text: str) -> str:
     scripts = Counter(
         unicodedata.name(sign, "").split(" ")[0].lower() for sign in text if sign.isalpha()
     )
+    if scripts.keys() & KANA:
+        return "japanese"
     script = scripts.most_common(1)[0][0] if scripts else "none"
     if script != "latin":
         return script

@@ -13,7 +13,7 @@ import numpy as np
 from sluice.monitoring.rules import ActiveRule
 from sluice.monitoring.signals import Signal
 from sluice.monitoring.traffic import FASTEST_MS, STEP
-from sluice.rollout.latency import EDGES_PER_DOUBLING, Histogram, edge_of, find_quantile
+from sluice.rollout.latency import EDGES_PER_DOUBLING, edge_of, find_quantile
 from sluice.rollout.latency import SLACK as EDGE_SLACK
 
 QUANTILE = 0.95
@@ -156,7 +156,7 @@ class CallView:
         return sum(item[1] for item in known.values()) / expected, requests, words
 
 
-def _find_percentile(times: Histogram, missing: str) -> tuple[float | None, int, str]:
+def _find_percentile(times: Mapping[int, int], missing: str) -> tuple[float | None, int, str]:
     bucket = find_quantile([times], QUANTILE)
     if bucket is None:
         return None, 0, missing

@@ -28,6 +28,8 @@ PAGES = {
 """By flow, each page of a service: its label, and its key after the service's name."""
 PROMPT_PAGES = {
     "release_prompt": {"reports": "prompt", "verdicts": "verdict", "what served": "served"},
+    "check_prompts": {"checks": "prompt-check"},
+    "monitor": {"alerts": "monitoring"},
     "reproduce": {"reproductions": "reproduction"},
 }
 """By flow, each page of a prompt."""

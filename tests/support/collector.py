@@ -54,7 +54,12 @@ def run_collector(status: int = 200) -> Iterator[Collector]:
         def do_POST(self) -> None:
             size = int(self.headers["Content-Length"])
             collector.bodies.append(self.rfile.read(size))
-            collector.headers.append({**dict(self.headers.items()), "path": self.path})
+            collector.headers.append(
+                {
+                    **{name.lower(): value for name, value in self.headers.items()},
+                    "path": self.path,
+                }
+            )
             self.send_response(collector.status)
             self.send_header("Content-Length", "0")
             self.end_headers()

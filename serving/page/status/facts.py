@@ -71,10 +71,10 @@ class Surroundings:
     traffic: Mapping[str, TrafficStatus] = field(default_factory=dict)
     feedback: Mapping[str, FeedbackStatus] = field(default_factory=dict)
     addresses: PageAddresses = PageAddresses()
-    budgets: Mapping[str, Mapping[BudgetPeriod, float]] = field(default_factory=dict)
-    """US dollars that all callers of a prompt may spend together, by prompt and period."""
     runbooks: Mapping[str, Runbook] = field(default_factory=dict)
     """What to do about each rule's alert, by the rule's name."""
+    budgets: Mapping[str, Mapping[BudgetPeriod, float]] = field(default_factory=dict)
+    """US dollars that all callers of a prompt may spend together, by prompt and period."""
 
 
 NOT_READ = "being read, in a moment"

@@ -52,8 +52,8 @@ class FileReader:
             dict(self._read_traffic()),
             self._read_feedback(),
             find_addresses(self._home),
-            self._budgets,
             self._runbooks,
+            self._budgets,
         )
 
     def _check_configurations(self) -> Mapping[str, str]:

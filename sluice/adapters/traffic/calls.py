@@ -67,6 +67,8 @@ def sample_calls(
         DataUnavailable: the table cannot be reached.
     """
     found: list[LoggedCall] = []
+    if not most:
+        return found
     for rows in scan_records(home.answers(service), SAMPLED, within(since, until)):
         moments = read_seconds(rows["at"]).tolist()
         for at, row in zip(moments, rows.to_pylist(), strict=True):
@@ -74,7 +76,7 @@ def sample_calls(
             if is_whole and find_place(row[REQUEST]) < share:
                 version, inputs, outputs = row["version"], row["inputs"], row["outputs"]
                 found.append(LoggedCall(row[REQUEST], at, version, inputs, outputs))
-        found = sorted(found, key=attrgetter("at"))[-most:] if most else []
+        found = sorted(found, key=attrgetter("at"))[-most:]
     return found
 
 

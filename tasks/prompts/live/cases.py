@@ -68,6 +68,7 @@ def accept_case(
         StorageFull: there is no room.
     """
     require_reason("accept", *decision)
+    find_candidate(list_candidates(prompt, home, root), request_id)
     with _hold(home, prompt):
         candidate = find_candidate(list_candidates(prompt, home, root), request_id)
         found, case = load_prompt(prompt, root), candidate.to_case(expected)
@@ -99,6 +100,7 @@ def drop_case(
         StorageFull: there is no room.
     """
     require_reason("drop", *decision)
+    find_candidate(list_candidates(prompt, home, root), request_id)
     with _hold(home, prompt):
         find_candidate(list_candidates(prompt, home, root), request_id)
         _note(home, prompt, request_id, decision)

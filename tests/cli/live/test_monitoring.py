@@ -41,6 +41,14 @@ def test_status_says_what_fires_and_what_to_do(home: Home) -> None:
     assert "judged last: 2026-11-30 12:00" in shown.stdout
 
 
+def test_a_prompt_has_rules_of_its_own(home: Home) -> None:
+    shown = run_sluice("monitoring", "status", "summarize", "--json", home=home.root)
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    rules = {row["rule"] for row in json.loads(shown.stdout)["summarize"]}
+    assert {"spend-near", "thumbs-up", "no-traffic"} <= rules
+    assert "latency" not in rules
+
+
 def test_a_rule_is_silenced_and_no_longer_silenced(home: Home) -> None:
     silenced = run_sluice(
         "monitoring", "silence", RULE, SERVICE, "--until", "4 h", *BY, home=home.root

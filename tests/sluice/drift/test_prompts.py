@@ -124,7 +124,7 @@ def test_few_requests_decide_nothing() -> None:
         ("Le colis est en retard et je ne suis pas content", "fr"),
         ("El paquete no llega y es para mi madre", "es"),
         ("Посылка не пришла", "cyrillic"),
-        ("荷物が届きません", "cjk"),
+        ("荷物が届きません", "japanese"),
         ("12 345", "none"),
         ("ok", "other"),
     ],

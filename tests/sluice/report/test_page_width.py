@@ -42,6 +42,7 @@ from sluice.report.drift.artifact import write_artifact
 from sluice.report.experiments.summary import write_summary
 from sluice.report.history import PastRelease, write_history
 from sluice.report.markdown import PAGE_PIXELS, measure_table
+from sluice.report.prompts.check import write_check
 from sluice.report.prompts.standing import write_standing
 from sluice.report.prompts.summary import write_markdown, write_unasked
 from sluice.report.rollout import DecisionLine, write_overview, write_page
@@ -197,6 +198,14 @@ def show_prompt() -> str:
     return write_markdown(new, old, VERDICTS)
 
 
+def show_check() -> str:
+    """Show what a version gives now beside its release and its fallback."""
+    scores = {f"a_criterion_of_a_long_name_{number}": 0.51234 for number in range(12)}
+    cases = (CaseResult("c1", WORDS, (AnswerResult("Hi", scores),)),)
+    found = PromptEvaluation(SERVICE, 123_456, "a", "b", WORDS, "production", cases)
+    return write_check(found, found, found, VERDICTS)
+
+
 def show_unasked() -> str:
     """Show what can be said of a shipped prompt without its provider's key."""
     found = load_prompt("classify")
@@ -245,12 +254,14 @@ PAGES: dict[str, Callable[[], str]] = {
     "prompt": show_prompt,
     "prompt that was not asked": show_unasked,
     "experiment": show_experiment,
+    "prompt that was asked anew": show_check,
     "prompts": lambda: write_standing([PromptWish(SERVICE, 123456, 123455, False)], SERVICE),
 }
 REPORTS = ("approval", "comparison", "history", "rollout", "scoring", "timeline", "verdict_table")
 OTHERS = (
-    "report/drift/artifact", "report/experiments/summary", "report/prompts/standing",
-    "report/prompts/summary", "monitoring/page", "production/page", "reproduction/page",
+    "report/drift/artifact", "report/experiments/summary", "report/prompts/check",
+    "report/prompts/standing", "report/prompts/summary", "monitoring/page", "production/page",
+    "reproduction/page",
 )  # fmt: skip
 WRITERS = {*(f"report/{name}" for name in REPORTS), *OTHERS}
 """The files of `sluice` whose tables the pages above show."""

@@ -6,32 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from sluice.adapters.control.store import prepare_control
-from sluice.adapters.storage import write_whole
-from sluice.config.llm.loading import load_language_serving
-from sluice.control.route import Route
 from sluice.control.spending import BILLION, Account
 from sluice.home import Home
-from sluice.prompts.folder import load_prompt
-from sluice.prompts.published import write_published
 from sluice.verdict import Outcome
-from support.llm.answers import AskedRequest, FakeAnswer
-from support.llm.asking import KEY_VARIABLE
-from support.llm.provider import KEY, FakeProvider, run_provider
-from support.prompts import (
-    answer_small,
-    use_prompts,
-    write_small_prompt,
-    write_small_providers,
-)
-from support.servers.images import use_home
-from tasks.prompts.live.checking import SIGNAL, check_active, plan_version
-from tasks.prompts.version import EvaluationReporter, evaluate_version, store_evaluation
-
-SILENT = EvaluationReporter(lambda _words: None, lambda _prompt, _event, _payload: None)
-PROMPT = "classify"
+from support.llm.answers import FakeAnswer
+from support.llm.provider import FakeProvider, run_provider
+from support.llm.served import PROMPT, SILENT, answer_worse, serve_prompt
+from tasks.prompts.live.checking import SIGNAL, check_active
 
 
 @pytest.fixture(scope="module")
@@ -44,41 +27,12 @@ def running() -> Iterator[FakeProvider]:
 def served(
     running: FakeProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Home]:
-    """A prompt whose version 1 was evaluated, published and serves; its model has a fallback."""
-    running.reset(answer_small)
-    monkeypatch.setenv(KEY_VARIABLE, KEY)
-    prompts, configs = tmp_path / "prompts", tmp_path / "configs"
-    write_small_prompt(prompts)
-    write_small_providers(configs, running.url)
-    file = configs / "llm" / "providers.yaml"
-    config = yaml.safe_load(file.read_text())
-    model = config["models"]["claude-sonnet-4"]
-    config["models"]["spare"] = {**model, "id": "claude-sonnet-4-5"}
-    model["fallback"] = "spare"
-    file.write_text(yaml.safe_dump(config))
-    budgets = {"services": {PROMPT: {"budgets": {"service": {"day": 5}}}}}
-    (configs / "llm" / "serving.yaml").write_text(yaml.safe_dump(budgets))
-    use_prompts(prompts, configs, monkeypatch)
-    monkeypatch.setattr(load_language_serving, "__defaults__", (configs,))
-    with use_home(tmp_path / "home") as home:
-        found = load_prompt(PROMPT)
-        version = found.versions[1]
-        folder = home.published_prompts(PROMPT)
-        folder.mkdir(parents=True)
-        write_whole({folder / name: text for name, text in write_published(version).items()})
-        prepare_control(home).routes.swap(None, Route(PROMPT, 1, kind="prompt"))
-        given = plan_version(found, version)
-        store_evaluation(evaluate_version(given, found, 1, SILENT))
+    with serve_prompt(running, tmp_path, monkeypatch) as home:
         yield home
 
 
 def read_signal(home: Home) -> Any:
     return prepare_control(home).signals.list_since(PROMPT, SIGNAL, 0)[-1][1]
-
-
-def answer_worse(asked: AskedRequest) -> FakeAnswer:
-    """Answer as a model that was changed: a sentence in place of the label."""
-    return FakeAnswer(text=f"It is about {answer_small(asked).text}.", input_tokens=50)
 
 
 def test_the_same_model_passes_and_is_asked_in_spite_of_kept_replies(
@@ -95,11 +49,7 @@ def test_the_same_model_passes_and_is_asked_in_spite_of_kept_replies(
 def test_a_silent_change_of_the_model_fails_and_the_fallback_is_asked(
     served: Home, running: FakeProvider
 ) -> None:
-    def answer(asked: AskedRequest) -> FakeAnswer:
-        is_spare = asked.body["model"] == "claude-sonnet-4-5"
-        return answer_small(asked) if is_spare else answer_worse(asked)
-
-    running.reset(answer)
+    running.reset(answer_worse)
     found = check_active(PROMPT, SILENT, with_fallback=True)
     assert found is not None
     assert found.outcome is Outcome.FAIL
