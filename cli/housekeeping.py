@@ -52,8 +52,8 @@ def keep_house(file: Path) -> None:
     """Look on the schedules of the file, until a signal ends it."""
     from prefect.events.worker import EventsWorker
 
-    from sluice.adapters.log_output import start_json_log
     from sluice.adapters.server.background import ShutdownSignals
+    from sluice.adapters.telemetry.log_output import start_json_log
     from tasks.rollout.housekeeping import Housekeeper
 
     if not start_json_log("housekeeping", logging.WARNING):

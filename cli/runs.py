@@ -44,8 +44,8 @@ def open_terminal(service: str = "", *, is_for_prompts: bool = False) -> Iterato
     """
     if service:
         check_service(service)
-    from sluice.adapters.log_output import takes_stdout
     from sluice.adapters.server.session import HEAVY, open_session
+    from sluice.adapters.telemetry.log_output import takes_stdout
 
     if takes_stdout():
         leave_stdout()

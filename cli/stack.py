@@ -220,9 +220,9 @@ def keep_stack(options: "StackOptions") -> int:
         ServerUnavailable: a part does not come up, or ends again and again.
         Fault: the registry cannot be made ready, or the deployments are not taken.
     """
-    from sluice.adapters.log_output import find_sink
     from sluice.adapters.server.background import ShutdownSignals
     from sluice.adapters.server.stack import claim_stack
+    from sluice.adapters.telemetry.log_output import find_sink
 
     find_sink()
     with ShutdownSignals() as signals:

@@ -6,9 +6,9 @@ import re
 import sys
 
 from serving.process.supervisor import SupervisorOptions, supervise
-from sluice.adapters.log_output import start_log
 from sluice.adapters.storage import close_state
-from sluice.adapters.tracing import find_tracer
+from sluice.adapters.telemetry.log_output import start_log
+from sluice.adapters.telemetry.tracing import find_tracer
 from sluice.config.loading import load_gateway
 from sluice.config.serving import GatewayConfig
 from sluice.errors import ConfigInvalid, Refused, SluiceError

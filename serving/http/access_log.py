@@ -16,7 +16,7 @@ from typing import Any, TextIO
 import msgspec
 
 from serving.log.records import Answer
-from sluice.adapters.log_output import LineSink, find_sink
+from sluice.adapters.telemetry.log_output import LineSink, find_sink
 from sluice.config.serving import AccessLogConfig
 from sluice.log_lines import format_time, render_entry
 

@@ -27,7 +27,7 @@ from serving.http.requests import CallerGone, read_body
 from serving.http.trace import read_trace, read_trace_id, trace_prediction
 from serving.routing.model_table import AnyEntry, ModelEntry, ModelTable
 from serving.routing.shadow import ShadowCalls, ShadowCopy
-from sluice.adapters.tracing import find_tracer
+from sluice.adapters.telemetry.tracing import find_tracer
 from sluice.config.serving import LimitsConfig
 from sluice.errors import FeedbackInvalid, RequestInvalid, SpoolFull
 

@@ -6,7 +6,7 @@ Source: https://www.w3.org/TR/trace-context-1/, section 3.2.
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from sluice.adapters.tracing import Tracer
+from sluice.adapters.telemetry.tracing import Tracer
 from sluice.traces import SERVICE, TraceParent, read_parent
 
 HEADER = b"traceparent"

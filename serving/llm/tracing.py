@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from serving.llm.calls import PromptCall
-from sluice.adapters.tracing import Tracer
+from sluice.adapters.telemetry.tracing import Tracer
 from sluice.traces import (
     ARM,
     COST,

@@ -29,13 +29,13 @@ from serving.log.spool import Damage, Position, SpoolReader, list_segments, segm
 from serving.log.tables import Kind, Logged, build_rows, find_table
 from serving.log.worker_runs import RUNS_FOLDER, WorkerRun, clear_run, list_runs, settle
 from sluice.adapters.heartbeat import ProcessHeartbeat
-from sluice.adapters.log_output import start_log
 from sluice.adapters.storage import close_state, open_locked
 from sluice.adapters.tables.retention import (
     list_tables,
     measure_tables,
     open_retention,
 )
+from sluice.adapters.telemetry.log_output import start_log
 from sluice.adapters.traffic.log import (
     append_records,
     compact_hours,

@@ -13,8 +13,8 @@ from serving.page.app import StatusPage
 from serving.page.status.files import FileReader
 from sluice.adapters.addresses import name_status_page
 from sluice.adapters.control.store import open_control
-from sluice.adapters.log_output import start_log
 from sluice.adapters.storage import close_state
+from sluice.adapters.telemetry.log_output import start_log
 from sluice.config.loading import load_gateway
 from sluice.config.serving import GatewayConfig, PageConfig
 from sluice.errors import ConfigInvalid, GatewayBusy, Refused, SluiceError

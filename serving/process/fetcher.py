@@ -24,7 +24,7 @@ from serving.process.children import DUMP_SECONDS, describe_end, launch
 from serving.routing.served import list_served
 from sluice.adapters.control.store import open_control
 from sluice.adapters.heartbeat import ProcessHeartbeat
-from sluice.adapters.log_output import CLOCK, start_log
+from sluice.adapters.telemetry.log_output import CLOCK, start_log
 from sluice.config.loading import load_gateway
 from sluice.config.serving import FetchingConfig
 from sluice.control.route import Route

@@ -23,10 +23,10 @@ from serving.models.loading import load_cached
 from serving.process.fetcher import PROVING, PUBLISHED, REFUSED, UNAVAILABLE
 from sluice.adapters.control.admissions import Admissions
 from sluice.adapters.control.store import open_control
-from sluice.adapters.log_output import CLOCK, start_log
 from sluice.adapters.registry.answers import find_version
 from sluice.adapters.registry.client import ModelVersionRef, Registry, open_registry
 from sluice.adapters.registry.model_files import SERVING_FOLDER
+from sluice.adapters.telemetry.log_output import CLOCK, start_log
 from sluice.errors import (
     DataMissing,
     Fault,

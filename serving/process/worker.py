@@ -43,7 +43,7 @@ from serving.routing.shadow import ShadowCalls
 from serving.routing.watcher import RouteWatcher
 from sluice.adapters.control.store import open_control
 from sluice.adapters.heartbeat import BEAT_SECONDS, ProcessHeartbeat
-from sluice.adapters.log_output import start_log
+from sluice.adapters.telemetry.log_output import start_log
 from sluice.config.loading import load_gateway
 from sluice.config.serving import GatewayConfig
 from sluice.control.route import Route

@@ -121,11 +121,12 @@ def matches_file(record: ExperimentRecord, config: ExperimentConfig) -> bool:
 
 def dump_facts(facts: Any) -> str:
     """Return a plan, an analysis or a decision as JSON."""
-    text: bytes = _adapt(type(facts)).dump_json(facts)
+    kind: Any = type(facts)
+    text: bytes = _adapt(kind).dump_json(facts)
     return text.decode()
 
 
-def load_facts(kind: type[Any], text: str) -> Any:
+def load_facts(kind: Any, text: str) -> Any:
     """Return what `dump_facts` wrote; None of an empty text."""
     return _adapt(kind).validate_python(parse_json(text)) if text else None
 

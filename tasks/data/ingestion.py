@@ -15,7 +15,6 @@ from prefect import get_run_logger
 from prefect.runtime import flow_run
 
 from sluice.adapters.control.store import prepare_control
-from sluice.adapters.lineage import name_file
 from sluice.adapters.sources.deliveries import list_deliveries, name_delivery, read_delivery
 from sluice.adapters.tables.batches import keep_batch, quarantine_batch, read_kept
 from sluice.adapters.tables.delta import (
@@ -27,6 +26,7 @@ from sluice.adapters.tables.delta import (
     read_version,
 )
 from sluice.adapters.tables.quarantine import BATCH, read_exceptions
+from sluice.adapters.telemetry.lineage import name_file
 from sluice.adapters.validation.expectations import measure_data
 from sluice.config.data import DeltaSource, FilesSource
 from sluice.config.loading import hash_service

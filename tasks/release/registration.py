@@ -106,13 +106,7 @@ def register_candidate(  # noqa: PLR0913, PLR0917
     alias = version.tags[REGISTERED]
     approval_tags = {key: value for key, value in version.tags.items() if key.startswith(ANSWER)}
     registry.log_facts(release.run_id, tags={VERSION: str(version.version), **approval_tags})
-    publish(
-        create_link_artifact,
-        key=f"{config.service}-mlflow-run",
-        link=release.page,
-        link_text=f"{config.service} v{version.version} in MLflow",
-        description="Model, model card, verdicts, plots and configuration of this release",
-    )
+    _link_run(release, version)
     _publish_registered(version)
     get_run_logger().info("registered %s v%d as %s", config.service, version.version, alias)
     return Registered(
@@ -225,3 +219,14 @@ def promote_candidate(service: str, by: str = "", reason: str = "") -> Registere
     )
     control.timeline.append(entry, once=True)
     return Registered(service, new.version, "champion", new.tags["sluice.release"], new.run_id)
+
+
+def _link_run(release: Release, version: ModelVersionRef) -> None:
+    """Publish the link to the version's run in the registry."""
+    publish(
+        create_link_artifact,
+        key=f"{version.service}-mlflow-run",
+        link=release.page,
+        link_text=f"{version.service} v{version.version} in MLflow",
+        description="Model, model card, verdicts, plots and configuration of this release",
+    )

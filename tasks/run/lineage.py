@@ -20,8 +20,8 @@ from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
-from sluice.adapters.lineage import LineageSender, find_namespace, is_configured
 from sluice.adapters.machine import read_code_version
+from sluice.adapters.telemetry.lineage import LineageSender, find_namespace, is_configured
 from sluice.home import PROJECT, find_home
 from sluice.lineage import DataSet, LineageJob, LineageRun, QualityCheck, RunState
 from sluice.verdict import Outcome, Verdict

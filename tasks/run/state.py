@@ -9,9 +9,9 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from sluice.adapters.log_output import join_json_log
 from sluice.adapters.storage import close_state
-from sluice.adapters.tracing import trace_work
+from sluice.adapters.telemetry.log_output import join_json_log
+from sluice.adapters.telemetry.tracing import trace_work
 from sluice.errors import SluiceError
 from sluice.home import find_home
 from sluice.log_lines import bind_fields

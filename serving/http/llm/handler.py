@@ -27,7 +27,7 @@ from serving.routing.model_table import LoadedVersion, PromptEntry
 from serving.routing.prompt_calls import PromptPool
 from sluice.adapters.llm.client import LanguageModels
 from sluice.adapters.llm.metering import CallTerms
-from sluice.adapters.tracing import find_tracer
+from sluice.adapters.telemetry.tracing import find_tracer
 from sluice.config.llm.budgets import list_budgets
 from sluice.config.llm.serving import LiveConfig
 from sluice.control.route import Route

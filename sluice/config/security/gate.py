@@ -16,28 +16,6 @@ from sluice.config.yaml_file import (
 from sluice.home import CONFIGS
 
 FILE = Path("security", "security.yaml")
-DETECTORS = (
-    "AWSKeyDetector",
-    "AzureStorageKeyDetector",
-    "BasicAuthDetector",
-    "DiscordBotTokenDetector",
-    "GitHubTokenDetector",
-    "GitLabTokenDetector",
-    "JwtTokenDetector",
-    "MailchimpDetector",
-    "NpmDetector",
-    "OpenAIDetector",
-    "PrivateKeyDetector",
-    "PypiTokenDetector",
-    "SendGridDetector",
-    "SlackDetector",
-    "SquareOAuthDetector",
-    "StripeDetector",
-    "TelegramBotTokenDetector",
-    "TwilioKeyDetector",
-)
-"""Those that are on: they know a secret by its form alone. The others guess by the words around it,
-and cost as much as all of these together."""
 Detector = Literal[
     "ArtifactoryDetector",
     "AWSKeyDetector",
@@ -63,6 +41,28 @@ Detector = Literal[
     "TelegramBotTokenDetector",
     "TwilioKeyDetector",
 ]
+DETECTORS: tuple[Detector, ...] = (
+    "AWSKeyDetector",
+    "AzureStorageKeyDetector",
+    "BasicAuthDetector",
+    "DiscordBotTokenDetector",
+    "GitHubTokenDetector",
+    "GitLabTokenDetector",
+    "JwtTokenDetector",
+    "MailchimpDetector",
+    "NpmDetector",
+    "OpenAIDetector",
+    "PrivateKeyDetector",
+    "PypiTokenDetector",
+    "SendGridDetector",
+    "SlackDetector",
+    "SquareOAuthDetector",
+    "StripeDetector",
+    "TelegramBotTokenDetector",
+    "TwilioKeyDetector",
+)
+"""Those that are on: they know a secret by its form alone. The others guess by the words around it,
+and cost as much as all of these together."""
 
 
 class AdvisoriesConfig(Section):

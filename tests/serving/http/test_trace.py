@@ -3,7 +3,7 @@
 import pytest
 
 from serving.http.trace import read_trace, read_trace_id, trace_prediction
-from sluice.adapters.tracing import Tracer
+from sluice.adapters.telemetry.tracing import Tracer
 from sluice.traces import Span
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"

@@ -12,7 +12,7 @@ from unittest.mock import patch
 import pytest
 from prefect.logging import disable_run_logger
 
-from sluice.adapters.lineage import LineageSender, is_configured, name_file
+from sluice.adapters.telemetry.lineage import LineageSender, is_configured, name_file
 from sluice.lineage import DataSet
 from sluice.verdict import Check, Outcome, Verdict
 from support.lineage.receiver import Receiver, check_required, read_event, receive_events
@@ -182,7 +182,7 @@ def test_an_endpoint_that_is_away_or_silent_costs_one_warning(
     warned = _collect_warnings(monkeypatch)
     monkeypatch.setenv("OPENLINEAGE_URL", "http://user:secret@127.0.0.1:9")
     run_flow(lambda: [note_input(TABLE), note_output(MODEL)])
-    monkeypatch.setattr("sluice.adapters.lineage.SEND_SECONDS", 0.2)
+    monkeypatch.setattr("sluice.adapters.telemetry.lineage.SEND_SECONDS", 0.2)
     with receive_events(delay=3.0) as found:
         monkeypatch.setenv("OPENLINEAGE_URL", found.url)
         run_flow(lambda: [note_input(TABLE), note_output(MODEL)])
@@ -202,7 +202,9 @@ def test_an_address_that_is_none_costs_one_warning(monkeypatch: pytest.MonkeyPat
 def test_without_the_extra_it_is_said_how_to_install_it(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sluice.adapters.lineage.importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr(
+        "sluice.adapters.telemetry.lineage.importlib.util.find_spec", lambda _: None
+    )
     warned = _collect_warnings(monkeypatch)
     run_flow(lambda: note_input(TABLE))
     assert len(warned) == 1

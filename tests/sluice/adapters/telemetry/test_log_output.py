@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from sluice.adapters.log_output import LineSink, find_sink
+from sluice.adapters.telemetry.log_output import LineSink, find_sink
 from sluice.errors import ConfigInvalid
 from sluice.log_lines import MOST_BYTES
 
 PROGRAM = """
 import logging, threading, warnings
-from sluice.adapters.log_output import start_log
+from sluice.adapters.telemetry.log_output import start_log
 start_log("log-writer")
 logging.getLogger("sluice.log_writer").info("moved %d records", 3, extra={"service": "a"})
 warnings.warn("old")
@@ -27,7 +27,7 @@ fail()
 
 RUN = """
 import logging
-from sluice.adapters.log_output import join_json_log
+from sluice.adapters.telemetry.log_output import join_json_log
 logging.basicConfig(format="%(message)s", level=logging.INFO)
 for name in ("flow", "task"):
     join_json_log("flow run")

@@ -10,8 +10,8 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 from opentelemetry.semconv.schemas import Schemas
 
 from sluice import traces
-from sluice.adapters import tracing
-from sluice.adapters.tracing import Tracer, read_tracer, trace_work
+from sluice.adapters.telemetry import tracing
+from sluice.adapters.telemetry.tracing import Tracer, read_tracer, trace_work
 from sluice.errors import ConfigInvalid
 from sluice.traces import TraceParent, read_parent
 from support.collector import Collector, read_attributes, run_collector
@@ -124,7 +124,7 @@ def test_without_a_collector_nothing_is_made_or_imported(monkeypatch: pytest.Mon
     with trace_work("flow release", {}) as span:
         assert span is None
     code = (
-        "import sys, sluice.adapters.tracing as t; assert t.find_tracer() is None; "
+        "import sys, sluice.adapters.telemetry.tracing as t; assert t.find_tracer() is None; "
         "print([m for m in sys.modules if m.startswith(('opentelemetry', 'google', 'urllib.req'))])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
