@@ -1,7 +1,8 @@
 """False findings, power, CUPED, daily looks and broken splits of experiments.
 
-`python -m benchmarks.experiments [--analyses 4000] [--runs 1000] [--gateway 40]`. Users are heavy-tailed, and
-assigned by the gateway's own function; `--gateway` experiments go through a real gateway.
+`python -m benchmarks.experiments [--analyses 4000] [--runs 1000] [--gateway 40]`. Users are
+heavy-tailed, and assigned by the gateway's own function; `--gateway` experiments go through a real
+gateway.
 """
 
 import argparse
