@@ -1,7 +1,8 @@
 """False findings, power, CUPED, daily looks and broken splits of experiments.
 
-`python -m benchmarks.experiments [--analyses 4000] [--gateway 40]`. Users are heavy-tailed, and
-assigned by the gateway's own function; `--gateway` experiments go through a real gateway.
+`python -m benchmarks.experiments [--analyses 4000] [--runs 1000] [--gateway 40]`. Users are
+heavy-tailed, and assigned by the gateway's own function; `--gateway` experiments go through a real
+gateway.
 """
 
 import argparse
@@ -29,7 +30,6 @@ from sluice.stats.experiments.proportions import compare_rates
 
 USERS = 2_000
 RUNS = 1_000
-LOOK_RUNS = 300
 LOW, HIGH = 0.04, 0.06
 DAYS = 28
 EFFECT = {"mean": 0.2, "units_a_day": 1_000}
@@ -69,7 +69,7 @@ def measure_equal(analyses: int) -> Iterator[Row]:
     yield Row("equal arms stopped by the sample ratio", stopped / analyses, "share", 0.002)
 
 
-def measure_lifts() -> Iterator[Row]:
+def measure_lifts(runs: int) -> Iterator[Row]:
     """A true lift at the planned size is found; equal arms of that size seldom."""
     rng = np.random.default_rng(SEED + 1)
     for split in (0.5, 0.1):
@@ -79,24 +79,24 @@ def measure_lifts() -> Iterator[Row]:
         plan = plan_experiment(config, None, (0.0, 0.0))
         found = {0.2: 0, 0.25: 0}
         for rate in found:
-            for _ in range(RUNS):
+            for _ in range(runs):
                 arm = (rng.random(plan.units) < split).astype(np.int64)
                 hits = (rng.random(plan.units) < np.where(arm == 1, rate, 0.2)).astype(float)
                 units = make_units(arm, hits, np.ones(plan.units))
                 finding = find(units, config, Look(START, START, plan.units, plan.effect))
                 found[rate] += finding == "better" if rate > 0.2 else finding != "no difference"
         name = f"{plan.units:,} planned users at {split:.0%}"
-        yield Row(f"{name}: a lift of 25 % found", found[0.25] / RUNS, "share", 0.78, at_least=True)
-        yield Row(f"{name}: equal arms called different", found[0.2] / RUNS, "share", 0.07)
+        yield Row(f"{name}: a lift of 25 % found", found[0.25] / runs, "share", 0.78, at_least=True)
+        yield Row(f"{name}: equal arms called different", found[0.2] / runs, "share", 0.07)
 
 
-def measure_cuped() -> Iterator[Row]:
+def measure_cuped(runs: int) -> Iterator[Row]:
     """The variance of the difference with CUPED, beside theory."""
     rng = np.random.default_rng(SEED + 2)
     config = configure(primary=MEAN, cuped="7 d")
     for correlation in (0.5, 0.8):
         plain, adjusted = [], []
-        for _ in range(RUNS):
+        for _ in range(runs):
             x = rng.normal(0, 1, 800)
             y = 5 + correlation * x + np.sqrt(1 - correlation**2) * rng.normal(0, 1, 800)
             arm = (rng.random(800) < 0.5).astype(np.int64)
@@ -113,14 +113,14 @@ def measure_cuped() -> Iterator[Row]:
         yield Row(f"{name}, at least", ratio / theory, "ratio", 0.85, at_least=True)
 
 
-def measure_looks() -> Iterator[Row]:
+def measure_looks(runs: int) -> Iterator[Row]:
     """Equal arms looked at each day: sequential tests, and the fixed one read again and again."""
     rng = np.random.default_rng(SEED + 3)
     for name, metric in (("rate", RATE), ("mean", MEAN)):
         config = configure(primary=metric, looks="sequential")
         fixed = configure(primary=metric)
         wrong, read, true = 0, 0, 0
-        for run in range(LOOK_RUNS):
+        for run in range(runs):
             users = 200 * DAYS
             entered = spread_entries(rng, users, DAYS)
             arm = (rng.random(users) < 0.5).astype(np.int64)
@@ -131,15 +131,14 @@ def measure_looks() -> Iterator[Row]:
             )
             wrong += _look_daily(config, arm, figures, entered, users)
             read += _look_daily(fixed, arm, figures, entered, users)
-            if run < LOOK_RUNS // 5:
+            if run < runs // 5:
                 lift = (rng.random(users) < np.where(arm == 1, 0.25, 0.2)).astype(float)
                 lift = lift if name == "rate" else figures * np.where(arm == 1, 1.2, 1.0)
                 true += _look_daily(config, arm, lift, entered, users)
-        runs = LOOK_RUNS
         yield Row(f"sequential {name}, {DAYS} daily looks: false findings", wrong / runs, "share",
                   0.05)  # fmt: skip
         yield Row(f"fixed test of the {name} read at {DAYS} looks", read / runs, "share")
-        yield Row(f"sequential {name}: a lift of 20-25 % found", true / (LOOK_RUNS // 5), "share")
+        yield Row(f"sequential {name}: a lift of 20-25 % found", true / (runs // 5), "share")
 
 
 def _look_daily(
@@ -155,20 +154,20 @@ def _look_daily(
     return False
 
 
-def measure_splits() -> Iterator[Row]:
+def measure_splits(runs: int) -> Iterator[Row]:
     """A split that loses units of the treatment is stopped before any metric."""
     rng = np.random.default_rng(SEED + 4)
     config = configure(split=0.1)
     for lost, target in ((0.2, 0.99), (0.1, 0.95)):
         stopped = 0
-        for _ in range(RUNS // 2):
+        for _ in range(runs // 2):
             users = 40_000
             arm = (rng.random(users) < config.split).astype(np.int64)
             kept = (arm == 0) | (rng.random(users) >= lost)
             units = make_units(arm[kept], np.ones(int(kept.sum())), np.ones(int(kept.sum())))
             stopped += find(units, config, Look(START, START, users, 0.1)) == "stopped"
         name = f"{lost:.0%} of the treatment's units lost, 40,000 units at 10 %: stopped"
-        yield Row(name, stopped / (RUNS // 2), "share", target, at_least=True)
+        yield Row(name, stopped / (runs // 2), "share", target, at_least=True)
 
 
 def measure_gateway(experiments: int) -> Iterator[Row]:
@@ -183,18 +182,24 @@ def measure_gateway(experiments: int) -> Iterator[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--analyses", type=int, default=4_000)
+    parser.add_argument("--runs", type=int, default=RUNS, help="of each other simulation")
     parser.add_argument("--gateway", type=int, default=40, help="experiments; 0: none")
     chosen = parser.parse_args()
     began, rows = time.monotonic(), []
-    parts = [measure_equal(chosen.analyses), measure_lifts(), measure_cuped(), measure_looks(),
-             measure_splits()]  # fmt: skip
+    runs = chosen.runs
+    parts = [measure_equal(chosen.analyses), measure_lifts(runs), measure_cuped(runs),
+             measure_looks(runs // 3), measure_splits(runs)]  # fmt: skip
     if chosen.gateway:
         parts.append(measure_gateway(chosen.gateway))
     for part in parts:
         for row in part:
             print(f"{time.monotonic() - began:6.0f} s  {row.name}: {row.value:.3f}", flush=True)
             rows.append(row)
-    report("experiments", rows, {"analyses": chosen.analyses, "users": USERS, "seed": SEED})
+    report(
+        "experiments",
+        rows,
+        {"analyses": chosen.analyses, "runs": runs, "users": USERS, "seed": SEED},
+    )
 
 
 if __name__ == "__main__":
