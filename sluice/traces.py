@@ -43,7 +43,7 @@ class TraceParent:
 
 
 @dataclass
-class Span:
+class TraceSpan:
     """One span; times are in nanoseconds since 1970, `parent` is empty for the first of a trace."""
 
     name: str

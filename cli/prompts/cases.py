@@ -32,13 +32,10 @@ def cases(
     """List answers with bad feedback, and accept one into the evaluation set, or drop it."""
     from tasks.prompts.live import cases as tasks
 
+    check_request(name, action, request)
     if action == "list":
-        if request:
-            raise CommandRefused(f"request: found '{request}'; allowed: with accept or drop")
         show_candidates(name, tasks.list_candidates(name, find_home()))
         return
-    if not request:
-        raise CommandRefused(f"request: found nothing; next: sluice prompt cases {name}")
     if action == "drop":
         tasks.drop_case(name, request, find_home(), (by, reason))
         say(f"{name}: {request} is dropped by {by}; it is not offered again")
@@ -51,6 +48,18 @@ def cases(
     )
     if not done.has_reference:
         say("it has no reference: criteria that compare with one leave it out; see --expected")
+
+
+def check_request(name: str, action: str, request: str) -> None:
+    """Check that a candidate is named where one is needed, and only there.
+
+    Raises:
+        CommandRefused: it is missing, or there is one for the list.
+    """
+    if action == "list" and request:
+        raise CommandRefused(f"request: found '{request}'; allowed: with accept or drop")
+    if action != "list" and not request:
+        raise CommandRefused(f"request: found nothing; next: sluice prompt cases {name}")
 
 
 def show_candidates(name: str, found: "list[CaseCandidate]") -> None:

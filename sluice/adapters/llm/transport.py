@@ -17,7 +17,7 @@ from sluice.documents import parse_json
 from sluice.errors import ProviderRefused, ProviderUnavailable, SluiceError
 from sluice.prompts.calls.waits import TOO_MANY, is_transient, read_wait
 from sluice.prompts.chat import TokenUsage
-from sluice.traces import Span
+from sluice.traces import TraceSpan
 
 OK = 200
 LONGEST_BODY = 32_000_000
@@ -50,7 +50,7 @@ class CallTrace:
     """Whether the model's fallback was asked, because its own provider did not answer."""
     traceparent: str = ""
     """The header of this name that the provider gets; empty: none."""
-    span: Span | None = None
+    span: TraceSpan | None = None
     """The span of the call, where traces are sent."""
     has_lost_cost: bool = False
     """Whether the model's own provider may have worked before, and nobody told its cost."""

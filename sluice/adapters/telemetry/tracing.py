@@ -19,7 +19,7 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from sluice.errors import ConfigInvalid
-from sluice.traces import SCHEMA_URL, SPAN_KINDS, Attribute, Span, TraceParent, make_id
+from sluice.traces import SCHEMA_URL, SPAN_KINDS, Attribute, TraceParent, TraceSpan, make_id
 
 LOG = logging.getLogger("sluice.traces")
 ENDPOINT, TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
@@ -36,7 +36,7 @@ class Tracer:
 
     def __init__(self, url: str, headers: Mapping[str, str], share: float, name: str) -> None:
         self._url, self._headers, self._share, self._name = url, dict(headers), share, name
-        self._waiting: Queue[Span] = Queue(MOST_WAITING)
+        self._waiting: Queue[TraceSpan] = Queue(MOST_WAITING)
         self._ends = threading.Event()
         self._is_away = False
         self._thread: threading.Thread | None = None
@@ -47,15 +47,15 @@ class Tracer:
         name: str,
         parent: TraceParent | None,
         kind: Literal["internal", "server", "client"] = "server",
-    ) -> Span | None:
+    ) -> TraceSpan | None:
         """Return a new span; None where it is not sampled: the caller's choice goes first."""
         is_sampled = parent.is_sampled if parent else random.random() < self._share  # noqa: S311
         if not is_sampled:
             return None
         trace_id = parent.trace_id if parent else make_id(16)
-        return Span(name, trace_id, parent.span_id if parent else "", kind, time.time_ns())
+        return TraceSpan(name, trace_id, parent.span_id if parent else "", kind, time.time_ns())
 
-    def end(self, span: Span) -> None:
+    def end(self, span: TraceSpan) -> None:
         """Send a span soon; it is dropped where too many wait. No call of it ever blocks."""
         span.end = span.end or time.time_ns()
         if self._pid != os.getpid():  # threads do not survive a fork
@@ -82,8 +82,8 @@ class Tracer:
         while spans := self._take():
             self._send(spans)
 
-    def _take(self) -> list[Span]:
-        found: list[Span] = []
+    def _take(self) -> list[TraceSpan]:
+        found: list[TraceSpan] = []
         try:
             while len(found) < AT_A_TIME:
                 found.append(self._waiting.get_nowait())
@@ -91,7 +91,7 @@ class Tracer:
             pass
         return found
 
-    def _send(self, spans: Sequence[Span]) -> None:
+    def _send(self, spans: Sequence[TraceSpan]) -> None:
         import http.client
         import urllib.error
         import urllib.request
@@ -156,7 +156,7 @@ def read_tracer(variables: Mapping[str, str]) -> Tracer | None:
 
 
 @contextmanager
-def trace_work(name: str, attributes: Mapping[str, Attribute]) -> Iterator[Span | None]:
+def trace_work(name: str, attributes: Mapping[str, Attribute]) -> Iterator[TraceSpan | None]:
     """Give the span of a piece of work, such as a flow run, which ends with the block.
 
     An error that leaves the block is named in it, and raised. Where no collector is named the
@@ -177,7 +177,7 @@ def trace_work(name: str, attributes: Mapping[str, Attribute]) -> Iterator[Span 
         tracer.end(span)
 
 
-def encode_spans(spans: Sequence[Span], name: str) -> bytes:
+def encode_spans(spans: Sequence[TraceSpan], name: str) -> bytes:
     """Return a request of OTLP with spans of the service `name`."""
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 

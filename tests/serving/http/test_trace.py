@@ -4,7 +4,7 @@ import pytest
 
 from serving.http.trace import read_trace, read_trace_id, trace_prediction
 from sluice.adapters.telemetry.tracing import Tracer
-from sluice.traces import Span
+from sluice.traces import TraceSpan
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 GOOD = f"00-{TRACE}-{PARENT}-01"
@@ -44,7 +44,7 @@ def test_no_header_and_two_headers_are_no_trace() -> None:
 
 
 def test_a_prediction_is_a_span_below_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
-    sent: list[Span] = []
+    sent: list[TraceSpan] = []
     tracer = Tracer("http://127.0.0.1:1/v1/traces", {}, 1.0, "sluice")
     monkeypatch.setattr(tracer, "end", sent.append)
     parent = read_trace([(b"traceparent", GOOD.encode())])
