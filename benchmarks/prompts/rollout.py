@@ -46,7 +46,7 @@ DEAR = FakeAnswer(input_tokens=500, output_tokens=60)
 """By the prices of the two models, 3.5 times what the champion's answer costs."""
 EQUAL, FAULTS = "equal", ("errors", "leak", "dear")
 STOPPED = (Verb.ROLL_BACK, Verb.PAUSE)
-CALLERS, PAUSE, SECONDS, POLL = 6, 0.01, 180.0, 0.2
+CALLERS, PAUSE, SECONDS, POLL = 6, 0.01, 600.0, 0.2
 PERSON = Author("the benchmark", "it paused, or it holds", "benchmark")
 
 
