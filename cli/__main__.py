@@ -9,6 +9,7 @@ from cli import prompts, release, retention, rollout, show, stack
 from cli.data import ingest, init, quarantine, rules, schema, score
 from cli.live import drift, monitoring, simulate
 from cli.output import exit_code, say
+from cli.security import audit
 from sluice.adapters.storage import close_state
 from sluice.errors import SluiceError
 from sluice.home import find_home
@@ -22,7 +23,7 @@ app = typer.Typer(
 )
 GROUPS = (
     init, rules, ingest, schema, quarantine, score, release, rollout, simulate, prompts, monitoring,
-    drift, show, stack, retention,
+    drift, show, stack, retention, audit,
 )  # fmt: skip
 for group in GROUPS:
     app.add_typer(group.commands)

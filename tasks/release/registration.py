@@ -25,6 +25,7 @@ from sluice.models.prediction import predict
 from sluice.models.training import find_threshold
 from sluice.report.card import write_card
 from sluice.report.history import VERSION
+from sluice.security.bill import FILE as BILL
 from sluice.verdict import Verdict
 from tasks.release.export import ExportedFiles
 from tasks.release.release import Release, remove_workspace
@@ -35,6 +36,7 @@ from tasks.run.champions import find_serving, route_to_champion
 from tasks.run.decorators import effect
 from tasks.run.events import publish_event
 from tasks.run.names import name_origin
+from tasks.security.bill import write_materials
 
 EXAMPLE_ROWS = 5
 
@@ -85,6 +87,9 @@ def register_candidate(  # noqa: PLR0913, PLR0917
     )
     leases.renew(lease)
     registry.log_text(release.run_id, "model_card.md", card)
+    registry.log_text(
+        release.run_id, BILL, write_materials(config, release.identity, release.folder, verdicts)
+    )
     backend = choose_backend(next(item for item in verdicts if item.gate == "parity"))
     tags = tag_version(config, release, verdicts, backend)
     predictions = predict(pipeline, example, config.data, config.problem)
