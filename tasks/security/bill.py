@@ -12,8 +12,8 @@ from sluice.identity import ReleaseIdentity
 from sluice.security.bill import write_bill
 from sluice.verdict import Verdict
 
-KINDS = ("*.skops", "serving/*")
-"""Files of a release's scratch folder that are the model."""
+KINDS = ("serving/*",)
+"""Files that are registered as they are; the registry writes `model.skops` anew."""
 
 
 def write_materials(
