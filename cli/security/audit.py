@@ -21,6 +21,16 @@ def audit(
     ] = True,
 ) -> None:
     """Look every locked package up for known vulnerabilities; releases use the answer."""
+    show_audit(again)
+
+
+def show_audit(again: bool) -> None:
+    """Look the lock up, or take the last answer, and print what a release would say of it.
+
+    Raises:
+        Exit: a release would stop; the exit code is 1.
+        ConfigInvalid: the configuration of the security gate is wrong.
+    """
     from sluice.adapters.security.audits import audit_lock
     from sluice.config.security.exceptions import load_exceptions
     from sluice.config.security.gate import load_security
@@ -62,6 +72,17 @@ def advisories(
     ],
 ) -> None:
     """Take over a snapshot of advisories, for releases without a network."""
+    label_archive(archive, whole_index, date)
+
+
+def label_archive(archive: Path, whole_index: str, date: datetime) -> None:
+    """Check an archive of advisories and keep it with what a person says of it.
+
+    Raises:
+        CommandRefused: the index is not known, or the day is yet to come.
+        DataMissing: there is no such file.
+        DataInvalid: it is no archive of advisories.
+    """
     from sluice.adapters.security.audits import find_snapshot
     from sluice.adapters.security.snapshot import take_snapshot
     from sluice.config.security.gate import load_security

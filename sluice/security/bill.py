@@ -122,13 +122,16 @@ def _describe_model(
                     for notice in verdict.notices
                 ],
             },
-            "properties": [
-                {"name": f"sluice:verdict:{item.gate}", "value": item.outcome.value}
-                for item in verdicts
-            ]
-            + [{"name": "sluice:card", "value": CARD}],
+            "properties": _list_verdicts(verdicts),
         },
     }
+
+
+def _list_verdicts(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
+    """Return the gates' outcomes, and the names of the files beside the bill."""
+    found = {f"verdict:{item.gate}": item.outcome.value for item in verdicts}
+    beside = {"card": CARD}
+    return [{"name": f"sluice:{key}", "value": text} for key, text in {**found, **beside}.items()]
 
 
 def _describe_figure(gate: str, check: Check) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from sluice.adapters.registry.aliases import CANDIDATE, CHAMPION
 from sluice.adapters.registry.client import open_registry
 from sluice.adapters.registry.versions import FLOW_RUN, REGISTERED, ModelVersionRef
 from sluice.config.service import ServiceConfig
-from sluice.control.admission import VERDICT
+from sluice.control.admission import GATES, VERDICT
 from sluice.control.approval import ANSWER, DEADLINE, tag_request
 from sluice.control.lease import Lease
 from sluice.control.timeline import PROMOTE, TimelineEntry
@@ -87,10 +87,8 @@ def register_candidate(  # noqa: PLR0913, PLR0917
     )
     leases.renew(lease)
     registry.log_text(release.run_id, "model_card.md", card)
-    registry.log_text(
-        release.run_id, BILL, write_materials(config, release.identity, release.folder, verdicts)
-    )
-    backend = choose_backend(next(item for item in verdicts if item.gate == "parity"))
+    _record_materials(config, release, verdicts)
+    backend = choose_backend(verdicts[GATES.index("parity")])
     tags = tag_version(config, release, verdicts, backend)
     predictions = predict(pipeline, example, config.data, config.problem)
     version = registry.register_model(
@@ -127,6 +125,14 @@ def register_candidate(  # noqa: PLR0913, PLR0917
         release.run_id,
         approval_deadline=version.tags.get(DEADLINE, ""),
     )
+
+
+def _record_materials(
+    config: ServiceConfig, release: Release, verdicts: tuple[Verdict, ...]
+) -> None:
+    """Log the bill of materials to the registry run."""
+    text = write_materials(config, release.identity, release.folder, verdicts)
+    open_registry(find_home()).log_text(release.run_id, BILL, text)
 
 
 def build_parity_sample(
