@@ -14,7 +14,7 @@ from sluice.adapters.registry.aliases import CANDIDATE, CHAMPION
 from sluice.adapters.registry.client import open_registry
 from sluice.adapters.registry.versions import FLOW_RUN, REGISTERED, ModelVersionRef
 from sluice.config.service import ServiceConfig
-from sluice.control.admission import GATES, VERDICT
+from sluice.control.admission import VERDICT
 from sluice.control.approval import ANSWER, DEADLINE, tag_request
 from sluice.control.lease import Lease
 from sluice.control.timeline import PROMOTE, TimelineEntry
@@ -86,9 +86,8 @@ def register_candidate(  # noqa: PLR0913, PLR0917
         threshold=find_threshold(pipeline),
     )
     leases.renew(lease)
-    registry.log_text(release.run_id, "model_card.md", card)
-    _record_materials(config, release, verdicts)
-    backend = choose_backend(verdicts[GATES.index("parity")])
+    _record_documents(config, release, verdicts, card)
+    backend = choose_backend(next(item for item in verdicts if item.gate == "parity"))
     tags = tag_version(config, release, verdicts, backend)
     predictions = predict(pipeline, example, config.data, config.problem)
     version = registry.register_model(
@@ -127,12 +126,14 @@ def register_candidate(  # noqa: PLR0913, PLR0917
     )
 
 
-def _record_materials(
-    config: ServiceConfig, release: Release, verdicts: tuple[Verdict, ...]
+def _record_documents(
+    config: ServiceConfig, release: Release, verdicts: tuple[Verdict, ...], card: str
 ) -> None:
-    """Log the bill of materials to the registry run."""
+    """Log the model card and the bill of materials to the registry run."""
+    registry = open_registry(find_home())
+    registry.log_text(release.run_id, "model_card.md", card)
     text = write_materials(config, release.identity, release.folder, verdicts)
-    open_registry(find_home()).log_text(release.run_id, BILL, text)
+    registry.log_text(release.run_id, BILL, text)
 
 
 def build_parity_sample(
