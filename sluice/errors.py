@@ -30,7 +30,6 @@ SluiceError
 │   ├── ModelUntrusted
 │   ├── ServingImpossible
 │   ├── ModelDamaged
-│   ├── SignatureInvalid
 │   ├── RequestInvalid
 │   ├── PromotionRefused
 │   ├── DecisionRefused
@@ -203,10 +202,6 @@ class ServingImpossible(Refused):
 
 class ModelDamaged(Refused):
     """A cached model's files differ from the fetched ones, or predict otherwise than they did."""
-
-
-class SignatureInvalid(Refused):
-    """A version's files are not signed, are not those that were signed, or no key is trusted."""
 
 
 class RequestInvalid(Refused):

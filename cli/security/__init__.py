@@ -1,1 +1,1 @@
-"""Commands about advisories, signatures and keys."""
+"""Commands about advisories."""

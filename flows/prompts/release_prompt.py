@@ -55,8 +55,8 @@ def release_prompt(
         if reason:
             return end_skipped(reason)
         given = check_version(prompt, version)
-        security = pass_gate(examine_prompt(prompt), prompt, again=given.command)
         announce_estimate(given)
+        security = pass_gate(examine_prompt(prompt), prompt, again=given.command)
         results = evaluate_version(given, version)
         active = evaluate_version(given, given.active) if given.active else None
         judged = judge_version(given, results, active)

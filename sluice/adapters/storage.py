@@ -111,7 +111,6 @@ OWN_FOLDERS = (
     "work",
     "data_docs",
     "security",
-    "keys",
 )
 OWN_FILES = ("control.db*", "server.*", "stack.*")
 

@@ -25,6 +25,7 @@ from sluice.models.prediction import predict
 from sluice.models.training import find_threshold
 from sluice.report.card import write_card
 from sluice.report.history import VERSION
+from sluice.security.bill import FILE as BILL
 from sluice.verdict import Verdict
 from tasks.release.export import ExportedFiles
 from tasks.release.release import Release, remove_workspace
@@ -36,6 +37,7 @@ from tasks.run.decorators import effect
 from tasks.run.events import publish_event
 from tasks.run.lineage import name_model, name_production, note_output
 from tasks.run.names import name_origin
+from tasks.security.bill import write_materials
 
 EXAMPLE_ROWS = 5
 
@@ -85,7 +87,7 @@ def register_candidate(  # noqa: PLR0913, PLR0917
         threshold=find_threshold(pipeline),
     )
     leases.renew(lease)
-    registry.log_text(release.run_id, "model_card.md", card)
+    _record_documents(config, release, verdicts, card)
     backend = choose_backend(next(item for item in verdicts if item.gate == "parity"))
     tags = tag_version(config, release, verdicts, backend)
     predictions = predict(pipeline, example, config.data, config.problem)
@@ -117,6 +119,16 @@ def register_candidate(  # noqa: PLR0913, PLR0917
         release.run_id,
         approval_deadline=version.tags.get(DEADLINE, ""),
     )
+
+
+def _record_documents(
+    config: ServiceConfig, release: Release, verdicts: tuple[Verdict, ...], card: str
+) -> None:
+    """Log the model card and the bill of materials to the registry run."""
+    registry = open_registry(find_home())
+    registry.log_text(release.run_id, "model_card.md", card)
+    text = write_materials(config, release.identity, release.folder, verdicts)
+    registry.log_text(release.run_id, BILL, text)
 
 
 def build_parity_sample(

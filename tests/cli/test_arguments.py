@@ -71,6 +71,19 @@ BAD = {
     "feasible: service": (("feasible", "nobody", "--rps", "5"), "no service 'nobody'"),
     "retention: two at once": (("retention", "--undo", "--accept", *WHO), "one of them at a time"),
     "retention: blank": (("retention", "--undo", "--by", " ", "--reason", "x"), "both not empty"),
+    "advisories: no archive": (
+        ("advisories", "no.zip", "--whole-index", "PyPI", "--date", "2026-11-30"),
+        "there is no file no.zip",
+    ),
+    "advisories: index": (
+        ("advisories", "a.zip", "--whole-index", "npm", "--date", "2026-11-30"),
+        "found 'npm'; allowed: PyPI",
+    ),
+    "advisories: day": (
+        ("advisories", "a.zip", "--whole-index", "PyPI", "--date", "soon"),
+        "soon",
+    ),
+    "audit: word": (("audit", "everything"), "unexpected extra argument"),
     "replay: service": (("replay", "nobody"), "no service 'nobody'"),
     "replay: rate": (("replay", "employment", "--rps", "-1"), "allowed: --rps and --seconds more"),
     "score: service": (("score", "nobody", "f.parquet", "--output", "o"), "no service 'nobody'"),

@@ -89,6 +89,10 @@ def world(api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]
     add_registry_database(home)
     copytree(CONFIGS, folder / "configs")
     copytree(PROMPTS, folder / "prompts")
+    # The test's code may be uncommitted, and no service of advisories answers here.
+    (folder / "configs" / "security" / "production.yaml").write_text(
+        "clean_tree: notice\non_insufficient: notice\nadvisories: {lookup: command}\n"
+    )
     bias_set = folder / "prompts" / "classify" / "bias_set.jsonl"
     bias_set.write_text("".join(bias_set.read_text().splitlines(keepends=True)[:PAIRS]))
     shared = {"key": {"env": "KEY_OF_A_TEST"}}

@@ -61,7 +61,7 @@ def test_version_has_the_identity(stocked: Home, candidate: Any) -> None:
 def test_run_keeps_the_files_for_a_person(stocked: Home, candidate: Any) -> None:
     folder = next((stocked.model_artifacts / "employment").glob(candidate.result().run_id))
     kept = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    expected = {"config.yaml", "model_card.md", "data_docs/validation.html"}
+    expected = {"config.yaml", "model_card.md", "bom.cdx.json", "data_docs/validation.html"}
     expected |= {f"verdicts/{gate}.json" for gate in GATES}
     plots = ("ranking", "calibration", "confusion", "slices", "importance")
     expected |= {f"artifacts/plots/{name}.png" for name in (*plots, "fairness")}
