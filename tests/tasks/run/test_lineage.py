@@ -180,6 +180,7 @@ def test_an_endpoint_that_is_away_or_silent_costs_one_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     warned = _collect_warnings(monkeypatch)
+    # pragma: allowlist nextline secret
     monkeypatch.setenv("OPENLINEAGE_URL", "http://user:secret@127.0.0.1:9")
     run_flow(lambda: [note_input(TABLE), note_output(MODEL)])
     monkeypatch.setattr("sluice.adapters.telemetry.lineage.SEND_SECONDS", 0.2)
