@@ -232,6 +232,7 @@ def test_what_decides_is_the_environment() -> None:
 
 def test_data_sets_are_named_as_the_specification_says() -> None:
     assert name_file("/data/rows.csv").key == ("file", "/data/rows.csv")
+    # pragma: allowlist nextline secret
     found = name_file("s3://user:secret@bucket/rows/2026.parquet?token=x")
     assert found.key == ("s3://bucket", "/rows/2026.parquet")
 
