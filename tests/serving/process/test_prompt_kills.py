@@ -45,6 +45,7 @@ def test_counters_of_both_arms_equal_the_log_after_kills(tmp_path: Path) -> None
                     os.kill(victim, signal.SIGKILL)
                     wait_until(lambda dead=victim: dead not in running.workers())
                     wait_until(lambda: len(running.workers()) == 2)
+                    running.await_champion(NAME)
                 before = len(load.replies)
                 wait_until(lambda: len(load.replies) > before + 60)
             assert load.statuses == {200}, "the champion answers where the candidate fails"
