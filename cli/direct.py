@@ -8,12 +8,14 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cli.arguments import check_known
+from cli.arguments import check_known, check_name
 from cli.output import report_progress, report_waiting, say
 from sluice.errors import Fault, RolloutRefused
 from sluice.home import find_home
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sluice.adapters.control.store import Control
     from sluice.control.command import Author
     from tasks.rollout.actions import CommandResult
@@ -29,7 +31,7 @@ def roll_back_here(service: str, by: str, reason: str) -> None:
         Refused: name, reason or a version to go back to are missing.
         Fault: the control store cannot be reached.
     """
-    author = check_author(service, "rollback", by, reason)
+    author = check_author(service, "rollback", by, reason, check_known)
     from sluice.adapters.control.store import prepare_control
     from tasks.rollout.actions import roll_back
 
@@ -47,7 +49,7 @@ def restore_here(service: str, version: int, by: str, reason: str, force: bool =
         Refused: name or reason are missing, or the version may not serve.
         Fault: the control store or the registry cannot be reached.
     """
-    author = check_author(service, "restore", by, reason)
+    author = check_author(service, "restore", by, reason, check_known)
     from sluice.adapters.control.store import prepare_control
     from tasks.rollout.actions import restore
 
@@ -65,7 +67,7 @@ def command_here(service: str, action: str, by: str, reason: str) -> None:
         CommandRefused: no rollout is under way, or its phase does not allow the command.
         Fault: the control store cannot be reached.
     """
-    author = check_author(service, action, by, reason)
+    author = check_author(service, action, by, reason, check_known)
     from sluice.adapters.control.store import prepare_control
     from tasks.rollout.actions import command_rollout
 
@@ -73,8 +75,12 @@ def command_here(service: str, action: str, by: str, reason: str) -> None:
     _follow(control, command_rollout(control, service, action, author, report_progress))
 
 
-def check_author(service: str, action: str, by: str, reason: str) -> "Author":
+def check_author(
+    service: str, action: str, by: str, reason: str, check: "Callable[[str], None]" = check_name
+) -> "Author":
     """Return who acts, after a check of every argument; the service's file need not be valid.
+
+    `check` refuses unknown names: of services, or of prompts too.
 
     Raises:
         ServiceUnknown: no configuration carries the name.
@@ -84,7 +90,7 @@ def check_author(service: str, action: str, by: str, reason: str) -> "Author":
     from sluice.adapters.moves import name_terminal
     from sluice.control.command import Author
 
-    check_known(service)
+    check(service)
     require_reason(action, by, reason)
     return Author(by, reason, name_terminal())
 

@@ -27,10 +27,7 @@ SHOWN = 8
 """How many decisions are printed; the log keeps all."""
 ENTRIES = 30
 """How many entries of a timeline are printed."""
-HEADS_SHOWN = (
-    *("when", "version", "data version", "cause", "code"),
-    *("data", "evaluation", "bias", "parity", "security", "reason"),
-)
+HEADS_SHOWN = ("when", "version", "data version", "cause", "code", "gates", "reason")
 commands = typer.Typer()
 
 
@@ -211,9 +208,19 @@ def show_history(service: str, as_json: bool) -> None:
         if len(entries) > ENTRIES:
             say(f"  and {len(entries) - ENTRIES} older; `--json` has all of them")
         if releases:
-            show_rows(f"Releases of {service}, newest first", list_rows(releases), HEADS_SHOWN)
+            rows = [{**row, "gates": _name_gates(row)} for row in list_rows(releases)]
+            show_rows(f"Releases of {service}, newest first", rows, HEADS_SHOWN)
     if problem:
         raise problem
+
+
+def _name_gates(row: "Mapping[str, str]") -> str:
+    """Return the gates of a release that did not pass, or how many passed."""
+    from sluice.control.admission import GATES
+
+    judged = {gate: row[gate] for gate in GATES if row[gate]}
+    others = [f"{gate} {outcome}" for gate, outcome in judged.items() if outcome != "pass"]
+    return ", ".join(others) or (f"{len(judged)} passed" if judged else "")
 
 
 def show_status(as_json: bool) -> None:

@@ -54,6 +54,8 @@ def take_snapshot(source: Path, archive: Path, index: str, day: date) -> Snapsho
     """
     import json
 
+    if not source.is_file():
+        raise DataMissing(f"there is no file {source}")
     try:
         archive.parent.mkdir(parents=True, exist_ok=True)
         with draft_file(archive) as draft:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +24,7 @@ from support.gateway.site import Running, Site, read_answers, run_gateway, wait_
 from support.rollouts.counts import LAPTOP
 from support.rollouts.live import register_versions
 from support.servers.images import add_registry_database
+from support.servers.stack import ask
 
 pytestmark = pytest.mark.slow
 
@@ -139,19 +141,27 @@ def test_an_experiment_is_planned_run_analysed_decided_and_handed_over(
     assert min(found.analysis.units_a, found.analysis.units_b) > 30
     assert (site.home.experiments / "tone-1.html").exists()
 
-    deployed = deploy_rollout()
-    decided = run(name="tone", step="decide", decision="promote", by="Ada", reason="better")
-    assert decided.is_completed(), decided.message
-    assert "a rollout of v2 was started" in decided.result().message
-    assert list_parameters(deployed) == [{"service": SERVICE, "version": 2}]
-
-
-def deploy_rollout() -> Any:
-    """Deploy the rollout as the project does, without a worker; return the deployment's id."""
     from flows.rollout import rollout
 
-    # The form offers the services of the project, and this one is the test's own.
-    return rollout.to_deployment(name="rollout", enforce_parameter_schema=False).apply()
+    with deployed_for_now(rollout, "rollout") as deployed:
+        decided = run(name="tone", step="decide", decision="promote", by="Ada", reason="better")
+        assert decided.is_completed(), decided.message
+        assert "a rollout of v2 was started" in decided.result().message
+        assert list_parameters(deployed) == [{"service": SERVICE, "version": 2}]
+
+
+@contextmanager
+def deployed_for_now(flow: Any, name: str) -> Iterator[Any]:
+    """Deploy a flow as the project does, without a worker; give the deployment's id.
+
+    The form offers the services of the project, and this one is the test's own. The server is
+    shared with other files, so the deployment is removed at the end.
+    """
+    deployed = flow.to_deployment(name=name, enforce_parameter_schema=False).apply()
+    try:
+        yield deployed
+    finally:
+        ask(lambda client: client.delete_deployment(deployed))
 
 
 def list_parameters(deployment: Any) -> list[dict[str, Any]]:
@@ -224,12 +234,12 @@ def test_the_keeper_resumes_an_experiment_without_a_controller(
     ready = replace(planned, control=1, treatment=2, salt="s")
     started = experiments.start(lease, ready, 15.0, datetime.now(UTC))
     leases.release(lease)
-    deployed = experiment.to_deployment(name="experiment", enforce_parameter_schema=False).apply()
-    keeper = Keeper()
-    keeper.keep_experiments()
-    experiments.end(started, "the test is over", datetime.now(UTC))
-    assert keeper.problems == []
-    assert list_parameters(deployed) == [{"name": "alone", "step": "resume"}]
+    with deployed_for_now(experiment, "experiment") as deployed:
+        keeper = Keeper()
+        keeper.keep_experiments()
+        experiments.end(started, "the test is over", datetime.now(UTC))
+        assert keeper.problems == []
+        assert list_parameters(deployed) == [{"name": "alone", "step": "resume"}]
 
 
 def test_an_a_a_test_sends_both_arms_to_one_version(site: Site, gateway: Running) -> None:

@@ -81,7 +81,7 @@ def replica(
     control.routes.follow_champion(SERVICE, 1)
     config = configure()
     for flow in ("rollout", "rollout_control", "rollback", "restore"):
-        monkeypatch.setattr(f"flows.{flow}.load_service", lambda *_: config)
+        monkeypatch.setattr(f"flows.{flow}.load_rollout", lambda *_: config)
     with run_replica(control, SERVICE) as replica:
         monkeypatch.setenv("SLUICE_STATUS_UI", "http://127.0.0.1:8090")
         yield replica

@@ -35,7 +35,7 @@ EXPECTED = {
     "notice/notice",
     "watch/watch",
     "detect-drift/detect-drift",
-    "check-prompts/check-prompts",
+    "check_prompts/check-prompts",
 }
 SCHEDULE_SECONDS = 30.0
 
