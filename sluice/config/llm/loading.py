@@ -26,7 +26,10 @@ def load_providers(folder: Path = CONFIGS) -> ProvidersConfig:
 def load_language_serving(folder: Path = CONFIGS) -> LanguageServingConfig:
     """Read how prompts and models answer callers; a folder without such a file has the project's.
 
+    Where the project has none either, the defaults hold.
+
     Raises:
         ConfigInvalid: the file is not YAML, a key is unknown, a value is not allowed.
     """
-    return read_section(find_shared(SERVING, folder), LanguageServingConfig)
+    path = find_shared(SERVING, folder)
+    return read_section(path, LanguageServingConfig) if path.exists() else LanguageServingConfig()

@@ -205,14 +205,17 @@ def write_case(
 ) -> dict[str, Any]:
     """Write a unit test of promtool: the alert fires with these labels, or not at all."""
     is_prompt = rule in PROMPT_CASES
-    alert = (
+    alerts = [
         write_alert("greet", PROMPT_RULES[rule]) if is_prompt else write_alert(SERVICE, RULES[rule])
-    )
+    ]
+    if not is_prompt and rule in PROMPT_RULES and "service=" not in alerts[0]["expr"]:
+        alerts.append(write_alert("greet", PROMPT_RULES[rule]))  # it is about the whole gateway
     fires = [
         {
             "exp_labels": {**alert["labels"], **(labels or {})},
             "exp_annotations": alert["annotations"],
         }
+        for alert in alerts
     ]
     return {
         "interval": interval,

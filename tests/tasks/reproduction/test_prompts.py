@@ -70,7 +70,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> PromptProject:
         write_small_providers(folder / "configs", provider.url)
         commit_all(folder)
         ended = found.run("-m", "cli", "prompt", "evaluate", "classify", "1")
-        assert found.answers.exists(), ended.stdout + ended.stderr
+        assert ended.returncode in (0, 1), ended.stdout + ended.stderr
+        assert found.answers.exists()
     return found
 
 

@@ -27,6 +27,7 @@ from sluice.adapters.server.process import (
 )
 from sluice.errors import ServerUnavailable
 from sluice.home import Home
+from support.pace import slowed
 from support.servers.images import add_server_database
 from support.servers.ports import find_free_port
 
@@ -320,7 +321,7 @@ def test_a_user_that_is_signalled_to_end_leaves_nothing_behind(
         await_line(user, moment)
         time.sleep(0.5)
         user.send_signal(number)
-        user.wait(timeout=30)
+        user.wait(timeout=slowed(30))
         assert user.returncode != 0
     assert not is_alive(home)
     assert find_processes(home) == []
