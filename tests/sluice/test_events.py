@@ -9,7 +9,7 @@ from sluice.monitoring.alerts import ChangeKind
 
 ABOUT = (
     "data|prompt|gate|candidate|approval|rollout|reproduction|retraining|traffic|performance|drift"
-    "|cost"
+    "|cost|experiment"
 )
 NAME = re.compile(rf'"((?:{ABOUT})\.[a-z-]+)"')
 COMPOSED = {

@@ -96,6 +96,10 @@ INHERITING = {
     "cli/__main__.py": "has a test of its own",
     "demo/loop/play.py": "`demo.loop` starts it",
     "demo/prompts/play.py": "`demo.prompts` starts it",
+    "demo/prompts/live/callers.py": "`demo.prompts` starts it",
+    "demo/prompts/live/provider.py": "`demo.prompts` starts it, and it writes nothing",
+    "tasks/reproduction/evaluate_prompt.py": "the reproduction starts it",
+    "tasks/reproduction/train_model.py": "the reproduction starts it",
     "sluice/adapters/llm/local_server.py": "its caller starts it, and it writes nothing",
     "demo/replay.py": "writes nothing but the file that a person names",
 }

@@ -9,6 +9,7 @@ READERS = {
     "sluice/adapters/registry/aliases.py": "moves it",
     "sluice/adapters/registry/answers.py": "moves it",
     "sluice/adapters/registry/models.py": "moves it, and is the registry's face",
+    "sluice/adapters/service_versions.py": "moves it, for a model or a prompt",
     "tasks/rollout/conflicts.py": "compares it with the route",
     "tasks/release/registration.py": "completes a promotion that was interrupted",
     "tasks/run/champions.py": "takes it where there is no route yet, if it may serve",
