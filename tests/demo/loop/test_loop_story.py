@@ -16,7 +16,7 @@ from support.servers.forks import run_command
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 SERVICE = "employment"
-SECONDS = 900.0
+SECONDS = 1800.0
 BETTER = re.compile(r"gain \+([\d.]+) \[\+([\d.]+), \+[\d.]+\], better")
 
 
