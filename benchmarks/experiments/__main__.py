@@ -86,8 +86,8 @@ def measure_lifts(runs: int) -> Iterator[Row]:
                 finding = find(units, config, Look(START, START, plan.units, plan.effect))
                 found[rate] += finding == "better" if rate > 0.2 else finding != "no difference"
         name = f"{plan.units:,} planned users at {split:.0%}"
-        yield Row(f"{name}: a lift of 25 % found", found[0.25] / runs, "share", 0.78, at_least=True)
-        yield Row(f"{name}: equal arms called different", found[0.2] / runs, "share", 0.07)
+        yield Row(f"{name}: a lift of 25 % found", found[0.25] / runs, "share", 0.8, at_least=True)
+        yield Row(f"{name}: equal arms called different", found[0.2] / runs, "share", 0.06)
 
 
 def measure_cuped(runs: int) -> Iterator[Row]:
