@@ -16,7 +16,7 @@ export DO_NOT_TRACK := 1
 # Hundreds of short processes start: each would compile Sluice anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo demo-loop demo-prompts train release-prompt up deploy test test-fast test-faults test-browser check lint lock local-llm bench-release bench-large bench-influence bench-outcomes bench-predictor bench-rollout bench-aa bench-serving bench-hot-path bench-counters bench-kills bench-submissions bench-wide bench-mutation bench-feed bench-own-data bench-performance bench-score bench-drift bench-drift-upstream bench-drift-speed bench-prompt-gate bench-prompt-rollout bench-prompts bench-injection bench-attacks bench-experiments soak clean
+.PHONY: help install demo demo-loop demo-prompts train release-prompt up deploy test test-fast test-faults test-stories test-browser check lint lock local-llm bench-release bench-large bench-influence bench-outcomes bench-predictor bench-rollout bench-aa bench-serving bench-hot-path bench-counters bench-kills bench-submissions bench-wide bench-mutation bench-feed bench-own-data bench-performance bench-score bench-drift bench-drift-upstream bench-drift-speed bench-prompt-gate bench-prompt-rollout bench-prompts bench-injection bench-attacks bench-experiments soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -91,11 +91,14 @@ test: install lint ## the suite, lint, types, import contracts, docs; a quarter 
 	exit $$((tests || types))
 
 test-faults: install local-llm ## kill -9 in every phase, servers that go away, planted faults, faulty models on live traffic
-	@$(PYTEST) -n 3 -m "faults and not alone"; with_others=$$?; \
+	@$(PYTEST) -n 3 -m "faults and not alone and not stories"; with_others=$$?; \
 	$(PYTEST) -n 0 -m "faults and alone" && exit $$with_others
 
 test-fast: install ## the suite without real servers and whole releases
 	@$(PYTEST) --tx '4*$(FORKS)' -m "not slow and not faults and not browser"
+
+test-stories: install ## every story of the loop, one after another: each has a stack of its own; a quarter of an hour
+	@$(BIN)/python -m pytest -m faults tests/demo/loop
 
 test-browser: install ## every command of a rollout from its form in the UI, in Chromium; a quarter of an hour
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-browser.lock

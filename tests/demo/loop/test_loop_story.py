@@ -63,6 +63,7 @@ def test_a_change_of_concept_is_found_learnt_rolled_out_and_its_gain_measured(
     assert gain.message in shown
 
 
+@pytest.mark.stories
 def test_a_worse_retrained_candidate_changes_nothing(tmp_path: Path) -> None:
     _, control, home = play("worse", tmp_path)
     assert serving(control) == (2, None)
@@ -75,6 +76,7 @@ def test_a_worse_retrained_candidate_changes_nothing(tmp_path: Path) -> None:
     assert champion.version == 2
 
 
+@pytest.mark.stories
 def test_a_shift_of_the_inputs_alone_is_reported_and_starts_nothing(tmp_path: Path) -> None:
     shown, control, _ = play("older", tmp_path)
     assert serving(control) == (1, None)
@@ -85,6 +87,7 @@ def test_a_shift_of_the_inputs_alone_is_reported_and_starts_nothing(tmp_path: Pa
     assert not any(item.dropped for item in windows)
 
 
+@pytest.mark.stories
 def test_a_shift_starts_one_release_where_the_service_says_so(tmp_path: Path) -> None:
     _, control, _ = play("older_retrain", tmp_path)
     first, second = list_releases(control)
@@ -92,6 +95,7 @@ def test_a_shift_starts_one_release_where_the_service_says_so(tmp_path: Path) ->
     assert second.reason.startswith("drift.detected")
 
 
+@pytest.mark.stories
 def test_the_estimate_follows_a_real_fall(tmp_path: Path) -> None:
     shown, control, _ = play("younger", tmp_path)
     assert serving(control) == (1, None)
