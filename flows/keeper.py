@@ -5,10 +5,7 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from tasks.data.watching import choose_services
-from tasks.monitoring.monitor import watch_monitor, watch_monitor_of_prompts
 from tasks.rollout.keeper import Keeper
-from tasks.rollout.settings import choose_routed_prompts
 from tasks.run.forms import ALL, ServiceOrAll
 from tasks.run.state import state_failure
 
@@ -31,16 +28,5 @@ def keeper(service: ServiceOrAll = ALL) -> State[Any]:
         service: The service to keep, or all, with the prompts.
     """
     kept = Keeper()
-    for name in choose_services(service):
-        with kept.collect_errors(name):
-            kept.keep(name)
-        with kept.collect_errors(name):
-            watch_monitor(name)
-    for name in choose_routed_prompts(service):
-        with kept.collect_errors(name):
-            kept.keep(name)
-    if service == ALL:
-        kept.keep_experiments()
-        with kept.collect_errors("prompts"):
-            watch_monitor_of_prompts()
+    kept.keep_all(service)
     return kept.end()

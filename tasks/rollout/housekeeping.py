@@ -26,14 +26,13 @@ from sluice.home import environment_name
 from tasks.data.ingestion import find_announcement
 from tasks.data.watching import choose_services, find_new_deliveries
 from tasks.drift.concept import judge_live
-from tasks.monitoring.monitor import Monitor, watch_monitor, watch_monitor_of_prompts
+from tasks.monitoring.monitor import Monitor
 from tasks.prompts.live.monitoring import monitor_prompts
 from tasks.prompts.watching import choose_prompts, find_prompt_work
 from tasks.release.approval import has_late
 from tasks.retraining.decisions import find_change
 from tasks.retraining.gain import find_gain
 from tasks.rollout.keeper import Keeper, publish_overview
-from tasks.rollout.settings import choose_routed_prompts
 from tasks.run.forms import ALL
 
 AGAIN_SECONDS = 3600.0
@@ -103,17 +102,7 @@ class Housekeeper:
     def _keep(self, deployment: DeploymentResponse, service: str) -> None:
         """Keep the services, and record a run of `keeper` if something was done."""
         kept = Keeper()
-        for name in choose_services(service):
-            with kept.collect_errors(name):
-                kept.keep(name)
-            with kept.collect_errors(name):
-                watch_monitor(name)
-        for name in choose_routed_prompts(service):
-            with kept.collect_errors(name):
-                kept.keep(name)
-        if service == ALL:
-            with kept.collect_errors("prompts"):
-                watch_monitor_of_prompts()
+        kept.keep_all(service)
         if kept.page != self._pages.get(deployment.id):
             publish_overview(kept.page)
             self._pages[deployment.id] = kept.page

@@ -21,14 +21,17 @@ from sluice.errors import RegistryUnavailable, SluiceError
 from sluice.home import environment_name, find_home
 from sluice.report.rollout import write_overview
 from sluice.rollout.record import RolloutRecord
+from tasks.data.watching import choose_services
+from tasks.monitoring.monitor import watch_monitor, watch_monitor_of_prompts
 from tasks.release.history import publish_new_entries
 from tasks.rollout.aliases import settle_ended
 from tasks.rollout.clock import announce_clock
 from tasks.rollout.commands import emit_moves
 from tasks.rollout.conflicts import Comparer
 from tasks.rollout.lease import is_controlled
-from tasks.rollout.settings import load_rollout
+from tasks.rollout.settings import choose_routed_prompts, load_rollout
 from tasks.run.artifacts import create_page, publish
+from tasks.run.forms import ALL
 from tasks.run.leases import is_renewed
 from tasks.run.state import end_skipped
 
@@ -63,6 +66,21 @@ class Keeper:
             yield
         except SluiceError as error:
             self.problems.append(f"{service}: {type(error).__name__}: {error}")
+
+    def keep_all(self, service: str) -> None:
+        """Keep a service, or all of them with prompts and experiments; errors are collected."""
+        for name in choose_services(service):
+            with self.collect_errors(name):
+                self.keep(name)
+            with self.collect_errors(name):
+                watch_monitor(name)
+        for name in choose_routed_prompts(service):
+            with self.collect_errors(name):
+                self.keep(name)
+        if service == ALL:
+            self.keep_experiments()
+            with self.collect_errors("prompts"):
+                watch_monitor_of_prompts()
 
     def keep(self, service: str) -> None:
         """Repair what can be repaired for a service, and note what is live.
