@@ -4,6 +4,7 @@ import atexit
 import gc
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from support.servers.ports import find_free_port
 
 # What is imported and collected stays: looking for garbage among it was a sixth of the time.
 gc.set_threshold(1_000_000)
+# A shell's background job ignores SIGINT, and so would every process that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Prefect and MLflow read their settings when they are imported, so the home comes first.
 SESSION_HOME = Path(tempfile.mkdtemp(prefix="sluice-tests-"))
 SERVER_PORT = find_free_port()

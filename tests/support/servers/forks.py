@@ -159,6 +159,8 @@ def _serve(address: str) -> tuple[str, list[str]]:
         for number in (0, 1, 2):
             os.dup2(nothing, number)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        # Who asked first may ignore it, as does `run_attached`; commands must not.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         while _is_alive(int(os.environ[SESSION])):
             if not select.select([listener], [], [], 1.0)[0]:
                 continue
