@@ -147,23 +147,21 @@ def list_listeners(up: Up) -> set[tuple[str, int]]:
 
 
 def read_answer(port: int, request: bytes) -> bytes:
-    """Return what a port answers until it closes or is silent for two seconds."""
+    """Return what a port answers until it closes or is silent for two seconds; it may be gone."""
     answer = b""
-    with socket.create_connection(("127.0.0.1", port), 10) as caller:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 10) as caller:
         caller.settimeout(2)
-        with suppress(OSError):
-            caller.sendall(request)
-            while part := caller.recv(1000):
-                answer += part
+        caller.sendall(request)
+        while part := caller.recv(1000):
+            answer += part
     return answer
 
 
 def test_whatever_else_listens_in_the_stack_is_on_loopback_and_speaks_no_http(up: Up) -> None:
-    """Prefect's worker has a channel to its flow runs, each of which knows a word of its own."""
+    """Prefect's worker has a channel to each flow run, which knows a word of its own."""
     pages, found = {(LOOPBACK, port_of(up, of)) for of in PAGES}, list_listeners(up)
     assert pages <= found
     assert {address for address, _ in found} == {LOOPBACK}
-    assert len(found - pages) <= 1
     head = f"POST / HTTP/1.1\r\nhost: localhost\r\norigin: {EVIL}\r\ncontent-length: 2\r\n\r\n{{}}"
     for _, port in found - pages:
         for request in (head.encode(), b"0" * 4096):

@@ -123,12 +123,14 @@ def run_registry_server(home: Home, port: int, log: Path) -> Iterator[Callable[[
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--backend-store-uri", f"sqlite:///{home.mlflow}/mlflow.db"]
     command += ["--artifacts-destination", home.model_artifacts.as_uri()]
+    # As in the local stack: seven processes that nothing here uses.
+    surroundings = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     running: list[subprocess.Popen[bytes]] = []
 
     def start() -> None:
         with log.open("ab") as output:
             process = subprocess.Popen(
-                command, stdout=output, stderr=output, start_new_session=True
+                command, env=surroundings, stdout=output, stderr=output, start_new_session=True
             )
         running.append(process)
         deadline = time.monotonic() + START_SECONDS
