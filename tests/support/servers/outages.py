@@ -20,6 +20,7 @@ from sluice.adapters.server.api import is_healthy
 from sluice.adapters.server.home_server import server_environment
 from sluice.adapters.server.login import make_login
 from sluice.adapters.server.process import read_record, start_process, stop_process
+from sluice.adapters.storage import try_lock
 from sluice.home import CONFIGS, Home
 from support.releases.runs import write_service
 from support.servers.images import add_registry_database, add_server_database
@@ -84,7 +85,8 @@ def run_stack(root: Path, flows: tuple[str, ...] = ("release", "ingest")) -> Ite
     for name in ("employment", OTHER):
         write_service(root / "configs", name)
     shutil.copy(CONFIGS / "development.yaml", root / "configs")  # the same data is released again
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, (home.root / "server.users").open("a") as users:
+        try_lock(users, shared=True)  # a server without users ends after five minutes
         patch.setenv("PREFECT_API_URL", api)
         for name, value in server_environment(home).items():
             patch.setenv(name, value)
