@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from serving.process.worker import BACKLOG
 from support.gateway import abuse
 from support.gateway.site import Running, Site, run_gateway, wait_until
 from support.gateway.steady import SteadyCallers, SteadyReply, call_steadily, find_p99
@@ -205,8 +206,9 @@ def test_good_callers_notice_nothing_of(siege: Siege, kind: str) -> None:
 def test_many_idle_connections_are_bounded_and_were_all_made(siege: Siege) -> None:
     with attack("idle connections", siege.running.port, 3.0) as seen:
         pass
-    assert seen["opened"] >= 10_000 - len(siege.memory) * CONNECTIONS
-    assert seen["closed"] >= seen["opened"] - len(siege.memory) * CONNECTIONS
+    most = len(siege.memory) * CONNECTIONS + BACKLOG  # the kernel's queue has no answer yet
+    assert seen["opened"] >= 10_000 - most
+    assert seen["closed"] >= seen["opened"] - most
 
 
 def counts_equal_log(siege: Siege) -> bool:
