@@ -61,7 +61,7 @@ def write_page(report: DriftReport) -> str:
             slices=_part_slices(slices),
             joint=describe_joint(report),
             unlike=report.unlike if report.joint and report.joint.outcome == "alarm" else (),
-            performance=describe_performance(report.performance),
+            performance=() if report.is_of_prompt else describe_performance(report.performance),
             trend=_draw_trend(report),
             trend_kinds=[kind for kind in TREND_KINDS if _has_trend(report, kind)],
             columns=[(kind, describe_column(one.found)) for kind, one in found],

@@ -25,11 +25,14 @@ def write_headline(report: DriftReport) -> str:
 
 def list_facts(report: DriftReport) -> list[tuple[str, str]]:
     """Return what was compared: name and value."""
+    noun = "requests" if report.is_of_prompt else "rows"
+    trained = f"v{report.version}, trained on data version {report.data_version}"
+    serves = f"v{report.version} serves" if report.version else "none serves"
     return [
-        ("rows", f"{report.rows:,}"),
+        (noun, f"{report.rows:,}"),
         ("file" if report.source else "window", report.subject),
-        ("version", f"v{report.version}, trained on data version {report.data_version}"),
-        ("reference", f"{report.reference}, {report.reference_rows:,} rows"),
+        ("version", f"{serves}; requests to all count" if report.is_of_prompt else trained),
+        ("reference", f"{report.reference}, {report.reference_rows:,} {noun}"),
     ]
 
 
@@ -161,6 +164,8 @@ def _write_figure(value: float | None) -> str:
 
 def advise(report: DriftReport) -> list[str]:
     """Return what a person does next, most urgent first."""
+    if report.is_of_prompt:
+        return _advise_prompt(report)
     found = {one.kind for one in report.kinds if one.is_open or one.outcome == "alarm"}
     steps = []
     if "upstream" in found:
@@ -188,3 +193,15 @@ def advise(report: DriftReport) -> list[str]:
     elif report.outcome == "not judged":
         steps.append("Wait for more traffic, or take longer windows (`drift.window_hours`).")
     return steps
+
+
+def _advise_prompt(report: DriftReport) -> list[str]:
+    if report.outcome == "alarm":
+        return [
+            "Inputs moved: look at the first columns. Add inputs of the new kind to "
+            f"`prompts/{report.service}/eval_set.jsonl`, then `sluice prompt evaluate "
+            f"{report.service}`: what serves was judged on other ones."
+        ]
+    if report.outcome == "not judged":
+        return ["Wait for more requests, or name a longer window: `--window '7 d'`."]
+    return []
