@@ -153,7 +153,7 @@ def show_report(found: "DriftReport", written: str = "") -> None:
 
     say(f"{rows.write_headline(found)}: {found.service}")
     say(clean(summarise(found)))
-    kinds = [rows.describe_kind(one, found.has_history) for one in found.kinds]
+    kinds = [rows.describe_kind(one, found) for one in found.kinds]
     show_rows("Kinds of drift", [_clean(row) for row in kinds], ("kind", "this window", "what"))
     columns = [
         rows.describe_column(one.found)
@@ -164,7 +164,8 @@ def show_report(found: "DriftReport", written: str = "") -> None:
     ]
     if columns:
         shown = [_clean(row) for row in columns[:SHOWN]]
-        show_rows("Columns, by drift x importance", shown, COLUMNS)
+        ranked = "drift" if found.is_of_prompt else "drift x importance"
+        show_rows(f"Columns, by {ranked}", shown, COLUMNS[:-2] if found.is_of_prompt else COLUMNS)
     moved = [_clean(rows.describe_slice(one)) for one in found.slices if one.alarmed]
     if moved:
         show_rows("By slice", moved[:SHOWN])

@@ -54,7 +54,7 @@ def write_page(report: DriftReport) -> str:
             summary=summarise(report),
             facts=list_facts(report),
             steps=[step.split("`") for step in advise(report)],
-            kinds=[(describe_kind(one, report.has_history), one) for one in report.kinds],
+            kinds=[(describe_kind(one, report), one) for one in report.kinds],
             cards=[_draw_card(kind, one) for kind, one in moved[:MOST_CARDS]],
             spark_limit=JS_LIMITS[0],
             more_cards=max(len(moved) - MOST_CARDS, 0),

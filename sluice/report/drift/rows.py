@@ -12,6 +12,8 @@ HEADLINES = {
     "not judged": "Not judged: not enough data",
 }
 
+INPUTS = "length and new words of each variable, language, topic"
+"""What is watched of the inputs of a prompt."""
 VALUE_TESTS = ("distribution", "constant")
 """The findings about a column's values."""
 
@@ -36,14 +38,14 @@ def list_facts(report: DriftReport) -> list[tuple[str, str]]:
     ]
 
 
-def describe_kind(kind: KindReport, has_history: bool) -> dict[str, str]:
+def describe_kind(kind: KindReport, report: DriftReport) -> dict[str, str]:
     """Return a row of the table of kinds."""
     return {
         "kind": kind.kind,
         "this window": OUTCOMES[kind.outcome],
-        "alarm": _describe_alarm(kind, has_history),
+        "alarm": _describe_alarm(kind, report.has_history),
         "what": kind.reason or ", ".join(kind.features[:5]) or "-",
-        "meaning": MEANINGS[kind.kind],
+        "meaning": INPUTS if report.is_of_prompt else MEANINGS[kind.kind],
     }
 
 

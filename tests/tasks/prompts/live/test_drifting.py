@@ -80,7 +80,7 @@ def test_inputs_in_another_language_are_drift_with_a_page(log: Log) -> None:
     assert found.outcome == "alarm"
     assert read_columns(found)["language"] == "significant"
     page = write_page(found)
-    for words in ("Drift found", "<h3>1. ", "language", "sluice prompt evaluate greet", ">de<"):
+    for words in ("Drift found", "<h3>1. ", "language", "sluice prompt evaluate greet", "new: de"):
         assert words in page
     assert "Performance" not in page
     assert "training" not in summarise(found)
