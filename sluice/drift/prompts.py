@@ -144,7 +144,11 @@ def _count_inputs(
         _build_table(names, values, texts, topics)
         for values, texts in ((rows, whole), (current, now))
     ]
-    columns = [WatchedColumn(f"{name}.{form}", name, form) for name in names for form in TEXT_FORMS]
+    columns = [
+        WatchedColumn(f"{name}.{form}", _name_source(name), form)
+        for name in names
+        for form in TEXT_FORMS
+    ]
     columns.append(WatchedColumn(LANGUAGE, LANGUAGE, "level"))
     if topics:
         columns.append(WatchedColumn(TOPIC, TOPIC, "level"))
@@ -159,8 +163,15 @@ def _build_table(
     texts: Sequence[str],
     topics: FindTopics | None,
 ) -> pa.Table:
-    columns = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}
+    columns = {
+        _name_source(name): pa.array([row.get(name) for row in rows], pa.string()) for name in names
+    }
     columns[LANGUAGE] = pa.array([guess_language(text) for text in texts], pa.string())
     if topics:
         columns[TOPIC] = pa.array(topics(texts), pa.string())
     return pa.table(columns)
+
+
+def _name_source(variable: str) -> str:
+    """Return the name of a variable's texts; a variable may be called `language` or `topic`."""
+    return f"variable {variable}"
