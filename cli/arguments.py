@@ -1,5 +1,6 @@
 """Checks of a command's arguments, before a server or anything else is started."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,7 @@ def check_name(service: str) -> None:
     """
     from sluice.config.loading import list_services
 
-    known = list_services()
-    if service not in known:
-        raise ServiceUnknown(f"no service '{service}'; known: {', '.join(known)}")
+    _refuse_unknown(service, "service", list_services())
 
 
 def check_known(service: str) -> None:
@@ -32,9 +31,22 @@ def check_known(service: str) -> None:
     """
     from sluice.config.loading import list_services
 
-    known = (*list_services(), *list_prompts())
-    if service not in known:
-        raise ServiceUnknown(f"no service or prompt '{service}'; known: {', '.join(known)}")
+    _refuse_unknown(service, "service or prompt", (*list_services(), *list_prompts()))
+
+
+def is_prompt(name: str) -> bool:
+    """Return whether a name is that of a prompt; refuse one that no service has either.
+
+    Raises:
+        ServiceUnknown: neither a service nor a prompt has it.
+    """
+    check_known(name)
+    return name in list_prompts()
+
+
+def _refuse_unknown(name: str, noun: str, known: Sequence[str]) -> None:
+    if name not in known:
+        raise ServiceUnknown(f"no {noun} '{name}'; known: {', '.join(known)}")
 
 
 def check_service(service: str) -> "ServiceConfig":

@@ -3,16 +3,17 @@
 import json
 import sys
 from contextlib import redirect_stdout
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.arguments import check_service
+from cli.arguments import check_service, is_prompt
 from cli.options import AsJson, ReferenceName, Service, check_version
 from cli.output import EXIT_GATE, report_waiting, say, show_rows
 from cli.runs import open_terminal
-from sluice.errors import DataUnavailable
+from sluice.errors import ConfigInvalid, DataUnavailable
 from sluice.report.visible import clean
 
 if TYPE_CHECKING:
@@ -53,15 +54,17 @@ def drift(  # noqa: PLR0913, PLR0917 - a command has as many parameters as optio
     report: Annotated[str, typer.Option(help="Write the whole report as HTML.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show what live traffic, or a file, has that training did not; exit 1 where drift is found."""
-    config = check_service(service)
-    from sluice.drift.live.requests import DriftRequest
-    from tasks.drift.examination import examine_request
+    """Show what live traffic, or a file, has that training did not; exit 1 where drift is found.
 
-    with report_waiting(f"comparing the rows of {service}"):
-        request = DriftRequest(window, reference or "", file)
-        rows = _read_scaled(config, request, version)
-        found = examine_request(config, request, version, rows).report
+    The inputs of a prompt are compared with those of the seven days before.
+    """
+    from sluice.drift.live.requests import DriftRequest
+
+    request = DriftRequest(window, reference or "", file)
+    if is_prompt(service):
+        found = _examine_prompt(service, request, version)
+    else:
+        found = _examine_service(service, request, version)
     if report:
         write_report(found, Path(report))
     if as_json:
@@ -69,6 +72,44 @@ def drift(  # noqa: PLR0913, PLR0917 - a command has as many parameters as optio
     else:
         show_report(found, report)
     sys.exit(EXIT_GATE if found.outcome == "alarm" else 0)
+
+
+def _examine_service(service: str, request: "DriftRequest", version: int) -> "DriftReport":
+    config = check_service(service)
+    from tasks.drift.examination import examine_request
+
+    with report_waiting(f"comparing the rows of {service}"):
+        rows = _read_scaled(config, request, version)
+        return examine_request(config, request, version, rows).report
+
+
+def _examine_prompt(prompt: str, request: "DriftRequest", version: int) -> "DriftReport":
+    """Return the report of a prompt's inputs, by default of the last whole day (UTC).
+
+    Raises:
+        ConfigInvalid: an option is not for prompts, or the window is not readable.
+        Fault: the control store or the traffic log cannot be reached.
+    """
+    options = {
+        "--reference": request.reference,
+        "--file": request.file,
+        "--version": "" if version < 0 else str(version),
+    }
+    for option, found in options.items():
+        if found:
+            raise ConfigInvalid(
+                f"{option}: found {found!r}; '{prompt}' is a prompt, whose inputs are compared "
+                f"with the seven days before; allowed: --window, --report and --json; next: "
+                f"sluice drift {prompt}"
+            )
+    from sluice.config.monitoring.drift import DriftConfig
+    from sluice.drift.live.requests import read_window
+    from tasks.prompts.live.drifting import examine_inputs, find_last_day
+
+    now = datetime.now(UTC)
+    asked = read_window(request.window, DriftConfig(), now) if request.window.strip() else None
+    with report_waiting(f"comparing the inputs of {prompt}"):
+        return examine_inputs(prompt, asked or find_last_day(now))
 
 
 def _read_scaled(
@@ -112,7 +153,7 @@ def show_report(found: "DriftReport", written: str = "") -> None:
 
     say(f"{rows.write_headline(found)}: {found.service}")
     say(clean(summarise(found)))
-    kinds = [rows.describe_kind(one, found.has_history) for one in found.kinds]
+    kinds = [rows.describe_kind(one, found) for one in found.kinds]
     show_rows("Kinds of drift", [_clean(row) for row in kinds], ("kind", "this window", "what"))
     columns = [
         rows.describe_column(one.found)
@@ -123,7 +164,8 @@ def show_report(found: "DriftReport", written: str = "") -> None:
     ]
     if columns:
         shown = [_clean(row) for row in columns[:SHOWN]]
-        show_rows("Columns, by drift x importance", shown, COLUMNS)
+        ranked = "drift" if found.is_of_prompt else "drift x importance"
+        show_rows(f"Columns, by {ranked}", shown, COLUMNS[:-2] if found.is_of_prompt else COLUMNS)
     moved = [_clean(rows.describe_slice(one)) for one in found.slices if one.alarmed]
     if moved:
         show_rows("By slice", moved[:SHOWN])

@@ -156,7 +156,7 @@ def diff(
     new: Annotated[int, typer.Argument(help="Version that is compared.")],
 ) -> None:
     """Say how two versions differ: in words, and in scores where both were evaluated."""
-    from sluice.prompts.difference import compare_scores, describe_difference
+    from sluice.prompts.differences.versions import compare_scores, describe_difference
     from sluice.prompts.evaluation.record import find_latest, read_evaluations
     from sluice.prompts.folder import load_prompt
 

@@ -37,7 +37,7 @@ def check_without_key(name: str, version: int) -> str:
     from sluice.adapters.llm.readiness import find_obstacle
     from sluice.errors import ProviderRefused
     from sluice.home import environment_name
-    from sluice.prompts.difference import describe_difference
+    from sluice.prompts.differences.versions import describe_difference
     from sluice.prompts.evaluation.checks import plan_checks
     from sluice.prompts.folder import load_active, load_prompt
     from sluice.report.prompts.summary import write_unasked

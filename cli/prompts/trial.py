@@ -37,6 +37,8 @@ def run_trial(name: str, version: int, summary: Path | None = None) -> RunResult
 
         halt = describe_halt(halting, name, again=f"prompt evaluate {name} {version}")
         result = say_failure(type(halt).__name__, str(halt))
+    else:
+        say(f"next: sluice prompt publish {name} {version}")
     say(f"report: {trial.page}")
     write_summary(summary, summarize(name, version, trial.page, result, ""))
     return result

@@ -12,7 +12,7 @@ from sluice.home import PROMPTS
 EXAMPLE = """\
 name: {name}
 version: 1
-model: claude-sonnet-4
+model: claude-sonnet-4-6
 temperature: 0
 max_tokens: 200
 system: |

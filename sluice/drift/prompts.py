@@ -6,12 +6,16 @@ The columns are counted, scored and tested as the features of a model are.
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 
 from sluice.drift.columns import TEXT_FORMS, Watched, WatchedColumn
+from sluice.drift.counts import WindowCounts
 from sluice.drift.findings import DriftJudgement
-from sluice.drift.profile import Description, build_profile
+from sluice.drift.live.building import build_report
+from sluice.drift.live.report import DriftReport, KindReport
+from sluice.drift.profile import Description, ReferenceProfile, build_profile
 from sluice.drift.rule import judge_drift
 from sluice.drift.words import split_words
 
@@ -98,6 +102,35 @@ def judge_inputs(
 
     Fewer than 500 requests on either side decide nothing.
     """
+    profile, counts = _count_inputs(prompt, reference, current)
+    return judge_drift(profile, counts)["data"]
+
+
+def report_inputs(
+    about: DriftReport, reference: Sequence[Mapping[str, str]], current: Sequence[Mapping[str, str]]
+) -> DriftReport:
+    """Return the report of a prompt's inputs against earlier ones.
+
+    `about` says what is compared; its figures are filled in. Requests of which topics are made are
+    not counted.
+    """
+    if not (reference and current):
+        missing = "in the window" if reference else "before the window"
+        about = replace(about, rows=len(current), reference_rows=len(reference))
+        return replace(
+            about, kinds=(KindReport("data", "not judged", f"there are no requests {missing}"),)
+        )
+    profile, counts = _count_inputs(about.service, reference, current)
+    judged = judge_drift(profile, counts)
+    found = build_report(about, profile, (profile.reference, counts), judged, None)
+    kinds = tuple(one for one in found.kinds if one.kind == "data")
+    return replace(found, kinds=kinds, columns={"data": found.columns["data"]})
+
+
+def _count_inputs(
+    prompt: str, reference: Sequence[Mapping[str, str]], current: Sequence[Mapping[str, str]]
+) -> tuple[ReferenceProfile, WindowCounts]:
+    """Return the profile of earlier requests, and the counts of these ones in its bins."""
     names = sorted({name for values in reference for name in values})
     before, now = (
         [" ".join(values.get(name, "") for name in names) for values in side]
@@ -111,13 +144,17 @@ def judge_inputs(
         _build_table(names, values, texts, topics)
         for values, texts in ((rows, whole), (current, now))
     ]
-    columns = [WatchedColumn(f"{name}.{form}", name, form) for name in names for form in TEXT_FORMS]
+    columns = [
+        WatchedColumn(f"{name}.{form}", _name_source(name), form)
+        for name in names
+        for form in TEXT_FORMS
+    ]
     columns.append(WatchedColumn(LANGUAGE, LANGUAGE, "level"))
     if topics:
         columns.append(WatchedColumn(TOPIC, TOPIC, "level"))
     watched = Watched(tuple(columns), {})
     profile = build_profile(Description(prompt, 0), watched, {"feature": tables[0]})
-    return judge_drift(profile, profile.count_part(tables[1]))["data"]
+    return profile, profile.count_part(tables[1])
 
 
 def _build_table(
@@ -126,8 +163,15 @@ def _build_table(
     texts: Sequence[str],
     topics: FindTopics | None,
 ) -> pa.Table:
-    columns = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}
+    columns = {
+        _name_source(name): pa.array([row.get(name) for row in rows], pa.string()) for name in names
+    }
     columns[LANGUAGE] = pa.array([guess_language(text) for text in texts], pa.string())
     if topics:
         columns[TOPIC] = pa.array(topics(texts), pa.string())
     return pa.table(columns)
+
+
+def _name_source(variable: str) -> str:
+    """Return the name of a variable's texts; a variable may be called `language` or `topic`."""
+    return f"variable {variable}"

@@ -8,7 +8,12 @@ from sluice.adapters.llm.reply_cache import ReplyCache, find_revision
 from sluice.adapters.prompt_wishes import find_serving
 from sluice.config.llm.loading import load_providers
 from sluice.home import PROMPTS, Home, environment_name, find_home
-from sluice.prompts.calls.choice import ModelChoice, check_request, choose_model
+from sluice.prompts.calls.choice import (
+    ModelChoice,
+    check_request,
+    choose_model,
+    describe_retirement,
+)
 from sluice.prompts.calls.pricing import find_price
 from sluice.prompts.calls.tokens import bound_input_tokens
 from sluice.prompts.chat import ChatReply, ChatRequest, TokenUsage
@@ -46,6 +51,15 @@ class CallPlanner:
             ModelRetired: its provider has retired it.
         """
         return choose_model(self._providers, name, self.environment, self._today)
+
+    def describe_retirement(self, name: str) -> str:
+        """Return what is to be said of a model that will be retired soon; empty where none is.
+
+        Raises:
+            ConfigInvalid: no such model is known, or the environment refuses it.
+            ModelRetired: its provider has retired it.
+        """
+        return describe_retirement(self.choose(name), self._today)
 
     def find_kept(self, request: ChatRequest, sample: int) -> ChatReply | None:
         """Return a kept reply that the evaluation takes instead of a call; None without one.
@@ -119,12 +133,15 @@ def estimate_now(prompt: str, version: int) -> EvaluationEstimate:
 
 
 def announce_estimate(given: VersionUnderRelease, found: Prompt, tell: Tell) -> None:
-    """Say what the evaluation will take, before a model is asked.
+    """Say what the evaluation will take, before a model is asked, and which model retires soon.
 
     Raises:
         ConfigInvalid: a model is not known, or the environment refuses it; and what
             `estimate_version` raises.
     """
+    planner = CallPlanner(find_home(), given.environment)
+    if notice := planner.describe_retirement(found.find_version(given.version).model):
+        tell(notice)
     estimate = estimate_version(found, given.version, given.active, find_home(), given.environment)
     for line in describe_estimate(estimate):
         tell(line)

@@ -32,7 +32,7 @@ from tasks.prompts.asking import open_asker
 from tasks.prompts.evaluation import AT_A_TIME, Asker
 
 SHOWN = 3
-"""Labels without a grade that a message names."""
+"""Labels without a grade, and reasons for it, that a message names."""
 
 
 @dataclass(frozen=True)
@@ -193,9 +193,26 @@ def _read_grade(judge: PromptJudge, reply: str) -> str | None:
 
 
 def _describe_failures(judge: PromptJudge, failed: Mapping[int, SluiceError]) -> str:
-    named = "; ".join(f"label {n}: {error}" for n, error in list(failed.items())[:SHOWN])
-    more = f"; and {len(failed) - SHOWN:,} more" if len(failed) > SHOWN else ""
+    """Return which labels have no reply, those of one reason together, and what to do."""
+    reasons: dict[str, list[int]] = {}
+    for number, error in failed.items():
+        reasons.setdefault(str(error), []).append(number)
+    parts = {reason: reason.partition("; next: ") for reason in reasons}
+    named = "; ".join(
+        f"{_name_labels(numbers)}: {parts[reason][0]}"
+        for reason, numbers in list(reasons.items())[:SHOWN]
+    )
+    more = f"; and {len(reasons) - SHOWN:,} more reasons" if len(reasons) > SHOWN else ""
+    advices = {advice for _, _, advice in parts.values() if advice}
+    first = f"{advices.pop()}, then " if len(advices) == 1 else ""
     return (
         f"{len(failed):,} of {len(judge.labels):,} labels have no reply: {named}{more}; no proof "
-        f"was written; next: sluice prompt prove-judge {judge.name}: what was graded costs nothing"
+        f"was written; next: {first}`sluice prompt prove-judge {judge.name}`: what was graded "
+        "costs nothing"
     )
+
+
+def _name_labels(numbers: Sequence[int]) -> str:
+    shown = ", ".join(str(number) for number in numbers[:SHOWN])
+    rest = f" and {len(numbers) - SHOWN:,} more" if len(numbers) > SHOWN else ""
+    return f"{'label' if len(numbers) == 1 else 'labels'} {shown}{rest}"

@@ -35,7 +35,8 @@ def write_report(
 ) -> Path:
     """Write the page and the summary beside the file of the results; return the page.
 
-    `place` and `active` are the files of the results of both versions.
+    `place` and `active` are the files of the results of both versions. Where nothing was answered
+    nothing is kept: a version whose provider or price was not right yet may still be edited.
 
     Raises:
         PromptInvalid: the results cannot be read.
@@ -54,7 +55,8 @@ def write_report(
             place.with_suffix(VERDICTS): json.dumps(facts),
         }
     )
-    record_evaluation(given, new, find_outcome(verdicts).value, place.name)
+    if new.has_answers:
+        record_evaluation(given, new, find_outcome(verdicts).value, place.name)
     return page
 
 

@@ -168,7 +168,11 @@ BAD = {
         ("monitoring", "export", "nobody", "--to", "out"),
         "no service 'nobody'",
     ),
-    "drift: service": (("drift", "nobody"), "employment"),
+    "drift: service": (("drift", "nobody"), "no service or prompt 'nobody'; known: "),
+    "drift: file of a prompt": (
+        ("drift", "classify", "--file", "rows.parquet"),
+        "--file: found 'rows.parquet'; 'classify' is a prompt",
+    ),
     "profile: service": (("profile", "nobody"), "employment"),
     "demo: fault": (("demo", "--fault", "gremlins"), "leakage"),
     "demo: loop": (("demo", "--loop", "gremlins"), "concept"),

@@ -141,3 +141,5 @@ def use_prompts(prompts: Path, configs: Path, patch: pytest.MonkeyPatch) -> None
         patch.setattr(function, "__defaults__", (prompts, *rest))
     for function in (find_providers_file, load_providers):
         patch.setattr(function, "__defaults__", (configs,))
+    for module in ("version", "estimating", "live.sampling"):  # where judges are found
+        patch.setattr(f"tasks.prompts.{module}.PROMPTS", prompts)

@@ -92,8 +92,10 @@ class PerformanceView:
 
 @dataclass(frozen=True)
 class DriftReport:
-    """A judged window, or file, of a service.
+    """A judged window, or file, of a service; or a window of a prompt's inputs.
 
+    The inputs of a prompt are compared with earlier ones, not with training rows: `data_version` is
+    None, and `version` is the one that serves (0: none). Requests to every version count.
     `source` is the file's address; empty for traffic, which has a window. `rows` are those of the
     window, `reference_rows` the rows that it was compared with. `unlike` are the request ids (row
     numbers of a file, from 0) that look least like the reference, with their scores, 0 to 1.
@@ -101,7 +103,7 @@ class DriftReport:
 
     service: str
     version: int
-    data_version: int
+    data_version: int | None
     reference: str
     window: Window | None
     source: str
@@ -130,6 +132,11 @@ class DriftReport:
             return "alarm"
         judged = any(one.outcome != "not judged" for one in self.kinds)
         return "clean" if judged else "not judged"
+
+    @property
+    def is_of_prompt(self) -> bool:
+        """Whether these are the inputs of a prompt."""
+        return self.data_version is None
 
     @property
     def has_history(self) -> bool:
@@ -224,9 +231,9 @@ def _name_column(found: ColumnDrift) -> str:
 
 def summarise(report: DriftReport) -> str:
     """Return a report in one sentence: what is found, against what, on how many rows."""
-    basis = (
-        f"{report.rows:,} rows of {report.subject} against {report.reference} of v{report.version}"
-    )
+    of = "" if report.is_of_prompt else f" of v{report.version}"
+    noun = "requests" if report.is_of_prompt else "rows"
+    basis = f"{report.rows:,} {noun} of {report.subject} against {report.reference}{of}"
     if report.outcome == "alarm":
         found = "; ".join(describe_finding(report, one) for one in report.alarmed)
         return f"{found}; {basis}"

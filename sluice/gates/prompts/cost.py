@@ -10,6 +10,7 @@ from sluice.gates.finding import (
     format_interval,
     report_missing,
 )
+from sluice.stats.bootstrap import Estimate
 from sluice.stats.prompts.bounds import FEWEST_CASES
 from sluice.stats.prompts.cost import CostEvidence
 from sluice.verdict import Check, Outcome, Verdict
@@ -21,8 +22,6 @@ _ADVICE_PRICE = (
     "then evaluate again"
 )
 _ADVICE_RUN = "look why no case was run, then evaluate again"
-_ADVICE_CHEAPER = "shorten the prompt or its answers, take a cheaper model"
-_ADVICE_SHORTER = f"{_ADVICE_CHEAPER}, or raise `cost_ratio` with a reason"
 
 
 @dataclass(frozen=True)
@@ -53,28 +52,8 @@ class CostGate:
             return None
         if found is None:
             return report_missing(_NAME, "the cost of a case is not known", _ADVICE_PRICE)
-        if found.low is None or found.high is None:
-            text = f"{_NAME}: {found.n:,} cases, {FEWEST_CASES} needed for the limit in US dollars"
-            return report_missing(_NAME, text, "add cases to the evaluation set")
-        sentence = (
-            f"a case costs {format_figure(found.value)} {format_interval(found)} US dollars, limit "
-            f"{format_figure(limit)}, n {found.n:,} cases"
-        )
-        outcome = _decide(found.low, found.high, limit)
-        advice = f"{_ADVICE_CHEAPER}, or raise `case_cost` with a reason"
-        if outcome is Outcome.INSUFFICIENT:
-            advice = f"add cases to the evaluation set (now {found.n:,}), or {advice}"
-        check = Check(
-            _NAME,
-            outcome,
-            measured=found.value,
-            interval=found.interval,
-            limit=limit,
-            relation="<=",
-            unit="cases",
-            n=found.n,
-        )
-        return Finding(check, sentence, advice)
+        words = f"a case costs {format_figure(found.value)} {format_interval(found)} US dollars"
+        return _judge_bounds(_Bounded(_NAME, "case_cost", found, limit, words))
 
     def _judge_comparison(self, evidence: CostEvidence) -> Finding:
         """Judge the ratio to the active version's cost; without one the cost is listed."""
@@ -87,37 +66,50 @@ class CostGate:
             return report_missing(name, text, "evaluate the active version on this evaluation set")
         if evidence.active_mean == 0.0:
             return _judge_beside_nothing(evidence, name)
-        if ratio.low is None or ratio.high is None:
-            text = f"{name}: {ratio.n:,} cases, {FEWEST_CASES} needed"
-            return report_missing(name, text, "add cases to the evaluation set")
-        outcome = _decide(ratio.low, ratio.high, limit)
-        sentence = (
+        words = (
             f"a case uses {format_figure(ratio.value)} {format_interval(ratio)} times the "
-            f"{evidence.unit} of v{evidence.active_version}, limit {format_figure(limit)}, "
-            f"n {ratio.n:,} cases"
+            f"{evidence.unit} of v{evidence.active_version}"
         )
-        check = Check(
-            name,
-            outcome,
-            measured=ratio.value,
-            interval=ratio.interval,
-            limit=limit,
-            relation="<=",
-            unit="cases",
-            n=ratio.n,
-            note=_describe_mean(evidence),
-        )
-        advice = _ADVICE_SHORTER
-        if outcome is Outcome.INSUFFICIENT:
-            advice = f"add cases to the evaluation set (now {ratio.n:,}), or {_ADVICE_SHORTER}"
-        return Finding(check, sentence, advice)
+        note = _describe_mean(evidence)
+        return _judge_bounds(_Bounded(name, "cost_ratio", ratio, limit, words, note))
 
 
-def _decide(low: float, high: float, limit: float) -> Outcome:
-    """Return the outcome of a figure with its bounds; at most the limit passes."""
-    if low > limit:
-        return Outcome.FAIL
-    return Outcome.PASS if high <= limit else Outcome.INSUFFICIENT
+@dataclass(frozen=True)
+class _Bounded:
+    """A figure with its bounds that may be at most the limit of a key, and the words about it."""
+
+    name: str
+    key: str
+    found: Estimate
+    limit: float
+    words: str
+    note: str = ""
+
+
+def _judge_bounds(item: _Bounded) -> Finding:
+    """Judge a figure by its bounds: both at most the limit pass, both above it fail."""
+    found, limit, more = item.found, item.limit, "add cases to the evaluation set"
+    if found.low is None or found.high is None:
+        text = f"{item.name}: {found.n:,} cases, {FEWEST_CASES} needed for `{item.key}`"
+        return report_missing(item.name, text, more)
+    outcome, advice = Outcome.PASS, _advise_cheaper(item.key)
+    if found.low > limit:
+        outcome = Outcome.FAIL
+    elif found.high > limit:
+        outcome, advice = Outcome.INSUFFICIENT, f"{more} (now {found.n:,}), or {advice}"
+    check = Check(
+        item.name,
+        outcome,
+        measured=found.value,
+        interval=found.interval,
+        limit=limit,
+        relation="<=",
+        unit="cases",
+        n=found.n,
+        note=item.note,
+    )
+    sentence = f"{item.words}, limit {format_figure(limit)}, n {found.n:,} cases"
+    return Finding(check, sentence, advice)
 
 
 def _judge_beside_nothing(evidence: CostEvidence, name: str) -> Finding:
@@ -136,7 +128,13 @@ def _judge_beside_nothing(evidence: CostEvidence, name: str) -> Finding:
         unit=evidence.unit,
         note=_describe_mean(evidence),
     )
-    return Finding(check, sentence, _ADVICE_SHORTER)
+    return Finding(check, sentence, _advise_cheaper("cost_ratio"))
+
+
+def _advise_cheaper(key: str) -> str:
+    return (
+        f"shorten the prompt or its answers, take a cheaper model, or raise `{key}` with a reason"
+    )
 
 
 def _report_alone(evidence: CostEvidence) -> Finding:

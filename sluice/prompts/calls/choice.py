@@ -1,7 +1,7 @@
 """Which model answers for the name that a prompt uses, and whether it can do what is asked."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from sluice.config.llm.providers import LanguageModel, LocalProvider, ProvidersConfig
 from sluice.config.llm.providers import Provider as ProviderConfig
@@ -9,6 +9,8 @@ from sluice.errors import ConfigInvalid, ModelRetired, PromptInvalid
 from sluice.prompts.chat import ChatRequest
 
 FILE = "configs/llm/providers.yaml"
+SOON = timedelta(days=90)
+"""How long before its day a model's retirement is told."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +92,18 @@ def check_retirement(choice: ModelChoice, today: date) -> None:
     """
     if not _is_retired(choice, today):
         return
-    successor = choice.model.successor
-    next_step = (
-        f"its successor is '{successor}'; next: name it in a new version of the prompt"
-        if successor
-        else "it has no successor in the file; next: name another model in a new version"
-    )
-    raise ModelRetired(f"model '{choice.name}' was retired on {choice.model.retires}; {next_step}")
+    words = f"was retired on {choice.model.retires}"
+    raise ModelRetired(f"model '{choice.name}' {words}; {_name_successor(choice)}")
+
+
+def describe_retirement(choice: ModelChoice, today: date) -> str:
+    """Return when a model will be retired and what succeeds it; empty where that is not soon."""
+    day = choice.model.retires
+    if day is None or not today < day <= today + SOON:
+        return ""
+    left = (day - today).days
+    days = "1 day" if left == 1 else f"{left} days"
+    return f"model '{choice.name}' retires on {day}, in {days}; {_name_successor(choice)}"
 
 
 def check_request(choice: ModelChoice, request: ChatRequest) -> None:
@@ -128,6 +135,13 @@ def check_request(choice: ModelChoice, request: ChatRequest) -> None:
 def _make_choice(config: ProvidersConfig, asked: str, name: str) -> ModelChoice:
     model = config.models[name]
     return ModelChoice(asked, name, model, config.providers[model.provider])
+
+
+def _name_successor(choice: ModelChoice) -> str:
+    successor = choice.model.successor
+    if successor:
+        return f"its successor is '{successor}'; next: name it in a new version of the prompt"
+    return "it has no successor in the file; next: name another model in a new version"
 
 
 def _is_retired(choice: ModelChoice, today: date) -> bool:

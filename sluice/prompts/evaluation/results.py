@@ -119,6 +119,11 @@ class PromptEvaluation:
         return tuple("; ".join(case.not_run) for case in self.cases if case.not_run)
 
     @property
+    def has_answers(self) -> bool:
+        """Whether the model answered anything at all."""
+        return any(not answer.failure for case in self.cases for answer in case.answers)
+
+    @property
     def costs(self) -> dict[str, CaseCost]:
         """What each case costs of which every answer arrived, by its name."""
         return {

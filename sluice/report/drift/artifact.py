@@ -49,7 +49,7 @@ def _write_facts(report: DriftReport) -> str:
 
 
 def _write_kinds(report: DriftReport) -> str:
-    rows = [_plain_row(describe_kind(one, report.has_history)) for one in report.kinds]
+    rows = [_plain_row(describe_kind(one, report)) for one in report.kinds]
     heads = [Column("kind", 10), Column("this window", 11), Column("alarm", 22), Column("what", 36)]
     return write_fitted(heads, [[row[head.head] for head in heads] for row in rows])
 

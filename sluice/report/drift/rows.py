@@ -12,6 +12,8 @@ HEADLINES = {
     "not judged": "Not judged: not enough data",
 }
 
+INPUTS = "length and new words of each variable, language, topic"
+"""What is watched of the inputs of a prompt."""
 VALUE_TESTS = ("distribution", "constant")
 """The findings about a column's values."""
 
@@ -25,22 +27,25 @@ def write_headline(report: DriftReport) -> str:
 
 def list_facts(report: DriftReport) -> list[tuple[str, str]]:
     """Return what was compared: name and value."""
+    noun = "requests" if report.is_of_prompt else "rows"
+    trained = f"v{report.version}, trained on data version {report.data_version}"
+    serves = f"v{report.version} serves" if report.version else "none serves"
     return [
-        ("rows", f"{report.rows:,}"),
+        (noun, f"{report.rows:,}"),
         ("file" if report.source else "window", report.subject),
-        ("version", f"v{report.version}, trained on data version {report.data_version}"),
-        ("reference", f"{report.reference}, {report.reference_rows:,} rows"),
+        ("version", f"{serves}; requests to all count" if report.is_of_prompt else trained),
+        ("reference", f"{report.reference}, {report.reference_rows:,} {noun}"),
     ]
 
 
-def describe_kind(kind: KindReport, has_history: bool) -> dict[str, str]:
+def describe_kind(kind: KindReport, report: DriftReport) -> dict[str, str]:
     """Return a row of the table of kinds."""
     return {
         "kind": kind.kind,
         "this window": OUTCOMES[kind.outcome],
-        "alarm": _describe_alarm(kind, has_history),
+        "alarm": _describe_alarm(kind, report.has_history),
         "what": kind.reason or ", ".join(kind.features[:5]) or "-",
-        "meaning": MEANINGS[kind.kind],
+        "meaning": INPUTS if report.is_of_prompt else MEANINGS[kind.kind],
     }
 
 
@@ -161,6 +166,8 @@ def _write_figure(value: float | None) -> str:
 
 def advise(report: DriftReport) -> list[str]:
     """Return what a person does next, most urgent first."""
+    if report.is_of_prompt:
+        return _advise_prompt(report)
     found = {one.kind for one in report.kinds if one.is_open or one.outcome == "alarm"}
     steps = []
     if "upstream" in found:
@@ -188,3 +195,15 @@ def advise(report: DriftReport) -> list[str]:
     elif report.outcome == "not judged":
         steps.append("Wait for more traffic, or take longer windows (`drift.window_hours`).")
     return steps
+
+
+def _advise_prompt(report: DriftReport) -> list[str]:
+    if report.outcome == "alarm":
+        return [
+            "Inputs moved: look at the first columns. Add inputs of the new kind to "
+            f"`prompts/{report.service}/eval_set.jsonl`, then `sluice prompt evaluate "
+            f"{report.service}`: what serves was judged on other ones."
+        ]
+    if report.outcome == "not judged":
+        return ["Wait for more requests, or name a longer window: `--window '7 d'`."]
+    return []

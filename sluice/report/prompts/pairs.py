@@ -1,14 +1,14 @@
 """Cases side by side: what the active version answered, what the new one does, worst first."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from difflib import SequenceMatcher
+from dataclasses import dataclass, replace
 from itertools import zip_longest
-from re import split
+from typing import Any
 
 from markupsafe import Markup, escape
 
 from sluice.gates.finding import format_figure
+from sluice.prompts.differences.words import divide_words, join_changes
 from sluice.prompts.evaluation.results import AnswerResult, CaseResult, PromptEvaluation
 from sluice.report.visible import clean
 
@@ -43,13 +43,17 @@ class ScorePair:
 
 @dataclass(frozen=True)
 class AnswerPair:
-    """One repeat: both answers with their differences marked, and what each used."""
+    """One repeat: both answers with their differences marked, and what each used.
+
+    `repeats` are further answers of the case that read the same.
+    """
 
     new: Markup
     old: Markup | None
     new_use: str
     old_use: str
     notes: tuple[str, ...]
+    repeats: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,11 +93,21 @@ def _pair_case(new: CaseResult, old: CaseResult | None, criteria: Sequence[str])
     ]
     shown = tuple(one for one in scores if one.new is not None or one.old is not None)
     others = old.answers if old else ()
-    answers = tuple(
+    answers = _join_same(
         _pair_answer(mine, theirs)
         for mine, theirs in zip_longest(new.answers, others[: len(new.answers)])
     )
     return CasePair(new.name, new.given, new.expected, new.tags, shown, answers, new.not_run)
+
+
+def _join_same(pairs: Iterable[AnswerPair]) -> tuple[AnswerPair, ...]:
+    """Return the pairs that read differently, each with the number of those that read the same."""
+    found = dict[tuple[Any, ...], AnswerPair]()
+    for pair in pairs:
+        key = (pair.new, pair.old, pair.notes)
+        first = found.setdefault(key, replace(pair, repeats=-1))
+        found[key] = replace(first, repeats=first.repeats + 1)
+    return tuple(found.values())
 
 
 def _pair_answer(new: AnswerResult, old: AnswerResult | None) -> AnswerPair:
@@ -130,22 +144,14 @@ def format_seconds(answer: AnswerResult) -> str:
 
 def mark_differences(old: str, new: str) -> tuple[Markup, Markup]:
     """Return both texts, escaped, with the words that the other one lacks marked."""
-    before, after = _divide(old), _divide(new)
+    before, after = divide_words(old), divide_words(new)
     if len(before) + len(after) > LONGEST_COMPARED:
         return escape(old), escape(new)
     removed, added = [], []
-    for kind, start, end, first, last in SequenceMatcher(
-        a=before, b=after, autojunk=False
-    ).get_opcodes():
-        same = kind == "equal"
-        removed.append(_mark("del", before[start:end], same))
-        added.append(_mark("ins", after[first:last], same))
+    for same, old_words, new_words in join_changes(before, after):
+        removed.append(_mark("del", old_words, same))
+        added.append(_mark("ins", new_words, same))
     return Markup("").join(removed), Markup("").join(added)
-
-
-def _divide(text: str) -> list[str]:
-    """Return the words of a text and what stands between them, in order."""
-    return [part for part in split(r"(\s+)", text) if part]
 
 
 def _mark(tag: str, words: Iterable[str], same: bool) -> Markup:

@@ -1,11 +1,14 @@
-"""Drift of a prompt's inputs: each day against the days before, once it is over."""
+"""Drift of a prompt's inputs: each day against the days before, or a window that was asked for."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from sluice.adapters.control.store import prepare_control
+from sluice.adapters.prompt_wishes import find_serving
 from sluice.adapters.traffic.calls import LoggedCall, sample_calls
 from sluice.documents import DocumentInvalid, parse_json
+from sluice.drift.live.report import DriftReport
+from sluice.drift.live.schedule import Window
 from sluice.home import find_home
 from sluice.monitoring.signals import Signal
 from sluice.prompts.live.samples import start_of_day
@@ -54,6 +57,40 @@ def judge_input_drift(prompt: str, until: datetime) -> int:
         control.signals.record(signals)
     control.watermarks.move(seen, seen.settle(end.isoformat()))
     return len(signals)
+
+
+def examine_inputs(prompt: str, window: Window) -> DriftReport:
+    """Return the report of a window's inputs against the seven days before it; record nothing.
+
+    Raises:
+        Fault: the control store or a table cannot be reached.
+    """
+    home, serving = find_home(), find_serving(prepare_control(), prompt)
+    current = list(_read(sample_calls(home, prompt, window.start, window.end, 1.0, MOST)))
+    before = window.start - BEFORE
+    reference = list(_read(sample_calls(home, prompt, before, window.start, 1.0, MOST)))
+    about = DriftReport(
+        service=prompt,
+        version=serving or 0,
+        data_version=None,
+        reference=f"the {BEFORE.days} days before",
+        window=window,
+        source="",
+        rows=0,
+        reference_rows=0,
+        kinds=(),
+        columns={},
+        notes=(f"At most {MOST:,} requests of either side are read, the newest ones.",),
+    )
+    from sluice.drift.prompts import report_inputs
+
+    return report_inputs(about, reference, current)
+
+
+def find_last_day(now: datetime) -> Window:
+    """Return the last whole day, by UTC."""
+    end = start_of_day(now)
+    return Window(end - DAY, end)
 
 
 def _read(calls: list[LoggedCall]) -> Iterator[Mapping[str, str]]:

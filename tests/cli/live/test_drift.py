@@ -1,7 +1,8 @@
-"""`sluice drift` over many processes prints nothing but its findings to stdout."""
+"""`sluice drift`: over many processes only findings go to stdout; a prompt has a report too."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -35,3 +36,17 @@ def test_one_process_needs_no_server(home: Home, monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("SLUICE_SCALE", raising=False)
     config = load_service("employment", "development")
     assert drift._read_scaled(config, DriftRequest(file="rows.parquet"), -1) is None
+
+
+def test_a_prompt_without_requests_is_not_judged_and_says_what_to_do(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "drift.html"
+    with pytest.raises(SystemExit) as ended:
+        drift.drift("classify", report=str(page))
+    said = " ".join(capsys.readouterr().out.split())
+    assert ended.value.code == 0
+    assert "Not judged: not enough data: classify" in said
+    assert "there are no requests before the window" in said
+    assert "next: Wait for more requests, or name a longer window" in said
+    assert "none serves" in page.read_text()

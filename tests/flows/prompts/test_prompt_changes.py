@@ -3,74 +3,27 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from sluice.adapters.control.store import Control, prepare_control
 from sluice.adapters.registry.client import Registry, open_registry
 from sluice.control.cause import PROMPT_CHANGED
 from sluice.control.watermark import GRACE
 from sluice.errors import RegistryUnavailable
-from sluice.home import Home
 from support.llm.answers import AskedRequest, FakeAnswer
 from support.llm.asking import KEY_VARIABLE
 from support.llm.provider import KEY, FakeProvider, run_provider
+from support.llm.world import PromptWorld, open_small_world
 from support.prompts import (
     answer_small,
     let_settle,
     small_cases,
-    use_prompts,
-    wish_version,
     write_rows,
-    write_small_prompt,
-    write_small_providers,
     write_small_version,
 )
-from support.releases.sources import events_of
-from support.servers.images import use_home
 
 pytestmark = pytest.mark.slow
-
-
-@dataclass
-class PromptWorld:
-    """A state folder and a prompt of its own, and a provider that is shared."""
-
-    api: str
-    home: Home
-    folder: Path
-    provider: FakeProvider
-    control: Control
-
-    def watch(self) -> Any:
-        from flows.watch import watch
-
-        let_settle(self.folder.parent)
-        return watch(return_state=True)
-
-    def release(self, version: int, cause: str = PROMPT_CHANGED, publish: bool = True) -> Any:
-        from flows.prompts.release_prompt import release_prompt
-
-        return release_prompt(self.name, version, publish, cause, return_state=True)
-
-    def wish(self, version: int) -> None:
-        wish_version(self.folder, version)
-
-    def events(self, event: str) -> list[dict[str, Any]]:
-        return [item["payload"] for item in events_of(self.api, self.name, event)]
-
-    @property
-    def name(self) -> str:
-        return self.folder.name
-
-    @property
-    def active(self) -> int | None:
-        route = self.control.routes.find(self.name)
-        return route.champion if route else None
 
 
 @pytest.fixture(scope="module")
@@ -85,17 +38,7 @@ def world(
 ) -> Iterator[PromptWorld]:
     """A state folder whose first watch has seen the prompt: v1 is wished, nothing serves."""
     provider.reset(answer_small)
-    name = f"sort-{uuid4().hex[:8]}"  # its events are no other test's
-    folder = write_small_prompt(tmp_path / "prompts", name=name)
-    (tmp_path / "configs").mkdir()
-    write_small_providers(tmp_path / "configs", provider.url)
-    from sluice.config.loading import list_services
-
-    monkeypatch.setattr(list_services, "__defaults__", (tmp_path / "configs",))
-    use_prompts(tmp_path / "prompts", tmp_path / "configs", monkeypatch)
-    monkeypatch.setenv(KEY_VARIABLE, KEY)
-    with use_home(tmp_path / "home") as home:
-        world = PromptWorld(api, home, folder, provider, prepare_control(home))
+    with open_small_world(api, provider, tmp_path, monkeypatch) as world:
         assert (world.watch().name, world.provider.asked) == ("Skipped", [])
         yield world
 

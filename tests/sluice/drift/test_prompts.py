@@ -111,6 +111,16 @@ def test_another_mix_of_known_subjects_is_a_change_of_topic() -> None:
     assert "topic" in list_alarms(found)
 
 
+def test_a_variable_may_have_the_name_of_what_is_guessed() -> None:
+    def call(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+        return [{"language": row["text"], "topic": "a parcel of mine"} for row in rows]
+
+    changed = make_inputs(1500, 3, least=20)
+    found = judge_inputs("greet", call(REFERENCE), call(changed))
+    assert "language.length" in list_alarms(found)
+    assert "language" not in list_alarms(found), "all of it is English"
+
+
 def test_few_requests_decide_nothing() -> None:
     found = judge_inputs("greet", REFERENCE, make_inputs(60, 3, least=40))
     assert list_alarms(found) == set()

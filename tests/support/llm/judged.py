@@ -1,7 +1,6 @@
 """A prompt whose answers a judge grades, with a provider over real HTTP; for tests."""
 
 import asyncio
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from sluice.verdict import Verdict
 from support.llm.answers import AskedRequest, FakeAnswer
 from support.llm.asking import KEY_VARIABLE, write_config
 from support.llm.provider import KEY, FakeProvider
-from support.prompts import write_prompt
+from support.prompts import write_prompt, write_rows
 from tasks.prompts.asking import open_asker
 from tasks.prompts.evaluation import Evaluator
 from tasks.prompts.evidence import judge_results
@@ -62,9 +61,7 @@ class JudgedPrompt:
 
     def write_labels(self, rows: list[Any]) -> Path:
         path = self.folder / "labels.jsonl"
-        lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
-        path.write_text("".join(f"{line}\n" for line in lines))
-        return path
+        return write_rows(path, rows)
 
     def load(self) -> PromptJudge:
         return load_judge(JUDGE, self.root)
@@ -110,14 +107,20 @@ def make_judged(
     monkeypatch.setattr(
         "tasks.prompts.asking.prepare_control", lambda _home=None: prepare_control(Home(folder))
     )
+    write_judged(folder / "prompts")
+    return JudgedPrompt(folder / "prompts", Home(folder), provider)
+
+
+def write_judged(root: Path) -> Path:
+    """Write the prompt and its judge, with labels and without a proof; return its folder."""
     rows = [{"input": f"{n}"} for n in range(CASES)]
-    write_prompt(folder / "prompts", rows, model="claude", eval_criteria=CRITERIA)
-    made = JudgedPrompt(folder / "prompts", Home(folder), provider)
-    made.folder.mkdir(parents=True)
-    (made.folder / "v1.yaml").write_text(VERSION)
-    (made.folder / "judge.yaml").write_text(FILE)
-    made.write_labels(write_labels())
-    return made
+    folder = write_prompt(root, rows, model="claude", eval_criteria=CRITERIA)
+    judge = root / "judges" / JUDGE
+    judge.mkdir(parents=True)
+    (judge / "v1.yaml").write_text(VERSION)
+    (judge / "judge.yaml").write_text(FILE)
+    write_rows(judge / "labels.jsonl", write_labels())
+    return folder
 
 
 def use_config(monkeypatch: pytest.MonkeyPatch, config: ProvidersConfig) -> None:

@@ -1,7 +1,9 @@
 """The estimate of a version, from its files and the replies that are kept; nothing is asked."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +17,10 @@ from sluice.prompts.folder import Prompt, load_prompt
 from sluice.prompts.rendering import render_request
 from support.prompts import write_prompt, write_rows, write_version
 from tasks.prompts import estimating, judging
-from tasks.prompts.estimating import CallPlanner, estimate_version
+from tasks.prompts.estimating import CallPlanner, announce_estimate, estimate_version
+from tasks.prompts.version import VersionUnderRelease
 
-PROVIDERS = {
+PROVIDERS: dict[str, Any] = {
     "providers": {
         "near": {"kind": "anthropic", "url": "http://127.0.0.1:9", "concurrency": 2},
         "cheap": {"kind": "openai", "url": "http://127.0.0.1:9", "key": None},
@@ -133,3 +136,19 @@ def test_a_judge_is_asked_about_each_answer(home: Home) -> None:
 def test_a_model_that_may_not_answer_is_refused_before_anything_is_planned(home: Home) -> None:
     with pytest.raises(ConfigInvalid, match="may not answer in production: it is a test"):
         estimate_version(prompt_of(home), 2, 1, home, "production")
+
+
+def test_a_model_that_retires_soon_is_told_before_anything_is_asked(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day, said = datetime.now(UTC).date() + timedelta(days=30), list[str]()
+    model = {**PROVIDERS["models"]["claude-sonnet-4"], "retires": day}
+    values = {**PROVIDERS, "models": {**PROVIDERS["models"], "claude-sonnet-4": model}}
+    monkeypatch.setattr(
+        estimating, "load_providers", lambda: ProvidersConfig.model_validate(values)
+    )
+    monkeypatch.setenv("SLUICE_HOME", str(home.root))
+    given = VersionUnderRelease("greet", 1, "", "", "development", ())
+    announce_estimate(given, prompt_of(home), said.append)
+    assert said[0].startswith(f"model 'claude-sonnet-4' retires on {day}, in 30 days; it has no ")
+    assert said[1].startswith("greet v1: ")

@@ -12,7 +12,7 @@ from sluice.prompts.evaluation.checks import PlannedCheck
 from sluice.prompts.evaluation.results import AnswerResult, CaseResult, PromptEvaluation
 from sluice.verdict import Outcome
 from support.llm.answers import FakeAnswer, refuse
-from support.llm.asking import write_config
+from support.llm.asking import KEY_VARIABLE, write_config
 from support.llm.judged import (
     CASES,
     LABELS,
@@ -244,6 +244,18 @@ def test_what_was_not_graded_proves_nothing(judged: JudgedPrompt) -> None:
     proved = judged.prove()
     assert not proved.standing.gates
     assert "120 of 120 replies give no grade" in proved.standing.reason
+
+
+def test_labels_without_a_reply_are_told_once_a_reason(
+    judged: JudgedPrompt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(KEY_VARIABLE)
+    with pytest.raises(EvidenceInsufficient) as caught:
+        judged.prove()
+    said = str(caught.value)
+    assert said.startswith("120 of 120 labels have no reply: labels 1, 2, 3 and 117 more: provider")
+    assert said.count("needs a key") == said.count("; next: ") == 1
+    assert said.endswith(", then `sluice prompt prove-judge polite`: what was graded costs nothing")
 
 
 def test_a_case_that_the_active_version_lacks_is_not_run() -> None:

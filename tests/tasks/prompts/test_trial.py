@@ -136,6 +136,15 @@ def test_an_evaluated_version_cannot_be_edited(world: World) -> None:
         world.evaluate()
 
 
+def test_a_version_of_which_nothing_was_answered_may_be_edited(world: World) -> None:
+    world.provider.reset(FakeAnswer(fault="status", status=403))
+    assert world.evaluate().verdicts[0].outcome is Outcome.INSUFFICIENT
+    assert read_evaluations(world.home.evaluations("greet")) == []
+    world.write(system="Be shorter.")
+    world.provider.reset(greet)
+    assert world.evaluate().verdicts[0].outcome is Outcome.PASS
+
+
 def test_the_terminal_shows_verdicts_report_and_what_to_do(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -154,6 +163,7 @@ def test_the_terminal_shows_verdicts_report_and_what_to_do(
     limits = {"development": {"safety": {"limit": 0.9, "reason": "sixty cases prove no more"}}}
     (world.prompts / "greet" / "limits.yaml").write_text(yaml.safe_dump(limits))
     assert run_trial("greet", 1).code == 0
+    assert "next: sluice prompt publish greet 1\n" in capsys.readouterr().out
 
 
 def test_it_starts_without_the_libraries_of_flows_registry_and_statistics() -> None:

@@ -114,7 +114,7 @@ def test_the_bounds_of_the_mean_cost_hold_it_as_often_as_they_say() -> None:
 def test_an_unknown_or_rare_cost_never_keeps_a_limit_in_dollars() -> None:
     few = judge(make_costs(cases=49), None, 1.0)
     assert few.outcome is Outcome.INSUFFICIENT
-    assert "49 cases, 50 needed for the limit in US dollars" in few.reason
+    assert "49 cases, 50 needed for `case_cost`" in few.reason
     known = make_costs()
     odd = {**known, "new": CaseCost(None, 5.0)}
     assert judge(odd, known).passed, "the case that is new is not compared"

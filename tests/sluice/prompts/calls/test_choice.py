@@ -1,21 +1,32 @@
 """Which model answers in each environment, and what it is refused for."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
+from sluice.config.llm.loading import load_providers
 from sluice.config.llm.providers import ProvidersConfig
 from sluice.errors import ConfigInvalid, ModelRetired, PromptInvalid
+from sluice.home import PROJECT
+from sluice.prompts.active import ACTIVE, read_active
 from sluice.prompts.calls.choice import (
     ModelChoice,
     check_request,
     choose_fallback,
     choose_model,
+    describe_retirement,
 )
 from sluice.prompts.chat import ChatMessage, ChatRequest, ToolDefinition
+from sluice.prompts.evaluation.judges import list_judges, load_judge
+from sluice.prompts.folder import load_version
+from sluice.prompts.listing import list_prompts
+from sluice.prompts.rendering import render_request
 
+PROMPTS = PROJECT / "prompts"
 BEFORE, AFTER = date(2026, 6, 14), date(2026, 6, 15)
+READ = date(2026, 12, 1)
+"""When the dates of the project's file were last read at the providers."""
 MODEL = {"provider": "a", "id": "id-1", "context": 1000, "max_tokens": 100}
 
 
@@ -60,6 +71,34 @@ def test_a_retired_model_without_a_successor_says_so() -> None:
     config = make_config(successor="")
     with pytest.raises(ModelRetired, match="no successor in the file; next: name another model"):
         choose_model(config, "old", "production", AFTER)
+
+
+@pytest.mark.parametrize(("days", "left"), [(91, ""), (90, "90 days"), (1, "1 day"), (0, "")])
+def test_a_model_that_retires_soon_is_told_with_its_successor(days: int, left: str) -> None:
+    found = describe_retirement(choose("old"), AFTER - timedelta(days=days))
+    words = f"model 'old' retires on 2026-06-15, in {left}; its successor is 'new'; next: "
+    assert found.startswith(words) if left else found == ""
+    assert describe_retirement(choose("new"), BEFORE) == ""
+
+
+@pytest.mark.parametrize("environment", ["development", "production"])
+def test_every_shipped_prompt_that_is_wished_and_every_judge_has_a_model_that_answers(
+    environment: str,
+) -> None:
+    config, wished = load_providers(), read_active(PROMPTS / ACTIVE).of(environment)
+    assert set(wished) == set(list_prompts(PROMPTS))
+    versions = [load_version(name, number, PROMPTS) for name, number in wished.items()]
+    versions += [load_judge(name, PROMPTS).version for name in list_judges(PROMPTS)]
+    for version in versions:
+        found = choose_model(config, version.model, environment, READ)
+        check_request(found, render_request(version, dict.fromkeys(version.placeholders, "x")))
+
+
+def test_what_retires_names_a_successor_that_does_not() -> None:
+    models = load_providers().models
+    gone = [model for model in models.values() if model.retires and model.retires <= READ]
+    assert gone
+    assert all(models[model.successor].retires is None for model in gone)
 
 
 def test_an_unknown_model_is_told_with_those_that_are_allowed() -> None:

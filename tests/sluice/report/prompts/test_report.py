@@ -169,3 +169,11 @@ def test_many_cases_are_folded() -> None:
     new = evaluate(cases=MOST_SHOWN + 20)
     assert "20 more cases" in Page(write_page(new, None, [], CRITERIA)).text
     assert "no active version to compare with" in write_page(new, None, [], CRITERIA)
+
+
+def test_answers_that_read_the_same_are_shown_once_with_their_number() -> None:
+    given = (answer("one"), answer("two"), answer("one", seconds=9.0), answer("one"))
+    pair = pair_cases(evaluate(answers=given), None, CRITERIA)[0]
+    assert [(str(one.new), one.repeats) for one in pair.answers] == [("one", 2), ("two", 0)]
+    page = Page(write_page(evaluate(answers=given), None, [], CRITERIA)).text
+    assert "v2: 150 tokens, $0.00021, 1.2 s; 2 more answers of the case like it" in page

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from sluice.prompts.difference import compare_scores, describe_difference
+from sluice.prompts.differences.versions import compare_scores, describe_difference
 from sluice.prompts.evaluation.record import EvaluationRecord, find_latest, read_evaluations
 from sluice.prompts.version import PromptVersion
 from support.prompts import VERSION
@@ -83,3 +83,13 @@ def test_the_last_evaluation_of_the_same_content_counts(tmp_path: Path) -> None:
     assert found is not None
     assert found.criteria["short"].value == 0.9
     assert find_latest(read_evaluations(tmp_path), 2, "id2") is None
+
+
+def test_of_a_long_line_only_what_changed_is_shown() -> None:
+    words = [f"word{number}" for number in range(80)]
+    before, after = make(system=" ".join(words)), make(system=" ".join([*words[:40], *words[41:]]))
+    head, removed, added = describe_difference(before, after)
+    assert head == "system: 1 line removed, 1 added"
+    beside = "word34 word35 word36 word37 word38 word39 {}word41 word42 word43 word44 word45 word46"
+    assert removed == f"  - ... {beside.format('word40 ')} ..."
+    assert added == f"  + ... {beside.format('')} ..."

@@ -1,9 +1,11 @@
 """How two versions of a prompt differ, in words and in scores."""
 
 import difflib
+from itertools import pairwise
 from typing import Any
 
 from sluice.prompts.criterion import Criterion
+from sluice.prompts.differences.words import divide_words, join_changes, shorten_changes
 from sluice.prompts.evaluation.record import EvaluationRecord
 from sluice.prompts.version import PromptVersion
 
@@ -15,6 +17,10 @@ PARTS = {
     "context": ("passage", "passages"),
 }
 MARKS = ("+ ", "- ")
+LONG_LINE = 300
+"""Letters of a line from which on only what changed is shown of it."""
+WORDS_AROUND = 6
+"""Words beside a change that are shown of a long line."""
 
 
 def describe_difference(old: PromptVersion, new: PromptVersion) -> list[str]:
@@ -56,13 +62,26 @@ def _compare_texts(name: str, before: str, after: str) -> list[str]:
     if before == after:
         return []
     parts = list(difflib.ndiff(before.splitlines(), after.splitlines()))
-    shown = [f"  {line.rstrip()}" for line in parts if line.startswith(MARKS)]
+    changed = _shorten_lines([line.rstrip() for line in parts if line.startswith(MARKS)])
+    shown = [f"  {line}" for line in changed]
     removed = sum(line.startswith("- ") for line in parts)
     added = sum(line.startswith("+ ") for line in parts)
     if not shown:
         return [f"{name}: only line breaks at the end differ"]
     noun = "line" if removed == 1 else "lines"
     return [f"{name}: {removed} {noun} removed, {added} added", *shown]
+
+
+def _shorten_lines(lines: list[str]) -> list[str]:
+    """Leave out of a long line, of one that took its place, most of what is the same in both."""
+    found = list(lines)
+    for place, (before, after) in enumerate(pairwise(lines)):
+        if before[:2] != "- " or after[:2] != "+ " or len(before) + len(after) <= 2 * LONG_LINE:
+            continue
+        parts = join_changes(divide_words(before[2:]), divide_words(after[2:]))
+        old, new = shorten_changes(parts, WORDS_AROUND)
+        found[place : place + 2] = [f"- {old}", f"+ {new}"]
+    return found
 
 
 def _compare_parts(name: str, before: Any, after: Any, one: str, many: str) -> list[str]:
