@@ -1,7 +1,8 @@
 """What the LLM gateway adds to a call: `make bench-llm-gateway`.
 
 One provider answers at once over real HTTP. It is asked directly, through this gateway and through
-Portkey's, in turns in every round, with one connection. Added time is the difference of medians;
+Portkey's, in turns in every round, with one connection; a second gateway of ours sends all its
+spans to a collector. Added time is the difference of medians;
 processor time is that of all processes of a gateway. The cost of a chunk is what a stream of many
 pieces takes more than one of a single piece. Then the delay of the first token by each mode of the
 guardrails, where the provider's pieces come a few milliseconds apart.
@@ -14,10 +15,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -176,8 +179,8 @@ def time_first_token(port: int, mode: str) -> float:
     return first
 
 
-def collect(name: str, target: Target, direct: Target, has_targets: bool) -> list[Row]:
-    """Return the rows of a gateway; ours alone has targets."""
+def collect(target: Target, direct: Target) -> list[Row]:
+    """Return the rows of a gateway; ours without traces alone has targets."""
     added = 1000 * (median(target.times) - median(direct.times))
     figures = (
         ("added time, p50", added, "ms a request", ADDED_MS),
@@ -185,43 +188,64 @@ def collect(name: str, target: Target, direct: Target, has_targets: bool) -> lis
         ("processor time of a chunk", 1e6 * median(target.chunk), "us", CHUNK_US),
     )
     return [
-        Row(f"{name}: {what}", value, unit, limit if has_targets else None)
+        Row(f"{target.name}: {what}", value, unit, limit if target.name == "sluice" else None)
         for what, value, unit, limit in figures
     ]
 
 
+class Collector(BaseHTTPRequestHandler):
+    """Takes spans and keeps none."""
+
+    def do_POST(self) -> None:
+        """Read the spans, and say that they were taken."""
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
 def serve_provider() -> None:
-    """Answer until the input ends, in a process of its own."""
-    with run_provider(answer) as provider:
-        print(provider.url, flush=True)
+    """Answer until the input ends, in a process of its own; spans are taken there, too."""
+    with (
+        run_provider(answer) as provider,
+        ThreadingHTTPServer(("127.0.0.1", 0), Collector) as taker,
+    ):
+        threading.Thread(target=taker.serve_forever, daemon=True).start()
+        print(provider.url, f"http://127.0.0.1:{taker.server_port}", flush=True)
         sys.stdin.read()
+        taker.shutdown()
 
 
 @contextmanager
-def start_provider() -> Iterator[str]:
+def start_provider() -> Iterator[tuple[str, str]]:
+    """Start it; return its address and that of the collector."""
     command = [sys.executable, "-m", "benchmarks.prompts.llm_gateway", "--provider"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=PROJECT
     ) as process:
         if process.stdout is None or process.stdin is None:
             raise RuntimeError("the provider has no output")
-        yield process.stdout.readline().strip()
+        url, collector = process.stdout.readline().split()
+        yield url, collector
         process.stdin.close()
 
 
 def main() -> None:
     """Measure, print and write the results."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--requests", type=int, default=60)
-    parser.add_argument("--streams", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--requests", type=int, default=300)
+    parser.add_argument("--streams", type=int, default=20)
     parser.add_argument("--provider", action="store_true")
     given = parser.parse_args()
     if given.provider:
         serve_provider()
         return
     with ExitStack() as stack:
-        url = stack.enter_context(start_provider())
+        url, collector = stack.enter_context(start_provider())
         provider = FakeProvider()
         provider.url = url
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -237,9 +261,14 @@ def main() -> None:
         direct = Target("direct", address.port or 0, MODEL, key)
         server = Server(running.process, running.port, Path(os.devnull))
         ours = Target("sluice", running.port, "gpt", json_headers, server)
-        targets = [direct, ours, stack.enter_context(run_portkey(url))]
+        sampled = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector}
+        tracing = stack.enter_context(run_prompts(site, name="traced", **sampled))
+        server = Server(tracing.process, tracing.port, Path(os.devnull))
+        traced = Target("sluice, traced", tracing.port, "gpt", json_headers, server)
+        targets = [direct, ours, traced, stack.enter_context(run_portkey(url))]
         for number in range(given.rounds + 1):
-            for target in targets[number % 3 :] + targets[: number % 3]:
+            place = number % len(targets)
+            for target in targets[place:] + targets[:place]:
                 target.measure(given.requests, given.streams)
                 if number == 0:  # the first round warms up
                     target.times, target.cpu, target.chunk = [], [], []
@@ -248,10 +277,18 @@ def main() -> None:
             mode: median(time_first_token(running.port, mode) for _ in range(5)) for mode in MODES
         }
         running.end()
-    rows = [*collect("sluice", ours, direct, True), *collect("portkey", targets[2], direct, False)]
+    rows = [row for target in targets[1:] for row in collect(target, direct)]
+    ratio = median(a / b for a, b in zip(traced.cpu, ours.cpu, strict=True) if b)
+    rows.append(Row("traces, all sampled, to none: processor time", ratio, "times"))
     rows.append(Row("direct: time, p50", 1000 * median(direct.times), "ms a request"))
     rows += [Row(f"first token, guardrails `{mode}`", 1000 * first[mode], "ms") for mode in MODES]
-    notes = {"portkey": VERSION, "pieces": PIECES, "words": WORDS, "gap_ms": 1000 * GAP_SECONDS}
+    notes = {
+        "portkey": VERSION,
+        "load of the machine at the end": os.getloadavg()[0],
+        "pieces": PIECES,
+        "words": WORDS,
+        "gap_ms": 1000 * GAP_SECONDS,
+    }
     report("llm_gateway", rows, notes)
 
 
