@@ -16,7 +16,7 @@ export DO_NOT_TRACK := 1
 # Hundreds of short processes start: each would compile Sluice anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo demo-loop demo-prompts train release-prompt up deploy test test-fast test-faults test-stories test-browser check lint lock local-llm bench-release bench-large bench-influence bench-outcomes bench-predictor bench-rollout bench-aa bench-serving bench-hot-path bench-counters bench-kills bench-submissions bench-wide bench-mutation bench-feed bench-own-data bench-performance bench-score bench-drift bench-drift-upstream bench-drift-speed bench-prompt-gate bench-prompt-rollout bench-prompts bench-injection bench-attacks bench-experiments soak clean
+.PHONY: help install demo demo-loop demo-prompts train release-prompt up deploy test test-fast test-faults test-stories test-browser check lint lock local-llm bench-release bench-large bench-influence bench-outcomes bench-predictor bench-rollout bench-aa bench-serving bench-hot-path bench-counters bench-kills bench-submissions bench-wide bench-mutation bench-feed bench-own-data bench-performance bench-score bench-drift bench-drift-upstream bench-drift-speed bench-prompt-gate bench-prompt-rollout bench-prompts bench-llm-gateway bench-injection bench-attacks bench-experiments soak clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -198,6 +198,18 @@ $(PROMPTFOO)/.installed: benchmarks/prompts/requirements.lock
 		--no-package-lock --no-audit --no-fund --loglevel error promptfoo@0.123.1 @libsql/linux-x64-gnu@0.5.29
 	@touch $@
 
+PORTKEY := .venv-portkey
+bench-llm-gateway: install $(PORTKEY)/.installed ## what the LLM gateway adds to a call, beside Portkey's; the first token by guardrail
+	@$(BIN)/python -m benchmarks.prompts.llm_gateway
+
+# Node.js as for promptfoo; Portkey's build has all that it runs.
+$(PORTKEY)/.installed: benchmarks/prompts/requirements.lock
+	@test -x $(PORTKEY)/bin/python || $(PYTHON) -m venv $(PORTKEY)
+	@$(BIN)/uv pip sync --quiet --python $(PORTKEY)/bin/python --require-hashes benchmarks/prompts/requirements.lock
+	@PATH="$$PWD/$(PORTKEY)/bin:$$PATH" npm install --prefix $(PORTKEY) --omit=dev --ignore-scripts \
+		--no-package-lock --no-audit --no-fund --loglevel error @portkey-ai/gateway@1.15.2
+	@touch $@
+
 INJECTION := .venv-injection
 bench-injection: install $(INJECTION)/.installed ## the injection detector on public sets beside rules and keywords
 	@nice -n 10 $(BIN)/python -m benchmarks.prompts.injection
@@ -247,4 +259,4 @@ soak: install ## the gateway at half of its capacity for ten minutes: are times 
 	@$(BIN)/python -m benchmarks.soak --seconds $(SECONDS_OF_SOAK)
 
 clean: ## remove the environments (never your data: that is in .sluice)
-	rm -rf $(VENV) $(DATA) $(DRIFT_PEER) $(PERFORMANCE_PEER) $(PROMPTFOO) $(INJECTION)
+	rm -rf $(VENV) $(DATA) $(DRIFT_PEER) $(PERFORMANCE_PEER) $(PROMPTFOO) $(PORTKEY) $(INJECTION)

@@ -36,7 +36,7 @@ sys.path.insert(0, str(PROJECT / "tests"))
 from support.gateway.callers import ask_prompt, run_load
 from support.gateway.site import Running
 from support.llm.answers import AskedRequest, FakeAnswer, refuse
-from support.llm.live import PromptSite, run_prompts
+from support.llm.live import PRODUCTION, PromptSite, run_prompts
 from support.llm.provider import FakeProvider, run_provider
 from support.rollouts.prompts import publish_two, write_policy
 
@@ -70,7 +70,9 @@ def main() -> None:
     count = parser.parse_args().rollouts
     with tempfile.TemporaryDirectory() as folder, run_provider() as provider:
         rules = {"guardrails": {"output": {"pii": "mask"}}}
-        site = PromptSite(Path(folder), provider, serving={"defaults": rules})
+        # The provider shares this process with the flow: an answer may wait seconds for its turn.
+        defaults = {"defaults": rules}
+        site = PromptSite(Path(folder), provider, serving=defaults, limits=PRODUCTION)
         os.environ["SLUICE_HOME"] = str(site.home.root)
         for name in ("MLFLOW_TRACKING_URI", "SLUICE_CONTROL_URL"):
             os.environ.pop(name, None)
@@ -88,9 +90,7 @@ def _use_settings() -> Iterator[None]:
     """Let the flow take the settings of the benchmark for every prompt."""
     from tasks.rollout.settings import PromptRollout
 
-    settings = PromptRolloutConfig(
-        route=PromptRouteConfig(assign_by="request", arm_timeout_ms=5000.0)
-    )
+    settings = PromptRolloutConfig(route=PromptRouteConfig(assign_by="request"))
     with (
         patch("flows.rollout.load_rollout", lambda name: PromptRollout(name, settings)),
         patch("tasks.rollout.opening.WATCH_SECONDS", 5.0),

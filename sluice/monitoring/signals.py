@@ -153,7 +153,8 @@ SIGNALS: dict[str, SignalKind] = {
     ),
     "spend-ratio": SignalKind(
         "what a prompt's calls cost in a day, week or month (the subject), evaluations and judges "
-        "included, divided by its budget",
+        "included, divided by its budget; of the budgets of keys and of users, the key and the "
+        "user that spent most",
         "ratio",
         Origin.NOW,
         words="spend of the {subject} {figure} its budget",

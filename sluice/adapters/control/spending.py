@@ -69,6 +69,24 @@ class Spending:
             for row in rows
         }
 
+    def list_highest(
+        self, scope: BudgetScope, service: str, period: str, count: int
+    ) -> dict[Account, Spent]:
+        """Return the keys or users of a service that have spent most in a period, those first.
+
+        At most `count` of them; equal ones go by their name. `period` is one of `name_period`.
+        """
+        table = SPENDING.c
+        is_of = table.subject.endswith(f" of {service}", autoescape=True)
+        query = select(SPENDING).where(table.scope == scope, table.period == period, is_of)
+        ordered = query.order_by(table.spent.desc(), table.subject).limit(count)
+        with self._transact("reading budgets") as connection:
+            rows = connection.execute(ordered).mappings().all()
+        return {
+            Account(scope, row["subject"], period): Spent(*(row[name] for name in SUMS))
+            for row in rows
+        }
+
     def reserve(
         self, budgets: Sequence[Budget], amount: int, seconds: float, now: datetime | None = None
     ) -> Reservation:

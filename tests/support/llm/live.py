@@ -21,6 +21,8 @@ from support.prompts import VERSION
 
 PROMPT = "greet"
 LIMITS = {"first_byte": "1 s", "gap": "1 s", "whole": "2 s"}
+PRODUCTION = {"first_byte": "30 s", "gap": "15 s", "whole": "120 s"}
+"""For benchmarks: a busy machine must not look like a provider that does not answer."""
 
 
 class PromptSite(Site):
@@ -32,10 +34,11 @@ class PromptSite(Site):
         provider: FakeProvider,
         models: Mapping[str, Any] | None = None,
         serving: Mapping[str, Any] | None = None,
+        limits: Mapping[str, str] = LIMITS,
         **settings: Any,
     ) -> None:
         super().__init__(folder, **{"workers": 1, "spare_worker": False, **settings})
-        config = json.loads(json.dumps(describe_config(provider, LIMITS, models=models)))
+        config = json.loads(json.dumps(describe_config(provider, limits, models=models)))
         config["models"]["gpt"]["price"] = {"input": 0.4, "output": 1.6}
         config["models"]["spare"] = {**config["models"]["gpt"], "id": "gpt-4.1-nano"}
         config["models"]["careful"] = {**config["models"]["claude"], "fallback": "spare"}

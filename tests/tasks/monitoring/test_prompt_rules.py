@@ -1,15 +1,17 @@
 """Each rule of prompts on a planted cause in a real traffic log: raised once, resolved once."""
 
 from datetime import timedelta
+from hashlib import sha256
 
 import pytest
 
 from serving.log.records import Feedback
 from sluice.adapters.control.store import prepare_control
 from sluice.adapters.storage import write_whole
+from sluice.config.llm.budgets import list_budgets
 from sluice.config.llm.monitoring import WatchedPrompt, find_prompt_rules
 from sluice.config.llm.serving import BudgetsConfig, PeriodLimits, PromptMonitoringConfig
-from sluice.control.spending import Account, Budget, count_billionths
+from sluice.control.spending import Account, Budget, BudgetScope, count_billionths
 from sluice.home import Home
 from sluice.prompts.chat import TokenUsage
 from sluice.prompts.evaluation.results import AnswerResult, CaseResult, PromptEvaluation
@@ -123,7 +125,54 @@ def test_a_budget_is_alerted_at_a_share_before_it_is_spent(watched: Watched) -> 
     assert watched.judge("spend-near", NOON + 24 * HOUR) == ["resolved"]
 
 
+@pytest.mark.parametrize("scope", ["key", "user"])
+def test_the_budget_of_each_key_and_user_is_alerted_at_its_share(
+    watched: Watched, scope: BudgetScope
+) -> None:
+    budgets = BudgetsConfig.model_validate({scope: {"day": 0.5}})
+    watched.config = WatchedPrompt(PROMPT, PromptMonitoringConfig(), budgets)
+
+    def spend(subject: str, dollars: float) -> None:
+        account = Account(scope, subject, f"{NOON:%Y-%m-%d}")
+        amount = count_billionths(dollars)
+        held = watched.control.spending.reserve([Budget(account, amount * 9)], amount, 60, NOON)
+        watched.control.spending.settle(held, amount, NOON)
+
+    assert watched.judge("spend-near", NOON) == []
+    assert "nothing is spent" in watched.explain("spend-near")
+    for number in range(8):
+        spend(f"a{number} of {PROMPT}", 0.3)
+    spend(f"zz of not{PROMPT}", 0.49)
+    spend("zz of gree_", 0.49)
+    assert watched.judge("spend-near", NOON + MINUTE) == []
+    assert watched.explain("spend-near").startswith(
+        f"spend of the day of a {scope} 0.6 times its budget, not above 0.8 times; {scope} a0: "
+    )
+    spend(f"a5 of {PROMPT}", 0.11)
+    assert watched.judge("spend-near", NOON + 2 * MINUTE) == ["raised"]
+    assert f"0.82 times its budget, above 0.8 times; {scope} a5: " in watched.explain("spend-near")
+    for number in range(5):
+        spend(f"a{number} of {PROMPT}", 0.12)
+    assert watched.judge("spend-near", NOON + 3 * MINUTE) == []
+    assert "; also a1, a2, a3, a4 and more, n 2" in watched.explain("spend-near")
+    assert watched.judge("spend", NOON + 3 * MINUTE) == []
+    assert watched.judge("spend-near", NOON + 24 * HOUR) == ["resolved"]
+
+
+def test_the_gateway_s_accounts_are_those_that_are_watched(watched: Watched) -> None:
+    budgets = BudgetsConfig.model_validate({"key": {"week": 1}, "user": {"month": 1}})
+    watched.config = WatchedPrompt(PROMPT, PromptMonitoringConfig(), budgets)
+    found = list_budgets(budgets, PROMPT, b"the-key", "1f2e3d", NOON)
+    amount = count_billionths(0.9)
+    held = watched.control.spending.reserve(found, amount, 60, NOON)
+    watched.control.spending.settle(held, amount, NOON)
+    assert watched.judge("spend-near", NOON) == ["raised"]
+    reason = watched.explain("spend-near")
+    assert reason.startswith("spend of the week of a key 0.9 times its budget")
+    assert f"also month of a user; key {sha256(b'the-key').hexdigest()[:12]}: " in reason
+
+
 def test_a_prompt_without_budget_says_so(watched: Watched) -> None:
     watched.config = WatchedPrompt(PROMPT, PromptMonitoringConfig(), BudgetsConfig())
     assert watched.judge("spend", NOON) == []
-    assert "`budgets.service` has no limit" in watched.explain("spend")
+    assert "`budgets` has no limit" in watched.explain("spend")

@@ -21,6 +21,7 @@ SERVICES: dict[str, Any] = {
     "thrifty": {"budgets": {"service": {"day": 0.002}}},
     "spent": {"budgets": {"service": {"month": 0}}},
     "metered": {"budgets": {"service": {"day": 100}}},
+    "shared": {"budgets": {"service": {"day": 0.002}}},
     "personal": {"budgets": {"user": {"day": 0.001}}},
 }
 """Settings by prompt, or by model that is asked itself."""
