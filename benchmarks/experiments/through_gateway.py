@@ -7,6 +7,7 @@ import tempfile
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,8 @@ def run_live(experiments: int) -> tuple[list[bool], list[bool], int]:
                 )
                 start = time.time()
                 with site.renewing(SERVICE):
-                    gateway.await_candidate(SERVICE)
+                    # The state of the experiment before has the same candidate.
+                    gateway.await_all(SERVICE, partial(_is_split, route.epoch))
                     sent = asyncio.run(_send(gateway.port, number))
                 found = _await_log(place, start, route.epoch, sent)
                 lost += sent - len(found.at)
@@ -70,6 +72,12 @@ def run_live(experiments: int) -> tuple[list[bool], list[bool], int]:
                     **{**facts, "salt": "", "weight": 0.0},
                 )
     return by_unit, by_request, lost
+
+
+def _is_split(epoch: int, state: dict[str, Any]) -> bool:
+    """Whether a worker has this route, and sends the candidate its share."""
+    given = state.get("epoch") == epoch and state.get("candidate")
+    return bool(given and not state["candidate_reason"])
 
 
 def _compare_requests(found: Any) -> bool:
