@@ -120,6 +120,7 @@ lock: install ## resolve the locks anew
 	@$(LOCK) benchmarks/performance/requirements.in --output-file benchmarks/performance/requirements.lock
 	@$(LOCK) --no-deps benchmarks/prompts/injection_requirements.in --output-file benchmarks/prompts/injection_requirements.lock
 	@$(LOCK) benchmarks/drift/requirements.in --output-file benchmarks/drift/requirements.lock
+	@$(LOCK) benchmarks/experiments/requirements.in --output-file benchmarks/experiments/requirements.lock
 	@$(LOCK) benchmarks/prompts/requirements.in --output-file benchmarks/prompts/requirements.lock
 
 bench-release: install ## the warm release beside the same library calls in a plain script
@@ -132,8 +133,14 @@ bench-large: install ## CPU and memory of the releases of a million rows; ROWS=1
 bench-outcomes: install ## the clean release and each fault on ten seeds
 	@$(BIN)/python -m benchmarks.outcomes
 
-bench-experiments: install ## equal arms, true lifts, CUPED, daily looks and broken splits of experiments; ten minutes
+GBSTATS := .venv-gbstats
+bench-experiments: install $(GBSTATS)/.installed ## equal arms, true lifts, CUPED, daily looks and broken splits of experiments, beside gbstats; half an hour
 	@nice -n 10 $(BIN)/python -m benchmarks.experiments
+
+$(GBSTATS)/.installed: benchmarks/experiments/requirements.lock
+	@test -x $(GBSTATS)/bin/python || $(PYTHON) -m venv $(GBSTATS)
+	@$(BIN)/uv pip sync --quiet --python $(GBSTATS)/bin/python --require-hashes benchmarks/experiments/requirements.lock
+	@touch $@
 
 bench-influence: install ## verdicts by influence functions beside those of 2,000 draws: 200 simulated cases
 	@$(BIN)/python -m benchmarks.influence
@@ -259,4 +266,4 @@ soak: install ## the gateway at half of its capacity for ten minutes: are times 
 	@$(BIN)/python -m benchmarks.soak --seconds $(SECONDS_OF_SOAK)
 
 clean: ## remove the environments (never your data: that is in .sluice)
-	rm -rf $(VENV) $(DATA) $(DRIFT_PEER) $(PERFORMANCE_PEER) $(PROMPTFOO) $(PORTKEY) $(INJECTION)
+	rm -rf $(VENV) $(DATA) $(DRIFT_PEER) $(PERFORMANCE_PEER) $(PROMPTFOO) $(PORTKEY) $(INJECTION) $(GBSTATS)

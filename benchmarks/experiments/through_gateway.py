@@ -5,8 +5,10 @@ import json
 import sys
 import tempfile
 import time
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +32,21 @@ CONFIG = configure(
 )
 
 
-def run_live(experiments: int) -> tuple[list[bool], list[bool], int]:
-    """Return, for each experiment, whether units and whether requests differ; and lost requests."""
+@dataclass(frozen=True)
+class LiveFinding:
+    """What one experiment found: whether units, whether requests differ, and requests lost."""
+
+    by_unit: bool
+    by_request: bool
+    lost: int
+
+
+def run_live(experiments: int) -> Iterator[LiveFinding]:
+    """Yield what each of so many A/A experiments finds, one after another on one gateway."""
     sys.path.insert(0, str(TESTS))
     from support.gateway.models import write_towns
     from support.gateway.site import Site, run_gateway
 
-    by_unit, by_request, lost = [], [], 0
     with tempfile.TemporaryDirectory() as folder:
         site = Site(Path(folder) / "site")
         towns = Path(folder) / "towns"
@@ -52,16 +62,19 @@ def run_live(experiments: int) -> tuple[list[bool], list[bool], int]:
                 )
                 start = time.time()
                 with site.renewing(SERVICE):
-                    gateway.await_candidate(SERVICE)
+                    # The state of the experiment before has the same candidate.
+                    gateway.await_all(SERVICE, partial(_is_split, route.epoch))
                     sent = asyncio.run(_send(gateway.port, number))
                 found = _await_log(place, start, route.epoch, sent)
-                lost += sent - len(found.at)
                 # The window is cut short: nobody comes back after the last request.
                 units = build_units(found, CONFIG, start + 3600)
                 look = Look(start + 3600, start, USERS, 0.1)
                 primary = analyse_units(units, CONFIG, look).primary
-                by_unit.append(primary is not None and primary.finding in ("better", "worse"))
-                by_request.append(_compare_requests(found))
+                yield LiveFinding(
+                    primary is not None and primary.finding in ("better", "worse"),
+                    _compare_requests(found),
+                    sent - len(found.at),
+                )
                 site.route(
                     SERVICE,
                     candidate=None,
@@ -69,7 +82,12 @@ def run_live(experiments: int) -> tuple[list[bool], list[bool], int]:
                     experiment="",
                     **{**facts, "salt": "", "weight": 0.0},
                 )
-    return by_unit, by_request, lost
+
+
+def _is_split(epoch: int, state: dict[str, Any]) -> bool:
+    """Whether a worker has this route, and sends the candidate its share."""
+    given = state.get("epoch") == epoch and state.get("candidate")
+    return bool(given and not state["candidate_reason"])
 
 
 def _compare_requests(found: Any) -> bool:
@@ -89,7 +107,7 @@ def _await_log(place: TrafficPlace, start: float, epoch: int, sent: int) -> Any:
         found = read_requests(place, CONFIG, (start, now), epoch)
         whole = len(found.at) >= sent and bool(np.isfinite(found.feedback_at).all())
         if whole or time.monotonic() > limit:
-            return replace(found)
+            return found
         time.sleep(0.2)
 
 

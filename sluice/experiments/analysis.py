@@ -176,7 +176,11 @@ def recommend(found: ExperimentAnalysis, config: ExperimentConfig) -> Experiment
         return replace(found, reason=_describe_aa(primary))
     choices: dict[Finding, Choice] = {"better": "promote", "worse": "discard"}
     choice = choices.get(primary.finding, "iterate")
-    open_ones = [item.name for item in found.metrics if item.finding == "not proved"]
+    open_ones = [
+        item.name
+        for item in found.metrics
+        if item.role == "guardrail" and item.finding in ("not proved", "not judged")
+    ]
     loud = f"; not proved to be held: {', '.join(open_ones)}" if open_ones else ""
     few = _say_few(found)
     return replace(found, recommended=choice, reason=f"{primary.describe()}{few}{loud}")

@@ -9,7 +9,7 @@ from sluice.config.experiments.experiment import ExperimentConfig
 from sluice.experiments.requests import ExperimentRequests, MetricValues, build_units
 from sluice.stats.experiments.means import Values, estimate_ratio
 from sluice.stats.experiments.power import count_units, find_effect
-from sluice.stats.experiments.sequential import stretch_units
+from sluice.stats.experiments.sequential import LEAST_CONTROL, stretch_units
 
 DAY = 86_400.0
 LEAST_HISTORY = 50
@@ -165,8 +165,9 @@ def _compute(
     effect = abs(baseline) * config.minimum_detectable_effect
     variances = _vary(config, baseline, variance, effect)
     more = stretch_units(config.alpha, config.power) if config.looks == "sequential" else 1.0
-    rates = config.split, config.alpha, config.power
-    needed = ceil(more * count_units(effect, variances, *rates))
+    rates = config.split, config.alpha, config.power, _pool(config, baseline, effect)
+    lead = _count_lead(config, arrivals)
+    needed = lead + ceil(more * count_units(effect, variances, *rates))
     lasts = config.window + config.wait
     periods = (
         max(1, ceil(round(arrivals.find_time(needed) / config.period, 9)))
@@ -178,7 +179,7 @@ def _compute(
             seconds=number * config.period,
             units=arrivals.count(number * config.period),
             effect=find_effect(
-                max(1.0, arrivals.count(number * config.period) / more), variances, *rates
+                max(1.0, (arrivals.count(number * config.period) - lead) / more), variances, *rates
             )
             / abs(baseline),
         )
@@ -218,7 +219,7 @@ def _vary(
     """
     if config.primary.shape != "rate":
         return variance, variance
-    wanted = baseline + (effect if config.primary.better == "higher" else -effect)
+    wanted = _shift(config, baseline, effect)
     if not 0 < wanted < 1:
         raise ValueError(
             f"found {config.primary.name} at {baseline:.1%}, which an effect of "
@@ -226,3 +227,32 @@ def _vary(
             "and 1; next: a smaller minimum_detectable_effect"
         )
     return baseline * (1 - baseline), wanted * (1 - wanted)
+
+
+def _pool(config: ExperimentConfig, baseline: float, effect: float) -> float | None:
+    """Return the variance by which a test of rates judges; None: by each arm's own.
+
+    Such a test takes the arms together. With an uneven split that variance is mostly the
+    control's, and the variance of the difference mostly the treatment's.
+    """
+    if config.primary.shape != "rate" or config.cuped:
+        return None
+    wanted = _shift(config, baseline, effect)
+    pooled = (1 - config.split) * baseline + config.split * wanted
+    return pooled * (1 - pooled)
+
+
+def _count_lead(config: ExperimentConfig, arrivals: UnitArrivals) -> int:
+    """Return the units of the first blocks of a sequential rate, which are no evidence yet.
+
+    A block's bets come from the blocks before it, with enough units in each arm.
+    """
+    if config.primary.shape != "rate" or config.looks != "sequential":
+        return 0
+    block = max(1, arrivals.count(config.block))
+    least = LEAST_CONTROL / min(config.split, 1 - config.split)
+    return ceil(least / block) * block
+
+
+def _shift(config: ExperimentConfig, baseline: float, effect: float) -> float:
+    return baseline + (effect if config.primary.better == "higher" else -effect)

@@ -5,7 +5,6 @@ run that is killed in between judges the window again: an event of the same iden
 and so are the figures.
 """
 
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -46,7 +45,7 @@ from tasks.run.champions import find_serving
 from tasks.run.decorators import effect
 from tasks.run.events import publish_event
 from tasks.run.forms import ALL
-from tasks.run.leases import await_lease, keep_lease
+from tasks.run.leases import await_lease, keep_lease, name_holder
 from tasks.run.mapping import map_parts
 from tasks.run.state import end_skipped
 
@@ -88,8 +87,7 @@ def hold_drift(service: str) -> Iterator[Lease]:
         ServiceBusy: the other did not end in time.
         Fault: the control store cannot be reached.
     """
-    holder = f"{flow_run.name} (flow run {flow_run.id}, {uuid.uuid4().hex[:8]})"
-    lease = await_lease(service, PURPOSE, holder)
+    lease = await_lease(service, PURPOSE, name_holder())
     with keep_lease(prepare_control(), lease, get_run_logger()):
         yield lease
 

@@ -2,23 +2,19 @@
 
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from prefect import get_run_logger
-from prefect.runtime import flow_run
 
-from sluice.adapters.control.store import Control, prepare_control
+from sluice.adapters.control.store import Control
 from sluice.control.lease import Lease
 from sluice.errors import (
     DataMissing,
     ExperimentRefused,
     Fault,
     GuardrailBroken,
-    SluiceError,
     SplitBroken,
 )
 from sluice.experiments.analysis import check_running
@@ -27,7 +23,7 @@ from tasks.experiments.actions import ExperimentResult, describe_event, wrap_res
 from tasks.experiments.collecting import UnitCollector
 from tasks.experiments.publishing import publish_record
 from tasks.run.events import publish_event
-from tasks.run.leases import SHARE, Log, Renewal, await_lease, is_renewed
+from tasks.run.leases import SHARE, HeldLease, Log, Renewal, hold_lease, is_renewed
 
 CONTROLLER = "experiment"
 """The purpose of the lease of an experiment's controller."""
@@ -68,13 +64,8 @@ class ExperimentRenewal(Renewal):
         self._control.experiments.renew(self._lease, record)
 
 
-@dataclass(frozen=True)
-class ExperimentLease:
-    """This run's lease on a service's experiment."""
-
-    control: Control
-    lease: Lease
-    renewal: ExperimentRenewal
+ExperimentLease = HeldLease[ExperimentRenewal]
+"""This run's lease on a service's experiment."""
 
 
 @contextmanager
@@ -85,19 +76,8 @@ def hold_experiment(service: str) -> Iterator[ExperimentLease]:
         ServiceBusy: the other controller did not end in time.
         Fault: the control store cannot be reached.
     """
-    holder = f"{flow_run.name} (flow run {flow_run.id}, {uuid.uuid4().hex[:8]})"
-    lease = await_lease(service, CONTROLLER, holder, PATIENCE_SECONDS)
-    control, log = prepare_control(), get_run_logger()
-    renewal = ExperimentRenewal(control, lease, log)
-    renewal.start()
-    try:
-        yield ExperimentLease(control, lease, renewal)
-    finally:
-        renewal.end()
-        try:
-            control.leases.release(lease)
-        except SluiceError as error:
-            log.warning("the lease could not be freed and lapses in %.0f s: %s", lease.ttl, error)
+    with hold_lease(service, CONTROLLER, PATIENCE_SECONDS, ExperimentRenewal) as held:
+        yield held
 
 
 def is_controlled(control: Control, service: str) -> bool:

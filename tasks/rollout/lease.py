@@ -2,22 +2,16 @@
 
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-
-from prefect import get_run_logger
-from prefect.runtime import flow_run
 
 from sluice.adapters.control.rollouts import CONTROLLER
-from sluice.adapters.control.store import Control, prepare_control
+from sluice.adapters.control.store import Control
 from sluice.config.rollout import RolloutConfig
 from sluice.control.lease import Lease
-from sluice.errors import SluiceError
 from sluice.rollout.record import RolloutRecord
 from sluice.rollout.state import MAX_MISSED_TICKS
-from tasks.run.leases import SHARE, Log, Renewal, await_lease, is_renewed
+from tasks.run.leases import SHARE, HeldLease, Log, Renewal, hold_lease, is_renewed
 
 PATIENCE_SECONDS = 14 * 86400.0
 """Seconds that a second rollout of a service waits for the end of the first."""
@@ -60,13 +54,8 @@ class RouteRenewal(Renewal):
         self._control.rollouts.renew(self._lease, rollout, routed=fresh and rollout.state.renews)
 
 
-@dataclass(frozen=True)
-class ControllerLease:
-    """This run's lease on a service's rollout."""
-
-    control: Control
-    lease: Lease
-    renewal: RouteRenewal
+ControllerLease = HeldLease[RouteRenewal]
+"""This run's lease on a service's rollout."""
 
 
 @contextmanager
@@ -80,19 +69,12 @@ def hold_controller(
         LeaseLost: another run took the lease while the block ran.
         Fault: the control store cannot be reached.
     """
-    holder = f"{flow_run.name} (flow run {flow_run.id}, {uuid.uuid4().hex[:8]})"
-    lease = await_lease(service, CONTROLLER, holder, patience)
-    control, log = prepare_control(), get_run_logger()
-    renewal = RouteRenewal(control, lease, log, config.route.lease_ttl)
-    renewal.start()
-    try:
-        yield ControllerLease(control, lease, renewal)
-    finally:
-        renewal.end()
-        try:
-            control.leases.release(lease)
-        except SluiceError as error:
-            log.warning("the lease could not be freed and lapses in %.0f s: %s", lease.ttl, error)
+
+    def renew(control: Control, lease: Lease, log: Log) -> RouteRenewal:
+        return RouteRenewal(control, lease, log, config.route.lease_ttl)
+
+    with hold_lease(service, CONTROLLER, patience, renew) as held:
+        yield held
 
 
 def is_controlled(control: Control, service: str) -> bool:

@@ -4,9 +4,10 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from prefect import get_run_logger
 from prefect.runtime import flow_run
@@ -60,22 +61,67 @@ class Renewal(threading.Thread):
         self.join()
 
 
+RenewalThread = TypeVar("RenewalThread", bound=Renewal)
+
+
+@dataclass(frozen=True)
+class HeldLease(Generic[RenewalThread]):
+    """This run's lease, and the thread that renews it."""
+
+    control: Control
+    lease: Lease
+    renewal: RenewalThread
+
+
 @contextmanager
 def keep_lease(control: Control, lease: Lease, log: Log) -> Iterator[Lease]:
     """Renew a lease while the block runs, and release it at its end.
 
     If that fails, the lease lapses by itself.
     """
-    renewal = Renewal(control, lease, log)
-    renewal.start()
-    try:
+    with keep_renewing(HeldLease(control, lease, Renewal(control, lease, log)), log):
         yield lease
+
+
+@contextmanager
+def keep_renewing(held: HeldLease[RenewalThread], log: Log) -> Iterator[HeldLease[RenewalThread]]:
+    """Let the thread renew while the block runs, and release the lease at its end."""
+    held.renewal.start()
+    try:
+        yield held
     finally:
-        renewal.end()
+        held.renewal.end()
         try:
-            control.leases.release(lease)
+            held.control.leases.release(held.lease)
         except SluiceError as error:
-            log.warning("the lease lapses by itself in %.0f s: %s", lease.ttl, error)
+            log.warning("the lease lapses by itself in %.0f s: %s", held.lease.ttl, error)
+
+
+@contextmanager
+def hold_lease(
+    service: str,
+    purpose: str,
+    patience: float,
+    make: Callable[[Control, Lease, Log], RenewalThread],
+) -> Iterator[HeldLease[RenewalThread]]:
+    """Hold a lease while the block runs; wait `patience` seconds if another run has it.
+
+    `make` returns the thread that renews it.
+
+    Raises:
+        ServiceBusy: the other did not end in time.
+        Fault: the control store cannot be reached.
+    """
+    lease = await_lease(service, purpose, name_holder(), patience)
+    control, log = prepare_control(), get_run_logger()
+    with keep_renewing(HeldLease(control, lease, make(control, lease, log)), log) as held:
+        yield held
+
+
+def name_holder() -> str:
+    """Return a name of this attempt of this run, as the holder of a lease."""
+    # The last part distinguishes attempts that the orchestrator starts under one run's name.
+    return f"{flow_run.name} (flow run {flow_run.id}, {uuid.uuid4().hex[:8]})"
 
 
 RELEASE = "release"
@@ -98,9 +144,7 @@ def hold_release(service: str, patience: float = PATIENCE_SECONDS) -> Iterator[L
         LeaseLost: another run took the lease while the block ran.
         Fault: the control store cannot be reached.
     """
-    # The last part distinguishes attempts that the orchestrator starts under one run's name.
-    holder = f"{flow_run.name} (flow run {flow_run.id}, {uuid.uuid4().hex[:8]})"
-    lease = await_lease(service, RELEASE, holder, patience)
+    lease = await_lease(service, RELEASE, name_holder(), patience)
     control = prepare_control()
     with keep_lease(control, lease, get_run_logger()):
         try:

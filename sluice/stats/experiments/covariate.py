@@ -28,19 +28,26 @@ def adjust_values(values: Values, covariate: Values, arm: Values | None = None) 
     unbiased.
 
     Raises:
-        ValueError: values and covariate have different lengths.
+        ValueError: values and covariate have different lengths, or their squares are no finite
+            numbers.
     """
     if len(values) != len(covariate):
         raise ValueError(f"found {len(values)} values and {len(covariate)} covariates")
     known = np.isfinite(covariate)
     if not known.any():
         return AdjustedValues(values, 0.0, 1.0, 0)
-    x = np.where(known, covariate, np.mean(covariate[known]))
-    centred_x, centred_y = _centre(x, arm), _centre(values, arm)
-    spread = float(np.sum(centred_x**2))
+    with np.errstate(over="ignore", invalid="ignore"):
+        x = np.where(known, covariate, np.mean(covariate[known]))
+        centred_x, centred_y = _centre(x, arm), _centre(values, arm)
+        squares = [float(np.sum(one**2)) for one in (centred_x, centred_y)]
+    if not np.all(np.isfinite(squares)):
+        raise ValueError(
+            f"found {np.max(np.abs([x, values])):g} in a unit, whose square is too large for a "
+            "number; next: a `cap`, and find who sends it"
+        )
+    spread, before = squares
     theta = float(np.sum(centred_x * centred_y)) / spread if spread > 0 else 0.0
     adjusted = values - theta * (x - np.mean(x))
-    before = float(np.sum(centred_y**2))
     after = float(np.sum(_centre(adjusted, arm) ** 2))
     return AdjustedValues(adjusted, theta, after / before if before > 0 else 1.0, int(known.sum()))
 

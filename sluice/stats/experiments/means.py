@@ -5,7 +5,7 @@ most requests, such a z-test finds a difference between equal arms in most exper
 """
 
 from dataclasses import dataclass
-from math import sqrt
+from math import isfinite, sqrt
 from typing import Literal
 
 import numpy as np
@@ -48,12 +48,12 @@ def estimate_mean(values: Values) -> UnitEstimate:
     """Return the mean over units and its variance.
 
     Raises:
-        ValueError: there are fewer than two units.
+        ValueError: there are fewer than two units, or their variance is no finite number.
     """
     _require_units(len(values))
-    return UnitEstimate(
-        float(np.mean(values)), float(np.var(values, ddof=1)) / len(values), len(values)
-    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, spread = float(np.mean(values)), float(np.var(values, ddof=1))
+    return _require_finite(UnitEstimate(mean, spread / len(values), len(values)), values)
 
 
 def estimate_ratio(sums: Values, counts: Values) -> UnitEstimate:
@@ -62,16 +62,18 @@ def estimate_ratio(sums: Values, counts: Values) -> UnitEstimate:
     (S_xx - 2 R S_xn + R^2 S_nn) / (k mean(n)^2) for k units (Deng, Knoblich and Lu 2018).
 
     Raises:
-        ValueError: there are fewer than two units, or nothing was counted.
+        ValueError: there are fewer than two units, nothing was counted, or the variance is no
+            finite number.
     """
     _require_units(len(sums))
     mean = float(np.mean(counts))
     if mean <= 0:
         raise ValueError(f"found nothing counted in {len(counts)} units; needed: a count above 0")
-    ratio = float(np.sum(sums) / np.sum(counts))
-    residuals = sums - ratio * counts
-    spread = float(np.sum((residuals - residuals.mean()) ** 2)) / (len(sums) - 1)
-    return UnitEstimate(ratio, spread / (len(sums) * mean**2), len(sums))
+    with np.errstate(over="ignore", invalid="ignore"):
+        ratio = float(np.sum(sums) / np.sum(counts))
+        residuals = sums - ratio * counts
+        spread = float(np.sum((residuals - residuals.mean()) ** 2)) / (len(sums) - 1)
+    return _require_finite(UnitEstimate(ratio, spread / (len(sums) * mean**2), len(sums)), sums)
 
 
 def compare_means(values_a: Values, values_b: Values, alpha: float = 0.05) -> MeanComparison:
@@ -131,6 +133,16 @@ def compare_estimates(
         significant=p_value < alpha,
         method=method,
     )
+
+
+def _require_finite(found: UnitEstimate, values: Values) -> UnitEstimate:
+    if not isfinite(found.value) or not isfinite(found.variance):
+        largest = float(np.max(np.abs(values)))
+        raise ValueError(
+            f"found {largest:g} in a unit, whose square is too large for a number; next: a `cap`, "
+            "and find who sends it"
+        )
+    return found
 
 
 def _require_units(units: int) -> None:

@@ -16,6 +16,7 @@ from sluice.home import Home
 from sluice.rollout.log import derive
 from sluice.rollout.record import RolloutRecord
 from support.gateway.replica import TrafficReplica
+from support.lineage.receiver import Receiver, check_required, read_event, receive_events
 from support.rollouts.beside import Beside, await_rollout, run_replica
 from support.rollouts.live import register_versions
 from support.servers.images import use_home
@@ -135,8 +136,30 @@ def await_open(control: Control, question: Callable[[RolloutRecord], object]) ->
     return await_rollout(lambda: control.rollouts.find_open(SERVICE), question)
 
 
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """What a server of lineage is told of the rollouts of a test."""
+    with receive_events() as found:
+        monkeypatch.setenv("OPENLINEAGE_URL", found.url)
+        yield found
+
+
+def read_versions(event: dict[str, Any], side: str) -> dict[str, str]:
+    """Return the versions that an event names, by the last part of their namespaces."""
+    check_required(event)
+    read_event(event)
+    return {
+        item["namespace"].rpartition("/")[2]: item["facets"]["version"]["datasetVersion"]
+        for item in event[side]
+    }
+
+
 def test_a_healthy_candidate_serves_in_the_end(
-    replica: TrafficReplica, policy: str, control: Control, registry: Registry
+    replica: TrafficReplica,
+    policy: str,
+    control: Control,
+    registry: Registry,
+    receiver: Receiver,
 ) -> None:
     state = roll(policy)
     assert state.is_completed(), state.message
@@ -160,10 +183,19 @@ def test_a_healthy_candidate_serves_in_the_end(
     assert {stage.state for stage in shown.rollout.stages} == {"past"}
     assert shown.rollout.arms[0].requests > 0
     assert control.rollouts.list_unsettled() == []
+    assert receiver.list_types() == ["START", "COMPLETE"]
+    [_, told] = receiver.events
+    assert told["job"]["name"] == f"rollout.{SERVICE}"
+    assert read_versions(told, "inputs") == {"registry": "2", "production": "1"}
+    assert read_versions(told, "outputs") == {"production": "2"}
 
 
 def test_a_bad_candidate_is_rolled_back_and_loses_its_alias(
-    replica: TrafficReplica, policy: str, control: Control, registry: Registry
+    replica: TrafficReplica,
+    policy: str,
+    control: Control,
+    registry: Registry,
+    receiver: Receiver,
 ) -> None:
     replica.behave(errors={2: 0.3})
     state = roll(policy)
@@ -174,6 +206,10 @@ def test_a_bad_candidate_is_rolled_back_and_loses_its_alias(
     assert route is not None
     assert (route.champion, route.candidate) == (1, None)
     assert last_log(control)[-1]["phase"] == "rolled back"
+    assert receiver.list_types() == ["START", "FAIL"]
+    assert read_versions(receiver.events[-1], "outputs") == {}
+    error = receiver.events[-1]["run"]["facets"]["errorMessage"]["message"]
+    assert error.startswith("RolloutRolledBack: error_")
 
 
 def test_one_that_turns_bad_in_the_soak_is_rolled_back_too(

@@ -185,3 +185,19 @@ def test_fewer_units_than_planned_are_said() -> None:
 def test_an_analysis_survives_the_store() -> None:
     found = analyse(Draw(rate_b=0.3), secondary=[VALUE], guardrails=[FAILURES], segments=["day"])
     assert load_facts(ExperimentAnalysis, dump_facts(found)) == found
+
+
+@pytest.mark.parametrize("shape", ["mean", "ratio"])
+def test_a_guardrail_that_cannot_be_judged_is_listed_beside_what_is_recommended(shape: str) -> None:
+    """One caller's absurd figure makes it unknown, not held."""
+    config = configure(guardrails=[{**FAILURES, "shape": shape}])
+    units = build_units(draw_requests(Draw(rate_b=0.3), config), config, END)
+    values = units.metrics["failures"]
+    absurd = np.where(np.arange(len(values.sums)) == 7, 1e200, values.sums)
+    metrics = {**units.metrics, "failures": replace(values, sums=absurd)}
+    found = analyse_units(
+        replace(units, metrics=metrics), config, Look(END, START, len(absurd), 0.1)
+    )
+    assert found.recommended == "promote"
+    assert "not proved to be held: failures" in found.reason
+    assert "found 1e+200 in a unit" in found.metrics[-1].note

@@ -1,15 +1,20 @@
 """A registered model is made again by a process with its commit's code; what is gone is named."""
 
+import platform
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from prefect.logging import disable_run_logger
 
+from sluice.adapters.machine import read_environment
 from sluice.adapters.registry.client import open_registry
 from sluice.errors import CommitLost, DataVacuumed, NotReproducible, TreeWasDirty
 from sluice.home import Home
 from sluice.reproduction.comparison import Reproduction
+from sluice.reproduction.record import read_identity
 from support.reproduction.project import commit_all, copy_project, git
 from support.reproduction.released import SEED, ReleasedModel, release_model
 from support.servers.images import add_registry_database
@@ -93,20 +98,46 @@ def test_a_configuration_that_was_edited_is_named(released: ReleasedModel) -> No
 def test_another_lock_is_named(
     released: ReleasedModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The project's lock is another one now; the version's own cannot be installed here."""
+    """The project's lock is another one now; the version's own would be installed."""
     other = tmp_path / "requirements.lock"
     other.write_text("prefect==1.0\n", encoding="utf-8")
     monkeypatch.setattr("tasks.reproduction.steps.LOCK", other)
-    asked: list[str] = []
+    asked: list[tuple[str, str]] = []
 
-    def refuse(lock: Path, python: str, folder: Path) -> Path:
-        asked.append(python)
-        raise NotReproducible("asked")
+    def make(lock: Path, python: str, folder: Path) -> Path:
+        asked.append((lock.read_text(encoding="utf-8"), python))
+        return Path(sys.executable)
 
-    monkeypatch.setattr("tasks.reproduction.steps.make_environment", refuse)
-    with pytest.raises(NotReproducible, match="asked"):
-        reproduce(released)
-    assert len(asked) == 1
+    monkeypatch.setattr("tasks.reproduction.steps.make_environment", make)
+    found = reproduce(released)
+    assert asked == [
+        ((released.project / other.name).read_text(encoding="utf-8"), platform.python_version())
+    ]
+    assert found.is_identical
+    recorded = read_model_record(released.version.service, 1).identity.environment.lock_hash
+    here = read_environment(other).lock_hash
+    assert found.environment == (
+        f"an environment of its own (the lock is {here[:12]} here, it was {recorded[:12]})"
+    )
+
+
+def test_a_lock_that_the_commit_does_not_have_is_named(released: ReleasedModel) -> None:
+    """The release ran with a lock that was not the commit's."""
+    before = {
+        key: set_tag(released, key, value)
+        for key, value in {
+            "sluice.environment.lock_hash": "5" * 64,
+            "sluice.release": find_identity(released, lock_hash="5" * 64),
+        }.items()
+    }
+    try:
+        with pytest.raises(
+            NotReproducible, match="the version was made with 555555555555; next: reproduce in its"
+        ):
+            reproduce(released)
+    finally:
+        for key, value in before.items():
+            set_tag(released, key, value)
 
 
 def test_a_dirty_tree_is_named(released: ReleasedModel) -> None:
@@ -117,8 +148,7 @@ def test_a_dirty_tree_is_named(released: ReleasedModel) -> None:
     try:
         with pytest.raises(NotReproducible, match="tags were changed after the release"):
             reproduce(released)
-        identity = read_identity_of_tags(released)
-        set_tag(released, "sluice.release", identity)
+        set_tag(released, "sluice.release", find_identity(released, dirty=True))
         with pytest.raises(TreeWasDirty, match="uncommitted changes on top of"):
             reproduce(released)
     finally:
@@ -127,15 +157,11 @@ def test_a_dirty_tree_is_named(released: ReleasedModel) -> None:
     assert read_model_record(released.version.service, 1).identity.code.dirty is False
 
 
-def read_identity_of_tags(released: ReleasedModel) -> str:
-    """Return the identity that a release with these tags would have."""
-    from dataclasses import replace
-
-    from sluice.identity import CodeVersion
-    from sluice.reproduction.record import read_identity
-
+def find_identity(released: ReleasedModel, dirty: bool = False, lock_hash: str = "") -> str:
+    """Return the identity that a release with such tags would have."""
     found = read_identity(released.version.service, 1, released.version.tags)
-    return replace(found, code=CodeVersion(found.code.commit, dirty=True)).id
+    environment = replace(found.environment, lock_hash=lock_hash or found.environment.lock_hash)
+    return replace(found, code=replace(found.code, dirty=dirty), environment=environment).id
 
 
 def test_vacuumed_data_is_named(released: ReleasedModel) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm, ttest_ind
 
+from sluice.stats.experiments.covariate import adjust_values
 from sluice.stats.experiments.means import compare_means, compare_ratios, estimate_ratio
 from sluice.stats.experiments.proportions import compare_rates
 
@@ -68,3 +69,16 @@ def test_a_control_of_zero_has_no_lift_and_the_delta_method_is_normal() -> None:
     found = compare_ratios((np.zeros(50), np.ones(50)), (rng.normal(1, 1, 50), np.ones(50)))
     assert found.lift is None
     assert found.p_value == pytest.approx(2 * norm.sf(abs(found.t_score)))
+
+
+@pytest.mark.parametrize("value", [1e200, 1.7e308, -np.inf])
+def test_a_value_that_no_variance_can_take_is_named(value: float) -> None:
+    sums = np.array([1.0, 2.0, value, value])
+    for judge in (
+        lambda: compare_means(np.arange(4.0), sums),
+        lambda: compare_ratios((np.arange(4.0), np.ones(4)), (sums, np.ones(4))),
+        lambda: adjust_values(sums, np.arange(4.0)),
+        lambda: adjust_values(np.arange(4.0), np.array([1.0, 2.0, 1e200, 3.0])),
+    ):
+        with pytest.raises(ValueError, match="in a unit, whose square is too large"):
+            judge()

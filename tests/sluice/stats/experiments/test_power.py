@@ -4,27 +4,60 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom, norm
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import NormalIndPower
+from statsmodels.stats.power import NormalIndPower, TTestIndPower
 from statsmodels.stats.proportion import power_proportions_2indep
 
 from sluice.stats.experiments.multiple import adjust_p_values
 from sluice.stats.experiments.power import count_units, find_effect, find_power
 
 
-@pytest.mark.parametrize(("effect", "ratio"), [(0.5, 1.0), (0.1, 1 / 9), (0.02, 0.25)])
-def test_units_are_those_of_statsmodels(effect: float, ratio: float) -> None:
+@pytest.mark.parametrize("effect", [0.5, 0.1])
+def test_units_are_those_of_statsmodels(effect: float) -> None:
+    control = TTestIndPower().solve_power(effect, alpha=0.05, power=0.8)
+    assert count_units(effect, (1.0, 1.0), 0.5) == pytest.approx(2 * control, abs=1.01)
+
+
+@pytest.mark.parametrize("ratio", [1 / 9, 0.25])
+def test_a_small_arm_costs_more_than_the_normal_distribution_says(ratio: float) -> None:
     weight = ratio / (1 + ratio)
-    found = count_units(effect, (1.0, 1.0), weight, 0.05, 0.8)
-    control = NormalIndPower().solve_power(effect, alpha=0.05, power=0.8, ratio=ratio)
-    assert found == pytest.approx(control * (1 + ratio), abs=1.01)
+    found = count_units(0.2, (1.0, 1.0), weight)
+    normal = NormalIndPower().solve_power(0.2, alpha=0.05, power=0.8, ratio=ratio)
+    assert 0 < found - normal * (1 + ratio) < 1.96**2 / 2 / weight + 1
 
 
-def test_units_of_a_rate_have_the_power_that_statsmodels_says() -> None:
-    low, high, weight = 0.10, 0.11, 0.5
-    units = count_units(0.01, (low * (1 - low), high * (1 - high)), weight)
-    oracle = power_proportions_2indep(0.01, low, units * (1 - weight), ratio=1.0)
-    assert oracle.power == pytest.approx(0.8, abs=0.005)
+RATES = [(0.2, 0.05, 0.5), (0.2, 0.05, 0.1), (0.2, -0.05, 0.1), (0.9, 0.05, 0.1), (0.05, 0.02, 0.3)]
+
+
+@pytest.mark.parametrize(("rate", "effect", "weight"), RATES)
+def test_units_of_a_rate_have_the_power_by_the_test_that_is_made(
+    rate: float, effect: float, weight: float
+) -> None:
+    """Counted over all outcomes of the pooled z-test, and by statsmodels' approximation."""
+    variances = rate * (1 - rate), (rate + effect) * (1 - rate - effect)
+    middle = rate + weight * effect
+    units = count_units(effect, variances, weight, pooled=middle * (1 - middle))
+    assert 0.8 <= find_exact_power(rate, effect, units, weight) < 0.85
+    oracle = power_proportions_2indep(effect, rate, units * weight, ratio=(1 - weight) / weight)
+    said = find_power(effect, units, variances, weight, pooled=middle * (1 - middle))
+    assert said == pytest.approx(oracle.power, abs=0.01)
+
+
+def find_exact_power(rate: float, effect: float, units: int, weight: float) -> float:
+    """Return how probable those pairs of counts are that a two-sided z-test at .05 finds."""
+    treated = round(units * weight)
+    totals, rates = (units - treated, treated), (rate, rate + effect)
+    grids, odds = [], []
+    for total, one in zip(totals, rates, strict=True):
+        low, high = binom.ppf([1e-7, 1 - 1e-7], total, one)
+        grids.append(np.arange(low, high + 1))
+        odds.append(binom.pmf(grids[-1], total, one))
+    a, b = grids[0][:, None], grids[1][None, :]
+    pooled = (a + b) / units
+    error = np.sqrt(pooled * (1 - pooled) * (1 / totals[0] + 1 / totals[1]))
+    found = np.abs(b / totals[1] - a / totals[0]) > norm.isf(0.025) * error
+    return float(odds[0] @ found @ odds[1])
 
 
 @settings(deadline=None)
