@@ -79,6 +79,8 @@ class Manifest:
     files: Mapping[str, str]
     admitted: str = ""
     """Why it may serve; no worker opens a model without it, as an earlier Sluice fetched it."""
+    signed: str = ""
+    """Who vouches for its files; the same holds of a model without it."""
 
     @property
     def data_config(self) -> DataConfig:
@@ -169,10 +171,11 @@ class ModelCache:
             if not entry.digest or sha256(content).hexdigest() != entry.digest:
                 raise ModelDamaged(f"{name}: {MANIFEST_FILE} is not what was fetched")
             manifest = Manifest.from_json(content)
-            if not manifest.admitted:
+            if not manifest.admitted or not manifest.signed:
+                lacks = "who signed its files" if manifest.admitted else "why the version may serve"
                 raise ModelDamaged(
-                    f"{name}: {MANIFEST_FILE} does not say why the version may serve: an earlier "
-                    "Sluice fetched it; next: the fetcher checks its gates and fetches it again"
+                    f"{name}: {MANIFEST_FILE} does not say {lacks}: an earlier Sluice fetched it; "
+                    "next: the fetcher checks its gates and signature and fetches it again"
                 )
             for file, wanted in manifest.files.items():
                 if _hash_file(folder / file) != wanted:

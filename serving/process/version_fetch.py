@@ -26,12 +26,14 @@ from sluice.adapters.control.store import open_control
 from sluice.adapters.registry.answers import find_version
 from sluice.adapters.registry.client import ModelVersionRef, Registry, open_registry
 from sluice.adapters.registry.model_files import SERVING_FOLDER
+from sluice.adapters.registry.served import check_signature
 from sluice.adapters.telemetry.log_output import CLOCK, start_log
 from sluice.errors import (
     DataMissing,
     Fault,
     PromotionRefused,
     Refused,
+    SignatureInvalid,
     SluiceError,
     StorageFull,
 )
@@ -74,9 +76,14 @@ def fetch_version(
         with tempfile.TemporaryDirectory() as work:
             source = registry.download_model(found, Path(work))
             text = registry.read_text(found.run_id, "config.yaml")
+            try:
+                signed = check_signature(registry, found, source)
+            except SignatureInvalid as error:
+                cache.publish(CacheEntry(service, version, refused=str(error)))
+                raise
             on_proving()
             try:
-                manifest = describe_version(found, source, text, admission.ground)
+                manifest = describe_version(found, source, text, admission.ground, signed)
                 entry = _prove(cache, manifest, source)
             except Refused as error:
                 if is_final(error):
@@ -89,9 +96,9 @@ def fetch_version(
 def is_final(error: Exception) -> bool:
     """Whether a version's files are at fault: not the registry or the disk, and no missing verdict.
 
-    A person may make an exception for a version without verdicts at any time.
+    A person may make an exception for a version without verdicts, or sign one, at any time.
     """
-    other = Fault | StorageFull | DataMissing | PromotionRefused
+    other = Fault | StorageFull | DataMissing | PromotionRefused | SignatureInvalid
     return isinstance(error, Refused) and not isinstance(error, other)
 
 
@@ -117,10 +124,12 @@ def _prove(cache: ModelCache, manifest: Manifest, source: Path) -> CacheEntry:
     return entry
 
 
-def describe_version(version: ModelVersionRef, source: Path, config: str, ground: str) -> Manifest:
+def describe_version(
+    version: ModelVersionRef, source: Path, config: str, ground: str, signed: str
+) -> Manifest:
     """Return the facts of a version, from the configuration of its release.
 
-    `ground` says why the version may serve.
+    `ground` says why the version may serve, `signed` who vouches for its files.
 
     Raises:
         ModelDamaged: the text is not the configuration of a service.
@@ -137,6 +146,7 @@ def describe_version(version: ModelVersionRef, source: Path, config: str, ground
         facts.data.model_dump(mode="json"),
         {},
         ground,
+        signed,
     )
 
 

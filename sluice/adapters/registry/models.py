@@ -17,6 +17,7 @@ from sluice.adapters.registry.aliases import (
 )
 from sluice.adapters.registry.faults import translate_faults
 from sluice.adapters.registry.model_files import MODEL_FILE, SERVING_FOLDER
+from sluice.adapters.registry.signing import sign_run, verify_download
 from sluice.adapters.registry.store import Store
 from sluice.adapters.registry.versions import (
     FLOW_RUN,
@@ -24,7 +25,9 @@ from sluice.adapters.registry.versions import (
     REGISTERED,
     ModelVersionRef,
 )
+from sluice.adapters.security.keys import KeyRing
 from sluice.errors import LeaseLost
+from sluice.security.signature import SignedFiles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,8 +40,8 @@ NOTHING: Mapping[str, str] = {}
 class Models:
     """The versions of every service's model; a run registers at most one version."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, keys: KeyRing) -> None:
+        self._store, self.keys = store, keys
 
     def find_alias(self, service: str, alias: str) -> ModelVersionRef | None:
         """Return the version with an alias; None where the service or the alias is unknown.
@@ -83,6 +86,16 @@ class Models:
         with translate_faults(f"fetching {version.uri}"):
             return self._store.download_file(version, "", folder)
 
+    def verify_model(self, version: ModelVersionRef, folder: Path) -> SignedFiles:
+        """Return who signed a version's files, which were copied into a folder, and why.
+
+        Raises:
+            SignatureInvalid: they are not signed, by no trusted key, or not the signed ones.
+            RegistryUnavailable: the registry or its files cannot be reached.
+        """
+        with translate_faults(f"reading the signature of {version.uri}"):
+            return verify_download(self._store, self.keys, version, folder)
+
     def register_model(  # noqa: PLR0913, PLR0917
         self,
         run_id: str,
@@ -118,7 +131,13 @@ class Models:
             if found is None:
                 record = self._store.find_record(run_id)
                 self._store.upload_model(
-                    record, pipeline, input_example, predictions_example, serving, texts
+                    record,
+                    pipeline,
+                    input_example,
+                    predictions_example,
+                    serving,
+                    texts,
+                    lambda folder: sign_run(self._store, self.keys, service, run_id, folder),
                 )
                 found = self._store.create_version(service, record, dict(tags), description)
             try:

@@ -3,6 +3,7 @@
 Gateway and batch prediction choose the form by the same rules.
 """
 
+import logging
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ from sluice.adapters.registry.model_files import (
     load_model,
 )
 from sluice.config.data import DataConfig
-from sluice.errors import DataInvalid, ModelDamaged
+from sluice.config.security.gate import load_security
+from sluice.errors import DataInvalid, ModelDamaged, SignatureInvalid
+from sluice.home import environment_name
 from sluice.models.export.form import Form, VersionFacts, choose_form, read_facts
 from sluice.models.export.onnx_export import SAMPLE_FILE, ParitySample, take_columns
 from sluice.models.prediction import predict
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 Answer = Callable[["pd.DataFrame"], Predictions]
 """Returns predictions for rows whose features have the kinds of the configuration."""
+LOG = logging.getLogger("sluice.models")
 Loaded = tuple[Form, Answer, AnswerFormat]
 
 
@@ -52,6 +56,7 @@ def load_served(registry: Registry, version: ModelVersionRef) -> ServedModel:
     """Load a version from the registry as a gateway would; it takes seconds.
 
     Raises:
+        SignatureInvalid: its files are not signed, or not the signed ones.
         ModelDamaged: its configuration or its sample cannot be read, or no form of it agrees with
             the sample.
         ModelUntrusted: the model file has a type that was not reviewed; nothing was built.
@@ -60,6 +65,7 @@ def load_served(registry: Registry, version: ModelVersionRef) -> ServedModel:
     """
     with tempfile.TemporaryDirectory() as work:
         folder = registry.download_model(version, Path(work))
+        check_signature(registry, version, folder)
         has_export = (folder / SERVING_FOLDER).is_dir()
         text = registry.read_text(version.run_id, "config.yaml")
         name = f"{version.service} v{version.version}"
@@ -68,6 +74,24 @@ def load_served(registry: Registry, version: ModelVersionRef) -> ServedModel:
         model, reason = choose_form(facts.form, has_export, files.load_onnx, files.load_native)
     form, answer, written = model
     return ServedModel(version, facts, form, reason, written, answer)
+
+
+def check_signature(registry: Registry, version: ModelVersionRef, folder: Path) -> str:
+    """Return who signed a version's files; where signatures only warn, why they do not hold.
+
+    Raises:
+        SignatureInvalid: they are not signed, by no trusted key, or not the signed ones.
+        ConfigInvalid: the configuration of signatures is wrong.
+        RegistryUnavailable: the registry or its files cannot be reached.
+    """
+    try:
+        found = registry.verify_model(version, folder)
+    except SignatureInvalid as error:
+        if load_security(environment_name()).signatures == "require":
+            raise
+        LOG.warning("signatures: warn: %s", error)
+        return f"not signed: {error}"
+    return f"key {found.key}, by {found.by}: {found.reason}"
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from serving.process.fetcher import LONGEST_RETRY, MOST, RETRY_SECONDS, Fetcher,
 from serving.routing.served import keep_served, list_served
 from sluice.adapters.control.store import Control, open_control
 from sluice.adapters.registry.client import ModelVersionRef, Registry, open_registry
+from sluice.adapters.registry.signing import sign_run
 from sluice.control.route import Mode, Route
 from sluice.errors import ControlUnavailable, ModelDamaged
 from sluice.home import Home
@@ -130,6 +131,62 @@ def test_a_model_that_an_earlier_sluice_fetched_is_checked_and_fetched_again(
         load_cached(models, earlier)
     models.discard(earlier)
     assert fetch_named(fetcher, 1.0) == [entry]
+
+
+@pytest.mark.parametrize("file", ["model.skops", "serving/serving.onnx", SAMPLE_FILE])
+def test_a_file_changed_by_one_byte_after_registration_is_never_served(  # noqa: PLR0917
+    control: Control,
+    fetcher: Fetcher,
+    models: ModelCache,
+    registry: Registry,
+    register: Any,
+    service: str,
+    file: str,
+) -> None:
+    register()
+    control.routes.follow_champion(service, 1)
+    (good,) = fetch_named(fetcher, 0.0)
+    version = register()
+    (place,) = registry.artifact_root.glob(f"**/{find_model_id(registry, version)}/artifacts")
+    content = bytearray((place / file).read_bytes())
+    content[len(content) // 2] ^= 1
+    (place / file).write_bytes(content)
+    control.routes.follow_champion(service, 2)
+    assert fetch_named(fetcher, 1.0) == []
+    entry = models.find(service, 2)
+    assert entry is not None
+    assert f"{file} is not the one that was signed" in entry.refused
+    assert not entry.digest
+    assert load_cached(models, good).version == 1
+
+
+def test_a_version_that_nobody_signed_is_refused_until_a_person_signs_it(  # noqa: PLR0917
+    control: Control,
+    fetcher: Fetcher,
+    models: ModelCache,
+    registry: Registry,
+    register: Any,
+    service: str,
+    tmp_path: Path,
+) -> None:
+    version = register()
+    (file,) = registry.artifact_root.glob(f"**/{version.run_id}/artifacts/signature.json")
+    file.unlink()
+    control.routes.follow_champion(service, 1)
+    assert fetch_named(fetcher, 0.0) == []
+    entry = models.find(service, 1)
+    assert entry is not None
+    assert "v1 is not signed; next: release it again, or `sluice sign" in entry.refused
+    folder = registry.download_model(version, tmp_path)
+    sign_run(registry.store, registry.keys, service, version.run_id, folder, "Ada", "checked")
+    [fetched] = fetch_named(fetcher, RETRY_SECONDS + 1)
+    assert models.open(fetched)[0].signed.endswith("by Ada: checked")
+
+
+def find_model_id(registry: Registry, version: ModelVersionRef) -> str:
+    """The registry's id of a version's model, which names its folder."""
+    found = registry.store.client().get_model_version(version.service, str(version.version))
+    return str(found.model_id)
 
 
 def test_versions_that_no_route_names_are_not_fetched(
