@@ -45,6 +45,11 @@ class SignedFiles:
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":")).encode()
 
 
+def describe_files(service: str, run_id: str, files: Mapping[str, str], config: str) -> SignedFiles:
+    """Return what was found, to be held against a statement; `files` are sha256 by name."""
+    return SignedFiles(service, run_id, dict(files), hash_text(config), "", "", "")
+
+
 def hash_text(text: str) -> str:
     """Return the sha256 of a text, as a statement has it."""
     return sha256(text.encode()).hexdigest()
@@ -68,18 +73,19 @@ def verify_files(
 ) -> SignedFiles:
     """Return the statement, if a trusted key signed exactly what was found.
 
-    `trusted` are public keys by id, `found` what the registry has now; `name` is the version's, for
-    messages. Its signer, reason and time are not compared.
+    `trusted` are public keys by id, `found` is what there is now; `name` is the version's, such as
+    `employment v3`. Its signer, reason and time are not compared.
 
     Raises:
         SignatureInvalid: there is no signature, its key is not trusted, or something differs.
     """
     if text is None:
-        ways = f"`sluice sign {found.service} VERSION --by NAME --reason WORDS`"
+        service, _, version = name.rpartition(" v")
         raise SignatureInvalid(
-            f"{name} is not signed; next: release it again, or check it and {ways}"
+            f"{name} is not signed; next: release it again, or "
+            f"`sluice sign {service} {version} --by NAME --reason WORDS`"
         )
-    statement, signature = _read(text, name)
+    statement, signature = read_signature(text, name)
     public = trusted.get(statement.key)
     if public is None:
         known = ", ".join(sorted(trusted)) or "none"
@@ -88,12 +94,17 @@ def verify_files(
             f"{known}; next: `sluice keys trust FILE`, if the key is yours"
         )
     _verify(statement, signature, public, name)
-    if problem := _compare(statement, found):
+    if problem := compare_files(statement, found):
         raise SignatureInvalid(f"{name}: {problem}; next: release it again")
     return statement
 
 
-def _read(text: str, name: str) -> tuple[SignedFiles, bytes]:
+def read_signature(text: str, name: str) -> tuple[SignedFiles, bytes]:
+    """Return the statement of `signature.json` and its signature, which is not verified.
+
+    Raises:
+        SignatureInvalid: the text is none.
+    """
     try:
         values: Any = parse_json(text)
         statement = SignedFiles(**values["statement"])
@@ -115,7 +126,7 @@ def _verify(statement: SignedFiles, signature: bytes, public: bytes, name: str) 
         raise SignatureInvalid(words) from error
 
 
-def _compare(statement: SignedFiles, found: SignedFiles) -> str:
+def compare_files(statement: SignedFiles, found: SignedFiles) -> str:
     """Return how what was found differs from what was signed; empty where it does not."""
     for fact in ("service", "run_id"):
         if getattr(statement, fact) != getattr(found, fact):

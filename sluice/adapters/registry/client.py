@@ -37,7 +37,8 @@ class Registry(Runs, Models, Prompts):
         """Begin; `keys` is the folder of the environment's keys, which sign what is registered."""
         self.tracking_uri = tracking_uri
         self.artifact_root = artifact_root
-        super().__init__(Store(tracking_uri, artifact_root), KeyRing(keys))
+        super().__init__(Store(tracking_uri, artifact_root))
+        self.keys = KeyRing(keys)
 
     @property
     def store(self) -> Store:

@@ -17,7 +17,7 @@ from sluice.adapters.registry.aliases import (
 )
 from sluice.adapters.registry.faults import translate_faults
 from sluice.adapters.registry.model_files import MODEL_FILE, SERVING_FOLDER
-from sluice.adapters.registry.signing import sign_run, verify_download
+from sluice.adapters.registry.signing import sign_run
 from sluice.adapters.registry.store import Store
 from sluice.adapters.registry.versions import (
     FLOW_RUN,
@@ -27,7 +27,6 @@ from sluice.adapters.registry.versions import (
 )
 from sluice.adapters.security.keys import KeyRing
 from sluice.errors import LeaseLost
-from sluice.security.signature import SignedFiles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,8 +39,11 @@ NOTHING: Mapping[str, str] = {}
 class Models:
     """The versions of every service's model; a run registers at most one version."""
 
-    def __init__(self, store: Store, keys: KeyRing) -> None:
-        self._store, self.keys = store, keys
+    keys: KeyRing
+    """The environment's keys, which sign what is registered."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def find_alias(self, service: str, alias: str) -> ModelVersionRef | None:
         """Return the version with an alias; None where the service or the alias is unknown.
@@ -85,16 +87,6 @@ class Models:
         """
         with translate_faults(f"fetching {version.uri}"):
             return self._store.download_file(version, "", folder)
-
-    def verify_model(self, version: ModelVersionRef, folder: Path) -> SignedFiles:
-        """Return who signed a version's files, which were copied into a folder, and why.
-
-        Raises:
-            SignatureInvalid: they are not signed, by no trusted key, or not the signed ones.
-            RegistryUnavailable: the registry or its files cannot be reached.
-        """
-        with translate_faults(f"reading the signature of {version.uri}"):
-            return verify_download(self._store, self.keys, version, folder)
 
     def register_model(  # noqa: PLR0913, PLR0917
         self,

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 
 from sluice.adapters.storage import explain_os_error, hold_lock
 from sluice.errors import CommandRefused, DataInvalid, DataMissing
-from sluice.security.signature import SignedFiles, hash_text, name_key, sign_files, verify_files
+from sluice.security.signature import (
+    SignedFiles,
+    describe_files,
+    hash_text,
+    name_key,
+    sign_files,
+    verify_files,
+)
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -228,5 +235,5 @@ def verify_folder(  # noqa: PLR0913, PLR0917
         SignatureInvalid: there is no signature, its key is not trusted, or a file differs.
         DataUnavailable: the keys cannot be reached.
     """
-    found = SignedFiles(service, run_id, hash_served(folder), hash_text(config), "", "", "")
+    found = describe_files(service, run_id, hash_served(folder), config)
     return verify_files(text, keys.list_trusted(), found, name)

@@ -125,8 +125,8 @@ class SecurityConfig(Section):
     """Whether a tree with uncommitted changes fails the gate."""
     on_insufficient: Literal["halt", "notice"] = "halt"
     """Whether missing evidence halts a release, or is a note in its verdict."""
-    signatures: Literal["require", "warn"] = "require"
-    """Whether a version without a valid signature is refused, or served with a warning."""
+    signatures: Literal["require", "warn", "off"] = "require"
+    """Whether a version without a valid signature is refused, served with a warning, or served."""
 
 
 def load_security(environment: str, folder: Path = CONFIGS) -> SecurityConfig:

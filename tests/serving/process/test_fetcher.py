@@ -21,6 +21,7 @@ from serving.routing.served import keep_served, list_served
 from sluice.adapters.control.store import Control, open_control
 from sluice.adapters.registry.client import ModelVersionRef, Registry, open_registry
 from sluice.adapters.registry.signing import sign_run
+from sluice.adapters.security.signatures import SignatureCheck
 from sluice.control.route import Mode, Route
 from sluice.errors import ControlUnavailable, ModelDamaged
 from sluice.home import Home
@@ -180,7 +181,27 @@ def test_a_version_that_nobody_signed_is_refused_until_a_person_signs_it(  # noq
     folder = registry.download_model(version, tmp_path)
     sign_run(registry.store, registry.keys, service, version.run_id, folder, "Ada", "checked")
     [fetched] = fetch_named(fetcher, RETRY_SECONDS + 1)
-    assert models.open(fetched)[0].signed.endswith("by Ada: checked")
+    checked = ModelCache(models.folder, SignatureCheck("require", registry.keys))
+    signature = checked.open(fetched)[0].signature
+    assert '"by": "Ada"' in signature
+
+
+def test_a_configuration_changed_after_registration_is_never_served(
+    control: Control,
+    fetcher: Fetcher,
+    models: ModelCache,
+    registry: Registry,
+    register: Any,
+    service: str,
+) -> None:
+    version = register()
+    (file,) = registry.artifact_root.glob(f"**/{version.run_id}/artifacts/config.yaml")
+    file.write_text(file.read_text() + "# one more line\n")
+    control.routes.follow_champion(service, 1)
+    assert fetch_named(fetcher, 0.0) == []
+    entry = models.find(service, 1)
+    assert entry is not None
+    assert "config.yaml is not the one that was signed" in entry.refused
 
 
 def find_model_id(registry: Registry, version: ModelVersionRef) -> str:

@@ -1,6 +1,8 @@
 """Models as the registry has them, for the tests of the gateway."""
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from sluice.adapters.registry.model_files import (
     save_export,
     save_model,
 )
+from sluice.adapters.security.keys import KeyRing, sign_folder
 from sluice.config.data import DataConfig
 from sluice.config.model import Problem
 from sluice.models.export.onnx_export import (
@@ -62,9 +65,16 @@ def describe_model(
         "data": data.model_dump(mode="json"),
         "files": {},
         "admitted": "every gate passed it",
-        "signed": "key 0, by a test",
     }
     return Manifest(**{**facts, **changes})
+
+
+def sign_model(manifest: Manifest, source: Path, keys: KeyRing) -> Manifest:
+    """Return the facts of a version with a signature of its files, as its release makes one."""
+    facts = {"problem": manifest.problem, "model": {"kind": manifest.kind}, "data": manifest.data}
+    config, who = json.dumps(facts), ("a test", "a model of the test")
+    text = sign_folder(keys, manifest.service, manifest.run_id, source, config, *who)
+    return replace(manifest, config=config, signature=text)
 
 
 def register_towns(

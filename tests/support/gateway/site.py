@@ -24,7 +24,7 @@ from sluice.adapters.control.store import Control, open_control
 from sluice.adapters.security.keys import TRUSTED, KeyRing
 from sluice.control.route import Mode, Route
 from sluice.home import Home
-from support.gateway.models import describe_model
+from support.gateway.models import describe_model, sign_model
 from support.gateway.towns import DATA
 from support.servers.ports import find_free_port
 
@@ -64,7 +64,9 @@ class Site:
         self.cache = ModelCache(self.home.models)
 
     def keep(self, manifest: Manifest, source: Path) -> None:
-        self.cache.publish(self.cache.keep(manifest, source))
+        """Put a signed model into the cache, as the fetcher does."""
+        signed = sign_model(manifest, source, KeyRing(self.home.keys("development")))
+        self.cache.publish(self.cache.keep(signed, source))
 
     def serve(self, service: str, towns: Path, candidate: Path | None = None) -> None:
         """Add a service with a champion, and a second version that may be another model."""
