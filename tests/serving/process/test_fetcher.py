@@ -27,7 +27,7 @@ from sluice.errors import ControlUnavailable, ModelDamaged
 from sluice.home import Home
 from sluice.models.export.onnx_export import SAMPLE_FILE, SAMPLE_ROWS
 from support.gateway.fetches import FinishedFetch, fetch_here, fetch_named
-from support.gateway.models import describe_model, register_towns
+from support.gateway.models import describe_model, register_towns, sign_stored
 from support.servers.images import add_registry_database
 
 
@@ -274,9 +274,10 @@ def test_a_version_with_other_answers_is_refused_and_retried_later(  # noqa: PLR
 def test_a_poisoned_model_file_of_the_registry_never_reaches_a_worker(
     control: Control, fetcher: Fetcher, models: ModelCache, register: Any, service: str, state: Home
 ) -> None:
-    register(form="sklearn")
+    version = register(form="sklearn")
     (file,) = (state.model_artifacts / service).glob("models/*/artifacts/model.skops")
     file.write_bytes(file.read_bytes()[:2000])
+    sign_stored(open_registry(state), version)
     control.routes.follow_champion(service, 1)
     assert fetch_named(fetcher, 0.0) == []
     entry = models.find(service, 1)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -16,6 +17,7 @@ from sluice.adapters.registry.model_files import (
     save_export,
     save_model,
 )
+from sluice.adapters.registry.signing import sign_run
 from sluice.adapters.security.keys import KeyRing, sign_folder
 from sluice.config.data import DataConfig
 from sluice.config.model import Problem
@@ -75,6 +77,13 @@ def sign_model(manifest: Manifest, source: Path, keys: KeyRing) -> Manifest:
     config, who = json.dumps(facts), ("a test", "a model of the test")
     text = sign_folder(keys, manifest.service, manifest.run_id, source, config, *who)
     return replace(manifest, config=config, signature=text)
+
+
+def sign_stored(registry: Registry, version: ModelVersionRef) -> None:
+    """Sign a version's files as they are in the registry now: what somebody with the key can do."""
+    with TemporaryDirectory() as work:
+        folder = registry.download_model(version, Path(work))
+        sign_run(registry.store, registry.keys, version.service, version.run_id, folder)
 
 
 def register_towns(
