@@ -62,7 +62,7 @@ def change(text: str, **facts: Any) -> str:
 @pytest.mark.parametrize(
     ("tamper", "words"),
     [
-        (lambda text: None, "is not signed; next: release it again, or `sluice sign shop VERSION"),
+        (lambda text: None, "is not signed; next: release it again, or `sluice sign shop 1"),
         (lambda text: "{", "signature.json is no signature"),
         (lambda text: "[]", "signature.json is no signature"),
         (lambda text: change(text, format=2), "signature.json is no signature"),
