@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 FILE = "signature.json"
 FORMAT = 1
+TEXTS = ("service", "run_id", "config", "at", "by", "reason", "key")
+"""The facts of a statement that are texts."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,9 @@ def read_signature(text: str, name: str) -> tuple[SignedFiles, bytes]:
     try:
         values: Any = parse_json(text)
         statement = SignedFiles(**values["statement"])
-        if statement.format != FORMAT or not isinstance(statement.files, dict):
+        texts = [getattr(statement, name) for name in TEXTS]
+        texts += [*dict(statement.files).keys(), *dict(statement.files).values()]
+        if statement.format != FORMAT or not all(isinstance(text, str) for text in texts):
             raise ValueError("another format")
         return statement, base64.b64decode(values["signature"], validate=True)
     except (DocumentInvalid, LookupError, TypeError, ValueError, binascii.Error) as error:

@@ -67,6 +67,8 @@ def change(text: str, **facts: Any) -> str:
         (lambda text: "[]", "signature.json is no signature"),
         (lambda text: change(text, format=2), "signature.json is no signature"),
         (lambda text: change(text, files=["a"]), "signature.json is no signature"),
+        (lambda text: change(text, key=["a"]), "signature.json is no signature"),
+        (lambda text: change(text, files={"model.skops": 7}), "signature.json is no signature"),
         (lambda text: change(text, by="Eve"), "was changed after it was signed"),
         (lambda text: change(text, files={}), "was changed after it was signed"),
         (lambda text: change(text, key="0" * 16), "key 0000000000000000, which is not trusted"),
