@@ -97,6 +97,7 @@ def test_after_a_key_was_removed_a_version_can_be_signed_with_the_new_one(
         (1, (" ", "why"), CommandRefused, "found no name"),
         (1, ("Ada", ""), CommandRefused, "found no reason"),
     ],
+    ids=["version", "name", "reason"],
 )
 def test_an_incomplete_order_signs_nothing(
     state: Home,
