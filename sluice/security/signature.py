@@ -105,7 +105,7 @@ def read_signature(text: str, name: str) -> tuple[SignedFiles, bytes]:
     """Return the statement of `signature.json` and its signature, which is not verified.
 
     Raises:
-        SignatureInvalid: the text is none.
+        SignatureInvalid: the text is not a signature.
     """
     try:
         values: Any = parse_json(text)
