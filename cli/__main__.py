@@ -10,7 +10,7 @@ from cli.data import ingest, init, quarantine, rules, schema, score
 from cli.live import drift, monitoring, simulate
 from cli.output import exit_code, say
 from cli.records import reproduce
-from cli.security import audit
+from cli.security import audit, signing
 from sluice.adapters.storage import close_state
 from sluice.errors import SluiceError
 from sluice.home import find_home
@@ -24,7 +24,7 @@ app = typer.Typer(
 )
 GROUPS = (
     init, rules, ingest, schema, quarantine, score, release, rollout, experiments, simulate,
-    prompts, monitoring, drift, show, reproduce, stack, retention, audit,
+    prompts, monitoring, drift, show, reproduce, stack, retention, audit, signing,
 )  # fmt: skip
 for group in GROUPS:
     app.add_typer(group.commands)

@@ -6,6 +6,7 @@ import re
 import sys
 
 from serving.process.supervisor import SupervisorOptions, supervise
+from sluice.adapters.security.signatures import open_signatures
 from sluice.adapters.storage import close_state
 from sluice.adapters.telemetry.log_output import start_log
 from sluice.adapters.telemetry.tracing import find_tracer
@@ -61,6 +62,7 @@ def main() -> int:
     close_state(find_home().root)
     try:
         start_log("gateway")
+        open_signatures(find_home())  # a rule that is wrong is told before a worker starts
         find_tracer()  # an environment that is wrong is told before a worker starts
         supervise(find_home(), read_settings(arguments), read_options(arguments))
     except (SluiceError, OSError) as error:

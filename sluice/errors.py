@@ -30,6 +30,7 @@ SluiceError
 │   ├── ModelUntrusted
 │   ├── ServingImpossible
 │   ├── ModelDamaged
+│   ├── SignatureInvalid
 │   ├── RequestInvalid
 │   ├── PromotionRefused
 │   ├── DecisionRefused
@@ -202,6 +203,10 @@ class ServingImpossible(Refused):
 
 class ModelDamaged(Refused):
     """A cached model's files differ from the fetched ones, or predict otherwise than they did."""
+
+
+class SignatureInvalid(Refused):
+    """A version's files are not signed, are not those that were signed, or no key is trusted."""
 
 
 class RequestInvalid(Refused):

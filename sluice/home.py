@@ -147,6 +147,10 @@ class Home:
         """The security gate's folder: look-ups of advisories, a snapshot, what was searched."""
         return self.root / "security"
 
+    def keys(self, environment: str) -> Path:
+        """The environment's signing key and its trusted keys; `SLUICE_KEYS` names another place."""
+        return Path(os.environ.get("SLUICE_KEYS") or self.root / "keys").resolve() / environment
+
     def workspace(self, release: str) -> Path:
         """One release's scratch folder; it is removed when the release ends."""
         return self.root / "work" / release

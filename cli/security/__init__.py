@@ -1,1 +1,1 @@
-"""Commands about advisories."""
+"""Commands about advisories, signatures and keys."""

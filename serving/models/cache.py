@@ -2,7 +2,7 @@
 
 The fetcher writes, workers read. The index file of a version names the model's folder, or the
 reason why the version was refused. While a version cannot be fetched, a file beside it says why.
-Opening a model verifies every file by its sha256.
+Opening a model verifies every file by its sha256, and who signed them.
 """
 
 import json
@@ -27,13 +27,16 @@ from sluice.adapters.registry.model_files import (
     PREPROCESSING_FILE,
     SERVING_FOLDER,
 )
+from sluice.adapters.security.signatures import SignatureCheck
 from sluice.adapters.storage import explain_os_error, hold_lock, write_whole
 from sluice.config.data import DataConfig
 from sluice.config.model import Problem
 from sluice.control.route import Route
 from sluice.documents import parse_json, read_json
 from sluice.errors import DataMissing, ModelDamaged
+from sluice.models.export.form import read_facts
 from sluice.models.export.onnx_export import SAMPLE_FILE
+from sluice.security.signature import describe_files
 
 MANIFEST_FILE = "manifest.json"
 EXPORT_FILES = tuple(
@@ -79,6 +82,10 @@ class Manifest:
     files: Mapping[str, str]
     admitted: str = ""
     """Why it may serve; no worker opens a model without it, as an earlier Sluice fetched it."""
+    config: str = ""
+    """The text of `config.yaml`, from which the facts were read."""
+    signature: str = ""
+    """The text of `signature.json`: who vouches for files and configuration."""
 
     @property
     def data_config(self) -> DataConfig:
@@ -143,8 +150,9 @@ class CacheEntry:
 class ModelCache:
     """The folder of all cached models; it is created with the first model."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, signatures: SignatureCheck | None = None) -> None:
+        """Begin; every process of the gateway that opens models gives `signatures`."""
+        self.folder, self._signatures = folder, signatures
 
     def find(self, service: str, version: int) -> CacheEntry | None:
         """Return the index of a version; None where it was not fetched yet, or is unreadable."""
@@ -158,6 +166,7 @@ class ModelCache:
         Raises:
             DataMissing: the folder or a file in it is gone.
             ModelDamaged: the version was refused, or a file is not what was fetched.
+            SignatureInvalid: no trusted key signed these files and this configuration.
             DataUnavailable: a file cannot be read right now.
         """
         name = f"cached model {entry.service} v{entry.version}"
@@ -177,6 +186,8 @@ class ModelCache:
             for file, wanted in manifest.files.items():
                 if _hash_file(folder / file) != wanted:
                     raise ModelDamaged(f"{name}: {file} is cut short or not what was fetched")
+            if self._signatures is not None:
+                _verify_signature(manifest, self._signatures)
         except FileNotFoundError as error:
             raise DataMissing(f"{name}: there is no {error.filename}; fetch it again") from error
         except OSError as error:
@@ -305,6 +316,26 @@ class ModelCache:
             shutil.rmtree(self.folder / entry.digest, ignore_errors=True)
             draft.rename(self.folder / entry.digest)
         return entry
+
+
+def _verify_signature(manifest: Manifest, signatures: SignatureCheck) -> None:
+    """Check that files, configuration and the facts that were read from it are the signed ones.
+
+    Raises:
+        SignatureInvalid: the environment requires signatures, and something differs.
+        ModelDamaged: a fact is not the one in the configuration.
+        DataUnavailable: the keys cannot be read at present.
+    """
+    facts, config = manifest, manifest.config
+    found = describe_files(facts.service, facts.run_id, manifest.files, config)
+    signatures.verify(manifest.signature, found, manifest.name)
+    if signatures.rule == "off" or not manifest.signature:
+        return
+    wanted = read_facts(manifest.name, {}, config, False)
+    there = (manifest.data_config, manifest.problem, manifest.kind)
+    data = DataConfig.model_validate(wanted.data.model_dump(mode="json"))  # as a manifest keeps it
+    if there != (data, wanted.problem, wanted.kind):
+        raise ModelDamaged(f"{manifest.name}: {MANIFEST_FILE} differs from its config.yaml")
 
 
 def _draft_prefix(service: str, version: int) -> str:

@@ -26,12 +26,15 @@ from sluice.adapters.control.store import open_control
 from sluice.adapters.registry.answers import find_version
 from sluice.adapters.registry.client import ModelVersionRef, Registry, open_registry
 from sluice.adapters.registry.model_files import SERVING_FOLDER
+from sluice.adapters.registry.served import check_signature
+from sluice.adapters.security.signatures import open_signatures
 from sluice.adapters.telemetry.log_output import CLOCK, start_log
 from sluice.errors import (
     DataMissing,
     Fault,
     PromotionRefused,
     Refused,
+    SignatureInvalid,
     SluiceError,
     StorageFull,
 )
@@ -74,10 +77,15 @@ def fetch_version(
         with tempfile.TemporaryDirectory() as work:
             source = registry.download_model(found, Path(work))
             text = registry.read_text(found.run_id, "config.yaml")
+            try:
+                signature, signed = check_signature(registry, found, source, text)
+            except SignatureInvalid as error:
+                cache.publish(CacheEntry(service, version, refused=str(error)))
+                raise
             on_proving()
             try:
-                manifest = describe_version(found, source, text, admission.ground)
-                entry = _prove(cache, manifest, source)
+                manifest = describe_version(found, source, text, admission.ground, signature)
+                entry = _prove(cache, manifest, source, signed)
             except Refused as error:
                 if is_final(error):
                     cache.publish(CacheEntry(service, version, refused=str(error)))
@@ -89,14 +97,14 @@ def fetch_version(
 def is_final(error: Exception) -> bool:
     """Whether a version's files are at fault: not the registry or the disk, and no missing verdict.
 
-    A person may make an exception for a version without verdicts at any time.
+    A person may make an exception for a version without verdicts, or sign one, at any time.
     """
-    other = Fault | StorageFull | DataMissing | PromotionRefused
+    other = Fault | StorageFull | DataMissing | PromotionRefused | SignatureInvalid
     return isinstance(error, Refused) and not isinstance(error, other)
 
 
-def _prove(cache: ModelCache, manifest: Manifest, source: Path) -> CacheEntry:
-    """Keep a version's files and load them as a worker does.
+def _prove(cache: ModelCache, manifest: Manifest, source: Path, signed: str) -> CacheEntry:
+    """Keep a version's files and load them as a worker does; `signed` says who vouches for them.
 
     Raises:
         Refused: they do not load, or answer otherwise than in the evaluation.
@@ -110,17 +118,19 @@ def _prove(cache: ModelCache, manifest: Manifest, source: Path) -> CacheEntry:
         raise
     reason = f" ({model.backend_reason})" if model.backend_reason else ""
     LOG.info(
-        "%s is in the cache: backend %s%s, checked on %d rows",
-        *(manifest.name, model.backend.name, reason, model.checked_rows),
+        "%s is in the cache: backend %s%s, checked on %d rows; signed: %s",
+        *(manifest.name, model.backend.name, reason, model.checked_rows, signed),
         extra={"service": manifest.service, "version": manifest.version},
     )
     return entry
 
 
-def describe_version(version: ModelVersionRef, source: Path, config: str, ground: str) -> Manifest:
+def describe_version(
+    version: ModelVersionRef, source: Path, config: str, ground: str, signature: str
+) -> Manifest:
     """Return the facts of a version, from the configuration of its release.
 
-    `ground` says why the version may serve.
+    `ground` says why the version may serve, `signature` is the text of its `signature.json`.
 
     Raises:
         ModelDamaged: the text is not the configuration of a service.
@@ -137,6 +147,8 @@ def describe_version(version: ModelVersionRef, source: Path, config: str, ground
         facts.data.model_dump(mode="json"),
         {},
         ground,
+        config,
+        signature,
     )
 
 
@@ -160,8 +172,9 @@ def main() -> int:
     start_log("version fetch", CLOCK)
     limit_memory(arguments.memory_bytes)
     home, key = find_home(), (arguments.service, arguments.version)
-    cache, report = ModelCache(home.models), partial(_report, arguments.report)
+    report = partial(_report, arguments.report)
     try:
+        cache = ModelCache(home.models, open_signatures(home))
         admissions = open_control(home).admissions
         fetch_version(open_registry(home), admissions, cache, key, partial(report, PROVING))
     except (SluiceError, OSError) as error:

@@ -43,6 +43,7 @@ from serving.routing.shadow import ShadowCalls
 from serving.routing.watcher import RouteWatcher
 from sluice.adapters.control.store import open_control
 from sluice.adapters.heartbeat import BEAT_SECONDS, ProcessHeartbeat
+from sluice.adapters.security.signatures import open_signatures
 from sluice.adapters.telemetry.log_output import start_log
 from sluice.config.loading import load_gateway
 from sluice.config.serving import GatewayConfig
@@ -83,7 +84,7 @@ class Worker:
 
         Raises:
             SpoolFull: there is no room for the log.
-            ConfigInvalid: the keys cannot be read.
+            ConfigInvalid: the keys cannot be read, or the rule for signatures is wrong.
             ControlUnusable: the control store's address is wrong.
         """
         home = find_home()
@@ -104,7 +105,7 @@ class Worker:
         providers = ModelProviders(home, environment_name(), control.spending)
         parts = (self._log, self._breakers, self._shadow_calls)
         self._language = LateEndpoints(parts, providers, config.limits, lambda: watcher.table)
-        models = LoadedModels(ModelCache(home.models))
+        models = LoadedModels(ModelCache(home.models, open_signatures(home)))
         prompts = LoadedPrompts(home.published_prompts, self._language.prepare)
         watcher = RouteWatcher(list_routes, models, replica, prompts)
         handler = RequestHandler(self._log, self._breakers, config.limits)

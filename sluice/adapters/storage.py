@@ -111,6 +111,7 @@ OWN_FOLDERS = (
     "work",
     "data_docs",
     "security",
+    "keys",
 )
 OWN_FILES = ("control.db*", "server.*", "stack.*")
 

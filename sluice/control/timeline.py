@@ -18,6 +18,8 @@ GAIN = "gain"
 """What a promotion gained, measured on live labels."""
 REPRODUCE = "reproduce"
 """A version was made again from its record; the message says whether it is identical."""
+SIGN = "sign"
+"""A person signed the files of a version that was registered without a signature."""
 NONE = 0
 """The previous version where there is none to go back to."""
 

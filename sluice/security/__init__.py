@@ -1,1 +1,1 @@
-"""What a release is examined for, and bills of materials."""
+"""What a release is examined for: vulnerabilities, secrets, unsafe files; bills and signatures."""

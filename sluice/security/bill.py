@@ -17,7 +17,7 @@ from sluice.verdict import Check, Verdict
 
 FILE = "bom.cdx.json"
 SPEC = "1.6"
-CARD = "model_card.md"
+CARD, SIGNATURE = "model_card.md", "signature.json"
 MODEL, DATA, CONFIG = "model", "data", "config"
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -130,7 +130,7 @@ def _describe_model(
 def _list_verdicts(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
     """Return the gates' outcomes, and the names of the files beside the bill."""
     found = {f"verdict:{item.gate}": item.outcome.value for item in verdicts}
-    beside = {"card": CARD}
+    beside = {"card": CARD, "signature": SIGNATURE}
     return [{"name": f"sluice:{key}", "value": text} for key, text in {**found, **beside}.items()]
 
 

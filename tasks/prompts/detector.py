@@ -6,6 +6,7 @@ from pathlib import Path
 from sluice.adapters.injection_detector import FILES, write_detector
 from sluice.adapters.registry.client import ModelVersionRef, open_registry
 from sluice.adapters.registry.model_files import SERVING_FOLDER
+from sluice.adapters.registry.served import check_signature
 from sluice.errors import DataMissing, ServingImpossible
 from sluice.home import DETECTOR, find_home
 from tasks.run.champions import find_champion
@@ -18,6 +19,7 @@ def adopt_detector(folder: Path = DETECTOR) -> ModelVersionRef:
 
     Raises:
         DataMissing: no version of the service is released.
+        SignatureInvalid: its files are not signed, or not the signed ones.
         ServingImpossible: the version has no ONNX export: its parity gate did not prove one.
         RegistryUnavailable: the registry or its files cannot be reached.
         StorageFull: the disk is full.
@@ -30,7 +32,10 @@ def adopt_detector(folder: Path = DETECTOR) -> ModelVersionRef:
         )
     registry = open_registry(find_home())
     with tempfile.TemporaryDirectory() as work:
-        export = registry.download_model(version, Path(work)) / SERVING_FOLDER
+        model = registry.download_model(version, Path(work))
+        config = registry.read_text(version.run_id, "config.yaml")
+        check_signature(registry, version, model, config)
+        export = model / SERVING_FOLDER
         if not export.is_dir():
             raise ServingImpossible(
                 f"{SERVICE} v{version.version} has no ONNX export; its parity gate says why"

@@ -1,1 +1,1 @@
-"""The evidence of the security gate, and bills of materials."""
+"""The evidence of the security gate, bills of materials, and signatures."""

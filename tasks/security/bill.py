@@ -13,7 +13,7 @@ from sluice.security.bill import write_bill
 from sluice.verdict import Verdict
 
 KINDS = ("serving/*",)
-"""Files that are registered as they are; the registry writes `model.skops` anew."""
+"""Files that are registered as they are; the registry writes `model.skops` anew, and signs both."""
 
 
 def write_materials(

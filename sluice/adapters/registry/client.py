@@ -9,19 +9,20 @@ from sluice.adapters.registry.prompts import Prompts
 from sluice.adapters.registry.runs import Runs
 from sluice.adapters.registry.store import Store
 from sluice.adapters.registry.versions import ModelVersionRef
-from sluice.home import Home
+from sluice.adapters.security.keys import KeyRing
+from sluice.home import Home, environment_name
 
 __all__ = ["ModelVersionRef", "Registry", "open_registry"]
 
 
 def open_registry(home: Home) -> "Registry":
     """Return the state folder's registry; it is read or created only when it is used."""
-    return _open(home.tracking_uri, home.model_artifacts)
+    return _open(home.tracking_uri, home.model_artifacts, home.keys(environment_name()))
 
 
 @lru_cache(maxsize=8)
-def _open(tracking_uri: str, artifact_root: Path) -> "Registry":
-    return Registry(tracking_uri, artifact_root)
+def _open(tracking_uri: str, artifact_root: Path, keys: Path) -> "Registry":
+    return Registry(tracking_uri, artifact_root, keys)
 
 
 class Registry(Runs, Models, Prompts):
@@ -32,10 +33,12 @@ class Registry(Runs, Models, Prompts):
     such an error: an interrupted call is completed, never done twice.
     """
 
-    def __init__(self, tracking_uri: str, artifact_root: Path) -> None:
+    def __init__(self, tracking_uri: str, artifact_root: Path, keys: Path) -> None:
+        """Begin; `keys` is the folder of the environment's keys, which sign what is registered."""
         self.tracking_uri = tracking_uri
         self.artifact_root = artifact_root
         super().__init__(Store(tracking_uri, artifact_root))
+        self.keys = KeyRing(keys)
 
     @property
     def store(self) -> Store:

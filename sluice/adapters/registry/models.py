@@ -17,6 +17,7 @@ from sluice.adapters.registry.aliases import (
 )
 from sluice.adapters.registry.faults import translate_faults
 from sluice.adapters.registry.model_files import MODEL_FILE, SERVING_FOLDER
+from sluice.adapters.registry.signing import sign_run
 from sluice.adapters.registry.store import Store
 from sluice.adapters.registry.versions import (
     FLOW_RUN,
@@ -24,6 +25,7 @@ from sluice.adapters.registry.versions import (
     REGISTERED,
     ModelVersionRef,
 )
+from sluice.adapters.security.keys import KeyRing
 from sluice.errors import LeaseLost
 
 if TYPE_CHECKING:
@@ -36,6 +38,9 @@ NOTHING: Mapping[str, str] = {}
 
 class Models:
     """The versions of every service's model; a run registers at most one version."""
+
+    keys: KeyRing
+    """The environment's keys, which sign what is registered."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -118,7 +123,13 @@ class Models:
             if found is None:
                 record = self._store.find_record(run_id)
                 self._store.upload_model(
-                    record, pipeline, input_example, predictions_example, serving, texts
+                    record,
+                    pipeline,
+                    input_example,
+                    predictions_example,
+                    serving,
+                    texts,
+                    lambda folder: sign_run(self._store, self.keys, service, run_id, folder),
                 )
                 found = self._store.create_version(service, record, dict(tags), description)
             try:

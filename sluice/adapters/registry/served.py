@@ -16,12 +16,18 @@ from sluice.adapters.registry.model_files import (
     load_export,
     load_model,
 )
+from sluice.adapters.security.keys import hash_served
+from sluice.adapters.security.signatures import SignatureCheck
 from sluice.config.data import DataConfig
+from sluice.config.security.gate import load_security
 from sluice.errors import DataInvalid, ModelDamaged
+from sluice.home import environment_name
 from sluice.models.export.form import Form, VersionFacts, choose_form, read_facts
 from sluice.models.export.onnx_export import SAMPLE_FILE, ParitySample, take_columns
 from sluice.models.prediction import predict
 from sluice.scoring.output import AnswerFormat
+from sluice.security.signature import FILE as SIGNATURE_FILE
+from sluice.security.signature import describe_files
 from sluice.stats.holdout import Predictions
 from sluice.stats.parity import describe_difference
 
@@ -52,6 +58,7 @@ def load_served(registry: Registry, version: ModelVersionRef) -> ServedModel:
     """Load a version from the registry as a gateway would; it takes seconds.
 
     Raises:
+        SignatureInvalid: its files are not signed, or not the signed ones.
         ModelDamaged: its configuration or its sample cannot be read, or no form of it agrees with
             the sample.
         ModelUntrusted: the model file has a type that was not reviewed; nothing was built.
@@ -62,12 +69,32 @@ def load_served(registry: Registry, version: ModelVersionRef) -> ServedModel:
         folder = registry.download_model(version, Path(work))
         has_export = (folder / SERVING_FOLDER).is_dir()
         text = registry.read_text(version.run_id, "config.yaml")
+        check_signature(registry, version, folder, text)
         name = f"{version.service} v{version.version}"
         facts = read_facts(name, version.tags, text, has_export)
         files = _Files(folder, version, facts, _read_sample(folder))
         model, reason = choose_form(facts.form, has_export, files.load_onnx, files.load_native)
     form, answer, written = model
     return ServedModel(version, facts, form, reason, written, answer)
+
+
+def check_signature(
+    registry: Registry, version: ModelVersionRef, folder: Path, config: str
+) -> tuple[str, str]:
+    """Hold a version's files, copied into a folder, and its configuration against its signature.
+
+    Returns the text of `signature.json`, empty where there is none, and who signed.
+
+    Raises:
+        SignatureInvalid: they are not signed, by no trusted key, or not the signed ones.
+        ConfigInvalid: the configuration of signatures is wrong.
+        RegistryUnavailable: the registry or its files cannot be reached.
+    """
+    name = f"{version.service} v{version.version}"
+    text = registry.find_text(version.run_id, SIGNATURE_FILE) or ""
+    found = describe_files(version.service, version.run_id, hash_served(folder), config)
+    check = SignatureCheck(load_security(environment_name()).signatures, registry.keys)
+    return text, check.verify(text, found, name)
 
 
 @dataclass(frozen=True)

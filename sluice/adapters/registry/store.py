@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,7 +145,7 @@ class Store:
         client.log_outputs(run_id, [LoggedModelOutput(record.model_id, 0)])
         return record
 
-    def upload_model(
+    def upload_model(  # noqa: PLR0913, PLR0917
         self,
         record: Any,
         pipeline: Any,
@@ -153,8 +153,12 @@ class Store:
         predictions: Any,
         serving: Path | None,
         texts: Mapping[str, str],
+        sign: Callable[[Path], None],
     ) -> None:
-        """Upload the model's files to its record, unless an earlier attempt completed it."""
+        """Upload the model's files to its record, unless an earlier attempt completed it.
+
+        `sign` is called with the folder before a file of it leaves this machine.
+        """
         if record.status == "READY":
             return
         with tempfile.TemporaryDirectory() as work:
@@ -164,8 +168,24 @@ class Store:
                 shutil.copytree(serving, folder / SERVING_FOLDER)
             for name, text in texts.items():
                 (folder / name).write_text(text, encoding="utf-8")
+            sign(folder)
             self.client().log_model_artifacts(record.model_id, str(folder))
         self.client().finalize_logged_model(record.model_id, "READY")
+
+    def write_run_text(self, run_id: str, name: str, text: str) -> None:
+        """Write a text file at the top of a run's files, as UTF-8."""
+        with tempfile.TemporaryDirectory() as work:
+            local = Path(work) / name
+            local.write_bytes(text.encode())
+            self.client().log_artifact(run_id, str(local))
+
+    def find_run_text(self, run_id: str, name: str) -> str | None:
+        """Return a text file at the top of a run's files; None where there is none."""
+        client = self.client()
+        if name not in {item.path for item in client.list_artifacts(run_id)}:
+            return None
+        with tempfile.TemporaryDirectory() as work:
+            return Path(client.download_artifacts(run_id, name, work)).read_text(encoding="utf-8")
 
     def download_file(self, version: ModelVersionRef, name: str, folder: Path) -> Path:
         """Copy a file or folder of a version's model into a folder and return its path.

@@ -1,1 +1,1 @@
-"""Advisories and the project's tree: where the security gate's evidence comes from."""
+"""Advisories, the project's tree, and keys: where the security gate's evidence comes from."""

@@ -1,1 +1,1 @@
-"""The configuration of the security gate."""
+"""The configuration of the security gate and of signatures."""

@@ -116,7 +116,7 @@ class ModelFilesConfig(Section):
 
 
 class SecurityConfig(Section):
-    """What the security gate looks for, and what missing evidence means."""
+    """What the security gate looks for, and how signatures are enforced."""
 
     advisories: AdvisoriesConfig = AdvisoriesConfig()
     secrets: SecretsConfig = SecretsConfig()
@@ -125,6 +125,8 @@ class SecurityConfig(Section):
     """Whether a tree with uncommitted changes fails the gate."""
     on_insufficient: Literal["halt", "notice"] = "halt"
     """Whether missing evidence halts a release, or is a note in its verdict."""
+    signatures: Literal["require", "warn", "off"] = "require"
+    """Whether a version without a valid signature is refused, served with a warning, or served."""
 
 
 def load_security(environment: str, folder: Path = CONFIGS) -> SecurityConfig:

@@ -20,12 +20,14 @@ from serving.process.fetcher import LONGEST_RETRY, MOST, RETRY_SECONDS, Fetcher,
 from serving.routing.served import keep_served, list_served
 from sluice.adapters.control.store import Control, open_control
 from sluice.adapters.registry.client import ModelVersionRef, Registry, open_registry
+from sluice.adapters.registry.signing import sign_run
+from sluice.adapters.security.signatures import SignatureCheck
 from sluice.control.route import Mode, Route
 from sluice.errors import ControlUnavailable, ModelDamaged
 from sluice.home import Home
 from sluice.models.export.onnx_export import SAMPLE_FILE, SAMPLE_ROWS
 from support.gateway.fetches import FinishedFetch, fetch_here, fetch_named
-from support.gateway.models import describe_model, register_towns
+from support.gateway.models import describe_model, register_towns, sign_stored
 from support.servers.images import add_registry_database
 
 
@@ -132,6 +134,82 @@ def test_a_model_that_an_earlier_sluice_fetched_is_checked_and_fetched_again(
     assert fetch_named(fetcher, 1.0) == [entry]
 
 
+@pytest.mark.parametrize(
+    "file",
+    ["model.skops", "serving/serving.onnx", SAMPLE_FILE],
+    ids=["native", "export", "sample"],
+)
+def test_a_file_changed_by_one_byte_after_registration_is_never_served(  # noqa: PLR0917
+    control: Control,
+    fetcher: Fetcher,
+    models: ModelCache,
+    registry: Registry,
+    register: Any,
+    service: str,
+    file: str,
+) -> None:
+    register()
+    control.routes.follow_champion(service, 1)
+    (good,) = fetch_named(fetcher, 0.0)
+    places = registry.artifact_root / service / "models"
+    before = set(places.iterdir())
+    register()
+    [place] = [folder / "artifacts" for folder in places.iterdir() if folder not in before]
+    content = bytearray((place / file).read_bytes())
+    content[len(content) // 2] ^= 1
+    (place / file).write_bytes(content)
+    control.routes.follow_champion(service, 2)
+    assert fetch_named(fetcher, 1.0) == []
+    entry = models.find(service, 2)
+    assert entry is not None
+    assert f"{file} is not the one that was signed" in entry.refused
+    assert not entry.digest
+    assert load_cached(models, good).version == 1
+
+
+def test_a_version_that_nobody_signed_is_refused_until_a_person_signs_it(  # noqa: PLR0917
+    control: Control,
+    fetcher: Fetcher,
+    models: ModelCache,
+    registry: Registry,
+    register: Any,
+    service: str,
+    tmp_path: Path,
+) -> None:
+    version = register()
+    (file,) = registry.artifact_root.glob(f"**/{version.run_id}/artifacts/signature.json")
+    file.unlink()
+    control.routes.follow_champion(service, 1)
+    assert fetch_named(fetcher, 0.0) == []
+    entry = models.find(service, 1)
+    assert entry is not None
+    assert "v1 is not signed; next: release it again, or `sluice sign" in entry.refused
+    folder = registry.download_model(version, tmp_path)
+    sign_run(registry.store, registry.keys, service, version.run_id, folder, "Ada", "checked")
+    [fetched] = fetch_named(fetcher, RETRY_SECONDS + 1)
+    checked = ModelCache(models.folder, SignatureCheck("require", registry.keys))
+    signature = checked.open(fetched)[0].signature
+    assert '"by": "Ada"' in signature
+
+
+def test_a_configuration_changed_after_registration_is_never_served(
+    control: Control,
+    fetcher: Fetcher,
+    models: ModelCache,
+    registry: Registry,
+    register: Any,
+    service: str,
+) -> None:
+    version = register()
+    (file,) = registry.artifact_root.glob(f"**/{version.run_id}/artifacts/config.yaml")
+    file.write_text(file.read_text() + "# one more line\n")
+    control.routes.follow_champion(service, 1)
+    assert fetch_named(fetcher, 0.0) == []
+    entry = models.find(service, 1)
+    assert entry is not None
+    assert "config.yaml is not the one that was signed" in entry.refused
+
+
 def test_versions_that_no_route_names_are_not_fetched(
     control: Control, fetcher: Fetcher, models: ModelCache, register: Any, service: str
 ) -> None:
@@ -196,9 +274,10 @@ def test_a_version_with_other_answers_is_refused_and_retried_later(  # noqa: PLR
 def test_a_poisoned_model_file_of_the_registry_never_reaches_a_worker(
     control: Control, fetcher: Fetcher, models: ModelCache, register: Any, service: str, state: Home
 ) -> None:
-    register(form="sklearn")
+    version = register(form="sklearn")
     (file,) = (state.model_artifacts / service).glob("models/*/artifacts/model.skops")
     file.write_bytes(file.read_bytes()[:2000])
+    sign_stored(open_registry(state), version)
     control.routes.follow_champion(service, 1)
     assert fetch_named(fetcher, 0.0) == []
     entry = models.find(service, 1)

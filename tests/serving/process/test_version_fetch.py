@@ -21,7 +21,7 @@ from sluice.control.route import Route
 from sluice.home import Home
 from sluice.models.export.onnx_export import SAMPLE_FILE, SAMPLE_ROWS
 from support.gateway.faulty import write_faulty
-from support.gateway.models import register_towns
+from support.gateway.models import register_towns, sign_stored
 from support.gateway.site import wait_until
 from support.gateway.towns import Towns
 from support.servers.images import add_registry_database
@@ -64,7 +64,7 @@ def register_loop(registry: Registry, towns: Towns, folder: Path) -> None:
 
 def register_bomb(registry: Registry, towns: Towns, state: Home) -> None:
     """Register a native model of a few kB that unpacks to more than the memory limit."""
-    register_towns(registry, towns, "bomb", form="sklearn")
+    version = register_towns(registry, towns, "bomb", form="sklearn")
     (file,) = (state.model_artifacts / "bomb").glob("models/*/artifacts/model.skops")
     with (
         zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
@@ -72,6 +72,7 @@ def register_bomb(registry: Registry, towns: Towns, state: Home) -> None:
     ):
         for _ in range(BOMB_CHUNKS):
             member.write(ZEROS)
+    sign_stored(registry, version)
 
 
 def test_poisoned_and_ungated_versions_are_refused_and_the_others_are_fetched(

@@ -1,5 +1,6 @@
 """Candidates that fail, hang or return NaN: no caller sees it, and the breaker stops it."""
 
+import shutil
 import time
 from collections import Counter
 from pathlib import Path
@@ -8,12 +9,15 @@ import pytest
 
 from serving.log.records import AssignedArm, Shadow
 from sluice.adapters.registry.model_files import GRAPH_FILE, SERVING_FOLDER
+from sluice.adapters.security.keys import KeyRing
 from sluice.control.route import Mode
+from sluice.models.export.onnx_export import SAMPLE_FILE
 from sluice.rollout.assignment import hash_unit, place_of
 from support.gateway.callers import run_load
 from support.gateway.faulty import Fault, write_faulty
+from support.gateway.models import describe_model, sign_model
 from support.gateway.site import Running, Site, read_answers, read_log, run_gateway, wait_until
-from support.gateway.towns import Towns
+from support.gateway.towns import DATA, Towns
 from support.pace import slowed
 
 pytestmark = pytest.mark.slow
@@ -175,6 +179,27 @@ def test_a_champion_damaged_on_disk_is_refused_and_the_one_before_serves_on(
         site.serve_more("damaged", 3)
         wait_until(lambda: load.replies[-1].body.get("version") == 3)
     assert load.statuses == {200}
+
+
+@pytest.mark.parametrize("fault", ["changed", "unsigned"])
+def test_a_champion_that_nobody_signed_so_is_refused_and_the_one_before_serves_on(
+    site: Site, gateway: Running, towns: Towns, tmp_path: Path, fault: str
+) -> None:
+    service, files = f"signed-{fault}", shutil.copytree(towns.folder, tmp_path / "files")
+    site.serve(service, towns.folder)
+    gateway.await_champion(service)
+    third = describe_model(DATA, "binary", 3, service=service)
+    if fault == "changed":  # in the cache, by somebody who makes the hashes fit
+        third = sign_model(third, files, KeyRing(site.home.keys("development")))
+        content = bytearray((files / SAMPLE_FILE).read_bytes())
+        content[-10] ^= 1
+        (files / SAMPLE_FILE).write_bytes(content)
+    site.cache.publish(site.cache.keep(third, files))
+    site.route(service, champion=3)
+    wait_until(lambda: site.cache.find(service, 3) is None)
+    assert gateway.predict(GOOD, service).json["version"] == 1
+    site.serve_more(service, 3)
+    wait_until(lambda: gateway.predict(GOOD, service).json["version"] == 3)
 
 
 def test_the_smoke_test_runs_the_candidate_on_its_fixed_records(

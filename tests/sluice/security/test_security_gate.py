@@ -138,18 +138,19 @@ def test_a_changed_tree_is_listed_in_development() -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "missing", "tree"),
+    ("environment", "missing", "tree", "signatures"),
     [
-        ("development", "notice", "notice"),
-        ("production", "halt", "require"),
-        ("staging", "halt", "notice"),
+        ("development", "notice", "notice", "require"),
+        ("production", "halt", "require", "require"),
+        ("staging", "halt", "notice", "require"),
     ],
 )
 def test_environments_differ_in_what_missing_evidence_means(
-    environment: str, missing: str, tree: str
+    environment: str, missing: str, tree: str, signatures: str
 ) -> None:
     config = load_security(environment)
     assert (config.on_insufficient, config.clean_tree) == (missing, tree)
+    assert config.signatures == signatures
 
 
 @pytest.mark.parametrize("known", ["PYSEC-2018-28", "cve-2018-18074"])

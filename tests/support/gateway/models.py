@@ -1,7 +1,10 @@
 """Models as the registry has them, for the tests of the gateway."""
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -14,6 +17,8 @@ from sluice.adapters.registry.model_files import (
     save_export,
     save_model,
 )
+from sluice.adapters.registry.signing import sign_run
+from sluice.adapters.security.keys import KeyRing, sign_folder
 from sluice.config.data import DataConfig
 from sluice.config.model import Problem
 from sluice.models.export.onnx_export import (
@@ -64,6 +69,21 @@ def describe_model(
         "admitted": "every gate passed it",
     }
     return Manifest(**{**facts, **changes})
+
+
+def sign_model(manifest: Manifest, source: Path, keys: KeyRing) -> Manifest:
+    """Return the facts of a version with a signature of its files, as its release makes one."""
+    facts = {"problem": manifest.problem, "model": {"kind": manifest.kind}, "data": manifest.data}
+    config, who = json.dumps(facts), ("a test", "a model of the test")
+    text = sign_folder(keys, manifest.service, manifest.run_id, source, config, *who)
+    return replace(manifest, config=config, signature=text)
+
+
+def sign_stored(registry: Registry, version: ModelVersionRef) -> None:
+    """Sign a version's files as they are in the registry now: what somebody with the key can do."""
+    with TemporaryDirectory() as work:
+        folder = registry.download_model(version, Path(work))
+        sign_run(registry.store, registry.keys, version.service, version.run_id, folder)
 
 
 def register_towns(

@@ -21,9 +21,10 @@ from serving.log.spool import Position, SpoolReader
 from serving.log.worker_runs import list_runs
 from serving.models.cache import Manifest, ModelCache
 from sluice.adapters.control.store import Control, open_control
+from sluice.adapters.security.keys import TRUSTED, KeyRing
 from sluice.control.route import Mode, Route
 from sluice.home import Home
-from support.gateway.models import describe_model
+from support.gateway.models import describe_model, sign_model
 from support.gateway.towns import DATA
 from support.servers.ports import find_free_port
 
@@ -63,7 +64,9 @@ class Site:
         self.cache = ModelCache(self.home.models)
 
     def keep(self, manifest: Manifest, source: Path) -> None:
-        self.cache.publish(self.cache.keep(manifest, source))
+        """Put a signed model into the cache, as the fetcher does."""
+        signed = sign_model(manifest, source, KeyRing(self.home.keys("development")))
+        self.cache.publish(self.cache.keep(signed, source))
 
     def serve(self, service: str, towns: Path, candidate: Path | None = None) -> None:
         """Add a service with a champion, and a second version that may be another model."""
@@ -228,6 +231,14 @@ class Running:
             return False
 
 
+def share_keys(home: Home) -> None:
+    """Let production trust what development signs: tests release in the one, serve in the other."""
+    ours = KeyRing(home.keys("development"))
+    ours.open_signing_key()
+    for file in (ours.folder / TRUSTED).glob("*.pem"):
+        KeyRing(home.keys("production")).trust(file)
+
+
 @contextmanager
 def run_gateway(
     site: Site, *options: str, name: str = "gateway", port: int = 0, **variables: str
@@ -244,6 +255,7 @@ def run_gateway(
         **variables,
     }
     command = ["-m", "serving", "--port", str(chosen), "--replica", name, *words]
+    share_keys(site.home)
     process = subprocess.Popen([sys.executable, *command], env=environment)
     running = Running(site, process, chosen, name, environment)
     try:

@@ -12,12 +12,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sluice.adapters.security.keys import KeyRing
 from sluice.adapters.server.home_server import server_environment
-from sluice.home import Home
+from sluice.home import Home, environment_name
+from sluice.security.signature import FILE as SIGNATURE
+from sluice.security.signature import hash_text, read_signature, sign_files
 from support.servers.ports import find_free_port
 
 VARIABLE = "SLUICE_TEST_IMAGES"
@@ -116,7 +120,19 @@ def copy_home(image: Path, root: Path) -> Home:
             text = file.read_text(encoding="utf-8")
             if recorded in text:
                 file.write_text(text.replace(recorded, str(root)), encoding="utf-8")
+                _sign_again(file, Home(root))
     return Home(root)
+
+
+def _sign_again(config: Path, home: Home) -> None:
+    """Sign the configuration of a version again, as its paths were replaced."""
+    file = config.with_name(SIGNATURE)
+    if config.name != "config.yaml" or not file.exists():
+        return
+    statement, _ = read_signature(file.read_text(encoding="utf-8"), str(config))
+    now = replace(statement, config=hash_text(config.read_text(encoding="utf-8")))
+    key = KeyRing(home.keys(environment_name())).open_signing_key()
+    file.write_text(sign_files(now, key), encoding="utf-8")
 
 
 def note_origin(root: Path) -> None:

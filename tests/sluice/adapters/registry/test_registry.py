@@ -330,7 +330,7 @@ def test_a_locked_database_is_given_up_in_time(registry: Registry, home: Home, c
     calls = {
         "start_run": lambda: registry.start_run("locked", "never", {}),
         "find_alias": lambda: registry.find_alias("locked", "champion"),
-        "prepare": Registry(registry.tracking_uri, home.model_artifacts).prepare,
+        "prepare": Registry(registry.tracking_uri, home.model_artifacts, home.root).prepare,
     }
     began = time.monotonic()
     with pytest.raises(RegistryUnavailable, match="database is locked"):
@@ -343,7 +343,7 @@ def test_a_file_that_is_no_database_is_given_up_in_time(tmp_path: Path) -> None:
     database.write_bytes(b"not a database" * 100)
     began = time.monotonic()
     with pytest.raises(RegistryUnavailable, match="not a database"):
-        Registry(f"sqlite:///{database}", tmp_path).prepare()
+        Registry(f"sqlite:///{database}", tmp_path, tmp_path).prepare()
     assert time.monotonic() - began < slowed(BOUND)
 
 
@@ -351,14 +351,14 @@ def test_a_folder_that_cannot_be_created_is_given_up_in_time(tmp_path: Path) -> 
     (tmp_path / "file").write_text("in the way")
     began = time.monotonic()
     with pytest.raises(RegistryUnavailable, match="preparing the registry"):
-        Registry(f"sqlite:///{tmp_path}/file/mlflow.db", tmp_path).prepare()
+        Registry(f"sqlite:///{tmp_path}/file/mlflow.db", tmp_path, tmp_path).prepare()
     assert time.monotonic() - began < slowed(BOUND)
 
 
 def test_a_server_that_does_not_answer_is_given_up_in_time(tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(RegistryUnavailable, match="looking for the champion of nobody"):
-        Registry("http://127.0.0.1:9", tmp_path).find_alias("nobody", "champion")
+        Registry("http://127.0.0.1:9", tmp_path, tmp_path).find_alias("nobody", "champion")
     assert time.monotonic() - began < slowed(BOUND)
 
 

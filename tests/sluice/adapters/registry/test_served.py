@@ -1,6 +1,5 @@
 """A version from the registry in the form that serves, for many rows at once."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,10 @@ from serving.models.cache import ModelCache
 from serving.models.loading import load_cached
 from sluice.adapters.registry.client import Registry
 from sluice.adapters.registry.served import load_served
-from sluice.errors import ModelDamaged
+from sluice.errors import ModelDamaged, SignatureInvalid
 from sluice.models.export.onnx_export import SAMPLE_FILE
 from sluice.scoring.inputs import make_frame, sift_inputs
-from support.gateway.models import describe_model, register_towns, write_towns
+from support.gateway.models import describe_model, register_towns, sign_stored, write_towns
 from support.gateway.towns import DATA, Towns, make_rows
 
 pytestmark = pytest.mark.slow
@@ -61,11 +60,33 @@ def test_a_version_whose_answers_changed_is_refused(
         load_served(registry, version)
 
 
-def test_loading_needs_the_configuration_of_the_release(
-    registry: Registry, towns: Towns, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_loading_needs_the_configuration_of_the_release(registry: Registry, towns: Towns) -> None:
     version = register_towns(registry, towns, "configuration")
-    no_text: Callable[..., str] = lambda *_: "nothing"  # noqa: E731
-    monkeypatch.setattr(registry, "read_text", no_text)
+    registry.log_text(version.run_id, "config.yaml", "nothing")
+    sign_stored(registry, version)
     with pytest.raises(ModelDamaged, match="is not the configuration of a service"):
+        load_served(registry, version)
+
+
+@pytest.mark.parametrize("name", ["model.skops", "serving/preprocessing.json", SAMPLE_FILE])
+def test_a_file_changed_by_one_byte_after_registration_scores_nothing(
+    registry: Registry, towns: Towns, name: str
+) -> None:
+    service = "byte-" + name.rpartition("/")[2].partition(".")[0].replace("_", "-")
+    version = register_towns(registry, towns, service)
+    (file,) = (registry.artifact_root / service).glob(f"models/*/artifacts/{name}")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(SignatureInvalid, match=f"{service} v1: {name} is not the one"):
+        load_served(registry, version)
+
+
+def test_a_configuration_changed_after_registration_scores_nothing(
+    registry: Registry, towns: Towns
+) -> None:
+    version = register_towns(registry, towns, "edited")
+    text = registry.read_text(version.run_id, "config.yaml")
+    registry.log_text(version.run_id, "config.yaml", text + "# edited\n")
+    with pytest.raises(SignatureInvalid, match=r"config\.yaml is not the one that was signed"):
         load_served(registry, version)
