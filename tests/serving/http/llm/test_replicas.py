@@ -41,15 +41,16 @@ def test_budgets_and_routes_hold_without_a_common_state_folder(
     def ask(running: Running) -> int:
         return running.ask("/v1/prompts/shared", {"variables": "Ada"}).status
 
+    assert ask(prompts) == ask(second) == 200
     with ThreadPoolExecutor(16) as pool:
         statuses = list(pool.map(ask, both))
     assert set(statuses) == {200, 429}
-    assert 200 in statuses[::2]
-    assert 200 in statuses[1::2]
+    assert statuses[::2].count(429) > 0
+    assert statuses[1::2].count(429) > 0
     day = name_period("day", datetime.now(UTC))
     spent = prompts.site.control.spending.find(Account("service", "shared", day))
     assert spent.spent <= LIMIT * BILLION
-    assert (spent.reserved, spent.calls) == (0, statuses.count(200))
+    assert (spent.reserved, spent.calls) == (0, 2 + statuses.count(200))
 
     publish_moved(prompts, 2)
     prompts.site.route("moved", champion=2)
