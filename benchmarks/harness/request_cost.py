@@ -69,7 +69,7 @@ def load_entry(home: Home, route: Route) -> Any:
     from serving.models.predictors import ModelPredictor
     from serving.routing.model_table import RouteState, build_entry
 
-    cache, predictors = ModelCache(home.models), []
+    cache, predictors = ModelCache(home.models, None), []
     for version, inline in ((route.champion, True), (route.candidate or 0, False)):
         entry = cache.find(route.service, version)
         if entry is None:

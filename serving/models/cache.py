@@ -150,8 +150,11 @@ class CacheEntry:
 class ModelCache:
     """The folder of all cached models; it is created with the first model."""
 
-    def __init__(self, folder: Path, signatures: SignatureCheck | None = None) -> None:
-        """Begin; every process of the gateway that opens models gives `signatures`."""
+    def __init__(self, folder: Path, signatures: SignatureCheck | None) -> None:
+        """Begin; every process of the gateway that opens models gives `signatures`.
+
+        None: by whom the files were signed is not asked, only whether they are as they were kept.
+        """
         self.folder, self._signatures = folder, signatures
 
     def find(self, service: str, version: int) -> CacheEntry | None:

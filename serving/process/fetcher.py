@@ -233,7 +233,7 @@ def run_fetcher(stopping: threading.Event, heartbeat: ProcessHeartbeat) -> None:
     fetcher = Fetcher(
         control.routes.list_routes,
         lambda key, now: FetchProcess(key, limits, now),
-        ModelCache(home.models),
+        ModelCache(home.models, None),  # it opens none: each version's own process does
         lambda: list_served(home.serving),
     )
     is_ready, problem = False, ""

@@ -20,7 +20,7 @@ def towns(tmp_path_factory: pytest.TempPathFactory) -> Towns:
 @pytest.fixture
 def models(tmp_path: Path) -> ModelCache:
     """An empty cache."""
-    return ModelCache(tmp_path / "models")
+    return ModelCache(tmp_path / "models", None)
 
 
 @pytest.fixture

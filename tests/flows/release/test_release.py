@@ -157,7 +157,7 @@ def test_gateway_gets_both_versions_proved_on_their_samples(stocked: Home, candi
     from serving.process.version_fetch import fetch_version
     from sluice.adapters.control.store import open_control
 
-    registry, models = open_registry(stocked), ModelCache(stocked.models)
+    registry, models = open_registry(stocked), ModelCache(stocked.models, None)
     admissions = open_control(stocked).admissions
     found = [
         fetch_version(registry, admissions, models, ("employment", version)) for version in (1, 2)

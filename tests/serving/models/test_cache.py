@@ -145,7 +145,7 @@ def test_a_full_disk_leaves_nothing_behind(
         "data = DataConfig.model_validate_json(sys.argv[3])\n"
         "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "try: ModelCache(Path(sys.argv[1])).keep(describe_model(data, 'binary', 9), "
+        "try: ModelCache(Path(sys.argv[1]), None).keep(describe_model(data, 'binary', 9), "
         "Path(sys.argv[2]))\n"
         "except StorageFull as error: print(error)"
     )
@@ -167,7 +167,7 @@ def die(*_arguments, **_named): os.kill(os.getpid(), signal.SIGKILL)
 if point == "copying": cache._hash_file = die
 elif point == "naming": Path.rename = die
 else: cache.write_whole = die
-models = cache.ModelCache(Path(folder))
+models = cache.ModelCache(Path(folder), None)
 with models.fetch_alone("towns", 9):
     facts = describe_model(DataConfig.model_validate_json(data), "binary", 9)
     models.publish(models.keep(facts, Path(source)))

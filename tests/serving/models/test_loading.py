@@ -315,7 +315,7 @@ from serving.models import loading
 from serving.models.cache import ModelCache
 loading.LOAD_SECONDS = 3.0
 async def load():
-    models = loading.LoadedModels(ModelCache(Path(sys.argv[1])))
+    models = loading.LoadedModels(ModelCache(Path(sys.argv[1]), None))
     await models.load([("hangs", 1), ("towns", 1)], 0.0)
     print(models.champion("hangs", 1), models.explain_missing("hangs", 1))
     print(models.champion("towns", 1).version, await models.load([("hangs", 1)], 1e9), flush=True)
@@ -348,7 +348,7 @@ from serving.models import loading
 from serving.models.cache import ModelCache
 class Node: pass
 async def load():
-    models = loading.LoadedModels(ModelCache(Path(sys.argv[1])))
+    models = loading.LoadedModels(ModelCache(Path(sys.argv[1]), None))
     await models.load([("towns", 1)], 0.0)
     print(len(gc.get_objects()) < 5000, models.champion("towns", 1).version)
     node = Node()
@@ -383,7 +383,7 @@ def test_serving_an_export_imports_neither_pandas_nor_mlflow(
         "import sys; from pathlib import Path\n"
         "from serving.models.cache import ModelCache\n"
         "from serving.models.loading import load_cached\n"
-        "cache = ModelCache(Path(sys.argv[1]))\n"
+        "cache = ModelCache(Path(sys.argv[1]), None)\n"
         "loaded = load_cached(cache, cache.find('towns', 1))\n"
         'loaded.answer(loaded.signature.decode(b\'{"size": 1, "town": null, "here": true}\'))\n'
         "heavy = {'mlflow', 'prefect', 'pandas', 'sklearn', 'great_expectations'} "

@@ -34,7 +34,7 @@ def manifest(towns: Towns, keys: KeyRing) -> Manifest:
 
 def keep(cache: ModelCache, manifest: Manifest, towns: Towns) -> CacheEntry:
     """Keep a model as somebody would who can write to the cache, and makes its hashes fit."""
-    return ModelCache(cache.folder).keep(manifest, towns.folder)
+    return ModelCache(cache.folder, None).keep(manifest, towns.folder)
 
 
 def test_a_signed_model_is_loaded(cache: ModelCache, manifest: Manifest, towns: Towns) -> None:
@@ -64,7 +64,7 @@ def test_a_file_changed_in_the_cache_is_refused_even_if_its_hash_is_made_to_fit(
     (folder / file).write_bytes(content)
     with pytest.raises(ModelDamaged, match=f"{file} is cut short or not what was fetched"):
         load_cached(cache, entry)
-    forged = ModelCache(cache.folder).keep(manifest, folder)
+    forged = ModelCache(cache.folder, None).keep(manifest, folder)
     with pytest.raises(SignatureInvalid, match=f"towns v1: {file} is not the one that was signed"):
         load_cached(cache, forged)
 

@@ -453,7 +453,7 @@ def test_the_process_fetches_and_ends_on_sigterm(register: Any, service: str, st
     control = open_control(state)
     control.prepare()
     control.routes.follow_champion(service, 1)
-    models = ModelCache(state.models)
+    models = ModelCache(state.models, None)
     environment = {**os.environ, "SLUICE_HOME": str(state.root)}
     process = subprocess.Popen(
         [sys.executable, "-m", "serving.process.fetcher"], env=environment, stderr=subprocess.PIPE

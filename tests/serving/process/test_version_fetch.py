@@ -48,7 +48,9 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 def fetcher(state: Home) -> Iterator[Fetcher]:
     routes = [Route(name, 1) for name in (*REFUSED_SERVICES, "good")]
     found = Fetcher(
-        lambda: routes, lambda key, now: FetchProcess(key, LIMITS, now), ModelCache(state.models)
+        lambda: routes,
+        lambda key, now: FetchProcess(key, LIMITS, now),
+        ModelCache(state.models, None),
     )
     yield found
     found.close()
@@ -78,7 +80,7 @@ def register_bomb(registry: Registry, towns: Towns, state: Home) -> None:
 def test_poisoned_and_ungated_versions_are_refused_and_the_others_are_fetched(
     state: Home, fetcher: Fetcher, towns: Any, tmp_path: Path
 ) -> None:
-    registry, models = open_registry(state), ModelCache(state.models)
+    registry, models = open_registry(state), ModelCache(state.models, None)
     register_towns(registry, towns, "nested", **{SAMPLE_FILE: "[" * 100_000})
     register_bomb(registry, towns, state)
     register_loop(registry, towns, tmp_path / "loop")

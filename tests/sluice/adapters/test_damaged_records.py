@@ -44,7 +44,7 @@ RECORDS: dict[str, tuple[Callable[[Home], Any], Any]] = {
     "pages.json": (find_registry_page, Page(DEFAULT_PAGE, is_served=False)),
     "routes.json": (lambda home: read_routes(home.root), []),
     "served.json": (lambda home: read_served(home.root), {}),
-    "towns-1.json": (lambda home: ModelCache(home.root).find("towns", 1), None),
+    "towns-1.json": (lambda home: ModelCache(home.root, None).find("towns", 1), None),
 }
 """By file: what reads it, and what is read where there is none."""
 

@@ -85,7 +85,7 @@ def _mutate_bytes(content: bytes, draw: random.Random) -> bytes:
 
 def load_mutated(source: Path, file: str, draw: random.Random, folder: Path) -> str:
     """Load a version with one changed file; return what came of it."""
-    cache = ModelCache(folder / "models")
+    cache = ModelCache(folder / "models", None)
     files = shutil.copytree(source, folder / "files")
     if file != MANIFEST_FILE:
         (files / file).write_bytes(mutate((files / file).read_bytes(), draw))

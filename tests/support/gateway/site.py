@@ -61,7 +61,7 @@ class Site:
         self.home.root.mkdir()
         self.control: Control = open_control(self.home)
         self.control.prepare()
-        self.cache = ModelCache(self.home.models)
+        self.cache = ModelCache(self.home.models, None)
 
     def keep(self, manifest: Manifest, source: Path) -> None:
         """Put a signed model into the cache, as the fetcher does."""

@@ -36,7 +36,7 @@ def test_it_answers_as_the_gateway_does(
     table = pa.Table.from_pandas(rows[["size", "town", "here"]], preserve_index=False)
     sifted = sift_inputs(table, DATA, (), "rows")
     answers = model.answer(make_frame(sifted.features, DATA))
-    cache = ModelCache(tmp_path / "models")
+    cache = ModelCache(tmp_path / "models", None)
     entry = cache.keep(describe_model(DATA, "binary", form=form), towns.folder)
     cache.publish(entry)
     loaded = load_cached(cache, entry)
