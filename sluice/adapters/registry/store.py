@@ -153,7 +153,7 @@ class Store:
         predictions: Any,
         serving: Path | None,
         texts: Mapping[str, str],
-        sign: Callable[[Path], None],
+        sign: Callable[[Path], object],
     ) -> None:
         """Upload the model's files to its record, unless an earlier attempt completed it.
 

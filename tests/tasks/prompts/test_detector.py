@@ -54,6 +54,7 @@ def register(registry: Registry, trained: tuple[Any, pd.DataFrame, Path], servin
     pipeline, rows, folder = trained
     run = registry.start_run(SERVICE, "a release", {})
     registry.log_text(run, "model_card.md", "# injection\n")
+    registry.log_text(run, "config.yaml", "service: injection\n")
     return registry.register_model(
         run, SERVICE, pipeline, rows, pipeline.predict(rows), PASSED,
         serving=folder if serving else None,
