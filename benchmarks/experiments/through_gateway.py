@@ -24,7 +24,7 @@ from sluice.stats.experiments.proportions import compare_rates
 
 TESTS = Path(__file__).resolve().parents[2] / "tests"
 SERVICE, USERS, CALLERS = "towns", 200, 8
-PATIENCE = 60.0
+PATIENCE = 300.0
 CONFIG = configure(
     service=SERVICE,
     primary={"name": "m", "source": "positive", "shape": "ratio", "better": "higher"},
@@ -106,8 +106,10 @@ def _await_log(place: TrafficPlace, start: float, epoch: int, sent: int) -> Any:
         now = datetime.now(UTC).timestamp()
         found = read_requests(place, CONFIG, (start, now), epoch)
         whole = len(found.at) >= sent and bool(np.isfinite(found.feedback_at).all())
-        if whole or time.monotonic() > limit:
+        if whole or (len(found.at) and time.monotonic() > limit):
             return found
+        if time.monotonic() > limit:
+            raise RuntimeError(f"after {PATIENCE:.0f} s the traffic log has none of {sent} requests")
         time.sleep(0.2)
 
 
