@@ -109,7 +109,8 @@ def _await_log(place: TrafficPlace, start: float, epoch: int, sent: int) -> Any:
         if whole or (len(found.at) and time.monotonic() > limit):
             return found
         if time.monotonic() > limit:
-            raise RuntimeError(f"after {PATIENCE:.0f} s the traffic log has none of {sent} requests")
+            words = f"after {PATIENCE:.0f} s the traffic log has none of {sent} requests"
+            raise RuntimeError(words)
         time.sleep(0.2)
 
 
