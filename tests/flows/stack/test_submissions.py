@@ -18,6 +18,7 @@ from benchmarks.harness.probe import (
 )
 from benchmarks.harness.submissions import CLIENT, FORM, submit_all
 from sluice.home import PROJECT
+from support.pace import slowed
 from support.releases.runs import write_rollout
 from support.rollouts.beside import run_replica
 from support.rollouts.live import POLICY, Live, route_config, run_live
@@ -63,7 +64,8 @@ def test_none_is_refused_or_lost_beside_a_rollout(stack: Stack, live: Live, tmp_
             before = live.await_ticks(5).tick
             began = datetime.now(UTC)
             sent = submit_all(api, ids[SUBMITTED], SUBMITTED_NAME, COUNT, RATE)
-            scheduled = await_due(ids[SCHEDULED], began, datetime.now(UTC), END_SECONDS)
+            limit = slowed(END_SECONDS)
+            scheduled = await_due(ids[SCHEDULED], began, datetime.now(UTC), limit)
             assert live.await_ticks(1).tick > before
             live.give("abort")
             assert await_final(rollout) is not None
