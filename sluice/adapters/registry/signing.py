@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from sluice.adapters.registry.runs import Runs
 from sluice.adapters.registry.store import Store
 from sluice.adapters.security.keys import KeyRing, sign_folder
 from sluice.security.signature import FILE, SignedFiles, read_signature
@@ -24,8 +25,10 @@ def sign_run(  # noqa: PLR0913, PLR0917
     Raises:
         DataInvalid: the signing key is no key.
         DataUnavailable: the keys cannot be reached.
+        RegistryUnavailable: the registry or its files cannot be reached.
     """
-    config = store.find_run_text(run_id, CONFIG) or ""
+    runs = Runs(store)
+    config = runs.find_text(run_id, CONFIG) or ""
     text = sign_folder(keys, service, run_id, folder, config, by, reason)
-    store.write_run_text(run_id, FILE, text)
+    runs.log_text(run_id, FILE, text)
     return read_signature(text, run_id)[0]

@@ -172,21 +172,6 @@ class Store:
             self.client().log_model_artifacts(record.model_id, str(folder))
         self.client().finalize_logged_model(record.model_id, "READY")
 
-    def write_run_text(self, run_id: str, name: str, text: str) -> None:
-        """Write a text file at the top of a run's files, as UTF-8."""
-        with tempfile.TemporaryDirectory() as work:
-            local = Path(work) / name
-            local.write_bytes(text.encode())
-            self.client().log_artifact(run_id, str(local))
-
-    def find_run_text(self, run_id: str, name: str) -> str | None:
-        """Return a text file at the top of a run's files; None where there is none."""
-        client = self.client()
-        if name not in {item.path for item in client.list_artifacts(run_id)}:
-            return None
-        with tempfile.TemporaryDirectory() as work:
-            return Path(client.download_artifacts(run_id, name, work)).read_text(encoding="utf-8")
-
     def download_file(self, version: ModelVersionRef, name: str, folder: Path) -> Path:
         """Copy a file or folder of a version's model into a folder and return its path.
 

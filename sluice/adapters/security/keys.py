@@ -16,11 +16,9 @@ from sluice.adapters.storage import explain_os_error, hold_lock
 from sluice.errors import CommandRefused, DataInvalid, DataMissing
 from sluice.security.signature import (
     SignedFiles,
-    describe_files,
     hash_text,
     name_key,
     sign_files,
-    verify_files,
 )
 
 if TYPE_CHECKING:
@@ -224,16 +222,3 @@ def sign_folder(  # noqa: PLR0913, PLR0917
     digest = hash_text(config)
     statement = SignedFiles(service, run_id, hash_served(folder), digest, now, by, reason)
     return sign_files(statement, keys.open_signing_key())
-
-
-def verify_folder(  # noqa: PLR0913, PLR0917
-    keys: KeyRing, service: str, run_id: str, folder: Path, config: str, text: str | None, name: str
-) -> SignedFiles:
-    """Return the statement about a model's folder, if a trusted key signed these very bytes.
-
-    Raises:
-        SignatureInvalid: there is no signature, its key is not trusted, or a file differs.
-        DataUnavailable: the keys cannot be reached.
-    """
-    found = describe_files(service, run_id, hash_served(folder), config)
-    return verify_files(text, keys.list_trusted(), found, name)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from sluice.adapters.security.keys import KeyRing, sign_folder, verify_folder
+from sluice.adapters.security.keys import KeyRing, hash_served, sign_folder
 from sluice.errors import CommandRefused, DataInvalid, DataMissing, SignatureInvalid
-from sluice.security.signature import SignedFiles
+from sluice.security.signature import SignedFiles, describe_files, verify_files
 
 
 @pytest.fixture
@@ -32,9 +32,8 @@ def sign(ring: KeyRing, model: Path) -> str:
 
 def verify(ring: KeyRing, model: Path, text: str | None, **facts: str) -> SignedFiles:
     known = {"service": "shop", "run_id": "run1", "config": "problem: binary\n", **facts}
-    return verify_folder(
-        ring, known["service"], known["run_id"], model, known["config"], text, "shop v1"
-    )
+    there = describe_files(known["service"], known["run_id"], hash_served(model), known["config"])
+    return verify_files(text, ring.list_trusted(), there, "shop v1")
 
 
 def test_what_was_signed_is_verified_and_says_who_and_why(ring: KeyRing, model: Path) -> None:
